@@ -1,0 +1,54 @@
+# Everything runs from a virtual environment of its own; nothing is installed elsewhere.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint format clean
+
+help: ## Show what can be made
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machine
+	@$(BIN)/python -m otpverify demo
+
+test: $(VENV)/dev.done ## Run the test suite
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+bench: $(VENV)/dev.done ## Measure against a floor on a real server
+	cd tests && for part in operations memory concurrency tutorial imports; do \
+		echo; ../$(BIN)/python -m benchmarks.$$part || exit 1; done
+
+lint: $(VENV)/dev.done ## Check types, style and formatting
+	$(BIN)/mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(VENV)/dev.done ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## Remove the virtual environment and all caches
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Depends on the interpreter, so that an environment whose Python is gone is made anew.
+$(VENV)/pip.done: | $(BIN)/python
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "otpverify needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/demo.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/dev.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
+	@touch $@
