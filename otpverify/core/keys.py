@@ -1,0 +1,149 @@
+"""Secrets, challenge ids, and the keyed tags and messages that are derived from them.
+
+The store sees tags only: HMAC-SHA256 under the secret, so without it neither a phone number
+nor a purpose can be recognised, however few of them there are.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from otpverify.errors import ConfigurationError
+
+SECRET_BYTES = 32
+ID_RANDOM_BYTES = 16
+_FINGERPRINT_BYTES = 2
+_ID_LENGTH = 24  # base64url of 18 bytes, without padding
+_TAG_BYTES = 16
+_TAG_LENGTH = 22
+
+
+def pack(*fields: str | bytes) -> bytes:
+    """The fields as one byte string: how many, how long each, and all of them, so that no two
+    tuples collide."""
+    raw = [f.encode("utf-8", "surrogatepass") if isinstance(f, str) else f for f in fields]
+    return struct.pack(f">{len(raw) + 1}I", len(raw), *map(len, raw)) + b"".join(raw)
+
+
+def mac(secret: bytes, label: str, *fields: str | bytes) -> bytes:
+    """HMAC-SHA256 of the packed fields; `label` separates the uses of one secret."""
+    return hmac.digest(secret, pack(label, *fields), "sha256")
+
+
+def tag(raw: bytes) -> str:
+    """The first 128 bits as 22 characters of base64: a key in the store."""
+    return binascii.b2a_base64(raw[:_TAG_BYTES])[:_TAG_LENGTH].decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where a challenge lives in the store. Every part is a tag.
+
+    Attributes:
+        phone: The phone; everything of one phone belongs together (one cluster slot).
+        scope: The phone and the purpose: what a cooldown and a failure budget belong to.
+        challenge: The phone, the purpose and the challenge's id.
+    """
+
+    phone: str
+    scope: str
+    challenge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One server-side key, and the fingerprint by which a challenge's id names it."""
+
+    value: bytes = field(repr=False)
+    fingerprint: bytes = field(repr=False)
+
+    def new_id(self, random: bytes) -> str:
+        """A challenge's id: 128 random bits, then the fingerprint of this secret."""
+        return base64.urlsafe_b64encode(random + self.fingerprint).decode("ascii")
+
+    def key(self, phone: str, purpose: str, challenge: str) -> Key:
+        """The store's key of a challenge.
+
+        What depends on the phone is keyed with the half of its HMAC that the store never sees,
+        with BLAKE2b (RFC 7693), which is a keyed hash in one pass.
+        """
+        both = mac(self.value, "phone", phone)
+        own = both[_TAG_BYTES:]
+        scope = blake2b(pack("scope", purpose), key=own, digest_size=_TAG_BYTES)
+        one = blake2b(pack("challenge", purpose, challenge), key=own, digest_size=_TAG_BYTES)
+        return Key(tag(both), tag(scope.digest()), tag(one.digest()))
+
+    def network_tag(self, network: str) -> str:
+        """The store's key of an IP address's counter."""
+        return tag(mac(self.value, "ip", network))
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom and what a call is about, with the secret that signed the challenge's id, and where
+    the challenge lives in the store."""
+
+    secret: Secret
+    phone: str = field(repr=False)
+    purpose: str
+    challenge: str = field(repr=False)
+    binding: Mapping[str, str] | None = field(default=None, repr=False)
+    key: Key = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        key = self.secret.key(self.phone, self.purpose, self.challenge)
+        object.__setattr__(self, "key", key)
+
+    def code_message(self, code: str) -> bytes:
+        """What a code's digest is computed over. The binding's order does not matter."""
+        pairs = sorted((self.binding or {}).items())
+        bound = [part for pair in pairs for part in pair]
+        return pack("code", self.purpose, self.phone, self.challenge, code, *bound)
+
+    @property
+    def code_salt(self) -> bytes:
+        """128 bits for Argon2, drawn from the challenge's id, which the store never holds."""
+        return hashlib.sha256(b"otpverify salt" + self.challenge.encode("ascii")).digest()[:16]
+
+
+class Keyring:
+    """The secrets in force: the first signs, all are accepted."""
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        if not secrets:
+            raise ConfigurationError("secret must hold at least one secret.")
+        self._by_fingerprint: dict[bytes, Secret] = {}
+        for value in secrets:
+            if len(value) < SECRET_BYTES:
+                raise ConfigurationError(
+                    f"A secret must have at least {SECRET_BYTES} bytes; this one has {len(value)}. "
+                    "Make one with: otpverify secret"
+                )
+            secret = Secret(value, mac(value, "fingerprint")[:_FINGERPRINT_BYTES])
+            if secret.fingerprint in self._by_fingerprint:
+                raise ConfigurationError(
+                    "Two of the secrets are the same, or share their fingerprint by chance. "
+                    "Replace one of them."
+                )
+            self._by_fingerprint[secret.fingerprint] = secret
+        self.signing = next(iter(self._by_fingerprint.values()))
+
+    def __repr__(self) -> str:
+        return f"<Keyring of {len(self._by_fingerprint)}>"
+
+    def find(self, challenge: object) -> Secret | None:
+        """The secret that signed this challenge's id; `None` when it is no id of ours."""
+        if not isinstance(challenge, str) or len(challenge) != _ID_LENGTH:
+            return None
+        try:
+            raw = base64.b64decode(challenge.encode("ascii"), altchars=b"-_", validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            return None
+        return self._by_fingerprint.get(raw[ID_RANDOM_BYTES:])

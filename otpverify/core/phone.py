@@ -1,0 +1,213 @@
+"""Phone numbers: what a person types, as E.164, on Google's numbering plans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult
+
+from otpverify.errors import ConfigurationError, InvalidPhoneNumber
+
+_CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
+# A tel: URI (RFC 3966), and what people put between digits: any white space and invisible
+# separators, hyphens and dashes, brackets, dots and slashes. No letters, no extensions.
+_TEL = re.compile(r"tel:", re.IGNORECASE)
+_WRITTEN = re.compile(
+    "[(\uff08]?\\s*[+\uff0b]?"
+    r"[\d\s().\[\]/\-"
+    "\u00ad\u200b\u200e\u200f\u2010-\u2015\u2060\u2066-\u2069\u202a-\u202e\u2212"
+    "\uff08\uff09\uff0d\uff0e\uff0f]+"
+)
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\u2066-\u2069\u202a-\u202e]")
+_LONGEST_INPUT = 64
+
+_SATELLITE_CODES = frozenset({870, 881})
+_TYPED_WORLDWIDE = frozenset(
+    {PhoneNumberType.TOLL_FREE, PhoneNumberType.SHARED_COST, PhoneNumberType.PREMIUM_RATE}
+)
+_KINDS: Final = {
+    PhoneNumberType.FIXED_LINE: "fixed_line",
+    PhoneNumberType.MOBILE: "mobile",
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed_line_or_mobile",
+    PhoneNumberType.TOLL_FREE: "toll_free",
+    PhoneNumberType.PREMIUM_RATE: "premium_rate",
+    PhoneNumberType.SHARED_COST: "shared_cost",
+    PhoneNumberType.VOIP: "voip",
+    PhoneNumberType.PERSONAL_NUMBER: "personal_number",
+    PhoneNumberType.PAGER: "pager",
+    PhoneNumberType.UAN: "universal_access",
+    PhoneNumberType.VOICEMAIL: "voicemail",
+}
+KINDS = frozenset({*_KINDS.values(), "satellite", "international_network", "unknown"})
+REGIONS: frozenset[str] = frozenset(phonenumbers.SUPPORTED_REGIONS)
+
+_SENTENCES = {
+    "empty": "Enter a phone number.",
+    "not_a_number": "This is not a phone number.",
+    "country_code_missing": "Write the number with its country code, starting with +.",
+    "country_code_unknown": "This country code does not exist.",
+    "too_short": "This number is too short.",
+    "too_long": "This number is too long.",
+    "not_in_use": "This number is not in use. Check it for a mistyped digit.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A phone number and what its numbering plan says of it; what a guard decides on.
+
+    Attributes:
+        phone: The number in E.164.
+        country: The ISO 3166-1 alpha-2 code, such as `"CA"`; `None` for numbers of no country
+            (satellite, international networks).
+        kind: One of `"mobile"`, `"fixed_line"`, `"fixed_line_or_mobile"`, `"toll_free"`,
+            `"premium_rate"`, `"shared_cost"`, `"voip"`, `"personal_number"`, `"pager"`,
+            `"universal_access"`, `"voicemail"`, `"satellite"`, `"international_network"`,
+            `"unknown"`.
+    """
+
+    phone: str = field(repr=False)
+    country: str | None
+    kind: str
+
+
+def normalize(raw: str, region: str | None = None) -> str:
+    """What a person typed, as E.164.
+
+    Understood are E.164, the international form with `+` or the region's own prefix (`00`,
+    `011`), national numbers when `region` is given, spaces, hyphens, brackets, dots,
+    non-breaking spaces, full-width and Arabic-Indic digits, and `tel:` links.
+
+    Args:
+        raw: What was typed.
+        region: The ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers without a country code.
+
+    Returns:
+        The number in E.164, such as `"+37256789045"`.
+
+    Raises:
+        InvalidPhoneNumber: It is not a possible and valid number; its message is fit for a form.
+        ConfigurationError: `region` is no region.
+    """
+    return parse(raw, region)
+
+
+def parse(raw: object, region: str | None = None, also: Container[str] = ()) -> str:
+    """`normalize`, which also lets the numbers in `also` through, valid or not."""
+    region = check_region(region)
+    text = _written(raw)
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException as error:
+        reason = _parse_reason(error, text)
+    else:
+        e164 = f"+{number.country_code}{phonenumbers.national_significant_number(number)}"
+        if e164 in also or (number.extension is None and phonenumbers.is_valid_number(number)):
+            if not _lacks_country_code(text, region):
+                return e164
+            reason = "country_code_missing"
+        else:
+            reason = _invalid_reason(number)
+    raise _invalid(reason)
+
+
+def check_region(region: str | None) -> str | None:
+    """The region in capitals.
+
+    Raises:
+        ConfigurationError: It is not a region that has phone numbers.
+    """
+    if region is None:
+        return None
+    if not isinstance(region, str) or region.upper() not in REGIONS:
+        raise ConfigurationError(
+            'region must be an ISO 3166-1 alpha-2 code such as "EE", or None for numbers '
+            "with a country code only."
+        )
+    return region.upper()
+
+
+def is_canonical(raw: object) -> bool:
+    """Whether it is written exactly as E.164; whether such a number exists is not asked."""
+    return isinstance(raw, str) and _CANONICAL.fullmatch(raw) is not None
+
+
+def describe(e164: str) -> Destination:
+    """The country and kind of a number in E.164. Countries that share a calling code are told
+    apart; a number of no known range counts to the calling code's main country."""
+    number = phonenumbers.parse(e164, None)
+    country = phonenumbers.region_code_for_number(number)
+    if country is None:
+        country = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    worldwide = country not in REGIONS
+    number_type = phonenumbers.number_type(number)
+    kind = _KINDS.get(number_type, "unknown")
+    if number.country_code in _SATELLITE_CODES:
+        kind = "satellite"
+    elif worldwide and number_type not in _TYPED_WORLDWIDE:
+        kind = "international_network"
+    return Destination(e164, None if worldwide else country, kind)
+
+
+def mask(e164: str) -> str:
+    """The number with all but its first two digits and its last two hidden, for logs."""
+    return f"{e164[:3]}{'*' * max(0, len(e164) - 5)}{e164[-2:]}" if len(e164) > 5 else "***"
+
+
+def _written(raw: object) -> str:
+    if raw is None or (isinstance(raw, str) and not raw.strip()):
+        raise _invalid("empty")
+    if not isinstance(raw, str):
+        raise _invalid("not_a_number")
+    text = raw.strip()
+    if _TEL.match(text):
+        text = unquote(text[4:]).strip()
+    if len(text) > _LONGEST_INPUT:
+        raise _invalid("too_long")
+    text = " ".join(_INVISIBLE.sub("", text).split())
+    if not _WRITTEN.fullmatch(text) or not any(map(str.isdecimal, text)):
+        raise _invalid("not_a_number")
+    return text
+
+
+def _lacks_country_code(text: str, region: str | None) -> bool:
+    """Whether it reads as another country's number whose plus was left out. Where national
+    numbers begin with 0 and this one does not, it is one as likely as not."""
+    first = text.lstrip("([ \uff08")[0]
+    if region is None or first in "+\uff0b" or (first.isdecimal() and int(first) == 0):
+        return False
+    if phonenumbers.ndd_prefix_for_region(region, True) != "0":
+        return False
+    try:
+        abroad = phonenumbers.parse("+" + text, None)
+    except NumberParseException:
+        return False
+    return phonenumbers.is_valid_number(abroad)
+
+
+def _parse_reason(error: NumberParseException, text: str) -> str:
+    if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
+        return "country_code_unknown" if text[0] in "+\uff0b" else "country_code_missing"
+    if error.error_type == NumberParseException.TOO_LONG:
+        return "too_long"
+    if error.error_type == NumberParseException.NOT_A_NUMBER:
+        return "not_a_number"
+    return "too_short"
+
+
+def _invalid_reason(number: phonenumbers.PhoneNumber) -> str:
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible == ValidationResult.TOO_SHORT:
+        return "too_short"
+    if possible == ValidationResult.TOO_LONG:
+        return "too_long"
+    return "not_in_use"
+
+
+def _invalid(reason: str) -> InvalidPhoneNumber:
+    return InvalidPhoneNumber(_SENTENCES[reason], reason=reason)

@@ -1,0 +1,138 @@
+"""The policy: every number that decides how hard a code is to guess and how much may be sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from otpverify.core.fictional import TestNumber, check_test_numbers
+from otpverify.core.limits import DAY_SECONDS, LARGEST, SECOND, Limit, require_whole
+from otpverify.errors import ConfigurationError
+
+SHORTEST_CODE = 6
+LONGEST_CODE = 10
+LONGEST_TTL_SECONDS = 600
+HIGHEST_TAKEOVER = 1 / 10_000
+_FAILURES = Limit(30, DAY_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The numbers. Every default is safe; what is unsafe is refused with a way to mend it.
+
+    Args:
+        code_length: Digits in a code, 6 to 10 (NIST SP 800-63B asks for at least 6).
+        ttl_seconds: A code's lifetime in seconds, at most 600 (NIST SP 800-63B and OWASP
+            ASVS 5.0, 6.5.5: ten minutes for a code sent out of band).
+        max_attempts: Codes compared for one challenge, over all its resends.
+        resend_cooldown_seconds: Seconds between two messages to one phone for one purpose;
+            0 for none.
+        sends_per_phone: Messages to one phone, all purposes together.
+        failures_per_phone: Wrong codes for one phone and purpose, over all its challenges.
+        live_codes: How many of a challenge's newest codes are accepted after resends (SMS
+            overtake each other). Each one multiplies a guesser's chance; with 1, a resend
+            voids the code before it at once.
+        sends_per_ip: Messages caused by one IPv4 address or one IPv6 /64 network, when
+            `client_ip` is given; `()` for no such limit.
+        test_numbers: E.164 numbers with a fixed code, for app-store reviewers and CI: nothing
+            is sent, every other rule stays in force. See `TestNumber`.
+        allow_weak: Let an unsafe policy through. The reason belongs in your review.
+
+    Raises:
+        ConfigurationError: A value is no sensible number, or the policy is unsafe: under 6
+            digits, over 600 seconds, without an attempt limit, or with a takeover probability
+            over 1 in 10,000 for a phone and day.
+    """
+
+    code_length: int = 6
+    ttl_seconds: int = 600
+    max_attempts: int = 5
+    resend_cooldown_seconds: int = 60
+    sends_per_phone: tuple[Limit, ...] = (Limit(5, 3600), Limit(10, DAY_SECONDS))
+    failures_per_phone: Limit | None = _FAILURES
+    live_codes: int = 3
+    sends_per_ip: tuple[Limit, ...] = (Limit(10, 3600),)
+    test_numbers: Mapping[str, TestNumber] = field(default_factory=dict, repr=False, hash=False)
+    allow_weak: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_attempts is None:
+            self._refuse_unless_weak("max_attempts=None lets a guesser try until the code is found")
+            object.__setattr__(self, "max_attempts", LARGEST)
+        require_whole("code_length", self.code_length, least=1, most=LONGEST_CODE)
+        require_whole("ttl_seconds", self.ttl_seconds, least=1, most=DAY_SECONDS)
+        require_whole("max_attempts", self.max_attempts, least=1, most=LARGEST)
+        cooldown = self.resend_cooldown_seconds
+        require_whole("resend_cooldown_seconds", cooldown, least=0, most=LARGEST)
+        require_whole("live_codes", self.live_codes, least=1, most=LARGEST)
+        for name in ("sends_per_phone", "sends_per_ip"):
+            object.__setattr__(self, name, _limits(name, getattr(self, name)))
+        if self.failures_per_phone is not None and not isinstance(self.failures_per_phone, Limit):
+            raise ConfigurationError("failures_per_phone must be a Limit, or None.")
+        numbers = check_test_numbers(self.test_numbers, self.code_length)
+        object.__setattr__(self, "test_numbers", numbers)
+        self._check_strength()
+
+    @property
+    def ttl(self) -> int:
+        """A code's lifetime in milliseconds."""
+        return self.ttl_seconds * SECOND
+
+    @property
+    def cooldown(self) -> int:
+        """The cooldown in milliseconds."""
+        return self.resend_cooldown_seconds * SECOND
+
+    def takeover_probability(self, days: float = 1) -> float:
+        """The chance that someone who may try whatever this policy admits guesses a code.
+
+        An upper bound for one phone and purpose: every wrong code that `failures_per_phone`
+        admits in that time, each against `live_codes` codes. Send limits do not lower it, since
+        a send that the gateway did not take is given back.
+
+        Args:
+            days: How long the attack lasts, in days.
+
+        Returns:
+            A probability from 0 to 1.
+
+        Raises:
+            ConfigurationError: `days` is not above 0.
+        """
+        if not 0 < days < math.inf:
+            raise ConfigurationError("days must be a number above 0.")
+        if self.failures_per_phone is None:
+            return 1.0
+        guesses = self.failures_per_phone.admitted_in(days)
+        return min(1.0, guesses * self.live_codes / float(10**self.code_length))
+
+    def _check_strength(self) -> None:
+        if self.code_length < SHORTEST_CODE:
+            self._refuse_unless_weak(
+                f"code_length={self.code_length} is under {SHORTEST_CODE} digits; "
+                f"use code_length={SHORTEST_CODE}"
+            )
+        if self.ttl_seconds > LONGEST_TTL_SECONDS:
+            self._refuse_unless_weak(
+                f"ttl_seconds={self.ttl_seconds} is over ten minutes; "
+                f"use ttl_seconds={LONGEST_TTL_SECONDS} and let people resend"
+            )
+        chance = self.takeover_probability(days=1)
+        if chance > HIGHEST_TAKEOVER:
+            self._refuse_unless_weak(
+                f"a phone can be taken over with probability {chance:.1e} a day, over 1 in "
+                f"{round(1 / HIGHEST_TAKEOVER):,}; raise code_length, or lower "
+                "failures_per_phone or live_codes"
+            )
+
+    def _refuse_unless_weak(self, why: str) -> None:
+        if not self.allow_weak:
+            raise ConfigurationError(f"Unsafe policy: {why}. allow_weak=True overrides this.")
+
+
+def _limits(name: str, value: Limit | Iterable[Limit]) -> tuple[Limit, ...]:
+    found = (value,) if isinstance(value, Limit) else tuple(value)
+    if not all(isinstance(limit, Limit) for limit in found):
+        raise ConfigurationError(f"{name} must hold Limit(count, seconds) values.")
+    return found

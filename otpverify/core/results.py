@@ -1,0 +1,120 @@
+"""What callers get back, and what senders are given. None of it shows a code or a full
+phone number in its `repr`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from otpverify.core.phone import mask
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Challenge:
+    """One attempt of one person to prove one phone for one purpose.
+
+    Keep `id` where the person cannot change it (a server-side or signed session); the rest is
+    for the page that asks for the code.
+
+    Attributes:
+        id: The challenge's opaque id, 24 characters, 128 random bits.
+        phone: The number in E.164.
+        purpose: The purpose it was started for.
+        expires_at: When the newest code expires (aware, UTC).
+        resend_at: When another code may be sent (aware, UTC).
+        attempts_left: How many codes may still be tried.
+        sends_left: How many codes may still be sent within the phone's limits; `None` when
+            the policy has no such limit.
+        message_id: The gateway's id of the message, or `None`; for your logs, not for the
+            person. A decoy has a made-up one.
+    """
+
+    id: str
+    phone: str
+    purpose: str
+    expires_at: datetime
+    resend_at: datetime
+    attempts_left: int
+    sends_left: int | None
+    message_id: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Challenge(id={self.id[:4]}..., phone={mask(self.phone)!r}, "
+            f"purpose={self.purpose!r}, expires_at={self.expires_at.isoformat()}, "
+            f"attempts_left={self.attempts_left}, sends_left={self.sends_left})"
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Verified:
+    """Proof that whoever answered holds `phone`. It exists only after a right code.
+
+    Attributes:
+        phone: The number in E.164: act on this one, not on what a form says.
+        purpose: What the code was for.
+        challenge: The id of the challenge, now used up.
+        verified_at: When (aware, UTC).
+    """
+
+    phone: str
+    purpose: str
+    challenge: str
+    verified_at: datetime
+
+    def __repr__(self) -> str:
+        return (
+            f"Verified(phone={mask(self.phone)!r}, purpose={self.purpose!r}, "
+            f"challenge={self.challenge[:4]}..., verified_at={self.verified_at.isoformat()})"
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Message:
+    """What a sender delivers.
+
+    Attributes:
+        to: The number in E.164.
+        text: The whole text, code included.
+        reference: Our own id of the challenge, safe to hand to the gateway.
+    """
+
+    to: str
+    text: str
+    reference: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Message(to={mask(self.to)!r}, text=<{len(self.text)} characters>)"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A sender's word that the message was taken.
+
+    Attributes:
+        message_id: The gateway's id of the message, or `None` when it gave none.
+    """
+
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened, for logs and metrics; given to `on_event`.
+
+    Attributes:
+        operation: `"start"`, `"resend"`, `"check"` or `"cancel"`.
+        outcome: `"sent"`, `"decoy"`, `"test_number"`, `"verified"`, `"cancelled"`, or the name
+            of the error class that was raised.
+        purpose: The purpose; a good metric label, like the two above.
+        phone: The number, masked.
+        scope: Which limit refused, such as `"sends_per_phone"`; otherwise `None`.
+        provider_code: The gateway's reason when delivery failed; otherwise `None`.
+    """
+
+    operation: str
+    outcome: str
+    purpose: str
+    phone: str
+    scope: str | None = None
+    provider_code: str | None = None

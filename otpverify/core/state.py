@@ -1,0 +1,68 @@
+"""What a store remembers, and what it is asked to put in place. Instants are whole milliseconds
+of the store's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What `open` puts in place.
+
+    Attributes:
+        digest: The code's digest.
+        new: A new challenge; otherwise a further code on a live one.
+        decoy: No code will ever match. A further code keeps what the challenge was.
+    """
+
+    digest: bytes
+    new: bool
+    decoy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Something that happened at `at` to the phone, for one scope (phone and purpose)."""
+
+    at: int
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneState:
+    """A phone's logs: what was sent, and which codes were wrong. Useless after `expires`."""
+
+    sends: tuple[Stamp, ...] = ()
+    failures: tuple[Stamp, ...] = ()
+    expires: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCode:
+    """The digest of one code, good until `expires`."""
+
+    digest: bytes
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeState:
+    """Codes, oldest first, that share their attempts."""
+
+    codes: tuple[LiveCode, ...]
+    attempts: int = 0
+    decoy: bool = False
+
+    @property
+    def expires(self) -> int:
+        """When the last of the codes expires."""
+        return max(code.expires for code in self.codes)
+
+
+@dataclass(frozen=True, slots=True)
+class CounterState:
+    """The log of a counter that belongs to no phone, such as an IP network's."""
+
+    log: tuple[int, ...]
+    expires: int

@@ -1,0 +1,55 @@
+"""Fixtures: verifiers of both colours, and a clock that is moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
+from hypothesis import HealthCheck, settings
+from support import QUICK, SECRET, AsyncColour, Colour, Face
+
+from otpverify.testing import OutboxSender
+
+# A machine that is busy is no reason for a property to fail.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+
+@pytest.fixture(params=[Colour, AsyncColour], ids=lambda colour: colour.name)
+def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
+    made: Colour = request.param()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def outbox() -> OutboxSender:
+    return OutboxSender()
+
+
+@pytest.fixture
+def make(colour: Colour, outbox: OutboxSender) -> Callable[..., Face]:
+    """Makes a verifier of the test's colour, on the outbox and a quick hasher."""
+
+    def build(sender: Any = None, **options: Any) -> Face:
+        options.setdefault("hasher", QUICK)
+        options.setdefault("secret", SECRET)
+        return colour.make(outbox if sender is None else sender, **options)
+
+    return build
+
+
+@pytest.fixture
+def verifier(make: Callable[..., Face]) -> Face:
+    return make()
+
+
+@pytest.fixture
+def clock() -> Iterator[FrozenDateTimeFactory]:
+    """Time stands still until the test moves it."""
+    with freeze_time("2026-03-01 12:00:00", real_asyncio=True) as frozen:
+        assert isinstance(frozen, FrozenDateTimeFactory)
+        yield frozen

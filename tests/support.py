@@ -1,0 +1,119 @@
+"""What all tests share: verifiers of both colours behind one face."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from otpverify import Argon2Hasher, AsyncVerifier, Challenge, Verified, Verifier
+
+T = TypeVar("T")
+
+PHONE = "+37256789045"
+OTHER_PHONE = "+37256789046"
+SECRET = "an unguessable secret of 32 bytes or more"
+QUICK = Argon2Hasher(memory_kib=8, iterations=1, allow_weak=True)
+"""The real hasher at a cost that lets a test make thousands of digests."""
+
+REPEATS = int(os.environ.get("OTPVERIFY_TEST_REPEATS", "25"))
+"""How often a race is run; CI runs 200."""
+
+
+class Colour:
+    """One way to call a verifier. Tests are written once and run in both."""
+
+    name = "sync"
+
+    def make(self, *args: Any, **kwargs: Any) -> Face:
+        return Face(Verifier(*args, **kwargs), lambda call: call())
+
+    def together(self, calls: Sequence[Callable[[], T]]) -> list[T | BaseException]:
+        """Make all calls at once, each in a thread of its own, and give what came of each."""
+        barrier = threading.Barrier(len(calls))
+
+        def one(call: Callable[[], T]) -> T | BaseException:
+            barrier.wait()
+            try:
+                return call()
+            except Exception as error:
+                return error
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)  # threads overtake each other between any two steps
+        try:
+            with ThreadPoolExecutor(len(calls)) as pool:
+                return list(pool.map(one, calls))
+        finally:
+            sys.setswitchinterval(interval)
+
+    def close(self) -> None:
+        pass
+
+
+class AsyncColour(Colour):
+    name = "async"
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+
+    def make(self, *args: Any, **kwargs: Any) -> Face:
+        async def await_it(call: Callable[[], Any]) -> Any:
+            return await call()
+
+        def run(call: Callable[[], Any]) -> Any:
+            return self.runner.run(await_it(call))
+
+        return Face(AsyncVerifier(*args, **kwargs), run)
+
+    def together(self, calls: Sequence[Callable[[], T]]) -> list[T | BaseException]:
+        """Make all calls at once, each as a task of one loop."""
+        tasks: list[Any] = [call.func.pending(*call.args, **call.keywords) for call in calls]  # type: ignore[attr-defined]  # calls are partials of a Face's methods
+
+        async def gather() -> list[Any]:
+            return await asyncio.gather(*(task() for task in tasks), return_exceptions=True)
+
+        return self.runner.run(gather())
+
+    def close(self) -> None:
+        self.runner.close()
+
+
+class Method:
+    """A verifier's method, called and waited for."""
+
+    def __init__(self, method: Callable[..., Any], run: Callable[[Callable[[], Any]], Any]) -> None:
+        self._method = method
+        self._run = run
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._run(partial(self._method, *args, **kwargs))
+
+    def pending(self, *args: Any, **kwargs: Any) -> Callable[[], Any]:
+        return partial(self._method, *args, **kwargs)
+
+
+class Face:
+    """A verifier of either colour, with plain calls."""
+
+    start: Callable[..., Challenge]
+    resend: Callable[..., Challenge]
+    check: Callable[..., Verified]
+    cancel: Callable[..., None]
+
+    def __init__(
+        self, verifier: Verifier | AsyncVerifier, run: Callable[[Callable[[], Any]], Any]
+    ) -> None:
+        self.verifier = verifier
+        for name in ("start", "resend", "check", "cancel"):
+            setattr(self, name, Method(getattr(verifier, name), run))
+
+
+def wrong(code: str, nth: int = 1) -> str:
+    """A code that is not `code`; another one for every `nth` up to 999,999."""
+    return str((int(code) + nth) % 10 ** len(code)).zfill(len(code))

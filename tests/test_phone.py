@@ -1,0 +1,180 @@
+"""Phone numbers as people type them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otpverify import ConfigurationError, InvalidPhoneNumber
+from otpverify.core.phone import describe, is_canonical
+from otpverify.phone import mask, normalize
+
+E164 = "+37256789045"
+
+
+@pytest.mark.parametrize(
+    ("raw", "region"),
+    [
+        ("+37256789045", None),
+        ("+372 5678 9045", None),
+        ("  +372 5678 9045\n", None),
+        ("+372-5678-9045", None),
+        ("+372.5678.9045", None),
+        ("+372/5678/9045", None),
+        ("+372 (5678) 9045", None),
+        ("(+372) 5678 9045", None),
+        ("+372\u00a05678\u00a09045", None),
+        ("+372\u202f5678\u202f9045", None),
+        ("+372\u2011567\u201389045", None),
+        ("\u202a+37256789045\u202c", None),
+        ("+372\u200b56789045", None),
+        ("＋３７２５６７８９０４５", None),
+        ("+٣٧٢٥٦٧٨٩٠٤٥", None),
+        ("+۳۷۲۵۶۷۸۹۰۴۵", None),
+        ("tel:+37256789045", None),
+        ("TEL:+372-5678-9045", None),
+        ("tel:%2B37256789045", None),
+        ("56789045", "EE"),
+        ("5678 9045", "ee"),
+        ("00 372 5678 9045", "EE"),
+        ("٠٠٣٧٢٥٦٧٨٩٠٤٥", "EE"),
+        ("011 372 5678 9045", "US"),
+        ("+372 5678 9045", "US"),
+        ("tel:5678-9045", "EE"),
+    ],
+)
+def test_understood(raw: str, region: str | None) -> None:
+    assert normalize(raw, region) == E164
+
+
+@pytest.mark.parametrize(
+    ("raw", "region", "e164"),
+    [
+        ("(202) 555-0123", "US", "+12025550123"),
+        ("01 71 83 87 50", "FR", "+33171838750"),
+        ("020 7183 8750", "GB", "+442071838750"),
+        ("06 698 12345", "IT", "+390669812345"),
+        ("8 (912) 345-67-89", "RU", "+79123456789"),
+        ("030 23125 000", "DE", "+493023125000"),
+        ("2025550123", "US", "+12025550123"),
+        ("37256789045", "EE", "+37256789045"),
+    ],
+)
+def test_national_numbers_of_a_region(raw: str, region: str, e164: str) -> None:
+    assert normalize(raw, region) == e164
+
+
+@pytest.mark.parametrize(
+    ("raw", "region", "reason"),
+    [
+        ("", None, "empty"),
+        (" \u00a0 ", None, "empty"),
+        (None, None, "empty"),
+        (37256789045, None, "not_a_number"),
+        (b"+37256789045", None, "not_a_number"),
+        ("56789045", None, "country_code_missing"),
+        ("0037256789045", None, "country_code_missing"),
+        ("+99956789045", None, "country_code_unknown"),
+        ("+0056789045", None, "country_code_unknown"),
+        ("+3725", None, "too_short"),
+        ("+372567", None, "too_short"),
+        ("12", "EE", "too_short"),
+        ("+372567890451234", None, "too_long"),
+        ("+" + "1" * 500, None, "too_long"),
+        ("+37200000000", None, "not_in_use"),
+        ("+447700900123", None, "not_in_use"),
+        ("+37256789045x", None, "not_a_number"),
+        ("call +37256789045", None, "not_a_number"),
+        ("+37256789045 ext. 5", None, "not_a_number"),
+        ("+37256789045;ext=5", None, "not_a_number"),
+        ("1-800-FLOWERS", "US", "not_a_number"),
+        ("+372+56789045", None, "not_a_number"),
+        ("+37256789045, +37256789046", None, "not_a_number"),
+        ("*100#", "EE", "not_a_number"),
+        ("+", None, "not_a_number"),
+        ("-", "EE", "not_a_number"),
+        ("mailto:a@example.com", None, "not_a_number"),
+        ("+372\x0056789045", None, "not_a_number"),
+        # A number whose plus was left out must not become one of the region's own.
+        ("37256789045", "DE", "country_code_missing"),
+        ("447911123456", "DE", "country_code_missing"),
+    ],
+    ids=repr,
+)
+def test_refused_with_a_reason(raw: str, region: str | None, reason: str) -> None:
+    with pytest.raises(InvalidPhoneNumber) as caught:
+        normalize(raw, region)
+    assert caught.value.reason == reason
+    assert str(caught.value).endswith(".")
+    assert not any(character.isdigit() for character in str(caught.value))
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("region", ["", "XX", "EST", "+372", 372, "001"])
+def test_a_region_must_be_one(region: str) -> None:
+    with pytest.raises(ConfigurationError):
+        normalize(E164, region)
+
+
+@given(st.text(max_size=80), st.sampled_from([None, "EE", "US", "SA"]))
+def test_any_text_is_a_number_or_refused(raw: str, region: str | None) -> None:
+    try:
+        found = normalize(raw, region)
+    except InvalidPhoneNumber:
+        return
+    assert is_canonical(found)
+    assert normalize(found) == found
+
+
+@given(
+    st.integers(0, 9_999),
+    st.lists(st.sampled_from(["", " ", "-", ".", "\u00a0", "(", ")"]), min_size=12, max_size=12),
+    st.sampled_from(["0123456789", "٠١٢٣٤٥٦٧٨٩", "０１２３４５６７８９"]),
+)
+def test_however_it_is_spelled(number: int, between: list[str], digits: str) -> None:
+    e164 = f"+3725678{number:04}"
+    spelled = "".join(
+        (digits[int(c)] if c.isdigit() else c) + gap
+        for c, gap in zip(e164, ["", *between], strict=False)
+    )
+    assert normalize(spelled) == e164
+
+
+@pytest.mark.parametrize(
+    ("e164", "country", "kind"),
+    [
+        ("+37256789045", "EE", "mobile"),
+        ("+12025550123", "US", "fixed_line_or_mobile"),
+        ("+12042345678", "CA", "fixed_line_or_mobile"),
+        ("+447797123456", "JE", "mobile"),
+        ("+447400123456", "GB", "mobile"),
+        ("+77012345678", "KZ", "mobile"),
+        ("+79123456789", "RU", "mobile"),
+        ("+38344123456", "XK", "mobile"),
+        ("+447700900123", "GB", "unknown"),
+        ("+18005550199", "US", "toll_free"),
+        ("+19002345678", "US", "premium_rate"),
+        ("+4970012345678", "DE", "personal_number"),
+        ("+870773111632", None, "satellite"),
+        ("+8816123456789", None, "satellite"),
+        ("+88213123456", None, "international_network"),
+        ("+80012345678", None, "toll_free"),
+    ],
+)
+def test_country_and_kind(e164: str, country: str | None, kind: str) -> None:
+    found = describe(e164)
+    assert (found.country, found.kind) == (country, kind)
+    assert e164 not in repr(found)
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True))
+def test_a_mask_hides_all_but_four_digits(e164: str) -> None:
+    masked = mask(e164)
+    assert len(masked) == len(e164)
+    assert sum(character.isdigit() for character in masked) == 4
+
+
+@pytest.mark.parametrize("short", ["", "+", "12345"])
+def test_a_mask_of_something_short_shows_nothing(short: str) -> None:
+    assert mask(short) == "***"
