@@ -1,0 +1,212 @@
+"""Prove that a person holds a phone: one-time codes by SMS, accepted once.
+
+from otpverify import SmspmClient, Verifier
+
+verifier = Verifier(SmspmClient.from_env())
+challenge = verifier.start("+372 5678 9045", purpose="login", client_ip=ip)
+...
+verified = verifier.check(phone, code, challenge=challenge.id, purpose="login")
+"""
+
+from typing import TYPE_CHECKING
+
+from otpverify._version import __version__
+
+if TYPE_CHECKING:
+    from otpverify.core.fictional import (
+        TestNumber,
+    )
+    from otpverify.core.limits import (
+        Limit,
+    )
+    from otpverify.core.phone import (
+        Destination,
+    )
+    from otpverify.core.policy import (
+        Policy,
+    )
+    from otpverify.core.results import (
+        Challenge,
+        Event,
+        Message,
+        Receipt,
+        Verified,
+    )
+    from otpverify.errors import (
+        AttemptsExhausted,
+        ChallengeExpired,
+        ConfigurationError,
+        CooldownActive,
+        DeliveryError,
+        DeliveryRejected,
+        DeliveryUnavailable,
+        DestinationBlocked,
+        IncorrectCode,
+        InvalidPhoneNumber,
+        OtpVerifyError,
+        RateLimited,
+        StoreError,
+        VerificationFailed,
+    )
+    from otpverify.guards import (
+        AllowCountries,
+        BlockNumberTypes,
+    )
+    from otpverify.hashing import (
+        Argon2Hasher,
+        HmacHasher,
+    )
+    from otpverify.protocols import (
+        AsyncSender,
+        AsyncStore,
+        Clock,
+        Guard,
+        Hasher,
+        Renderer,
+        Sender,
+        Store,
+    )
+    from otpverify.sms.messages import (
+        Messages,
+    )
+    from otpverify.sms.smspm import (
+        Balance,
+        SmspmClient,
+    )
+    from otpverify.stores.memory import (
+        MemoryStore,
+    )
+    from otpverify.stores.redis import (
+        RedisStore,
+    )
+    from otpverify.stores.redis_async import (
+        AsyncRedisStore,
+    )
+    from otpverify.verifier import (
+        AsyncVerifier,
+        Verifier,
+    )
+
+# Where each public name lives. A module is imported when one of its names is first used, so
+# that nobody pays for what they do not use: an HTTP client, Argon2, numbering plans.
+_MODULES = {
+    "otpverify.core.fictional": ("TestNumber",),
+    "otpverify.core.limits": ("Limit",),
+    "otpverify.core.phone": ("Destination",),
+    "otpverify.core.policy": ("Policy",),
+    "otpverify.core.results": (
+        "Challenge",
+        "Event",
+        "Message",
+        "Receipt",
+        "Verified",
+    ),
+    "otpverify.errors": (
+        "AttemptsExhausted",
+        "ChallengeExpired",
+        "ConfigurationError",
+        "CooldownActive",
+        "DeliveryError",
+        "DeliveryRejected",
+        "DeliveryUnavailable",
+        "DestinationBlocked",
+        "IncorrectCode",
+        "InvalidPhoneNumber",
+        "OtpVerifyError",
+        "RateLimited",
+        "StoreError",
+        "VerificationFailed",
+    ),
+    "otpverify.guards": (
+        "AllowCountries",
+        "BlockNumberTypes",
+    ),
+    "otpverify.hashing": (
+        "Argon2Hasher",
+        "HmacHasher",
+    ),
+    "otpverify.protocols": (
+        "AsyncSender",
+        "AsyncStore",
+        "Clock",
+        "Guard",
+        "Hasher",
+        "Renderer",
+        "Sender",
+        "Store",
+    ),
+    "otpverify.sms.messages": ("Messages",),
+    "otpverify.sms.smspm": (
+        "Balance",
+        "SmspmClient",
+    ),
+    "otpverify.stores.memory": ("MemoryStore",),
+    "otpverify.stores.redis": ("RedisStore",),
+    "otpverify.stores.redis_async": ("AsyncRedisStore",),
+    "otpverify.verifier": (
+        "AsyncVerifier",
+        "Verifier",
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "AllowCountries",
+    "Argon2Hasher",
+    "AsyncRedisStore",
+    "AsyncSender",
+    "AsyncStore",
+    "AsyncVerifier",
+    "AttemptsExhausted",
+    "Balance",
+    "BlockNumberTypes",
+    "Challenge",
+    "ChallengeExpired",
+    "Clock",
+    "ConfigurationError",
+    "CooldownActive",
+    "DeliveryError",
+    "DeliveryRejected",
+    "DeliveryUnavailable",
+    "Destination",
+    "DestinationBlocked",
+    "Event",
+    "Guard",
+    "Hasher",
+    "HmacHasher",
+    "IncorrectCode",
+    "InvalidPhoneNumber",
+    "Limit",
+    "MemoryStore",
+    "Message",
+    "Messages",
+    "OtpVerifyError",
+    "Policy",
+    "RateLimited",
+    "Receipt",
+    "RedisStore",
+    "Renderer",
+    "Sender",
+    "SmspmClient",
+    "Store",
+    "StoreError",
+    "TestNumber",
+    "VerificationFailed",
+    "Verified",
+    "Verifier",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

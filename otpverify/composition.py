@@ -1,0 +1,175 @@
+"""How a flow is put together out of what the caller gave."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from otpverify.core.keys import SECRET_BYTES, Keyring
+from otpverify.core.phone import check_region
+from otpverify.core.policy import Policy
+from otpverify.core.results import Event
+from otpverify.errors import ConfigurationError
+from otpverify.flow.colour import in_thread, inline, suspends
+from otpverify.flow.issue import Issuer
+from otpverify.flow.ports import Ports
+from otpverify.flow.sequence import Flow
+from otpverify.hashing import Argon2Hasher
+from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
+from otpverify.sms.messages import Messages
+from otpverify.stores.memory import MemoryStore
+
+Secrets: TypeAlias = str | bytes | Sequence[str | bytes]
+Lift: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_STORE_OPERATIONS = ("open", "peek", "check", "release", "cancel", "reserve", "give_back")
+_IO_THREADS = 32
+
+
+def compose(
+    make_ports: Callable[..., Ports],
+    sender: Sender | AsyncSender,
+    store: Store | AsyncStore | None,
+    policy: Policy | None,
+    secret: Secrets | None,
+    hasher: Hasher | None,
+    messages: Renderer | None,
+    guards: Sequence[Guard],
+    region: str | None,
+    on_event: Callable[[Event], object] | None,
+) -> Flow:
+    """A flow, its parts checked against each other.
+
+    Raises:
+        ConfigurationError: They do not fit together.
+    """
+    store = MemoryStore() if store is None else store
+    hasher = Argon2Hasher() if hasher is None else hasher
+    _require("sender", sender, "send")
+    _require("store", store, *_STORE_OPERATIONS)
+    _require("hasher", hasher, "digest")
+    if not isinstance(guards, Iterable):
+        raise ConfigurationError("guards must be a list of guards.")
+    guards = tuple(guards)
+    for guard in guards:
+        _require("guard", guard, "refuse")
+        _require_direct(guard.refuse)
+    messages = Messages() if messages is None else messages
+    _require("renderer", messages, "render")
+    _require_direct(messages.render)
+    if policy is not None and not isinstance(policy, Policy):
+        raise ConfigurationError("policy must be a Policy(...).")
+    if on_event is not None:
+        if not callable(on_event):
+            raise ConfigurationError("on_event must be a function that takes an Event.")
+        _require_direct(on_event)
+    _require_direct(hasher.digest)
+    ports = make_ports(sender, store, hasher, messages, guards)
+    issuer = Issuer(
+        ports=ports,
+        policy=Policy() if policy is None else policy,
+        keyring=_keyring(secret, store, hasher),
+    )
+    return Flow(
+        ports=ports,
+        issuer=issuer,
+        region=check_region(region),
+        costly_hash=hasher.costly,
+        on_event=on_event,
+    )
+
+
+def sync_ports(
+    sender: Sender, store: Store, hasher: Hasher, messages: Renderer, guards: Sequence[Guard]
+) -> Ports:
+    """Ports that never suspend."""
+    for part, function in ((sender, sender.send), (store, store.open)):
+        if suspends(function):
+            raise ConfigurationError(
+                f"{type(part).__name__} is asynchronous; use AsyncVerifier, or a synchronous one."
+            )
+    return _ports(sender, inline, store, inline, hasher, inline, messages, guards)
+
+
+def async_ports(
+    sender: AsyncSender | Sender,
+    store: AsyncStore | Store,
+    hasher: Hasher,
+    messages: Renderer,
+    guards: Sequence[Guard],
+) -> Ports:
+    """Ports for an event loop: what could block it runs in threads, of a bounded number, and
+    apart, so that a slow gateway holds up no check."""
+    lift_send = _lift(sender.send, brief=False, threads=_IO_THREADS)
+    lift_store = _lift(store.open, brief=store.process_local, threads=_IO_THREADS)
+    lift_hash = _lift(hasher.digest, brief=not hasher.costly, threads=os.cpu_count() or 1)
+    return _ports(sender, lift_send, store, lift_store, hasher, lift_hash, messages, guards)
+
+
+def _ports(
+    sender: Any,
+    lift_send: Lift,
+    store: Any,
+    lift_store: Lift,
+    hasher: Hasher,
+    lift_hash: Lift,
+    messages: Renderer,
+    guards: Sequence[Guard],
+) -> Ports:
+    operations = {name: lift_store(getattr(store, name)) for name in _STORE_OPERATIONS}
+    return Ports(
+        send=lift_send(sender.send),
+        digest=lift_hash(hasher.digest),
+        render=inline(messages.render),
+        guards=tuple(inline(guard.refuse) for guard in guards),
+        **operations,
+    )
+
+
+def _lift(example: Callable[..., object], *, brief: bool, threads: int) -> Lift:
+    """How functions like `example` become ports: as they are, inline, or in threads."""
+    if suspends(example):
+        return lambda function: function
+    if brief:
+        return inline
+    from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
+
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="otpverify")
+    return lambda function: in_thread(function, executor)
+
+
+def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) -> Keyring:
+    if secret is None:
+        if not store.process_local:
+            raise ConfigurationError(
+                f"{type(store).__name__} outlives this process, so it needs secret=..., the same "
+                "in every process. Make one with: otpverify secret"
+            )
+        if hasher.needs_secret:
+            raise ConfigurationError(
+                f"{type(hasher).__name__} protects codes by the secret alone, so it needs "
+                "secret=.... Make one with: otpverify secret"
+            )
+        return Keyring([secrets.token_bytes(SECRET_BYTES)])
+    given = [secret] if isinstance(secret, str | bytes) else list(secret)
+    if not all(isinstance(value, str | bytes) for value in given):
+        raise ConfigurationError("secret must be str or bytes, or a sequence of them.")
+    return Keyring([v.encode() if isinstance(v, str) else v for v in given])
+
+
+def _require(what: str, part: object, *names: str) -> None:
+    if isinstance(part, type):
+        raise ConfigurationError(f"Pass an instance: {part.__name__}(...), not the class.")
+    missing = [name for name in names if not callable(getattr(part, name, None))]
+    if missing:
+        raise ConfigurationError(
+            f"{type(part).__name__} is no {what}: it has no {', '.join(missing)}()."
+        )
+
+
+def _require_direct(function: Callable[..., object]) -> None:
+    if suspends(function):
+        name = getattr(function, "__qualname__", type(function).__name__)
+        raise ConfigurationError(f"{name}() must not be asynchronous.")

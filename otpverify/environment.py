@@ -1,0 +1,54 @@
+"""Settings from environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from otpverify.protocols import Sender
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """What `from_env` found. The store is `None` where none is set."""
+
+    sender: Sender
+    store: Any
+    secrets: list[str] | None
+    region: str | None
+
+
+def settings_from(environ: Mapping[str, str] | None, *, asynchronous: bool) -> Settings:
+    """Read the variables that `Verifier.from_env` names.
+
+    Args:
+        environ: The variables; `os.environ` if `None`.
+        asynchronous: For an `AsyncVerifier`.
+
+    Raises:
+        ConfigurationError: One is missing or unsafe.
+    """
+    from otpverify.sms.smspm import SmspmClient  # loads requests, which others need not have
+
+    environ = os.environ if environ is None else environ
+    given = environ.get("OTPVERIFY_SECRET", "").split(",")
+    url = environ.get("OTPVERIFY_REDIS_URL")
+    return Settings(
+        sender=SmspmClient.from_env(environ),
+        store=_redis(url, asynchronous=asynchronous) if url else None,
+        secrets=[secret.strip() for secret in given if secret.strip()] or None,
+        region=environ.get("OTPVERIFY_REGION") or None,
+    )
+
+
+def _redis(url: str, *, asynchronous: bool) -> Any:
+    """A store for a URL; its module loads redis, which those without one need not have."""
+    if asynchronous:
+        from otpverify.stores.redis_async import AsyncRedisStore
+
+        return AsyncRedisStore.from_url(url)
+    from otpverify.stores.redis import RedisStore
+
+    return RedisStore.from_url(url)

@@ -1,0 +1,60 @@
+"""How one sequence of coroutines serves both colours."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def run_sync(sequence: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine whose ports never suspend, right here.
+
+    Raises:
+        RuntimeError: It did suspend; a port of the other colour was given to it.
+    """
+    try:
+        sequence.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    sequence.close()
+    raise RuntimeError("A port suspended in a synchronous sequence.")
+
+
+def inline(function: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+    """The function as a port that never suspends."""
+
+    @wraps(function)
+    async def port(*args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    return port
+
+
+def in_thread(function: Callable[P, T], executor: Executor) -> Callable[P, Awaitable[T]]:
+    """The function as a port that runs in one of the executor's threads, with the context
+    variables of the task that calls it."""
+    from asyncio import get_running_loop  # costly to import, and no use to the other colour
+
+    @wraps(function)
+    async def port(*args: P.args, **kwargs: P.kwargs) -> T:
+        call = partial(copy_context().run, function, *args, **kwargs)
+        return await get_running_loop().run_in_executor(executor, call)
+
+    return port
+
+
+def suspends(function: Callable[..., object]) -> bool:
+    """Whether calling it gives something to await."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - asked of an object, not tested for
+    )

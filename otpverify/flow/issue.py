@@ -1,0 +1,185 @@
+"""How a code gets out: reserve, send, and give back what was not used."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Container
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from otpverify.core import codes, refusals
+from otpverify.core.keys import Keyring, Subject
+from otpverify.core.network import network_of
+from otpverify.core.outcomes import Opened, Refused, Reserved, Standing
+from otpverify.core.policy import Policy
+from otpverify.core.results import Challenge, Message, Receipt
+from otpverify.core.state import Opening
+from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError
+from otpverify.flow.clock import utc_now
+from otpverify.flow.ports import Ports, ask, deliver
+
+_log = logging.getLogger("otpverify")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A code to issue.
+
+    Attributes:
+        subject: Whom it is for.
+        locale: The message's language.
+        network: The tag of the caller's IP network, if its sends are counted.
+        new: The first code of a challenge.
+        decoy: Send nothing, match nothing. A further code keeps what the challenge was.
+    """
+
+    subject: Subject
+    locale: str
+    network: str | None
+    new: bool
+    decoy: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Issuer:
+    """Issues codes: the common part of start and resend."""
+
+    ports: Ports
+    policy: Policy
+    keyring: Keyring
+    _told_no_ip: bool = field(default=False, init=False)
+
+    async def issue(self, order: Order) -> tuple[str, Challenge]:
+        """Put a code in place and send it. Gives the event's outcome and the challenge."""
+        subject = order.subject
+        fixed = self._fixed_code(subject.phone)
+        code = fixed or codes.draw(secrets.randbelow, self.policy.code_length)
+        message = Message(subject.phone, await self._text(order, code), subject.key.challenge)
+        ip_at = await self._reserve_ip(order.network)
+        opened, digest = await self._open(order, code, ip_at)
+        describe = partial(described, subject, opened.standing, utc_now())
+        if opened.standing.decoy:
+            return "decoy", describe(secrets.token_hex(16))
+        if fixed is not None:
+            return "test_number", describe()
+        sent = await deliver(self.ports.send(message), message, code)
+        if isinstance(sent, Receipt):
+            return "sent", describe(sent.message_id)
+        sent.challenge = describe()
+        if not sent.maybe_sent:
+            await self._undo(order, opened.at, digest, ip_at, sent)
+        raise sent
+
+    async def digest(self, subject: Subject, code: str) -> bytes:
+        """What the store keeps of a code, or is asked to compare."""
+        call = self.ports.digest(
+            subject.secret.value, subject.code_message(code), subject.code_salt
+        )
+        return await ask(call, bytes, part="The hasher", error=ConfigurationError)
+
+    @property
+    def test_numbers(self) -> Container[str]:
+        """The numbers whose fixed code is in force."""
+        if not self.policy.test_numbers:
+            return ()
+        now = utc_now()
+        return {to for to, test in self.policy.test_numbers.items() if test.in_force(now)}
+
+    async def _open(self, order: Order, code: str, ip_at: int | None) -> tuple[Opened, bytes]:
+        try:
+            digest = await self.digest(order.subject, code)
+            opening = Opening(digest, new=order.new, decoy=order.decoy)
+            call = self.ports.open(order.subject.key, opening, self.policy)
+            answer = await ask(call, Opened, Refused)
+            if isinstance(answer, Refused):
+                raise refusals.not_sent(answer)
+        except OtpVerifyError:
+            await self._give_back(order.network, ip_at)
+            raise
+        return answer, digest
+
+    async def _undo(
+        self, order: Order, at: int, digest: bytes, ip_at: int | None, failure: DeliveryError
+    ) -> None:
+        """Give the reservations back, and void the code that nobody got, so that it takes no
+        older one's place. Only the first code of a gateway that was not reached stays: without
+        it there would be no challenge for the person to have another code sent on."""
+        stays = order.new and not isinstance(failure, DeliveryRejected)
+        void = None if stays else digest
+        if order.new and not stays:
+            failure.challenge = None
+        call = self.ports.release(order.subject.key, at, void, self.policy)
+        try:
+            standing = await ask(call, Standing, type(None))
+        except OtpVerifyError as error:
+            # The caller must learn that nothing was delivered; the reservation lapses by itself.
+            _log.warning("A send could not be given back: %s", error)
+            return
+        failure.challenge = described(order.subject, standing, utc_now()) if standing else None
+        await self._give_back(order.network, ip_at)
+
+    async def _reserve_ip(self, network: str | None) -> int | None:
+        if network is None:
+            return None
+        call = self.ports.reserve(network, self.policy.sends_per_ip)
+        answer = await ask(call, Reserved, Refused)
+        if isinstance(answer, Refused):
+            raise refusals.not_sent(answer)
+        return answer.at
+
+    async def _give_back(self, network: str | None, at: int | None) -> None:
+        if network is None or at is None:
+            return
+        try:
+            await ask(self.ports.give_back(network, at), type(None))
+        except OtpVerifyError as error:
+            _log.warning("A send of an IP network could not be given back: %s", error)
+
+    def network_tag(self, client_ip: str | None) -> str | None:
+        """The tag under which the caller's IP network is counted, if it is."""
+        if not self.policy.sends_per_ip:
+            return None
+        if client_ip is None:
+            if not self._told_no_ip:
+                self._told_no_ip = True
+                _log.warning(
+                    "sends_per_ip does not apply to calls without client_ip. Pass client_ip, "
+                    "or set Policy(sends_per_ip=()) where there is no client."
+                )
+            return None
+        return self.keyring.signing.network_tag(network_of(client_ip))
+
+    def _fixed_code(self, to: str) -> str | None:
+        return self.policy.test_numbers[to].code if to in self.test_numbers else None
+
+    async def _text(self, order: Order, code: str) -> str:
+        subject = order.subject
+        call = self.ports.render(
+            code,
+            ttl_seconds=self.policy.ttl_seconds,
+            purpose=subject.purpose,
+            locale=order.locale,
+            binding=subject.binding,
+        )
+        text = await ask(call, str, part="messages.render()", error=ConfigurationError)
+        if code not in text:
+            raise ConfigurationError("messages.render() left the code out of the text.")
+        return text
+
+
+def described(
+    subject: Subject, standing: Standing, now: datetime, message_id: str | None = None
+) -> Challenge:
+    """The challenge as its caller sees it; `now` is when the store answered."""
+    return Challenge(
+        id=subject.challenge,
+        phone=subject.phone,
+        purpose=subject.purpose,
+        expires_at=now + timedelta(milliseconds=standing.expires_in),
+        resend_at=now + timedelta(milliseconds=standing.resend_in),
+        attempts_left=standing.attempts_left,
+        sends_left=standing.sends_left,
+        message_id=message_id,
+    )

@@ -1,0 +1,241 @@
+"""Start, resend, check and cancel, step by step."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from otpverify.core import codes, phone, refusals
+from otpverify.core.keys import ID_RANDOM_BYTES, Subject
+from otpverify.core.outcomes import Checked, Verdict
+from otpverify.core.results import Challenge, Event, Verified
+from otpverify.errors import (
+    ChallengeExpired,
+    ConfigurationError,
+    DestinationBlocked,
+    IncorrectCode,
+    OtpVerifyError,
+)
+from otpverify.flow.clock import utc_now
+from otpverify.flow.issue import Issuer, Order
+from otpverify.flow.ports import Ports, ask
+
+T = TypeVar("T")
+_log = logging.getLogger("otpverify")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """The four sequences, over ports of either colour. `Verifier` documents their arguments."""
+
+    ports: Ports
+    issuer: Issuer
+    region: str | None
+    costly_hash: bool
+    on_event: Callable[[Event], object] | None
+
+    async def start(
+        self,
+        raw: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
+        locale: str,
+        client_ip: str | None,
+        deliver: bool,
+    ) -> Challenge:
+        _check_words(purpose, binding)
+        to = self._parse("start", purpose, raw)
+        return await self._observed(
+            "start",
+            purpose,
+            to,
+            lambda to: self._start(to, purpose, binding, locale, client_ip, deliver),
+        )
+
+    async def resend(
+        self,
+        raw: str,
+        challenge: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
+        locale: str,
+        client_ip: str | None,
+    ) -> Challenge:
+        _check_words(purpose, binding)
+        to = self._parse("resend", purpose, raw)
+        return await self._observed(
+            "resend",
+            purpose,
+            to,
+            lambda to: self._resend(to, challenge, purpose, binding, locale, client_ip),
+        )
+
+    async def check(
+        self,
+        raw: str,
+        code: str,
+        challenge: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
+    ) -> Verified:
+        _check_words(purpose, binding)
+        to = self._parse("check", purpose, raw)
+        return await self._observed(
+            "check", purpose, to, lambda to: self._check(to, code, challenge, purpose, binding)
+        )
+
+    async def cancel(self, raw: str, challenge: str, purpose: str) -> None:
+        _check_words(purpose, None)
+        to = self._parse("cancel", purpose, raw)
+        await self._observed("cancel", purpose, to, lambda to: self._cancel(to, challenge, purpose))
+
+    async def _start(
+        self,
+        to: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
+        locale: str,
+        client_ip: str | None,
+        deliver: bool,
+    ) -> tuple[str, Challenge]:
+        network = self.issuer.network_tag(client_ip)
+        if self.ports.guards:
+            await self._guard(to)
+        secret = self.issuer.keyring.signing
+        challenge = secret.new_id(secrets.token_bytes(ID_RANDOM_BYTES))
+        subject = Subject(secret, to, purpose, challenge, binding)
+        return await self.issuer.issue(
+            Order(subject=subject, locale=locale, network=network, new=True, decoy=not deliver)
+        )
+
+    async def _resend(
+        self,
+        to: str,
+        challenge: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
+        locale: str,
+        client_ip: str | None,
+    ) -> tuple[str, Challenge]:
+        network = self.issuer.network_tag(client_ip)
+        subject = self._subject(to, purpose, challenge, binding)
+        await self._refuse_cheaply(subject)
+        return await self.issuer.issue(
+            Order(subject=subject, locale=locale, network=network, new=False)
+        )
+
+    async def _check(
+        self,
+        to: str,
+        typed: str,
+        challenge: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
+    ) -> tuple[str, Verified]:
+        subject = self._subject(to, purpose, challenge, binding)
+        length = self.issuer.policy.code_length
+        code = codes.clean(typed, length)
+        if code is None:
+            raise IncorrectCode(f"Enter the {length} digits of the code.")
+        await self._refuse_cheaply(subject)
+        digest = await self.issuer.digest(subject, code)
+        answer = await ask(self.ports.check(subject.key, digest, self.issuer.policy), Checked)
+        if answer.verdict is not Verdict.ACCEPTED:
+            raise refusals.not_accepted(answer)
+        return "verified", Verified(to, purpose, challenge, utc_now())
+
+    async def _cancel(self, to: str, challenge: str, purpose: str) -> tuple[str, None]:
+        try:
+            subject = self._subject(to, purpose, challenge, None)
+        except ChallengeExpired:
+            return "cancelled", None  # what was never there is gone, too
+        await ask(self.ports.cancel(subject.key), type(None))
+        return "cancelled", None
+
+    async def _refuse_cheaply(self, subject: Subject) -> None:
+        """Spare the costly hash where the answer is no anyway."""
+        if self.costly_hash:
+            answer = await ask(self.ports.peek(subject.key, self.issuer.policy), Checked)
+            if answer.verdict is not Verdict.PENDING:
+                raise refusals.not_accepted(answer)
+
+    def _parse(self, operation: str, purpose: str, raw: str) -> str:
+        if operation in ("check", "resend") and phone.is_canonical(raw):
+            return raw  # `start` parsed it; `_observed` looks again where nothing is found
+        try:
+            return phone.parse(raw, self.region, self.issuer.test_numbers)
+        except OtpVerifyError as error:
+            self._emit(operation, type(error).__name__, purpose, "")
+            raise
+
+    async def _guard(self, to: str) -> None:
+        destination = phone.describe(to)
+        for guard in self.ports.guards:
+            call = guard(destination)
+            reason = await ask(call, str, type(None), part="A guard", error=ConfigurationError)
+            if reason is not None:
+                raise DestinationBlocked(reason=reason)
+
+    def _subject(
+        self, to: str, purpose: str, challenge: object, binding: Mapping[str, str] | None
+    ) -> Subject:
+        if isinstance(challenge, Challenge):
+            raise ConfigurationError("Pass the challenge's id: challenge=challenge.id")
+        secret = self.issuer.keyring.find(challenge)
+        if secret is None or not isinstance(challenge, str):
+            raise ChallengeExpired
+        return Subject(secret, to, purpose, challenge, binding)
+
+    async def _observed(
+        self, operation: str, purpose: str, to: str, call: Callable[[str], Awaitable[tuple[str, T]]]
+    ) -> T:
+        try:
+            try:
+                outcome, result = await call(to)
+            except ChallengeExpired:
+                spelled = self._otherwise(to)
+                if spelled == to:
+                    raise
+                outcome, result = await call(spelled)
+        except OtpVerifyError as error:
+            scope = getattr(error, "scope", None)
+            provider_code = getattr(error, "provider_code", None)
+            name = type(error).__name__
+            self._emit(operation, name, purpose, to, scope, provider_code)
+            raise
+        self._emit(operation, outcome, purpose, to)
+        return result
+
+    def _otherwise(self, to: str) -> str:
+        """The number as `start` wrote it, where it has E.164's form with a digit too many, as
+        +44 07... has."""
+        try:
+            return phone.parse(to, self.region, self.issuer.test_numbers)
+        except OtpVerifyError:
+            return to
+
+    def _emit(
+        self, operation: str, outcome: str, purpose: str, to: str, *facts: str | None
+    ) -> None:
+        if self.on_event is None:
+            return
+        event = Event(operation, outcome, purpose, phone.mask(to), *facts)
+        try:
+            self.on_event(event)
+        except Exception:
+            # An observer's fault must neither let anyone in nor keep anyone out.
+            _log.exception("on_event failed for %s", event)
+
+
+def _check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
+    if not isinstance(purpose, str) or not purpose:
+        raise ConfigurationError("purpose must be a str that is not empty.")
+    if binding is None:
+        return
+    if not isinstance(binding, Mapping) or not all(
+        isinstance(part, str) for pair in binding.items() for part in pair
+    ):
+        raise ConfigurationError("binding must map str to str; format amounts and dates yourself.")

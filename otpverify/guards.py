@@ -1,0 +1,80 @@
+"""Guards that need nothing but the number itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from otpverify.core.phone import KINDS, REGIONS, Destination
+from otpverify.errors import ConfigurationError
+
+COSTLY_KINDS = frozenset(
+    {
+        "premium_rate",
+        "shared_cost",
+        "toll_free",
+        "pager",
+        "voicemail",
+        "universal_access",
+        "satellite",
+        "international_network",
+    }
+)
+
+
+class AllowCountries:
+    """Lets only these countries' numbers through: the first defence against SMS pumping.
+
+    Numbers that share a calling code are told apart (`+1` United States and Canada, `+44`
+    United Kingdom and Jersey). The reason it gives is `"country"`.
+
+    Args:
+        countries: ISO 3166-1 alpha-2 codes, such as `["EE", "LV", "LT"]`.
+
+    Raises:
+        ConfigurationError: No countries, or one that has no phone numbers.
+    """
+
+    def __init__(self, countries: Iterable[str]) -> None:
+        given = [countries] if isinstance(countries, str) else list(countries)
+        self.countries = frozenset(str(country).upper() for country in given)
+        unknown = sorted(self.countries - REGIONS)
+        if unknown or not self.countries:
+            raise ConfigurationError(
+                "AllowCountries takes ISO 3166-1 alpha-2 codes such as EE; "
+                f"these are none: {', '.join(unknown) or '(empty)'}."
+            )
+
+    def __repr__(self) -> str:
+        return f"AllowCountries({sorted(self.countries)})"
+
+    def refuse(self, destination: Destination) -> str | None:
+        """`"country"` unless the number's country is one of `countries`."""
+        return None if destination.country in self.countries else "country"
+
+
+class BlockNumberTypes:
+    """Refuses numbers of these kinds; the kind is the reason it gives.
+
+    Args:
+        kinds: Kinds as in `Destination.kind`. By default those that cost more, reach no
+            handset, or ring at a company: premium rate, shared cost, toll-free, pager,
+            voicemail, universal access, satellite and international networks.
+
+    Raises:
+        ConfigurationError: There is no such kind.
+    """
+
+    def __init__(self, kinds: Iterable[str] = COSTLY_KINDS) -> None:
+        self.kinds = frozenset([kinds] if isinstance(kinds, str) else kinds)
+        unknown = sorted(self.kinds - KINDS)
+        if unknown:
+            raise ConfigurationError(
+                f"BlockNumberTypes knows {', '.join(sorted(KINDS))}; not {', '.join(unknown)}."
+            )
+
+    def __repr__(self) -> str:
+        return f"BlockNumberTypes({sorted(self.kinds)})"
+
+    def refuse(self, destination: Destination) -> str | None:
+        """The number's kind when it is one of `kinds`."""
+        return destination.kind if destination.kind in self.kinds else None

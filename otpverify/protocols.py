@@ -1,0 +1,140 @@
+"""The parts that a verifier is composed of, as protocols: write your own, or take ours.
+
+Each protocol that does I/O has an awaitable twin for `AsyncVerifier`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+from otpverify.core.keys import Key
+from otpverify.core.limits import Limit
+from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.phone import Destination
+from otpverify.core.policy import Policy
+from otpverify.core.results import Message, Receipt
+from otpverify.core.state import Opening
+
+
+class Clock(Protocol):
+    """Seconds since the epoch, as `time.time`."""
+
+    def __call__(self) -> float: ...
+
+
+class Sender(Protocol):
+    """Delivers a message. Safe to call from several threads at once."""
+
+    def send(self, message: Message) -> Receipt:
+        """Hand the message over.
+
+        Raises:
+            DeliveryRejected: It certainly was not taken, and trying again will not help.
+            DeliveryUnavailable: It was not taken, or nobody knows (`maybe_sent`).
+        """
+        ...
+
+
+class AsyncSender(Protocol):
+    """`Sender`, awaitable."""
+
+    async def send(self, message: Message) -> Receipt: ...
+
+
+class Store(Protocol):
+    """Keeps challenges and counters. Every operation is atomic, between all processes that
+    share the store, and does what the function of its name in `otpverify.core.challenge` does.
+
+    Whatever cannot be answered raises `StoreError`.
+    """
+
+    process_local: ClassVar[bool]
+    """Whether it dies with this process. Such a store may go without a configured secret, and
+    its operations are so short that an event loop can call them directly."""
+
+    def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
+        """Check cooldown, limits and failure budget; reserve a send; put the code in place."""
+        ...
+
+    def peek(self, key: Key, policy: Policy) -> Checked:
+        """Say whether a code would be compared (`PENDING`), and change nothing."""
+        ...
+
+    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+        """Count, compare in constant time, and consume the challenge when the code is right."""
+        ...
+
+    def release(
+        self, key: Key, at: int, undelivered: bytes | None, policy: Policy
+    ) -> Standing | None:
+        """Give the send reserved at `at` back (called once for a reservation), and void the code
+        with that digest if one is given. Never bring a challenge back. `None` when no live
+        challenge is left."""
+        ...
+
+    def cancel(self, key: Key) -> None:
+        """Forget the challenge; the phone's logs stay."""
+        ...
+
+    def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
+        """Count one event of a counter that belongs to no phone, or refuse."""
+        ...
+
+    def give_back(self, counter: str, at: int) -> None:
+        """Take the event reserved at `at` out again."""
+        ...
+
+
+class AsyncStore(Protocol):
+    """`Store`, awaitable."""
+
+    process_local: ClassVar[bool]
+
+    async def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused: ...
+    async def peek(self, key: Key, policy: Policy) -> Checked: ...
+    async def check(self, key: Key, digest: bytes, policy: Policy) -> Checked: ...
+    async def release(
+        self, key: Key, at: int, undelivered: bytes | None, policy: Policy
+    ) -> Standing | None: ...
+    async def cancel(self, key: Key) -> None: ...
+    async def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused: ...
+    async def give_back(self, counter: str, at: int) -> None: ...
+
+
+class Hasher(Protocol):
+    """Turns a code, with all that it is bound to, into the digest that the store keeps."""
+
+    costly: ClassVar[bool]
+    """Takes milliseconds on purpose: a cheap read goes first, and it runs off the event loop."""
+
+    needs_secret: ClassVar[bool]
+    """Is worth nothing with a secret that dies with the process."""
+
+    def digest(self, secret: bytes, message: bytes, salt: bytes) -> bytes:
+        """The digest of `message` under `secret`; deterministic. `salt` has 16 bytes."""
+        ...
+
+
+class Guard(Protocol):
+    """May refuse a destination before anything is sent or counted."""
+
+    def refuse(self, destination: Destination) -> str | None:
+        """Why this destination gets no code, as one short word; `None` when it may have one."""
+        ...
+
+
+class Renderer(Protocol):
+    """Writes the text of a message. `otpverify.sms.Messages` is one."""
+
+    def render(
+        self,
+        code: str,
+        *,
+        ttl_seconds: int,
+        purpose: str,
+        locale: str,
+        binding: Mapping[str, str] | None,
+    ) -> str:
+        """The whole text, with the code in it exactly once."""
+        ...

@@ -1,0 +1,1 @@
+"""Stores: where challenges and counters live."""

@@ -1,0 +1,200 @@
+"""The store for one process: development, tests, and a single-worker service."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Hashable
+from typing import ClassVar, TypeVar
+
+from cachetools import TLRUCache
+
+from otpverify.core import challenge as transitions
+from otpverify.core.keys import Key
+from otpverify.core.limits import Limit, require_whole
+from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.policy import Policy
+from otpverify.core.state import ChallengeState, CounterState, Opening, PhoneState
+from otpverify.errors import StoreError
+from otpverify.protocols import Clock
+
+_State = TypeVar("_State", PhoneState, ChallengeState, CounterState)
+_COUNTERS_PER_CHALLENGE = 10
+
+
+class _Forward:
+    """A wall clock that never runs backwards: when it is set back, the time that passed is
+    taken from the monotonic clock, so that no code outlives its minutes."""
+
+    def __init__(self, clock: Clock | None) -> None:
+        self._clock = clock
+        self._set_back = 0.0
+        self._wall = -math.inf
+        self._steady = 0.0
+
+    def __call__(self) -> float:
+        wall, steady = self._clock() if self._clock else time.time(), time.monotonic()
+        if wall < self._wall:
+            self._set_back += self._wall - wall + max(0.0, steady - self._steady)
+        self._wall, self._steady = wall, steady
+        return wall + self._set_back
+
+
+class MemoryStore:
+    """Keeps everything in this process, behind one lock. Safe between threads and tasks.
+
+    It is not shared between processes: with several workers each would have limits and
+    challenges of its own. Use `RedisStore` there.
+
+    At capacity it refuses (`StoreError`) and never evicts what is alive, since eviction would
+    wipe attempt and failure counters. Whatever has expired goes at the next operation of any
+    kind, touched or not.
+
+    Args:
+        capacity: The most live challenges.
+        counter_capacity: The most phones and IP networks whose counters are remembered (for as
+            long as the policy's longest window, a day by default); 10 times `capacity` if left
+            out.
+        clock: Seconds; by default `time.time`, which tests can move. It may be set back: then
+            it is not believed, and no code lives longer for it.
+
+    Raises:
+        ConfigurationError: A capacity is not a whole number of at least 1.
+    """
+
+    process_local: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        capacity: int = 100_000,
+        counter_capacity: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        require_whole("capacity", capacity, least=1)
+        if counter_capacity is None:
+            counter_capacity = capacity * _COUNTERS_PER_CHALLENGE
+        require_whole("counter_capacity", counter_capacity, least=1)
+        self._clock = _Forward(clock)
+        self._lock = threading.Lock()
+        self._now = 0
+        self._phones: TLRUCache[Hashable, PhoneState] = self._table(counter_capacity)
+        self._challenges: TLRUCache[Hashable, ChallengeState] = self._table(capacity)
+        self._counters: TLRUCache[Hashable, CounterState] = self._table(counter_capacity)
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore with {len(self)} challenges>"
+
+    def __len__(self) -> int:
+        """How many challenges are alive."""
+        with self._lock:
+            self._tick()
+            return len(self._challenges)
+
+    def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
+        """See `Store.open`. Raises `StoreError` at capacity."""
+        with self._lock:
+            now = self._tick()
+            phone, challenge = self._load(key)
+            answer, new_phone, new_challenge = transitions.open_(
+                phone, challenge, key.scope, opening, policy, now
+            )
+            if isinstance(answer, Opened):
+                self._require_room(self._challenges, key.challenge)
+                self._require_room(self._phones, key.phone)
+                self._save(key, new_phone, new_challenge)
+            return answer
+
+    def peek(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.peek`."""
+        with self._lock:
+            now = self._tick()
+            phone, challenge = self._load(key)
+            return transitions.peek(phone, challenge, key.scope, policy, now)
+
+    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+        """See `Store.check`. Raises `StoreError` at capacity."""
+        with self._lock:
+            now = self._tick()
+            phone, challenge = self._load(key)
+            if challenge is not None:
+                # Before the code is compared: a failure that finds no room would be uncounted.
+                self._require_room(self._phones, key.phone)
+            answer, new_phone, new_challenge = transitions.check(
+                phone, challenge, key.scope, digest, policy, now
+            )
+            self._save(key, new_phone, new_challenge)
+            return answer
+
+    def release(
+        self, key: Key, at: int, undelivered: bytes | None, policy: Policy
+    ) -> Standing | None:
+        """See `Store.release`."""
+        with self._lock:
+            now = self._tick()
+            phone, challenge = self._load(key)
+            answer, new_phone, new_challenge = transitions.release(
+                phone, challenge, key.scope, at, undelivered, policy, now
+            )
+            self._save(key, new_phone, new_challenge)
+            return answer
+
+    def cancel(self, key: Key) -> None:
+        """See `Store.cancel`."""
+        with self._lock:
+            self._tick()
+            self._put(self._challenges, key.challenge, None)
+
+    def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
+        """See `Store.reserve`. Raises `StoreError` at capacity."""
+        with self._lock:
+            now = self._tick()
+            answer, state = transitions.reserve(self._counters.get(counter), limits, now)
+            if isinstance(answer, Reserved):
+                self._require_room(self._counters, counter)
+                self._put(self._counters, counter, state)
+            return answer
+
+    def give_back(self, counter: str, at: int) -> None:
+        """See `Store.give_back`."""
+        with self._lock:
+            self._tick()
+            state = transitions.give_back(self._counters.get(counter), at)
+            self._put(self._counters, counter, state)
+
+    def _table(self, capacity: int) -> TLRUCache[Hashable, _State]:
+        # One instant an operation: the tables see the time at which it began.
+        return TLRUCache(
+            capacity, ttu=lambda _key, state, _now: state.expires, timer=lambda: self._now
+        )
+
+    def _tick(self) -> int:
+        """Read the clock, and drop whatever has expired, in all tables."""
+        self._now = round(self._clock() * 1000)
+        for table in (self._phones, self._challenges, self._counters):
+            table.expire()
+        return self._now
+
+    def _load(self, key: Key) -> tuple[PhoneState, ChallengeState | None]:
+        return self._phones.get(key.phone) or PhoneState(), self._challenges.get(key.challenge)
+
+    def _save(self, key: Key, phone: PhoneState, challenge: ChallengeState | None) -> None:
+        over = challenge is None and not (phone.sends or phone.failures)
+        self._put(self._phones, key.phone, None if over else phone)
+        self._put(self._challenges, key.challenge, challenge)
+
+    @staticmethod
+    def _put(table: TLRUCache[Hashable, _State], key: str, state: _State | None) -> None:
+        if state is None:
+            table.pop(key, None)
+        elif table.get(key) is not state:
+            table[key] = state
+
+    @staticmethod
+    def _require_room(table: TLRUCache[Hashable, _State], key: str) -> None:
+        if key not in table and table.currsize >= table.maxsize:
+            raise StoreError(
+                f"The MemoryStore is full ({int(table.maxsize)} entries); nothing was evicted. "
+                "Give it more capacity, or use RedisStore."
+            )

@@ -1,0 +1,250 @@
+"""`Verifier` and `AsyncVerifier`: the parts composed, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
+
+from otpverify.composition import Secrets, async_ports, compose, sync_ports
+from otpverify.core.policy import Policy
+from otpverify.core.results import Challenge, Event, Verified
+from otpverify.environment import settings_from
+from otpverify.flow.colour import run_sync
+from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
+
+
+class Verifier:
+    """Proves that a person holds a phone. Safe to share between threads; make one a process.
+
+    Args:
+        sender: Delivers the messages, such as `SmspmClient`.
+        store: Keeps challenges and counters; a `MemoryStore` if left out.
+        policy: The numbers; `Policy()` if left out.
+        secret: The server-side key, at least 32 bytes (`otpverify secret` makes one), the same
+            in every process that shares the store. A sequence rotates: the first signs, all
+            are accepted. May be left out with a store that lives in this process only, which
+            then draws one.
+        hasher: `Argon2Hasher()` if left out.
+        messages: Writes the text; `Messages()` if left out.
+        guards: May refuse a destination, in this order, before anything is sent.
+        region: ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers typed without country code.
+        on_event: Called with an `Event` after every operation. What it raises is logged.
+
+    Raises:
+        ConfigurationError: The parts do not fit together; the message says how to mend it.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        store: Store | None = None,
+        policy: Policy | None = None,
+        secret: Secrets | None = None,
+        hasher: Hasher | None = None,
+        messages: Renderer | None = None,
+        guards: Sequence[Guard] = (),
+        region: str | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        self._flow = compose(
+            sync_ports, sender, store, policy, secret, hasher, messages, guards, region, on_event
+        )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """A verifier from environment variables (`environ`, or `os.environ`).
+
+        `SMSPM_HASH` and `SMSPM_TOKEN` are needed; `SMSPM_SENDER`, `SMSPM_URL`,
+        `OTPVERIFY_SECRET` (several, separated by commas, rotate), `OTPVERIFY_REDIS_URL` and
+        `OTPVERIFY_REGION` are read where set.
+
+        Raises:
+            ConfigurationError: One is missing or unsafe.
+        """
+        found = settings_from(environ, asynchronous=False)
+        return cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+
+    def __repr__(self) -> str:
+        return f"<Verifier {self._flow.issuer.policy}>"
+
+    def start(
+        self,
+        phone: str,
+        *,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+        locale: str = "en",
+        client_ip: str | None = None,
+        deliver: bool = True,
+    ) -> Challenge:
+        """Send a code to a phone.
+
+        Args:
+            phone: What the person typed.
+            purpose: What the code is for; a code for one purpose never serves another.
+            binding: Facts that the code also approves; each is written out in the message, and
+                `check` must be given the same.
+            locale: The message's language, a BCP 47 tag such as `"de-AT"`.
+            client_ip: The person's IP address, for the limit per network.
+            deliver: `False` makes a decoy: the same result and the same counters, but nothing
+                is sent and no code matches. For accounts that do not exist.
+
+        Returns:
+            The challenge. Keep its `id` in the session.
+
+        Raises:
+            InvalidPhoneNumber: It is no phone number.
+            DestinationBlocked: A guard refused it.
+            CooldownActive: The last code was sent a moment ago.
+            RateLimited: A limit is reached.
+            DeliveryRejected: The gateway said no.
+            DeliveryUnavailable: The gateway was not reached, or nobody knows.
+            StoreError: The store cannot answer; nothing was sent.
+        """
+        return run_sync(self._flow.start(phone, purpose, binding, locale, client_ip, deliver))
+
+    def resend(
+        self,
+        phone: str,
+        *,
+        challenge: str,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+        locale: str = "en",
+        client_ip: str | None = None,
+    ) -> Challenge:
+        """Send a fresh code on the same challenge. The earlier codes stay good until their own
+        expiry, the newest `live_codes` of them; the attempts are shared.
+
+        Args:
+            phone: The number that the challenge was started for.
+            challenge: The challenge's id.
+            purpose: As given to `start`; so are `binding`, `locale` and `client_ip`.
+
+        Returns:
+            The challenge as it stands now.
+
+        Raises:
+            ChallengeExpired: There is no such live challenge.
+            AttemptsExhausted: Its attempts are used up; start a new one.
+            OtpVerifyError: Whatever else `start` raises, but for `DestinationBlocked`.
+        """
+        return run_sync(self._flow.resend(phone, challenge, purpose, binding, locale, client_ip))
+
+    def check(
+        self,
+        phone: str,
+        code: str,
+        *,
+        challenge: str,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+    ) -> Verified:
+        """Accept a right code, once. Returns on success only.
+
+        Args:
+            phone: The number that is to be proved; the one that the challenge was started for.
+            code: What the person typed. Spaces, hyphens and any script's digits are forgiven.
+            challenge: The challenge's id, from the session.
+            purpose: As given to `start`.
+            binding: As given to `start`.
+
+        Returns:
+            Proof that the person holds `Verified.phone`.
+
+        Raises:
+            IncorrectCode: The code is wrong, or cannot be one (then `attempts_left` is `None`).
+            AttemptsExhausted: Too many wrong codes; this one was not compared.
+            ChallengeExpired: There is no such live challenge.
+            InvalidPhoneNumber: The number is not one.
+            StoreError: The store cannot answer; nobody gets in.
+        """
+        return run_sync(self._flow.check(phone, code, challenge, purpose, binding))
+
+    def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
+        """Void a challenge. One that does not exist is void already. Cooldown and limits stay.
+
+        Args:
+            phone, challenge, purpose: As in `check`.
+
+        Raises:
+            InvalidPhoneNumber, StoreError: As `check`.
+        """
+        run_sync(self._flow.cancel(phone, challenge, purpose))
+
+
+class AsyncVerifier:
+    """`Verifier`, awaitable: the same names, arguments, results and errors.
+
+    A synchronous sender or store runs in worker threads (a `MemoryStore` directly: it never
+    waits), Argon2 in as many threads as there are cores. Arguments are those of `Verifier`.
+    """
+
+    def __init__(
+        self,
+        sender: AsyncSender | Sender,
+        *,
+        store: AsyncStore | Store | None = None,
+        policy: Policy | None = None,
+        secret: Secrets | None = None,
+        hasher: Hasher | None = None,
+        messages: Renderer | None = None,
+        guards: Sequence[Guard] = (),
+        region: str | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        self._flow = compose(
+            async_ports, sender, store, policy, secret, hasher, messages, guards, region, on_event
+        )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """See `Verifier.from_env`."""
+        found = settings_from(environ, asynchronous=True)
+        return cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+
+    def __repr__(self) -> str:
+        return f"<AsyncVerifier {self._flow.issuer.policy}>"
+
+    async def start(
+        self,
+        phone: str,
+        *,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+        locale: str = "en",
+        client_ip: str | None = None,
+        deliver: bool = True,
+    ) -> Challenge:
+        """See `Verifier.start`."""
+        return await self._flow.start(phone, purpose, binding, locale, client_ip, deliver)
+
+    async def resend(
+        self,
+        phone: str,
+        *,
+        challenge: str,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+        locale: str = "en",
+        client_ip: str | None = None,
+    ) -> Challenge:
+        """See `Verifier.resend`."""
+        return await self._flow.resend(phone, challenge, purpose, binding, locale, client_ip)
+
+    async def check(
+        self,
+        phone: str,
+        code: str,
+        *,
+        challenge: str,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+    ) -> Verified:
+        """See `Verifier.check`."""
+        return await self._flow.check(phone, code, challenge, purpose, binding)
+
+    async def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
+        """See `Verifier.cancel`."""
+        await self._flow.cancel(phone, challenge, purpose)
