@@ -1,0 +1,181 @@
+"""The gateway's contract, from the gateway's side: fields in, reply out, no I/O."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from otpverify import InvalidPhoneNumber
+from otpverify.phone import normalize
+from otpverify.sandbox.faults import INVALID_NUMBER, fault_of
+from otpverify.sandbox.outbox import Captured, find_code
+from otpverify.sandbox.replies import Dialect, Refusal, Reply
+from otpverify.sms import segments
+
+LARGEST_BATCH = 100
+LONGEST_SENDER_ID = 11
+DEFAULT_SENDER_ID = "SMSPM.com"
+BALANCE_EUR = 12.34
+SENDER_IDS = ("SMSPM.com", "MyApp")
+_PRICE_EUR = 0.04
+_WRITTEN = re.compile(r"\+?[1-9][0-9]{3,14}")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request must carry."""
+
+    hash: str = field(repr=False)
+    token: str = field(repr=False)
+
+    def refuse(self, fields: Mapping[str, object]) -> Refusal | None:
+        """The refusal of a request without them; `None` when they are right."""
+        for name, text in (("token", "Token is required"), ("hash", "Hash is required")):
+            if not fields.get(name):
+                return Refusal(text)
+        if fields["token"] != self.token or fields["hash"] != self.hash:
+            return Refusal("Unauthorized", 401)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a send leads to.
+
+    Attributes:
+        reply: The reply, unless `silent`.
+        captured: The messages that were taken, oldest first.
+        silent: Why no reply comes: `"stalled"`, `"dropped"`, or `None` when one does.
+    """
+
+    reply: Reply
+    captured: tuple[Captured, ...] = ()
+    silent: str | None = None
+
+
+def answer_send(fields: Mapping[str, object], credentials: Credentials, dialect: Dialect) -> Answer:
+    """Answer a send.
+
+    Args:
+        fields: The request's fields, whichever way they came; any JSON values.
+        credentials: What it must carry.
+        dialect: How to word the reply.
+    """
+    answer = credentials.refuse(fields) or _answer_recipients(fields, dialect)
+    return Answer(answer.worded(dialect)) if isinstance(answer, Refusal) else answer
+
+
+def answer_account(path: str, fields: Mapping[str, object], credentials: Credentials) -> Reply:
+    """Answer `/balance` or `/sender-ids`."""
+    refusal = credentials.refuse(fields)
+    if refusal is not None:
+        return refusal.worded("2.0")
+    return Reply.of_json(
+        {"balance": BALANCE_EUR} if path == "/balance" else {"senders": SENDER_IDS}
+    )
+
+
+def _answer_recipients(fields: Mapping[str, object], dialect: Dialect) -> Answer | Refusal:
+    given = fields.get("toNumber")
+    recipients: list[object] = given if isinstance(given, list) else [given]
+    numbers = [number for number in recipients if isinstance(number, str)]
+    text, sender_id = fields.get("text"), fields.get("fromNumber") or DEFAULT_SENDER_ID
+    if given in (None, "", []):
+        return Refusal("toNumber is required")
+    if len(numbers) < len(recipients):
+        return Refusal("toNumber must be a string or an array of strings")
+    if len(numbers) > LARGEST_BATCH:
+        return Refusal(f"toNumber takes up to {LARGEST_BATCH} numbers")
+    if not isinstance(text, str) or not text:
+        return Refusal("Text is required")
+    if not isinstance(sender_id, str) or (
+        len(sender_id) > LONGEST_SENDER_ID and not sender_id.isdecimal()
+    ):
+        return Refusal("Invalid sender ID")
+    if len(numbers) == 1:
+        return _answer_one(numbers[0], text, sender_id, fields.get("smsId"), dialect)
+    if dialect == "tutorial":
+        return Refusal("toNumber must be one number")
+    return _answer_many(numbers, text, sender_id, fields.get("smsId"))
+
+
+def _answer_one(
+    number: str, text: str, sender_id: str, reference: object, dialect: Dialect
+) -> Answer | Refusal:
+    e164 = _e164(number)
+    if e164 is None:
+        return Refusal(INVALID_NUMBER.format(number=number))
+    fault = fault_of(e164)
+    message = _captured(e164, text, sender_id, reference)
+    if fault is None:
+        return Answer(_success(message, number, dialect), (message,))
+    if fault.error is not None:
+        return Refusal(fault.error.format(number=number), fault.status, fault.headers)
+    if fault.body is not None:
+        reply = Reply(fault.status, fault.body, fault.content_type)
+    else:
+        reply = _success(message, number, dialect, with_id=not fault.without_id)
+    return Answer(reply, (message,) if fault.taken else (), fault.silent)
+
+
+def _answer_many(numbers: list[str], text: str, sender_id: str, reference: object) -> Answer:
+    entries: list[dict[str, str]] = []
+    captured: list[Captured] = []
+    for number in numbers:
+        e164 = _e164(number)
+        fault = fault_of(e164) if e164 else None
+        if e164 is None or (fault and fault.error == INVALID_NUMBER):
+            error = INVALID_NUMBER.format(number=number)
+            entries.append({"toNumber": number, "error": error})
+        else:
+            captured.append(_captured(e164, text, sender_id, reference))
+            entries.append(_entry(captured[-1].id, number))
+    return Answer(Reply.of_json({"messages": entries}), tuple(captured))
+
+
+def _success(message: Captured, number: str, dialect: Dialect, *, with_id: bool = True) -> Reply:
+    message_id = message.id if with_id else None
+    if dialect == "2.0":
+        return Reply.of_json({"messages": [_entry(message_id, number)]})
+    said: dict[str, object] = {"status": "success", "messageId": message_id}
+    if not with_id:
+        del said["messageId"]
+    cost = round(_PRICE_EUR * message.parts, 4)
+    return Reply.of_json({**said, "parts": message.parts, "cost": cost, "currency": "EUR"})
+
+
+def _entry(message_id: str | None, number: str) -> dict[str, str]:
+    entry = {"toNumber": number.removeprefix("+"), "status": "Added to queue"}
+    return entry if message_id is None else {"id": message_id, **entry}
+
+
+def _e164(number: str) -> str | None:
+    """The number in E.164, or `None` when the gateway would refuse it."""
+    if not _WRITTEN.fullmatch(number):
+        return None
+    e164 = "+" + number.removeprefix("+")
+    if fault_of(e164):
+        return e164
+    try:
+        return normalize(e164)
+    except InvalidPhoneNumber:
+        return None
+
+
+def _captured(e164: str, text: str, sender_id: str, reference: object) -> Captured:
+    counted = segments(text)
+    return Captured(
+        id=uuid.uuid4().hex,
+        to=e164,
+        sender_id=sender_id,
+        text=text,
+        encoding=counted.encoding,
+        units=counted.units,
+        parts=counted.parts,
+        reference=None if reference is None else str(reference),
+        received_at=datetime.now(UTC),
+        code=find_code(text),
+    )

@@ -1,0 +1,248 @@
+"""The sandbox's HTTP: which path does what, and how requests are read and replies written."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import BaseServer
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from otpverify.sandbox import page
+from otpverify.sandbox.contract import Credentials, answer_account, answer_send
+from otpverify.sandbox.outbox import Outbox
+from otpverify.sandbox.replies import Dialect, Refusal, Reply
+
+LARGEST_BODY = 1 << 20
+_LARGEST_DISCARDED = 1 << 24
+_KEEP_ALIVE_SECONDS = 15.0
+_DIALECTS: dict[str, Dialect] = {"2.0": "2.0", "tutorial": "tutorial"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the handlers of all connections share.
+
+    Attributes:
+        credentials: What requests to the gateway must carry.
+        dialect: How replies are worded unless a request asks otherwise.
+        stall_seconds: How long a stalled request waits.
+        outbox: Where messages go.
+        stopping: Set when the server stops.
+        local_only: The server is bound to this machine, so a request under any other name
+            comes from a page that rebound its own name to this address.
+    """
+
+    credentials: Credentials
+    dialect: Dialect
+    stall_seconds: float
+    outbox: Outbox
+    stopping: threading.Event
+    local_only: bool
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "otpverify-sandbox"
+    sys_version = ""
+    timeout = 60.0
+    # Headers and body leave in one write; two would wait for each other's acknowledgement.
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
+
+    def __init__(self, state: State, request: Any, client: Any, server: BaseServer) -> None:
+        self._state = state
+        self._body = b""
+        self._url = urlsplit("")
+        super().__init__(request, client, server)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Log nothing: query strings hold credentials and codes."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what http.server could not parse, as JSON, and hang up."""
+        self.close_connection = True
+        self._write(Refusal(message or explain or HTTPStatus(code).phrase, code).worded("2.0"))
+
+    def _answer(self) -> None:
+        reply = self._read_request() or self._route()
+        if reply is not None:
+            self._write(reply)
+
+    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_OPTIONS = _answer  # noqa: N815 - http.server's names
+
+    def _read_request(self) -> Reply | None:
+        """Take the request in; a reply when it cannot be taken."""
+        try:
+            self._url = urlsplit(self.path)
+            length = int(self.headers.get("Content-Length") or 0)
+        except ValueError:
+            length = -1
+        if length < 0 or self.headers.get("Transfer-Encoding"):
+            self.close_connection = True
+            return Refusal("Malformed request").worded("2.0")
+        if length > LARGEST_BODY:
+            # Discarded, not left unread: closing on unread data would reset the connection
+            # before the client has the reply.
+            self.close_connection = True
+            self._discard(min(length, _LARGEST_DISCARDED))
+            return Refusal("Request body too large", 413).worded("2.0")
+        self._body = self.rfile.read(length)
+        if self._state.local_only and not _names_this_machine(self.headers.get("Host")):
+            return Refusal("Not this host", 421).worded("2.0")
+        return None
+
+    def _discard(self, length: int) -> None:
+        while length > 0:
+            length -= len(self.rfile.read(min(length, 1 << 16)) or b" " * length)
+
+    def _route(self) -> Reply | None:
+        methods = _ROUTES.get(self._url.path)
+        if methods is None:
+            return Refusal("Not found", 404).worded("2.0")
+        action = methods.get(self.command)
+        if action is None:
+            allowed = (("Allow", ", ".join(methods)),)
+            return Refusal("Method not allowed", 405, allowed).worded("2.0")
+        return action(self)
+
+    def _send(self) -> Reply | None:
+        if self.command == "GET" and not self._url.query:
+            return Reply(303, headers=(("Location", "/inbox"),))
+        asked = self.headers.get("X-Sandbox-Dialect", self._state.dialect)
+        dialect = _DIALECTS.get(asked)
+        if dialect is None:
+            return Refusal('X-Sandbox-Dialect must be "2.0" or "tutorial"').worded("2.0")
+        fields = self._fields()
+        if fields is None:
+            return Refusal("Malformed JSON").worded(dialect)
+        answer = answer_send(fields, self._state.credentials, dialect)
+        for message in answer.captured:
+            self._state.outbox.add(message)
+        if answer.silent is None:
+            return answer.reply
+        if answer.silent == "stalled":
+            self._state.stopping.wait(self._state.stall_seconds)
+        self.close_connection = True
+        return None
+
+    def _account(self) -> Reply:
+        return answer_account(self._url.path, _query(self._url), self._state.credentials)
+
+    def _messages(self) -> Reply:
+        to = str(_query(self._url).get("to", "")).strip().removeprefix("+")
+        messages = self._state.outbox.messages
+        return Reply.of_json([m.as_json() for m in messages if to in ("", m.to[1:])])
+
+    def _clear(self) -> Reply:
+        self._state.outbox.clear()
+        return Reply(204)
+
+    def _inbox(self) -> Reply:
+        embedded = _query(self._url).get("embed") == "1"
+        return page.inbox(self._state.outbox.messages, embedded=embedded)
+
+    def _asset(self) -> Reply:
+        return page.asset(self._url.path.removeprefix("/"))
+
+    def _events(self) -> None:
+        """Server-sent events: one `outbox` event at once, and one after every change."""
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"retry: 1000\n\n")
+        seen = -1
+        while (version := self._state.outbox.wait(seen, _KEEP_ALIVE_SECONDS)) is not None:
+            newest = self._state.outbox.messages[:1]
+            data = json.dumps(
+                {"version": version, "newest": newest[0].as_json() if newest else None}
+            )
+            event = f"event: outbox\ndata: {data}\n\n" if version != seen else ": waiting\n\n"
+            self.wfile.write(event.encode())
+            self.wfile.flush()
+            seen = version
+
+    def _fields(self) -> dict[str, object] | None:
+        """The request's fields, however they came; `None` when they are malformed."""
+        if self.command == "GET":
+            return _query(self._url)
+        if self.headers.get_content_type() == "application/x-www-form-urlencoded":
+            return _pairs(self._body.decode(errors="replace"))
+        try:
+            fields = json.loads(self._body)
+        except (ValueError, RecursionError):
+            return None
+        return fields if isinstance(fields, dict) else None
+
+    def _write(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        if reply.body:
+            self.send_header("Content-Type", reply.content_type)
+        if reply.status != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Length", str(len(reply.body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in reply.headers:
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
+
+
+_Action = Callable[[Handler], Reply | None]
+_ROUTES: dict[str, dict[str, _Action]] = {
+    "/": {"GET": Handler._send, "POST": Handler._send},
+    "/balance": {"GET": Handler._account},
+    "/sender-ids": {"GET": Handler._account},
+    "/messages": {"GET": Handler._messages, "DELETE": Handler._clear},
+    "/inbox": {"GET": Handler._inbox},
+    "/inbox.css": {"GET": Handler._asset},
+    "/inbox.js": {"GET": Handler._asset},
+    "/events": {"GET": Handler._events},
+}
+
+
+def _query(url: SplitResult) -> dict[str, object]:
+    return _pairs(url.query)
+
+
+def _pairs(text: str) -> dict[str, object]:
+    """Decoded name and value pairs; a recipient that is named several times is a batch."""
+    found = parse_qs(text, keep_blank_values=True)
+    fields: dict[str, object] = {name: values[-1] for name, values in found.items()}
+    if len(numbers := found.get("toNumber", [])) > 1:
+        fields["toNumber"] = numbers
+    return fields
+
+
+def _names_this_machine(host: str | None) -> bool:
+    """Whether a `Host` header names this machine; HTTP/1.0 clients may send none."""
+    if host is None:
+        return True
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address stands for this machine alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,223 @@
+"""The SMSPM gateway's wire contract, without any I/O: requests are built and replies are read
+here, whoever carries them.
+
+Nothing of a request or a reply reaches an exception unless it is known to be harmless: the
+gateway repeats phone numbers in its error texts, and could repeat anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from otpverify.core.results import Message, Receipt
+from otpverify.errors import (
+    ConfigurationError,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryUnavailable,
+)
+
+DEFAULT_SENDER_ID = "SMSPM.com"
+LONGEST_SENDER_ID = 11
+LARGEST_REPLY = 65_536
+
+_KNOWN_TEXTS = {
+    "token is required": "token_required",
+    "hash is required": "hash_required",
+    "unauthorized": "unauthorized",
+    "invalid phone number": "invalid_phone_number",
+    "internal server error": "internal_error",
+}
+_KNOWN_STATUSES = {401: "unauthorized", 402: "no_balance", 429: "rate_limited"}
+_REFUSED_STATUSES = {"rejected", "failed", "undelivered", "expired", "error"}
+_HINTS = {
+    "token_required": "Set SMSPM_TOKEN.",
+    "hash_required": "Set SMSPM_HASH.",
+    "unauthorized": "Check SMSPM_HASH and SMSPM_TOKEN.",
+    "no_balance": "The account has no balance left.",
+    "invalid_phone_number": "The gateway does not take this number.",
+    "rate_limited": "The gateway asks to slow down.",
+}
+_WORD = re.compile(r"[A-Za-z]{1,20}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Account:
+    """Credentials and sender ID of an account.
+
+    Raises:
+        ConfigurationError: One is empty, or an alphanumeric sender ID is too long.
+    """
+
+    hash: str
+    token: str
+    sender_id: str = DEFAULT_SENDER_ID
+
+    def __post_init__(self) -> None:
+        if not (self.hash and self.token):
+            raise ConfigurationError("SMSPM needs both a hash and a token.")
+        too_long = len(self.sender_id) > LONGEST_SENDER_ID and not self.sender_id.isdecimal()
+        if not self.sender_id or too_long:
+            raise ConfigurationError(
+                "An alphanumeric sender ID has 1 to 11 characters (GSM 03.40); "
+                f"{self.sender_id!r} has {len(self.sender_id)}."
+            )
+
+    def __repr__(self) -> str:
+        return f"Account(sender_id={self.sender_id!r})"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What every request carries."""
+        return {"hash": self.hash, "token": self.token}
+
+
+def send_fields(account: Account, message: Message) -> dict[str, str]:
+    """The fields of a send, for a JSON body or a query string.
+
+    Raises:
+        DeliveryRejected: The text holds half a surrogate pair, which no encoding can carry.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in message.text):
+        raise DeliveryRejected("The text is not valid Unicode.", provider_code="invalid_text")
+    fields = {
+        **account.credentials,
+        "toNumber": message.to.removeprefix("+"),
+        "fromNumber": account.sender_id,
+        "text": message.text,
+    }
+    if message.reference is not None:
+        fields["smsId"] = message.reference
+    return fields
+
+
+def read_receipt(status: int, body: bytes, sent: dict[str, str]) -> Receipt:
+    """What the gateway said of one message, in either of its two dialects.
+
+    Args:
+        status: The HTTP status.
+        body: The reply's body.
+        sent: The request's fields, of which nothing may show in an error.
+
+    Raises:
+        DeliveryRejected: It said no.
+        DeliveryUnavailable: It is busy or broken, or its reply cannot be understood.
+    """
+    reply = _json_object(body)
+    entry = _only_entry(reply)
+    refusal = _refusal(reply, entry)
+    if status == 200 and refusal is None:
+        if entry is not None and ("id" in entry or "status" in entry):
+            return Receipt(_text_or_none(entry.get("id")))
+        if reply.get("status") == "success":
+            return Receipt(_text_or_none(reply.get("messageId")))
+        raise _not_understood(status)
+    raise _failure(status, refusal, sent)
+
+
+def read_object(status: int, body: bytes, sent: dict[str, str]) -> dict[str, Any]:
+    """The reply of a call that sends nothing, such as `/balance`. Raises as `read_receipt`."""
+    reply = _json_object(body)
+    refusal = _refusal(reply, None)
+    if status == 200 and reply and refusal is None:
+        return reply
+    raise _failure(status, refusal, sent)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in the body; empty when there is none."""
+    try:
+        reply = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return reply if isinstance(reply, dict) else {}
+
+
+def _only_entry(reply: dict[str, Any]) -> dict[str, Any] | None:
+    entries = reply.get("messages")
+    if isinstance(entries, list) and len(entries) == 1 and isinstance(entries[0], dict):
+        return entries[0]
+    return None
+
+
+def _refusal(reply: dict[str, Any], entry: dict[str, Any] | None) -> str | None:
+    """The gateway's error text, if it said no."""
+    for part in (reply, entry or {}):
+        if part.get("error"):
+            return _reason(part["error"])
+    if "status" in reply and reply["status"] != "success":
+        return _reason(reply.get("message"))
+    if entry is not None and str(entry.get("status")).lower() in _REFUSED_STATUSES:
+        return _reason(entry.get("message"))
+    return None
+
+
+def _reason(said: object) -> str:
+    return said if isinstance(said, str) and said else "no reason given"
+
+
+def _text_or_none(value: object) -> str | None:
+    """An id; a bool is an int to Python, and no id."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return None
+    return str(value)
+
+
+def _failure(status: int, refusal: str | None, sent: dict[str, str]) -> DeliveryError:
+    code = _known_code(refusal) or _KNOWN_STATUSES.get(status)
+    if status == 429 or code == "rate_limited":
+        return _unavailable("rate_limited", status, maybe_sent=False)
+    if code == "internal_error" or status >= 500 or status == 408:
+        return _unavailable(code or f"http_{status}", status, maybe_sent=True)
+    if refusal is None and not 400 <= status < 500:
+        return _not_understood(status)
+    code = code or (f"http_{status}" if status != 200 else "rejected")
+    said = _HINTS.get(code) or _harmless(refusal or "", sent)
+    return DeliveryRejected(
+        f"SMSPM refused the message: {code} (HTTP {status}). {said}".rstrip(), provider_code=code
+    )
+
+
+def _unavailable(code: str, status: int, *, maybe_sent: bool) -> DeliveryUnavailable:
+    hint = _HINTS.get(code, "Nobody knows whether the message was taken.")
+    return DeliveryUnavailable(
+        f"SMSPM did not take the message: {code} (HTTP {status}). {hint}",
+        provider_code=code,
+        maybe_sent=maybe_sent,
+    )
+
+
+def unreadable(message: str) -> DeliveryUnavailable:
+    """The error for a reply without what was asked for; nothing was to be sent."""
+    return DeliveryUnavailable(message, provider_code="unreadable_reply", maybe_sent=False)
+
+
+def _not_understood(status: int) -> DeliveryUnavailable:
+    return DeliveryUnavailable(
+        f"SMSPM's reply could not be understood (HTTP {status}). "
+        "Nobody knows whether the message was taken.",
+        provider_code="unreadable_reply",
+    )
+
+
+def _known_code(refusal: str | None) -> str | None:
+    said = (refusal or "").lower()
+    return next((code for text, code in _KNOWN_TEXTS.items() if said.startswith(text)), None)
+
+
+def _harmless(refusal: str, sent: dict[str, str]) -> str:
+    """The gateway's own words, without every word that is no plain word or that we sent."""
+    ours = " ".join(sent.values()).lower()
+    words = (word.strip(".,:;!?'\"()") for word in refusal[:200].split())
+    return " ".join(word if _is_foreign(word, ours) else "***" for word in words)
+
+
+def _is_foreign(word: str, ours: str) -> bool:
+    """Whether it is a plain word that is no part of what we sent and shares no four letters
+    with it."""
+    low = word.lower()
+    shared = low in ours or any(low[i : i + 4] in ours for i in range(len(low) - 3))
+    return _WORD.fullmatch(word) is not None and not shared

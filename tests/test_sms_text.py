@@ -1,0 +1,149 @@
+"""Segments by GSM 03.38 and 03.40, and the built-in message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otpverify import ConfigurationError, Messages
+from otpverify.sms import Segments, segments
+
+BASIC = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+EXTENSION = "\f^{}\\[~]|€"
+EMOJI = "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ("GSM-7", 0, 1)),
+        ("a" * 160, ("GSM-7", 160, 1)),
+        ("a" * 161, ("GSM-7", 161, 2)),
+        ("a" * 306, ("GSM-7", 306, 2)),
+        ("a" * 307, ("GSM-7", 307, 3)),
+        ("€" * 80, ("GSM-7", 160, 1)),
+        ("€" * 80 + "a", ("GSM-7", 161, 2)),
+        # 153 is odd: an escape pair does not fit into a segment's last unit.
+        ("€" * 152, ("GSM-7", 304, 2)),
+        ("€" * 153, ("GSM-7", 306, 3)),
+        ("a" * 152 + "€" + "a" * 152, ("GSM-7", 306, 3)),
+        ("a" * 153 + "€" + "a" * 151, ("GSM-7", 306, 2)),
+        ("õ", ("UCS-2", 1, 1)),
+        ("õ" * 70, ("UCS-2", 70, 1)),
+        ("õ" * 71, ("UCS-2", 71, 2)),
+        ("õ" * 134, ("UCS-2", 134, 2)),
+        ("õ" * 135, ("UCS-2", 135, 3)),
+        (EMOJI * 35, ("UCS-2", 70, 1)),
+        (EMOJI * 36, ("UCS-2", 72, 2)),
+        # 67 is odd, too: a surrogate pair moves on whole.
+        (EMOJI * 66, ("UCS-2", 132, 2)),
+        (EMOJI * 67, ("UCS-2", 134, 3)),
+        ("õ" * 66 + EMOJI + "õ" * 66, ("UCS-2", 134, 3)),
+        ("€" + "õ", ("UCS-2", 2, 1)),
+        ("ç", ("UCS-2", 1, 1)),
+        ("Ç", ("GSM-7", 1, 1)),
+        ("`", ("UCS-2", 1, 1)),
+        ("\t", ("UCS-2", 1, 1)),
+        ("\x1b", ("UCS-2", 1, 1)),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_segments(text: str, expected: tuple[str, int, int]) -> None:
+    assert segments(text) == Segments(*expected)
+
+
+def test_the_whole_alphabet() -> None:
+    assert len(BASIC) == 127
+    assert all(segments(character) == Segments("GSM-7", 1, 1) for character in BASIC)
+    assert all(segments(character) == Segments("GSM-7", 2, 1) for character in EXTENSION)
+
+
+@given(st.text(alphabet=BASIC + EXTENSION, max_size=400) | st.text(max_size=200))
+def test_segments_by_cutting_the_text(text: str) -> None:
+    """Cut greedily into what fits, never inside a character, and count the pieces."""
+    gsm = all(character in BASIC + EXTENSION for character in text)
+
+    def units(piece: str) -> int:
+        if gsm:
+            return sum(2 if character in EXTENSION else 1 for character in piece)
+        return len(piece.encode("utf-16-le", "surrogatepass")) // 2
+
+    single, joined = (160, 153) if gsm else (70, 67)
+    pieces = [""]
+    for character in text:
+        if units(text) > single and units(pieces[-1] + character) > joined:
+            pieces.append("")
+        pieces[-1] += character
+    assert segments(text) == Segments("GSM-7" if gsm else "UCS-2", units(text), len(pieces))
+
+
+def render(messages: Messages, **options: Any) -> str:
+    return messages.render("012345", **{"ttl_seconds": 600, "purpose": "login", **options})
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "text"),
+    [
+        (
+            Messages(),
+            {},
+            "012345 is your verification code. It expires in 10 minutes. Do not share it.",
+        ),
+        (
+            Messages(brand="Example"),
+            {"ttl_seconds": 60},
+            "012345 is your Example code. It expires in 1 minute. Do not share it.",
+        ),
+        (
+            Messages(),
+            {"ttl_seconds": 45, "locale": "xx"},
+            "012345 is your verification code. It expires in 45 seconds. Do not share it.",
+        ),
+        (
+            Messages(brand="Bank"),
+            {"binding": {"amount": "25.00 EUR", "payee": "Two\n\n@evil.example #999999"}},
+            "012345 is your Bank code. It approves amount: 25.00 EUR, payee: Two @evil.example "
+            "#999999. It expires in 10 minutes. Do not share it.",
+        ),
+        (
+            Messages(origin="login.example.com"),
+            {},
+            "012345 is your verification code. It expires in 10 minutes. Do not share it.\n\n"
+            "@login.example.com #012345",
+        ),
+    ],
+)
+def test_messages(messages: Messages, options: dict[str, Any], text: str) -> None:
+    assert render(messages, **options) == text
+
+
+def test_the_built_in_text_is_one_segment_with_a_long_brand() -> None:
+    assert segments(render(Messages(brand="B" * 20))).parts == 1
+    assert segments(render(Messages(brand="B" * 20, origin="login.example.com"))).parts == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"brand": ""},
+        {"brand": " "},
+        {"brand": "Shop 24"},
+        {"brand": "A\nB"},
+        {"origin": "https://example.com"},
+        {"origin": "example.com/login"},
+        {"origin": "Example.com"},
+        {"origin": "example.com\n"},
+        {"origin": ""},
+        {"origin": "-a.com"},
+    ],
+    ids=str,
+)
+def test_what_a_message_cannot_carry(options: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError):
+        Messages(**options)

@@ -1,0 +1,526 @@
+"""The real client, against the real sandbox and against servers that behave badly."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qs, quote, quote_plus, urlsplit
+
+import pytest
+import requests
+
+from otpverify import (
+    Balance,
+    ConfigurationError,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryUnavailable,
+    Message,
+    Receipt,
+    SmspmClient,
+    __version__,
+)
+from otpverify.sandbox import Sandbox
+from otpverify.sandbox.faults import FAULTS
+from otpverify.sms.smspm_session import new_session
+
+HASH = "h4shQwertyuiop"
+TOKEN = "t0ken+As/dfghjkl="
+CODE = "904817"
+TEXT = f"{CODE} is your verification code.\n\n@example.com #{CODE}"
+GOOD = Message("+14155550123", TEXT, "ref-1")
+
+Method = Literal["POST", "GET"]
+METHODS: list[Method] = ["POST", "GET"]
+
+
+def to_fault(digits: str) -> Message:
+    return Message(f"+141555501{digits}", TEXT, "ref-1")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(hash=HASH, token=TOKEN, stall_seconds=5) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(server: Sandbox) -> Sandbox:
+    server.clear()
+    return server
+
+
+@dataclass
+class Recorder:
+    """What a plain server was sent, and what it answers."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b'{"messages": [{"id": "m-1"}]}'
+    url: str = ""
+    connections: int = 0
+    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+
+
+class RecordingHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, recorder: Recorder, *args: Any) -> None:
+        self.recorder = recorder
+        recorder.connections += 1
+        super().__init__(*args)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        pass
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        recorder = self.recorder
+        recorder.requests.append((self.command, self.path, dict(self.headers), body))
+        self.send_response(recorder.status)
+        for name, value in recorder.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(recorder.body)))
+        self.end_headers()
+        try:
+            self.wfile.write(recorder.body)
+        except ConnectionError:
+            self.close_connection = True
+
+    do_POST = do_GET  # noqa: N815 - http.server's name
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), partial(RecordingHandler, recorder))
+    listener.daemon_threads = True
+    thread = threading.Thread(target=listener.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    recorder.url = f"http://127.0.0.1:{listener.server_port}"
+    yield recorder
+    listener.shutdown()
+    listener.server_close()
+    thread.join()
+
+
+@contextmanager
+def answering(
+    answer: Callable[[bytes], bytes], hold: threading.Event | None = None
+) -> Iterator[str]:
+    """A server that reads one request, answers it with whatever bytes, and hangs up; after
+    `hold` is set, if given."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(5)
+                request = b""
+                while CODE.encode() not in request:
+                    request += connection.recv(65_536)
+                connection.sendall(answer(request))
+                if hold is not None:
+                    hold.wait(5)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def unused_url() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+# What goes over the wire
+
+
+def test_a_post_carries_everything_in_its_body(recorder: Recorder) -> None:
+    with SmspmClient(HASH, TOKEN, sender_id="MyApp", url=recorder.url + "/") as client:
+        assert client.send(GOOD) == Receipt("m-1")
+    ((command, path, headers, body),) = recorder.requests
+    assert (command, path) == ("POST", "/")
+    assert json.loads(body) == {
+        "hash": HASH,
+        "token": TOKEN,
+        "toNumber": "14155550123",
+        "fromNumber": "MyApp",
+        "text": TEXT,
+        "smsId": "ref-1",
+    }
+    assert headers["User-Agent"] == f"otpverify/{__version__}"
+    assert headers["Content-Type"] == "application/json"
+    assert "Authorization" not in headers
+
+
+def test_a_get_carries_the_same_in_its_query(recorder: Recorder) -> None:
+    with SmspmClient(HASH, TOKEN, url=recorder.url, method="GET") as client:
+        client.send(GOOD)
+    ((command, path, _, body),) = recorder.requests
+    assert (command, body) == ("GET", b"")
+    assert {name: value for name, (value,) in parse_qs(urlsplit(path).query).items()} == {
+        "hash": HASH,
+        "token": TOKEN,
+        "toNumber": "14155550123",
+        "fromNumber": "SMSPM.com",
+        "text": TEXT,
+        "smsId": "ref-1",
+    }
+
+
+def test_several_sends_share_one_connection_whatever_the_replies(recorder: Recorder) -> None:
+    with SmspmClient(HASH, TOKEN, url=recorder.url) as client:
+        for status in (200, 500, 400, 200):
+            recorder.status = status
+            try:
+                client.send(GOOD)
+            except DeliveryError:
+                assert status != 200
+        client_connections = recorder.connections
+    assert (len(recorder.requests), client_connections) == (4, 1)
+
+
+def test_redirects_are_not_followed(recorder: Recorder, sandbox: Sandbox) -> None:
+    recorder.status, recorder.headers = 307, {"Location": f"{sandbox.url}/"}
+    with SmspmClient(HASH, TOKEN, url=recorder.url) as client, pytest.raises(DeliveryUnavailable):
+        client.send(GOOD)
+    assert len(recorder.requests) == 1
+    assert sandbox.messages == []
+
+
+def test_cookies_are_not_kept(recorder: Recorder) -> None:
+    recorder.headers = {"Set-Cookie": "a=b"}
+    with SmspmClient(HASH, TOKEN, url=recorder.url) as client:
+        client.send(GOOD)
+        client.send(GOOD)
+    assert "Cookie" not in recorder.requests[1][2]
+
+
+def test_netrc_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    request = requests.Request("POST", "https://api.smspm.com")
+    with requests.Session() as plain:
+        assert "Authorization" in plain.prepare_request(request).headers
+    with new_session(proxies=True) as session:
+        assert "Authorization" not in session.prepare_request(request).headers
+
+
+def test_a_proxy_is_not_asked_for_the_sandbox(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", unused_url())
+    monkeypatch.delenv("no_proxy", raising=False)
+    with sandbox.client() as client:
+        client.send(GOOD)
+    assert len(sandbox.messages) == 1
+
+
+def test_an_endless_reply_is_cut_off(recorder: Recorder) -> None:
+    recorder.body = b'{"messages": [{"id": "' + b"m" * (1 << 20) + b'"}]}'
+    with (
+        SmspmClient(HASH, TOKEN, url=recorder.url) as client,
+        pytest.raises(DeliveryUnavailable) as raised,
+    ):
+        client.send(GOOD)
+    assert raised.value.provider_code == "unreadable_reply"
+
+
+# Against the sandbox
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dialect", ["2.0", "tutorial"])
+def test_a_message_arrives(method: Method, dialect: Literal["2.0", "tutorial"]) -> None:
+    with Sandbox(dialect=dialect) as sandbox, sandbox.client(method=method) as client:
+        receipt = client.send(GOOD)
+        (captured,) = sandbox.messages
+    assert receipt == Receipt(captured.id)
+    assert (captured.to, captured.text, captured.code) == (GOOD.to, TEXT, CODE)
+    assert captured.reference == "ref-1"
+
+
+def test_balance_and_sender_ids(sandbox: Sandbox) -> None:
+    with sandbox.client() as client:
+        assert client.balance() == Balance(12.34)
+        assert client.sender_ids() == ("SMSPM.com", "MyApp")
+    with sandbox.client(token="wrong") as client:
+        for call in (client.balance, client.sender_ids):
+            with pytest.raises(DeliveryRejected) as raised:
+                call()
+            assert raised.value.provider_code == "unauthorized"
+
+
+def test_a_stale_balance_and_odd_sender_ids(recorder: Recorder) -> None:
+    with SmspmClient(HASH, TOKEN, url=recorder.url) as client:
+        recorder.body = b'{"balance": 3, "stale": true, "senders": ["A", 7, null]}'
+        assert client.balance() == Balance(3.0, stale=True)
+        assert client.sender_ids() == ("A",)
+        recorder.body = b'{"senders": "A"}'
+        for call in (client.balance, client.sender_ids):
+            with pytest.raises(DeliveryUnavailable) as raised:
+                call()
+            assert raised.value.provider_code == "unreadable_reply"
+            assert not raised.value.maybe_sent
+
+
+def test_twenty_threads_share_a_client(sandbox: Sandbox) -> None:
+    together = threading.Barrier(20)
+
+    def send(thread: int) -> None:
+        together.wait(5)
+        for turn in range(5):
+            client.send(Message("+14155550123", f"{thread:02}{turn:02} is your code."))
+
+    with sandbox.client() as client, ThreadPoolExecutor(20) as pool:
+        list(pool.map(send, range(20)))
+    codes = {message.code for message in sandbox.messages}
+    assert codes == {f"{thread:02}{turn:02}" for thread in range(20) for turn in range(5)}
+
+
+FAILURES: dict[str, tuple[type[DeliveryError], str, bool]] = {
+    "40": (DeliveryRejected, "invalid_phone_number", False),
+    "41": (DeliveryRejected, "unauthorized", False),
+    "42": (DeliveryRejected, "no_balance", False),
+    "29": (DeliveryUnavailable, "rate_limited", False),
+    "50": (DeliveryUnavailable, "internal_error", True),
+    "03": (DeliveryUnavailable, "http_503", True),
+    "08": (DeliveryUnavailable, "timeout", True),
+    "60": (DeliveryUnavailable, "unreadable_reply", True),
+    "61": (DeliveryUnavailable, "unreadable_reply", True),
+    "62": (DeliveryUnavailable, "unreadable_reply", True),
+    "70": (DeliveryUnavailable, "connection_lost", True),
+}
+
+
+def quick(digits: str) -> dict[str, float]:
+    return {"read_timeout_seconds": 0.05} if digits == "08" else {}
+
+
+@pytest.mark.parametrize("dialect", ["2.0", "tutorial"])
+def test_every_fault_number_gives_its_own_error(dialect: Literal["2.0", "tutorial"]) -> None:
+    assert FAILURES.keys() | {"63"} == FAULTS.keys()
+    with Sandbox(dialect=dialect) as sandbox:
+        for digits, (kind, code, maybe_sent) in FAILURES.items():
+            with sandbox.client(**quick(digits)) as client, pytest.raises(kind) as raised:
+                client.send(to_fault(digits))
+            assert (type(raised.value), raised.value.provider_code) == (kind, code), digits
+            assert raised.value.maybe_sent is maybe_sent, digits
+        with sandbox.client() as client:
+            assert client.send(to_fault("63")) == Receipt(None)
+        taken = [message.to[-2:] for message in reversed(sandbox.messages)]
+    assert taken == ["08", "60", "61", "70", "63"]
+
+
+def test_a_gateway_that_is_not_there_took_nothing() -> None:
+    with (
+        SmspmClient(HASH, TOKEN, url=unused_url()) as client,
+        pytest.raises(DeliveryUnavailable) as raised,
+    ):
+        client.send(GOOD)
+    assert raised.value.provider_code == "unreachable"
+    assert not raised.value.maybe_sent
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
+def test_a_reply_that_stops_arriving_is_a_timeout(begun: bytes) -> None:
+    released = threading.Event()
+    with (
+        answering(lambda request: begun, released) as url,
+        SmspmClient(HASH, TOKEN, url=url, read_timeout_seconds=0.05) as client,
+    ):
+        with pytest.raises(DeliveryUnavailable) as raised:
+            client.send(GOOD)
+        released.set()
+    assert raised.value.provider_code == "timeout"
+
+
+# Settings
+
+
+def test_settings_from_the_environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**sandbox.environ, "SMSPM_SENDER": "MyApp"}.items():
+        monkeypatch.setenv(name, value)
+    with SmspmClient.from_env() as client:
+        client.send(GOOD)
+    assert sandbox.messages[0].sender_id == "MyApp"
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({}, "SMSPM_HASH and SMSPM_TOKEN"),
+        ({"SMSPM_HASH": "x", "SMSPM_TOKEN": ""}, "SMSPM_TOKEN"),
+        ({"SMSPM_TOKEN": "x"}, "SMSPM_HASH"),
+    ],
+)
+def test_missing_variables_are_named(environ: dict[str, str], missing: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^Set {missing} in the environment.$"):
+        SmspmClient.from_env(environ)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sender_id": ""},
+        {"sender_id": "TwelveLetter"},
+        {"url": "http://api.smspm.com"},
+        {"method": "PUT"},
+        {"connect_timeout_seconds": 0},
+        {"read_timeout_seconds": -1},
+        {"read_timeout_seconds": math.nan},
+        {"read_timeout_seconds": math.inf},
+        {"read_timeout_seconds": 1e12},
+        {"read_timeout_seconds": None},
+        {"read_timeout_seconds": "3"},
+        {"hash": ""},
+        {"token": ""},
+    ],
+)
+def test_unsafe_settings_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        SmspmClient(**{"hash": HASH, "token": TOKEN, **options})
+    assert HASH not in str(raised.value)
+    assert TOKEN not in str(raised.value)
+
+
+def test_a_numeric_sender_id_may_be_longer() -> None:
+    SmspmClient(HASH, TOKEN, sender_id="3725678904512").close()
+
+
+def test_repr_holds_no_credentials(sandbox: Sandbox) -> None:
+    client = sandbox.client(sender_id="MyApp")
+    shown = f"{client!r} {client._account!r} {sandbox!r}"
+    assert sandbox.url in shown
+    assert HASH not in shown
+    assert TOKEN not in shown
+
+
+# Secrecy
+
+
+def echo(before: bytes, after: bytes = b"\r\n\r\n") -> Callable[[bytes], bytes]:
+    """An answer that repeats the whole request, on one line."""
+
+    def answer(request: bytes) -> bytes:
+        said = request.replace(b"\r\n", b" ").replace(b"\\n", b" ")
+        return before + said + b" %2B14155550123 +14155550123 " + CODE.encode() + after
+
+    return answer
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+BAD_ANSWERS = {
+    "no HTTP": echo(b""),
+    "status line": echo(b"HTTP/1.1 "),
+    "status text": echo(b"HTTP/1.1 400 "),
+    "header without a colon": echo(OK + b"X-A: b\r\n", b"\r\nContent-Length: 0\r\n\r\n"),
+    "length": echo(OK + b"Content-Length: "),
+    "chunk size": echo(OK + b"Transfer-Encoding: chunked\r\n\r\n"),
+    "encoding": echo(OK + b"Content-Encoding: gzip\r\n\r\n"),
+    "short body": echo(OK + b"Content-Length: 100000\r\n\r\n"),
+    "cookie": echo(OK + b"Set-Cookie: "),
+    "redirect": echo(b"HTTP/1.1 302 Found\r\nLocation: http://[x/"),
+    "redirect in Latin-1": echo(b"HTTP/1.1 302 Found\r\nLocation: \xff"),
+    "redirect to a port": echo(b"HTTP/1.1 302 Found\r\nLocation: http://a:"),
+    "plain text": echo(b"HTTP/1.1 500 Oops\r\n\r\n"),
+    "error text": lambda request: (
+        b"HTTP/1.1 400 Bad\r\n\r\n"
+        + json.dumps(
+            {"error": f"No: {request.decode()} 14155550123 +14155550123 {CODE} {HASH} {TOKEN}"}
+        ).encode()
+    ),
+}
+
+
+def spellings() -> set[str]:
+    values = {HASH, TOKEN, CODE, "4155550123", "Qwertyuiop", "dfghjkl"}
+    values |= {f"41555501{digits}" for digits in FAULTS}
+    return {spelt(value).lower() for value in values for spelt in (str, quote, quote_plus)}
+
+
+def assert_secret(error: BaseException, records: list[logging.LogRecord]) -> None:
+    chain: list[BaseException] = [error]
+    while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(inner)
+    shown = ["".join(traceback.format_exception(error))]
+    for link in chain:
+        shown += [str(link), repr(link), repr(link.args), repr(vars(link))]
+    formatter = logging.Formatter()
+    for record in records:
+        shown += [record.getMessage(), repr(record.args), formatter.format(record)]
+    everything = "\n".join(shown).lower()
+    assert [secret for secret in spellings() if secret in everything] == []
+
+
+@pytest.fixture
+def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    for name in (None, "urllib3", "requests", "otpverify"):
+        caplog.set_level(1, logger=name)
+    return caplog
+
+
+def send_and_fail(url: str, method: Method, message: Message, **options: Any) -> DeliveryError:
+    with (
+        SmspmClient(HASH, TOKEN, url=url, method=method, **options) as client,
+        pytest.raises(DeliveryError) as raised,
+    ):
+        client.send(message)
+    return raised.value
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("digits", FAILURES)
+def test_no_fault_tells_a_secret(
+    digits: str, method: Method, sandbox: Sandbox, logs: pytest.LogCaptureFixture
+) -> None:
+    error = send_and_fail(sandbox.url, method, to_fault(digits), **quick(digits))
+    assert any(record.name == "urllib3.connectionpool" for record in logs.records)
+    assert_secret(error, logs.records)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("answer", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
+def test_no_bad_answer_tells_a_secret(
+    answer: Callable[[bytes], bytes], method: Method, logs: pytest.LogCaptureFixture
+) -> None:
+    with answering(answer) as url:
+        error = send_and_fail(url, method, GOOD)
+    assert_secret(error, logs.records)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_failed_connection_tells_a_secret(
+    method: Method, sandbox: Sandbox, logs: pytest.LogCaptureFixture
+) -> None:
+    assert_secret(send_and_fail(unused_url(), method, GOOD), logs.records)
+    plain = sandbox.url.replace("http:", "https:")
+    error = send_and_fail(plain, method, GOOD)
+    assert error.provider_code == "tls_failed"
+    assert_secret(error, logs.records)
+
+
+def test_no_account_call_tells_a_secret(sandbox: Sandbox, logs: pytest.LogCaptureFixture) -> None:
+    for url, token in ((sandbox.url, TOKEN[:-1]), (unused_url(), TOKEN)):
+        with (
+            SmspmClient(HASH, token, url=url) as client,
+            pytest.raises(DeliveryError) as raised,
+        ):
+            client.balance()
+        assert_secret(raised.value, logs.records)
