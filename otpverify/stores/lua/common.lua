@@ -1,0 +1,164 @@
+-- What open, peek, check and release share; the loader puts it in front of them, behind
+-- clock.lua. What it computes is defined by otpverify/core/challenge.py; it is tested against it,
+-- answer by answer.
+--
+-- KEYS   phone, challenge
+-- ARGV   policy, scope, ...
+--
+-- A policy is ttl (6 bytes), max_attempts (4), live_codes (4), cooldown (6), failures (4) and
+-- their window (6), then each limit on sends: count (4), window (6). Times are in milliseconds;
+-- 0 where there is no such limit. All numbers here are big-endian.
+--
+-- A phone is a string of records of 15 bytes, oldest first: 'S' (sent) or 'F' (failed), the
+-- instant (6 bytes), the scope (8 bytes).
+--
+-- A challenge is 'L' (live) or 'D' (decoy), its attempts (4 bytes), a count (1 byte) of the nonces
+-- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 44 bytes:
+-- expiry (6 bytes), nonce (6), digest (32). A used one is 'U' and the nonce of its use, for a
+-- few seconds.
+
+local call, unpack_bytes, pack_bytes = redis.call, struct.unpack, struct.pack
+local now = clock()
+local policy, scope = ARGV[1], ARGV[2]
+local ttl, max_attempts, live_codes, cooldown, budget, budget_window, limits_at =
+  unpack_bytes('>I6I4I4I6I4I6', policy)
+
+-- The phone's log: instants, oldest first, of all sends, and of this scope's failures; and of
+-- this scope's last send.
+local log, sends, failures, last = '', {}, {}, nil
+local function read_phone()
+  log = call('GET', KEYS[1]) or ''
+  for from = 1, #log, 15 do
+    local kind, at, whose = unpack_bytes('>c1I6c8', log, from)
+    if kind == 'S' then
+      sends[#sends + 1] = at
+      if whose == scope then
+        last = at
+      end
+    elseif whose == scope then
+      failures[#failures + 1] = at
+    end
+  end
+end
+
+-- Milliseconds until a limit of `count` in `window` admits one more of these instants.
+local function wait_of(instants, count, window)
+  local at = instants[#instants - count + 1]
+  return at and at > now - window and at + window - now or 0
+end
+
+local function budget_wait()
+  return budget > 0 and wait_of(failures, budget, budget_window) or 0
+end
+
+-- The longest wait of all limits on a send, and which limit: 0 the cooldown, 1 and up the limits
+-- of the policy, -1 the failures. The first of equals.
+local function send_wait()
+  local longest, which, index, from = 0, 0, 0, limits_at
+  if last and last > now - cooldown then
+    longest = last + cooldown - now
+  end
+  while from <= #policy do
+    local count, window
+    count, window, from = unpack_bytes('>I4I6', policy, from)
+    index = index + 1
+    local wait = wait_of(sends, count, window)
+    if wait > longest then
+      longest, which = wait, index
+    end
+  end
+  local wait = budget_wait()
+  if wait > longest then
+    longest, which = wait, -1
+  end
+  return longest, which
+end
+
+-- Put an entry into the log, drop what no limit looks at any more, and write it.
+local function log_entry(kind)
+  local longest, from = math.max(cooldown, budget_window), limits_at
+  while from <= #policy do
+    local _, window
+    _, window, from = unpack_bytes('>I4I6', policy, from)
+    longest = math.max(longest, window)
+  end
+  if longest == 0 then
+    return
+  end
+  local start = 1
+  while start <= #log and unpack_bytes('>I6', log, start + 1) <= now - longest do
+    start = start + 15
+  end
+  -- After a failover the clock may have gone back; the log stays in order.
+  local stop = #log
+  while stop > start and unpack_bytes('>I6', log, stop - 13) > now do
+    stop = stop - 15
+  end
+  log = log:sub(start, stop) .. pack_bytes('>c1I6c8', kind, now, scope) .. log:sub(stop + 1)
+  call('PSETEX', KEYS[1], longest, log)
+end
+
+local function recent(instants, window)
+  local count = 0
+  for index = #instants, 1, -1 do
+    if instants[index] <= now - window then
+      break
+    end
+    count = count + 1
+  end
+  return count
+end
+
+local function attempts_left(attempts)
+  local left = math.max(0, max_attempts - attempts)
+  if budget > 0 then
+    left = math.min(left, math.max(0, budget - recent(failures, budget_window)))
+  end
+  return left
+end
+
+-- A live challenge as kind, attempts, count of nonces, where its codes begin, its last expiry; or
+-- nothing, and the nonce of its use when it was used.
+local function read_challenge(raw)
+  if not raw then
+    return nil
+  end
+  local kind, attempts, nonces = unpack_bytes('>c1I4B', raw)
+  if kind == 'U' then
+    return nil, raw:sub(2)
+  end
+  local codes_at, expires = 7 + nonces * 6, 0
+  for from = codes_at, #raw, 44 do
+    expires = math.max(expires, (unpack_bytes('>I6', raw, from)))
+  end
+  if expires > now then
+    return kind, attempts, nonces, codes_at, expires
+  end
+  return nil
+end
+
+-- The codes that have not expired, as they are stored, and how many they are.
+local function live_part(raw, codes_at)
+  local parts = {}
+  for from = codes_at, #raw, 44 do
+    if unpack_bytes('>I6', raw, from) > now then
+      parts[#parts + 1] = raw:sub(from, from + 43)
+    end
+  end
+  return table.concat(parts), #parts
+end
+
+-- head, expires_in, resend_in, attempts_left, sends_left (-1: no limit), decoy
+local function standing(head, at, kind, attempts, expires)
+  local left, from = -1, limits_at
+  while from <= #policy do
+    local count, window
+    count, window, from = unpack_bytes('>I4I6', policy, from)
+    local room = math.max(0, count - recent(sends, window))
+    if left < 0 or room < left then
+      left = room
+    end
+  end
+  local wait = send_wait()
+  return {head, at, expires - now, wait, attempts_left(attempts), left, kind == 'D' and 1 or 0}
+end

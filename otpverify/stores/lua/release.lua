@@ -1,0 +1,44 @@
+-- Give the send reserved at an instant back; void its code if it was not delivered.
+--
+-- KEYS   phone, challenge
+-- ARGV   policy, scope, at, digest of the undelivered code or ''
+-- Reply  {1, 0, expires_in, resend_in, attempts_left, sends_left, decoy}, or {0} when no live
+--        challenge is left
+
+local at, undelivered = tonumber(ARGV[3]), ARGV[4]
+local entry = pack_bytes('>c1I6c8', 'S', at, scope)
+log = call('GET', KEYS[1]) or ''
+for from = 1, #log, 15 do
+  if log:sub(from, from + 14) == entry then
+    log = log:sub(1, from - 1) .. log:sub(from + 15)
+    if log == '' then
+      call('DEL', KEYS[1])
+    else
+      call('SET', KEYS[1], log, 'KEEPTTL')
+    end
+    break
+  end
+end
+
+local raw = call('GET', KEYS[2])
+local kind, attempts, nonces, codes_at, expires = read_challenge(raw)
+if kind and undelivered ~= '' then
+  local void, kept = pack_bytes('>I6', at + ttl), {raw:sub(1, codes_at - 1)}
+  for from = codes_at, #raw, 44 do
+    if raw:sub(from, from + 5) ~= void or raw:sub(from + 12, from + 43) ~= undelivered then
+      kept[#kept + 1] = raw:sub(from, from + 43)
+    end
+  end
+  raw = table.concat(kept)
+  kind, attempts, nonces, codes_at, expires = read_challenge(raw)
+  if kind then
+    call('PSETEX', KEYS[2], expires - now, raw)
+  else
+    call('DEL', KEYS[2])
+  end
+end
+if not kind then
+  return {0}
+end
+read_phone()
+return standing(1, 0, kind, attempts, expires)

@@ -1,0 +1,145 @@
+"""The store for threads: Redis 6.2 or later, or Valkey; one, a Sentinel group, or a Cluster."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, ClassVar, Self
+
+from redis import Redis, RedisCluster
+from redis.cluster import ClusterNode
+from redis.exceptions import NoScriptError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from otpverify.core.keys import Key
+from otpverify.core.limits import Limit
+from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.policy import Policy
+from otpverify.core.state import Opening
+from otpverify.stores import redis_client as clients
+from otpverify.stores import redis_scripts as scripts
+from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
+
+_FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
+
+
+class RedisStore:
+    """Keeps challenges and counters in Redis or Valkey, shared by all processes and hosts.
+
+    Every operation is one script, one round trip, on one cluster slot; the server's clock
+    counts; every key expires. Calls are safe to repeat, so a client may retry them.
+
+    Args:
+        client: Made by redis-py: `Redis`, a `Sentinel`'s `master_for(...)`, or `RedisCluster`.
+            Set its timeouts; redis-py's own bound each wait by 5 seconds.
+        prefix: What every key begins with. Verifiers that share it (and the secret) share
+            challenges and limits; give them policies with the same windows.
+    """
+
+    process_local: ClassVar[bool] = False
+
+    def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
+        self._client = client
+        self.scripts = scripts.Scripts(prefix)
+        self._looked = False
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        prefix: str = "otpverify",
+        connect_timeout_seconds: float = clients.CONNECT_TIMEOUT_SECONDS,
+        socket_timeout_seconds: float = clients.SOCKET_TIMEOUT_SECONDS,
+    ) -> Self:
+        """A store with a client of its own. Connects when it is first used.
+
+        Args:
+            url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host,host/service`,
+                `redis+cluster://host,host`, or the same with `valkey`.
+            prefix: What every key begins with.
+            connect_timeout_seconds: For a connection to be made.
+            socket_timeout_seconds: For each wait for a reply. A call is repeated once, so it
+                fails after twice the sum of both at the latest.
+
+        Raises:
+            ConfigurationError: It is no such URL, or a timeout is not above 0.
+        """
+        client = clients.connect(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
+        return cls(client, prefix=prefix)
+
+    def __repr__(self) -> str:
+        return f"<RedisStore on {type(self._client).__name__}>"
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        for client in (self._client, *clients.sentinels_of(self._client)):
+            client.close()
+
+    def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
+        """See `Store.open`."""
+        return scripts.opened(self._run(self.scripts.open(key, opening, policy)), policy)
+
+    def peek(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.peek`."""
+        return scripts.checked(self._run(self.scripts.peek(key, policy)))
+
+    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+        """See `Store.check`."""
+        return scripts.checked(self._run(self.scripts.check(key, digest, policy)))
+
+    def release(
+        self, key: Key, at: int, undelivered: bytes | None, policy: Policy
+    ) -> Standing | None:
+        """See `Store.release`."""
+        return scripts.released(self._run(self.scripts.release(key, at, undelivered, policy)))
+
+    def cancel(self, key: Key) -> None:
+        """See `Store.cancel`."""
+        scripts.done(self._run(self.scripts.cancel(key)))
+
+    def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
+        """See `Store.reserve`."""
+        return scripts.reserved(self._run(self.scripts.reserve(counter, limits)), limits)
+
+    def give_back(self, counter: str, at: int) -> None:
+        """See `Store.give_back`."""
+        scripts.done(self._run(self.scripts.give_back(counter, at)))
+
+    def health(self) -> Health:
+        """What the server says of itself: version, eviction, persistence, and what to mend.
+
+        Raises:
+            StoreError: It cannot be asked.
+        """
+        try:
+            info = self._client.info("everything")
+        except Exception as error:
+            failure = clients.store_error(error)
+        else:
+            return read_health(info)
+        raise failure
+
+    def _look(self) -> None:
+        """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
+        that does not let itself be asked is not asked again."""
+        self._looked = True
+        with suppress(Exception):
+            warn_of_eviction(self._client.info("memory"))
+
+    def _run(self, call: scripts.Call) -> object:
+        keys, rest = len(call.keys), (*call.keys, *call.args)
+        try:
+            try:
+                reply: object = self._client.evalsha(call.script.sha, keys, *rest)
+            except NoScriptError:
+                # A server that restarted, failed over or was flushed; it keeps it from now on.
+                reply = self._client.eval(call.script.text, keys, *rest)
+        except Exception as error:  # a server that answers nonsense raises anything in redis-py
+            failure = clients.store_error(error)
+        else:
+            if not self._looked:
+                self._look()
+            return reply
+        # Raised out here: redis-py's exception may hold what was sent.
+        raise failure

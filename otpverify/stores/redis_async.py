@@ -1,0 +1,129 @@
+"""The store for event loops: what `RedisStore` is for threads."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, ClassVar, Self
+
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.exceptions import NoScriptError
+
+from otpverify.core.keys import Key
+from otpverify.core.limits import Limit
+from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.policy import Policy
+from otpverify.core.state import Opening
+from otpverify.stores import redis_client as clients
+from otpverify.stores import redis_scripts as scripts
+from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
+
+_FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
+
+
+class AsyncRedisStore:
+    """`RedisStore`, awaitable: many tasks may share one.
+
+    Args:
+        client: Made by `redis.asyncio`: `Redis`, a `Sentinel`'s `master_for(...)`, or
+            `RedisCluster`. It belongs to the event loop that first uses it.
+        prefix: What every key begins with.
+    """
+
+    process_local: ClassVar[bool] = False
+
+    def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
+        self._client = client
+        self.scripts = scripts.Scripts(prefix)
+        self._looked = False
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        prefix: str = "otpverify",
+        connect_timeout_seconds: float = clients.CONNECT_TIMEOUT_SECONDS,
+        socket_timeout_seconds: float = clients.SOCKET_TIMEOUT_SECONDS,
+    ) -> Self:
+        """See `RedisStore.from_url`."""
+        client = clients.connect(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
+        return cls(client, prefix=prefix)
+
+    def __repr__(self) -> str:
+        return f"<AsyncRedisStore on {type(self._client).__name__}>"
+
+    async def aclose(self) -> None:
+        """Close the client's connections."""
+        for client in (self._client, *clients.sentinels_of(self._client)):
+            await client.aclose()
+
+    async def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
+        """See `Store.open`."""
+        return scripts.opened(await self._run(self.scripts.open(key, opening, policy)), policy)
+
+    async def peek(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.peek`."""
+        return scripts.checked(await self._run(self.scripts.peek(key, policy)))
+
+    async def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+        """See `Store.check`."""
+        return scripts.checked(await self._run(self.scripts.check(key, digest, policy)))
+
+    async def release(
+        self, key: Key, at: int, undelivered: bytes | None, policy: Policy
+    ) -> Standing | None:
+        """See `Store.release`."""
+        call = self.scripts.release(key, at, undelivered, policy)
+        return scripts.released(await self._run(call))
+
+    async def cancel(self, key: Key) -> None:
+        """See `Store.cancel`."""
+        scripts.done(await self._run(self.scripts.cancel(key)))
+
+    async def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
+        """See `Store.reserve`."""
+        return scripts.reserved(await self._run(self.scripts.reserve(counter, limits)), limits)
+
+    async def give_back(self, counter: str, at: int) -> None:
+        """See `Store.give_back`."""
+        scripts.done(await self._run(self.scripts.give_back(counter, at)))
+
+    async def health(self) -> Health:
+        """What the server says of itself: version, eviction, persistence, and what to mend.
+
+        Raises:
+            StoreError: It cannot be asked.
+        """
+        try:
+            info = await self._client.info("everything")
+        except Exception as error:
+            failure = clients.store_error(error)
+        else:
+            return read_health(info)
+        raise failure
+
+    async def _look(self) -> None:
+        """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
+        that does not let itself be asked is not asked again."""
+        self._looked = True
+        with suppress(Exception):
+            warn_of_eviction(await self._client.info("memory"))
+
+    async def _run(self, call: scripts.Call) -> object:
+        keys, rest = len(call.keys), (*call.keys, *call.args)
+        try:
+            try:
+                reply: object = await self._client.evalsha(call.script.sha, keys, *rest)
+            except NoScriptError:
+                # A server that restarted, failed over or was flushed; it keeps it from now on.
+                reply = await self._client.eval(call.script.text, keys, *rest)
+        except Exception as error:  # a server that answers nonsense raises anything in redis-py
+            failure = clients.store_error(error)
+        else:
+            if not self._looked:
+                await self._look()
+            return reply
+        # Raised out here: redis-py's exception may hold what was sent.
+        raise failure

@@ -1,0 +1,82 @@
+"""What a Redis says of itself that matters for challenges: version, eviction, persistence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+OLDEST = (6, 2)
+_log = logging.getLogger("otpverify")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A server's settings, as its `INFO` tells them.
+
+    Attributes:
+        server: Its name and version, such as `"valkey 9.1.0"`.
+        role: `"master"` or `"slave"`, in its own words.
+        eviction: Its `maxmemory-policy`.
+        bounded: Whether `maxmemory` is set.
+        append_only: Whether every write is appended to a file.
+        warnings: What should be mended, in sentences.
+    """
+
+    server: str
+    role: str
+    eviction: str
+    bounded: bool
+    append_only: bool
+    warnings: tuple[str, ...]
+
+
+def read_health(info: object) -> Health:
+    """Read the reply to `INFO`; a cluster's client gives one for every node it asked."""
+    facts: Mapping[str, Any] = info if isinstance(info, Mapping) else {}
+    if facts and all(isinstance(value, Mapping) for value in facts.values()):
+        nested = next(iter(facts.values()))
+        facts = nested if "redis_version" in nested or "maxmemory_policy" in nested else facts
+    name = str(facts.get("server_name", "redis"))
+    version = str(facts.get(f"{name}_version") or facts.get("redis_version") or "unknown")
+    eviction = str(facts.get("maxmemory_policy", "unknown"))
+    bounded = bool(facts.get("maxmemory"))
+    append_only = bool(facts.get("aof_enabled"))
+    role = str(facts.get("role", "unknown"))
+    warnings = []
+    if _parts(str(facts.get("redis_version", ""))) < OLDEST:
+        warnings.append("This version is older than Redis 6.2.")
+    if eviction != "noeviction":
+        now = "" if bounded else " as soon as maxmemory is set"
+        warnings.append(
+            f"maxmemory-policy is {eviction}: it may evict live challenges and attempt "
+            f"counters{now}. Set maxmemory-policy noeviction."
+        )
+    if not append_only:
+        warnings.append(
+            "appendonly is off: a restart forgets attempts and limits, and who was sent codes. "
+            "Set appendonly yes."
+        )
+    if role == "slave":
+        warnings.append("This is a replica, and takes no writes.")
+    return Health(f"{name} {version}", role, eviction, bounded, append_only, tuple(warnings))
+
+
+def warn_of_eviction(info: object) -> None:
+    """Log a warning when the server may evict live challenges."""
+    health = read_health(info)
+    if health.eviction not in ("noeviction", "unknown"):
+        _log.warning(
+            "Redis may evict live challenges and attempt counters: its maxmemory-policy is %s. "
+            "Set maxmemory-policy noeviction.",
+            health.eviction,
+        )
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    """The version to compare with; one that cannot be read is taken for new enough."""
+    try:
+        return tuple(int(part) for part in version.split(".")[:2])
+    except ValueError:
+        return OLDEST

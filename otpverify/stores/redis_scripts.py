@@ -1,0 +1,226 @@
+"""The Lua scripts, and what they are sent and what they answer, without any I/O: both Redis
+stores prepare a call here, make it, and conclude from its reply here.
+
+One `.lua` file holds one operation; its header states keys, arguments and reply. What is sent
+once more because a reply got lost is recognised by its nonce, so that every call is safe to
+repeat, whoever repeats it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TypeAlias
+
+from otpverify.core.keys import Key
+from otpverify.core.limits import Limit
+from otpverify.core.outcomes import Checked, Opened, Refusal, Refused, Reserved, Standing, Verdict
+from otpverify.core.policy import Policy
+from otpverify.core.state import Opening
+from otpverify.errors import StoreError
+
+Value: TypeAlias = str | bytes | int
+
+_NONCE_BYTES = 6
+_DIGEST_BYTES = 32  # what a record has room for
+_SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
+_REMEMBER_USED_MS = 30_000  # longer than any sensible time-out, repeats included
+_SHARING = frozenset({"open", "peek", "check", "release"})
+_VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script and the digest by which the server knows it."""
+
+    text: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One script, once, with its keys and arguments."""
+
+    script: Script
+    keys: tuple[str, ...]
+    args: tuple[Value, ...]
+
+
+@lru_cache(maxsize=64)
+def load(name: str, first_line: str = "", clock: str | None = None) -> Script:
+    """A script by its file's name, with the common functions in front.
+
+    Args:
+        name: Without `.lua`.
+        first_line: Such as `"#!lua"`, by which clusters of Redis 7 and Valkey check keys.
+        clock: Lua that defines `clock()` in place of `clock.lua`, for tests that move time.
+    """
+    folder = resources.files("otpverify.stores") / "lua"
+    parts = ["clock", "common", name] if name in _SHARING else ["clock", name]
+    files = [(folder / f"{part}.lua").read_text("utf-8") for part in parts]
+    files[0] = files[0] if clock is None else clock
+    text = "\n".join([first_line, *files] if first_line else files)
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class Scripts:
+    """The calls of all operations, for one key prefix.
+
+    Args:
+        prefix: What every key begins with.
+        loader: Gives a script by its name.
+    """
+
+    def __init__(self, prefix: str, loader: Callable[[str], Script] = load) -> None:
+        self._prefix = prefix
+        self._load = loader
+
+    def open(self, key: Key, opening: Opening, policy: Policy) -> Call:
+        kind = "R" if not opening.new else "D" if opening.decoy else "N"
+        args = (_numbers(policy), _scope(key), _digest(opening.digest), _nonce(), kind)
+        return Call(self._load("open"), self._keys(key), args)
+
+    def peek(self, key: Key, policy: Policy) -> Call:
+        return Call(self._load("peek"), self._keys(key), (_numbers(policy), _scope(key)))
+
+    def check(self, key: Key, digest: bytes, policy: Policy) -> Call:
+        args = (_numbers(policy), _scope(key), _digest(digest), _nonce(), _REMEMBER_USED_MS)
+        return Call(self._load("check"), self._keys(key), args)
+
+    def release(self, key: Key, at: int, undelivered: bytes | None, policy: Policy) -> Call:
+        void = b"" if undelivered is None else _digest(undelivered)
+        args = (_numbers(policy), _scope(key), at, void)
+        return Call(self._load("release"), self._keys(key), args)
+
+    def cancel(self, key: Key) -> Call:
+        return Call(self._load("cancel"), self._keys(key)[1:], ())
+
+    def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Call:
+        return Call(self._load("reserve"), (self._counter(counter),), (_windows(limits), _nonce()))
+
+    def give_back(self, counter: str, at: int) -> Call:
+        return Call(self._load("give_back"), (self._counter(counter),), (at,))
+
+    def _keys(self, key: Key) -> tuple[str, str]:
+        # The braces are a hash tag: all keys of a phone lie in one slot of a cluster.
+        phone = f"{self._prefix}:{{{key.phone}}}"
+        return phone, f"{phone}:{key.challenge}"
+
+    def _counter(self, counter: str) -> str:
+        return f"{self._prefix}:ip:{{{counter}}}"
+
+
+def opened(reply: object, policy: Policy) -> Opened | Refused:
+    """The answer to `open`."""
+    match _integers(reply):
+        case [1, at, *rest]:
+            return Opened(at, _standing(rest))
+        case [0, wait, 0]:
+            cooldown = Limit(1, policy.resend_cooldown_seconds)
+            return Refused(Refusal.COOLDOWN, wait, cooldown)
+        case [0, wait, -1]:
+            return Refused(Refusal.FAILURES, wait, policy.failures_per_phone)
+        case [0, wait, which] if 0 < which <= len(policy.sends_per_phone):
+            return Refused(Refusal.SENDS, wait, policy.sends_per_phone[which - 1])
+        case [2, wait]:
+            return Refused(Refusal.ATTEMPTS, wait)
+        case [3]:
+            return Refused(Refusal.GONE)
+    raise nonsense()
+
+
+def checked(reply: object) -> Checked:
+    """The answer to `peek` and `check`."""
+    match _integers(reply):
+        case [3, attempts_left]:
+            return Checked(Verdict.WRONG, attempts_left=attempts_left)
+        case [verdict, retry_in] if 0 <= verdict < len(_VERDICTS):
+            return Checked(_VERDICTS[verdict], retry_in=retry_in)
+    raise nonsense()
+
+
+def released(reply: object) -> Standing | None:
+    """The answer to `release`."""
+    match _integers(reply):
+        case [0]:
+            return None
+        case [1, 0, *rest]:
+            return _standing(rest)
+    raise nonsense()
+
+
+def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
+    """The answer to `reserve`."""
+    match _integers(reply):
+        case [1, at]:
+            return Reserved(at)
+        case [0, wait, which] if 0 < which <= len(limits):
+            return Refused(Refusal.NETWORK, wait, limits[which - 1])
+    raise nonsense()
+
+
+def done(reply: object) -> None:
+    """The answer to `cancel` and `give_back`."""
+    if _integers(reply) != [1]:
+        raise nonsense()
+
+
+def nonsense() -> StoreError:
+    """The error for a reply that is none of the script's."""
+    return StoreError("Redis answered nonsense; is it the right server, and this version's?")
+
+
+def _standing(numbers: Sequence[int]) -> Standing:
+    match numbers:
+        case [expires_in, resend_in, attempts_left, sends_left, (0 | 1) as decoy]:
+            known = None if sends_left < 0 else sends_left
+            return Standing(expires_in, resend_in, attempts_left, known, bool(decoy))
+    raise nonsense()
+
+
+def _integers(reply: object) -> list[int]:
+    if isinstance(reply, list) and all(type(number) is int for number in reply):
+        return reply
+    raise nonsense()
+
+
+def _scope(key: Key) -> str:
+    return key.scope[:_SCOPE_LENGTH]
+
+
+def _digest(digest: bytes) -> bytes:
+    """A digest as a record holds it. A hasher of someone's own may give any length."""
+    return digest if len(digest) == _DIGEST_BYTES else hashlib.sha256(digest).digest()
+
+
+def _nonce() -> bytes:
+    return os.urandom(_NONCE_BYTES)
+
+
+@lru_cache(maxsize=64)
+def _numbers(policy: Policy) -> bytes:
+    """The policy as the scripts read it; common.lua says how."""
+    failures = policy.failures_per_phone
+    numbers = (
+        (policy.ttl, 6),
+        (policy.max_attempts, 4),
+        (policy.live_codes, 4),
+        (policy.cooldown, 6),
+        (failures.count if failures else 0, 4),
+        (failures.window if failures else 0, 6),
+    )
+    return _packed(numbers) + _windows(policy.sends_per_phone)
+
+
+@lru_cache(maxsize=64)
+def _windows(limits: tuple[Limit, ...]) -> bytes:
+    return b"".join(_packed(((limit.count, 4), (limit.window, 6))) for limit in limits)
+
+
+def _packed(numbers: Iterable[tuple[int, int]]) -> bytes:
+    """Numbers and their sizes in bytes; the policy's bounds see that they fit."""
+    return b"".join(number.to_bytes(size, "big") for number, size in numbers)
