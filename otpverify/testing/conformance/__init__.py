@@ -1,0 +1,49 @@
+"""The conformance suite: what every store must do, as a class to inherit.
+
+    from otpverify.testing import StoreConformance
+
+    class TestMyStore(StoreConformance):
+        def make_store(self, clock):
+            return MyStore(clock=clock)
+
+pytest runs some seventy tests on it: the answers and counts of all seven operations, expiry to the
+millisecond, rolling windows, races from threads or tasks with exact counts, and a random walk
+of which every answer is compared with the pure functions of `otpverify.core.challenge`.
+Synchronous and asynchronous stores run the same tests.
+"""
+
+# ruff: noqa: E402 - pytest explains a failed assertion in modules that it was told of before
+
+import pytest
+
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{name}" for name in ("base", "limits", "operations", "races", "times", "walk"))
+)
+
+from otpverify.testing.conformance.base import Driven, Timeline
+from otpverify.testing.conformance.limits import Limits
+from otpverify.testing.conformance.operations import Operations
+from otpverify.testing.conformance.races import Races
+from otpverify.testing.conformance.reference import Reference
+from otpverify.testing.conformance.times import Times
+from otpverify.testing.conformance.walk import RandomWalk
+
+__all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
+
+
+class StoreConformance(Operations, Limits, Times, Races, RandomWalk):
+    """Inherit this, override `make_store`, and let pytest collect your class.
+
+    `make_store(clock)` gives a new, empty store that takes its time from `clock()`, in seconds
+    as `time.time`; it may be `async def`. `close_store(store)` is called after each test and
+    may be `async def` as well.
+
+    Attributes:
+        moves_time: `False` for a store whose clock cannot be replaced. Tests are then skipped
+            at the point where time has to pass, and durations compared roughly.
+        crowd: How many threads or tasks a race has.
+        repeats: How often each race is run.
+        many: How many challenges must find room at once. A store that is full may refuse more
+            with `StoreError`, but never forget one.
+        steps: How long a random walk is.
+    """

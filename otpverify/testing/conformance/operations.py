@@ -1,0 +1,245 @@
+"""Conformance: what each operation does, with time standing still."""
+
+# ruff: noqa: S101 - tests assert
+
+from __future__ import annotations
+
+import pytest
+
+from otpverify.core.outcomes import Checked, Opened, Refusal, Refused, Standing, Verdict
+from otpverify.core.policy import Policy
+from otpverify.core.state import Opening
+from otpverify.errors import StoreError
+from otpverify.testing.conformance.base import (
+    DEFAULTS,
+    FREE,
+    MINUTE,
+    Base,
+    Driven,
+    digest,
+    first,
+    further,
+    key,
+)
+
+GONE = Checked(Verdict.GONE)
+ACCEPTED = Checked(Verdict.ACCEPTED)
+PENDING = Checked(Verdict.PENDING)
+
+
+def wrong(attempts_left: int) -> Checked:
+    return Checked(Verdict.WRONG, attempts_left=attempts_left)
+
+
+class Operations(Base):
+    """Open, check, peek, release and cancel."""
+
+    def test_a_right_code_is_accepted_once(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        assert store.check(key(), digest("a"), FREE) == ACCEPTED
+        assert store.check(key(), digest("a"), FREE) == GONE
+        assert store.peek(key(), FREE) == GONE
+        assert store.open(key(), further("b"), FREE) == Refused(Refusal.GONE)
+        assert store.check(key(), digest("b"), FREE) == GONE
+
+    def test_what_was_never_opened_is_gone(self, store: Driven) -> None:
+        assert store.peek(key(), FREE) == GONE
+        assert store.check(key(), digest("a"), FREE) == GONE
+        assert store.open(key(), further("a"), FREE) == Refused(Refusal.GONE)
+        assert store.release(key(), 1, digest("a"), FREE) is None
+        store.cancel(key())
+        assert store.peek(key(), FREE) == GONE
+
+    def test_open_says_how_the_challenge_stands(self, store: Driven) -> None:
+        opened = store.opened(key(), first("a"), DEFAULTS)
+        assert opened.standing == Standing(10 * MINUTE, MINUTE, 5, 4, decoy=False)
+        free = store.opened(key(2), first("a", decoy=True), FREE)
+        assert free.standing == Standing(10 * MINUTE, 0, 5, None, decoy=True)
+
+    def test_wrong_codes_count_down_until_none_is_compared(self, store: Driven) -> None:
+        store.opened(key(), first("a"), DEFAULTS)
+        for left in (4, 3, 2, 1, 0):
+            assert store.peek(key(), DEFAULTS) == PENDING
+            assert store.check(key(), digest("wrong"), DEFAULTS) == wrong(left)
+        for answer in (
+            store.check(key(), digest("a"), DEFAULTS),
+            store.peek(key(), DEFAULTS),
+            store.check(key(), digest("a"), DEFAULTS),
+        ):
+            assert answer.verdict is Verdict.EXHAUSTED
+            assert store.near(answer.retry_in, MINUTE), "until another code may be sent"
+        refused = store.refused(key(), further("b"), DEFAULTS)
+        assert refused.refusal is Refusal.ATTEMPTS
+        assert store.near(refused.retry_in, MINUTE)
+
+    def test_a_right_code_is_accepted_at_the_last_attempt(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        for left in (4, 3, 2, 1):
+            assert store.check(key(), digest("wrong"), FREE) == wrong(left)
+        assert store.check(key(), digest("a"), FREE) == ACCEPTED
+
+    def test_a_resend_gives_no_attempts_back(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        store.check(key(), digest("wrong"), FREE)
+        assert store.opened(key(), further("b"), FREE).standing.attempts_left == 4
+        assert store.check(key(), digest("wrong"), FREE) == wrong(3)
+
+    @pytest.mark.parametrize("typed", [1, 2, 3])
+    def test_the_newest_codes_are_all_good(self, store: Driven, typed: int) -> None:
+        store.opened(key(), first(0), FREE)
+        for code in (1, 2, 3):
+            store.opened(key(), further(code), FREE)
+        assert store.check(key(), digest(typed), FREE) == ACCEPTED
+        assert store.check(key(), digest(3), FREE) == GONE, "one uses all of them up"
+
+    def test_an_older_code_is_wrong(self, store: Driven) -> None:
+        store.opened(key(), first(0), FREE)
+        for code in (1, 2, 3):
+            store.opened(key(), further(code), FREE)
+        assert store.check(key(), digest(0), FREE) == wrong(4)
+
+    def test_opening_anew_begins_anew(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        store.check(key(), digest("wrong"), FREE)
+        assert store.opened(key(), first("b"), FREE).standing.attempts_left == 5
+        assert store.check(key(), digest("a"), FREE) == wrong(4)
+
+    def test_a_decoy_counts_and_matches_nothing(self, store: Driven) -> None:
+        store.opened(key(), first("a", decoy=True), FREE)
+        assert store.opened(key(), further("b"), FREE).standing.decoy, "it stays one"
+        assert store.peek(key(), FREE) == PENDING
+        for left, typed in ((4, "a"), (3, "b"), (2, "wrong"), (1, "a"), (0, "b")):
+            assert store.check(key(), digest(typed), FREE) == wrong(left)
+        assert store.check(key(), digest("a"), FREE).verdict is Verdict.EXHAUSTED
+
+    def test_a_resend_makes_no_decoy(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        opened = store.opened(key(), Opening(digest("b"), new=False, decoy=True), FREE)
+        assert not opened.standing.decoy
+        assert store.check(key(), digest("b"), FREE) == ACCEPTED
+
+    def test_a_read_changes_nothing(self, store: Driven) -> None:
+        store.opened(key(), first("a"), DEFAULTS)
+        assert [store.peek(key(), DEFAULTS) for _ in range(40)] == [PENDING] * 40
+        assert store.check(key(), digest("wrong"), DEFAULTS) == wrong(4)
+
+    def test_a_refused_open_changes_nothing(self, store: Driven) -> None:
+        store.opened(key(), first("a"), DEFAULTS)
+        for _ in range(9):
+            assert store.refused(key(), further("b"), DEFAULTS).refusal is Refusal.COOLDOWN
+            assert store.refused(key(challenge=2), first("c"), DEFAULTS).limit is not None
+        assert store.check(key(), digest("b"), DEFAULTS) == wrong(4)
+        assert store.peek(key(challenge=2), DEFAULTS) == GONE
+        assert store.check(key(), digest("a"), DEFAULTS) == ACCEPTED
+        other = store.opened(key(purpose="other"), first("d"), DEFAULTS)
+        assert other.standing.sends_left == 3
+
+    def test_challenges_do_not_know_each_other(self, store: Driven) -> None:
+        keys = [key(1, "login", 1), key(1, "login", 2), key(1, "reset", 1), key(2, "login", 1)]
+        for number, one in enumerate(keys):
+            store.opened(one, first(number), FREE)
+        for number, one in enumerate(keys):
+            assert store.check(one, digest((number + 1) % 4), FREE) == wrong(4)
+        for number, one in enumerate(keys):
+            assert store.check(one, digest(number), FREE) == ACCEPTED
+
+    def test_a_cancelled_challenge_is_gone_and_its_limits_stay(self, store: Driven) -> None:
+        opened = store.opened(key(), first("a"), DEFAULTS)
+        store.cancel(key())
+        store.cancel(key())
+        assert store.peek(key(), DEFAULTS) == GONE
+        assert store.check(key(), digest("a"), DEFAULTS) == GONE
+        assert store.open(key(), further("b"), DEFAULTS) == Refused(Refusal.GONE)
+        assert store.refused(key(challenge=2), first("c"), DEFAULTS).refusal is Refusal.COOLDOWN
+        assert store.release(key(), opened.at, None, DEFAULTS) is None
+        store.opened(key(challenge=2), first("c"), DEFAULTS)
+
+    def test_cancelling_one_spares_the_others(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        store.opened(key(challenge=2), first("b"), FREE)
+        store.cancel(key())
+        assert store.check(key(challenge=2), digest("b"), FREE) == ACCEPTED
+
+    def test_a_released_send_is_not_counted(self, store: Driven) -> None:
+        opened = store.opened(key(), first("a"), DEFAULTS)
+        standing = store.release(key(), opened.at, None, DEFAULTS)
+        assert standing is not None
+        assert store.near(standing.expires_in, 10 * MINUTE)
+        assert (standing.resend_in, standing.attempts_left, standing.sends_left) == (0, 5, 5)
+        again = store.opened(key(), further("b"), DEFAULTS)
+        assert again.standing.sends_left == 4
+        assert store.check(key(), digest("a"), DEFAULTS) == ACCEPTED, "it was not voided"
+
+    def test_a_code_that_was_not_delivered_is_void_and_no_other(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        opened = store.opened(key(), further("b"), FREE)
+        assert store.release(key(), opened.at, digest("b"), FREE) is not None
+        assert store.check(key(), digest("b"), FREE) == wrong(4)
+        assert store.check(key(), digest("a"), FREE) == ACCEPTED
+
+    def test_without_its_only_code_a_challenge_is_gone(self, store: Driven) -> None:
+        opened = store.opened(key(), first("a"), DEFAULTS)
+        assert store.release(key(), opened.at, digest("a"), DEFAULTS) is None
+        assert store.peek(key(), DEFAULTS) == GONE
+        assert store.check(key(), digest("a"), DEFAULTS) == GONE
+        assert store.open(key(), further("b"), DEFAULTS) == Refused(Refusal.GONE)
+        store.opened(key(challenge=2), first("c"), DEFAULTS)
+
+    def test_a_release_gives_no_attempts_back(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        opened = store.opened(key(), further("b"), FREE)
+        store.check(key(), digest("wrong"), FREE)
+        standing = store.release(key(), opened.at, digest("b"), FREE)
+        assert standing is not None
+        assert standing.attempts_left == 4
+
+    def test_a_used_challenge_does_not_come_back(self, store: Driven) -> None:
+        opened = store.opened(key(), first("a"), DEFAULTS)
+        assert store.check(key(), digest("a"), DEFAULTS) == ACCEPTED
+        for undelivered in (None, digest("a")):
+            assert store.release(key(), opened.at, undelivered, DEFAULTS) is None
+        assert store.check(key(), digest("a"), DEFAULTS) == GONE
+        assert store.open(key(), further("b"), DEFAULTS) == Refused(Refusal.GONE)
+        store.opened(key(challenge=2), first("c"), DEFAULTS)
+
+    def test_releasing_what_was_not_reserved_changes_nothing(self, store: Driven) -> None:
+        opened = store.opened(key(), first("a"), DEFAULTS)
+        for one, at in ((key(), opened.at - 1), (key(purpose="other"), opened.at)):
+            store.release(one, at, None, DEFAULTS)
+        assert store.refused(key(), further("b"), DEFAULTS).refusal is Refusal.COOLDOWN
+        assert store.check(key(), digest("a"), DEFAULTS) == ACCEPTED
+
+    def test_digests_may_have_any_length(self, store: Driven) -> None:
+        for number, code in enumerate((b"x", b"\x00" * 16, b"\xff" * 64, b"y" * 200)):
+            store.opened(key(number), Opening(code, new=True), FREE)
+            assert store.check(key(number), code[:-1] + b"z", FREE) == wrong(4)
+            assert store.check(key(number), code + b"z", FREE) == wrong(3)
+            assert store.check(key(number), code, FREE) == ACCEPTED
+
+    def test_nothing_is_evicted(self, store: Driven) -> None:
+        """A store that is full refuses; it forgets no attempt of anyone."""
+        admitted = []
+        for phone in range(self.many):
+            try:
+                store.opened(key(phone), first(phone), FREE)
+                assert store.check(key(phone), digest("wrong"), FREE) == wrong(4)
+            except StoreError:
+                break
+            admitted.append(phone)
+        assert admitted
+        for phone in admitted:
+            assert store.check(key(phone), digest("wrong"), FREE) == wrong(3)
+            assert store.check(key(phone), digest(phone), FREE) == ACCEPTED
+
+    def test_a_policy_may_change_under_a_live_challenge(self, store: Driven) -> None:
+        store.opened(key(), first("a"), FREE)
+        for _ in range(3):
+            store.check(key(), digest("wrong"), FREE)
+        strict = Policy(max_attempts=3, resend_cooldown_seconds=0)
+        assert store.check(key(), digest("a"), strict).verdict is Verdict.EXHAUSTED
+        assert store.check(key(), digest("a"), FREE) == ACCEPTED
+
+    def test_answers_are_of_their_types(self, store: Driven) -> None:
+        opened = store.open(key(), first("a"), DEFAULTS)
+        assert type(opened) is Opened
+        assert type(opened.at) is int

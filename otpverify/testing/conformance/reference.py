@@ -1,0 +1,81 @@
+"""What the answers should be: the pure functions of `otpverify.core.challenge` over plain
+dicts that forget nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from otpverify.core import challenge as transitions
+from otpverify.core.keys import Key
+from otpverify.core.limits import Limit
+from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.policy import Policy
+from otpverify.core.state import ChallengeState, CounterState, Opening, PhoneState
+
+
+class Reference:
+    """A `Store` to compare others with: no lock, no capacity, nothing ever freed.
+
+    Args:
+        now: The instant, in whole milliseconds.
+    """
+
+    process_local: ClassVar[bool] = True
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._phones: dict[str, PhoneState] = {}
+        self._challenges: dict[str, ChallengeState | None] = {}
+        self._counters: dict[str, CounterState | None] = {}
+
+    def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
+        """See `Store.open`."""
+        answer, phone, challenge = transitions.open_(
+            *self._load(key), key.scope, opening, policy, self._now()
+        )
+        self._save(key, phone, challenge)
+        return answer
+
+    def peek(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.peek`."""
+        return transitions.peek(*self._load(key), key.scope, policy, self._now())
+
+    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+        """See `Store.check`."""
+        answer, phone, challenge = transitions.check(
+            *self._load(key), key.scope, digest, policy, self._now()
+        )
+        self._save(key, phone, challenge)
+        return answer
+
+    def release(
+        self, key: Key, at: int, undelivered: bytes | None, policy: Policy
+    ) -> Standing | None:
+        """See `Store.release`."""
+        answer, phone, challenge = transitions.release(
+            *self._load(key), key.scope, at, undelivered, policy, self._now()
+        )
+        self._save(key, phone, challenge)
+        return answer
+
+    def cancel(self, key: Key) -> None:
+        """See `Store.cancel`."""
+        self._challenges[key.challenge] = None
+
+    def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
+        """See `Store.reserve`."""
+        state = self._counters.get(counter)
+        answer, self._counters[counter] = transitions.reserve(state, limits, self._now())
+        return answer
+
+    def give_back(self, counter: str, at: int) -> None:
+        """See `Store.give_back`."""
+        self._counters[counter] = transitions.give_back(self._counters.get(counter), at)
+
+    def _load(self, key: Key) -> tuple[PhoneState, ChallengeState | None]:
+        return self._phones.get(key.phone, PhoneState()), self._challenges.get(key.challenge)
+
+    def _save(self, key: Key, phone: PhoneState, challenge: ChallengeState | None) -> None:
+        self._phones[key.phone] = phone
+        self._challenges[key.challenge] = challenge

@@ -1,0 +1,167 @@
+"""Conformance: a random walk beside the reference, every answer compared."""
+
+# ruff: noqa: S101, S311 - tests assert, and this randomness is repeated on purpose
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from otpverify.core.keys import Key
+from otpverify.core.limits import Limit
+from otpverify.core.outcomes import Opened, Reserved
+from otpverify.core.policy import Policy
+from otpverify.core.state import Opening
+from otpverify.testing.conformance.base import Base, Driven, Step, digest, key
+from otpverify.testing.conformance.reference import Reference
+
+POLICIES = {
+    "tight": Policy(
+        max_attempts=3,
+        live_codes=2,
+        ttl_seconds=60,
+        resend_cooldown_seconds=5,
+        sends_per_phone=(Limit(3, 30), Limit(4, 100)),
+        failures_per_phone=Limit(6, 120),
+        allow_weak=True,
+    ),
+    "roomy": Policy(
+        max_attempts=12,
+        live_codes=3,
+        ttl_seconds=200,
+        resend_cooldown_seconds=0,
+        sends_per_phone=(Limit(40, 200),),
+        failures_per_phone=Limit(25, 60),
+        allow_weak=True,
+    ),
+    "unlimited": Policy(
+        max_attempts=4,
+        live_codes=1,
+        ttl_seconds=30,
+        resend_cooldown_seconds=0,
+        sends_per_phone=(),
+        failures_per_phone=None,
+        allow_weak=True,
+    ),
+}
+NETWORK = (Limit(3, 20), Limit(5, 100))
+SEED = "walk 82"
+"""500 steps of it meet every answer and every limit."""
+# Mostly short, or nothing would ever be refused.
+PAUSES = (1, 1, 999, 4_999, 5_000, 5_000, 5_000, 9_999, 25_000, 60_000, 99_999)
+_OPERATIONS = {
+    "start": 12,
+    "resend": 15,
+    "check": 50,
+    "peek": 12,
+    "release": 10,
+    "cancel": 2,
+    "reserve": 8,
+    "give_back": 4,
+    "pass_time": 20,
+}
+
+
+class Walker:
+    """Draws steps that make sense often enough to reach every answer.
+
+    Args:
+        draw: The randomness.
+        policy: The numbers.
+    """
+
+    def __init__(self, draw: random.Random, policy: Policy) -> None:
+        self._draw = draw
+        self._policy = policy
+        self._codes: dict[Key, list[bytes]] = {}
+        self._sent: list[tuple[Key, int, bytes]] = []
+        self._taken: list[tuple[str, int]] = []
+        self._count = 0
+
+    def steps(self) -> Iterator[Step]:
+        """One step after the other, without end."""
+        while True:
+            kind = self._draw.choices([*_OPERATIONS], [*_OPERATIONS.values()])[0]
+            yield getattr(self, f"_{kind}")()
+
+    def saw(self, step: Step, answer: object) -> None:
+        """Remember what a later step may name."""
+        name, *args = step
+        if name == "open" and isinstance(answer, Opened):
+            where, opening, _ = args
+            self._codes.setdefault(where, []).append(opening.digest)
+            self._sent.append((where, answer.at, opening.digest))
+        elif name == "reserve" and isinstance(answer, Reserved):
+            self._taken.append((args[0], answer.at))
+
+    def _new_digest(self) -> bytes:
+        self._count += 1
+        return digest(self._count)
+
+    def _some_key(self) -> Key:
+        known = list(self._codes)
+        if not known or self._draw.random() < 0.05:
+            return key(challenge=0)
+        # Often the same one, or none would ever be asked often enough.
+        return known[-1] if self._draw.random() < 0.5 else self._draw.choice(known[-4:])
+
+    def _start(self) -> Step:
+        phone, purpose = self._draw.choice((1, 2)), self._draw.choice(("login", "reset"))
+        opening = Opening(self._new_digest(), new=True, decoy=self._draw.random() < 0.2)
+        return "open", key(phone, purpose, self._count), opening, self._policy
+
+    def _resend(self) -> Step:
+        return "open", self._some_key(), Opening(self._new_digest(), new=False), self._policy
+
+    def _check(self) -> Step:
+        where = self._some_key()
+        known = self._codes.get(where, [])
+        right = known and self._draw.random() < 0.1
+        typed = self._draw.choice(known) if right else digest("wrong")
+        return "check", where, typed, self._policy
+
+    def _peek(self) -> Step:
+        return "peek", self._some_key(), self._policy
+
+    def _release(self) -> Step:
+        if not self._sent or self._draw.random() < 0.1:
+            return "release", self._some_key(), 1, None, self._policy
+        # Mostly a late one: what is given back as a rule was sent a moment ago.
+        place = -1 if self._draw.random() < 0.7 else self._draw.randrange(len(self._sent))
+        where, at, code = self._sent.pop(place)
+        return "release", where, at, code if self._draw.random() < 0.5 else None, self._policy
+
+    def _cancel(self) -> Step:
+        return "cancel", self._some_key()
+
+    def _reserve(self) -> Step:
+        return "reserve", self._draw.choice(("network 1", "network 2")), NETWORK
+
+    def _give_back(self) -> Step:
+        if not self._taken or self._draw.random() < 0.1:
+            return "give_back", "network 1", 1
+        return "give_back", *self._taken.pop(self._draw.randrange(len(self._taken)))
+
+    def _pass_time(self) -> Step:
+        return "pass_time", self._draw.choice(PAUSES)
+
+
+class RandomWalk(Base):
+    """The same steps on the store and on the reference."""
+
+    @pytest.mark.parametrize("policy", list(POLICIES))
+    def test_every_answer_of_a_random_walk_is_the_reference_s(
+        self, store: Driven, policy: str
+    ) -> None:
+        store.pass_time(0)  # or be skipped
+        reference = Reference(lambda: store.clock.ms)
+        walker = Walker(random.Random(f"{SEED} on {policy}"), POLICIES[policy])
+        for number, step in zip(range(self.steps), walker.steps(), strict=False):
+            name, *args = step
+            answer = getattr(store, name)(*args)
+            if name != "pass_time":
+                expected = getattr(reference, name)(*args)
+                assert answer == expected, f"step {number}: {name}{tuple(args)}"
+                walker.saw(step, expected)
