@@ -1,0 +1,184 @@
+"""The three flows."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from otpverify import Verified
+from otpverify.demo.accounts import PASSWORD, PHONE, SHORTEST_PASSWORD, USER
+from otpverify.demo.session import rename_session, session_of
+from otpverify.demo.steps import Flow, FormRefused
+from otpverify.demo.web import go, page, read_form
+from otpverify.phone import mask, normalize
+
+REGION = "EE"
+_SIGNED_IN = "signed-in"
+_NEW_PASSWORD = "new-password"  # noqa: S105 - the name of a right
+
+
+class Login(Flow):
+    """A password, then a code to the account's phone. `who` is the user."""
+
+    name = "login"
+    purpose = "login"
+    first_field = "user"
+
+    def routes(self) -> list[Route]:
+        """All pages of the flow."""
+        return [*super().routes(), Route("/login/out", self.sign_out, methods=["POST"])]
+
+    async def first_page(self, request: Request) -> Response:
+        """The password form."""
+        return page(
+            request,
+            "login.html",
+            flow=self,
+            user=USER,
+            password=PASSWORD,
+            changed=self.accounts.changed,
+        )
+
+    async def identify(self, fields: dict[str, str]) -> tuple[str, bool]:
+        """The user, when the password is right."""
+        user = fields.get("user", "").strip()
+        right = await run_in_threadpool(
+            self.accounts.password_is_right, user, fields.get("password", "")
+        )
+        if not right:
+            raise FormRefused("User name or password is wrong.")
+        return user, True
+
+    def phone_of(self, who: str) -> str:
+        """The account's phone."""
+        return self.accounts.phone_of(who)
+
+    def shown(self, who: str) -> str:
+        """Masked: a password alone must not tell the number."""
+        return mask(self.phone_of(who))
+
+    def succeed(self, request: Request, verified: Verified) -> Response:
+        """Sign in, under a new session id. What other tabs are at goes on."""
+        user = self.accounts.user_of(verified.phone)
+        rename_session(request)
+        if user is not None:
+            session_of(request).put("signed_in", self.tickets.issue(_SIGNED_IN, user))
+        return go(request, "/login/done")
+
+    async def done_page(self, request: Request) -> Response:
+        """Who is signed in."""
+        user = self.tickets.holder(_SIGNED_IN, session_of(request).get("signed_in"))
+        if user is None:
+            return go(request, self.path, info="Nobody is signed in. Begin here.")
+        return page(request, "login_done.html", flow=self, user=user)
+
+    async def sign_out(self, request: Request) -> Response:
+        """End what belongs to the login, and nothing else."""
+        await read_form(request)
+        session = session_of(request)
+        self.tickets.redeem(_SIGNED_IN, session.pop("signed_in"))
+        session.pop(self.name)
+        return go(request, self.path, info="You are signed out.")
+
+
+class PhoneConfirmation(Flow):
+    """A number is typed and confirmed. `who` is the number in E.164."""
+
+    name = "phone"
+    purpose = "phone"
+
+    async def identify(self, fields: dict[str, str]) -> tuple[str, bool]:
+        """The number."""
+        return normalize(fields.get("phone", ""), REGION), True
+
+    def phone_of(self, who: str) -> str:
+        """The number itself."""
+        return who
+
+    def shown(self, who: str) -> str:
+        """In full, so that a mistyped digit can be seen."""
+        return who
+
+    def succeed(self, request: Request, verified: Verified) -> Response:
+        """The confirmed number is the verified one, never what a form says."""
+        session_of(request).put("confirmed", verified.phone)
+        return go(request, "/phone/done")
+
+    async def done_page(self, request: Request) -> Response:
+        """Which number was confirmed."""
+        phone = session_of(request).get("confirmed")
+        if phone is None:
+            return go(request, self.path, info="No number is confirmed yet. Begin here.")
+        return page(request, "phone_done.html", flow=self, phone=phone)
+
+
+class PasswordReset(Flow):
+    """A code to the account's phone allows one new password. Whether there is an account shows
+    nowhere: for an unknown number a decoy is started. `who` is the number in E.164."""
+
+    name = "reset"
+    purpose = "password-reset"
+
+    def routes(self) -> list[Route]:
+        """All pages of the flow."""
+        return [
+            *super().routes(),
+            Route("/reset/password", self.password_page, methods=["GET"]),
+            Route("/reset/password", self.set_password, methods=["POST"]),
+        ]
+
+    async def first_page(self, request: Request) -> Response:
+        """The form for the number."""
+        return page(request, "reset.html", flow=self, phone=PHONE)
+
+    async def identify(self, fields: dict[str, str]) -> tuple[str, bool]:
+        """The number, and whether it has an account."""
+        phone = normalize(fields.get("phone", ""), REGION)
+        return phone, self.accounts.user_of(phone) is not None
+
+    def phone_of(self, who: str) -> str:
+        """The number itself."""
+        return who
+
+    def shown(self, who: str) -> str:
+        """In full: it is what was typed."""
+        return who
+
+    def succeed(self, request: Request, verified: Verified) -> Response:
+        """Allow one new password; a refused one does not cost another SMS."""
+        ticket = self.tickets.issue(_NEW_PASSWORD, verified.phone)
+        session_of(request).put("may_reset", ticket)
+        return go(request, "/reset/password")
+
+    async def password_page(self, request: Request) -> Response:
+        """The form for the new password."""
+        phone = self.tickets.holder(_NEW_PASSWORD, session_of(request).get("may_reset"))
+        if phone is None:
+            return go(request, self.path, info="Prove your phone first. Begin here.")
+        user = self.accounts.user_of(phone)
+        return page(request, "password.html", flow=self, user=user, shortest=SHORTEST_PASSWORD)
+
+    async def set_password(self, request: Request) -> Response:
+        """Set it, once, and sign everybody out."""
+        fields = await read_form(request)
+        password = fields.get("password", "")
+        if len(password) < SHORTEST_PASSWORD:
+            said = f"A password has at least {SHORTEST_PASSWORD} characters."
+            return go(request, "/reset/password", error=said)
+        session = session_of(request)
+        phone = self.tickets.redeem(_NEW_PASSWORD, session.pop("may_reset"))
+        user = self.accounts.user_of(phone) if phone is not None else None
+        if user is None:
+            return go(request, self.path, trouble="This took too long. Request a new code.")
+        await run_in_threadpool(self.accounts.set_password, password)
+        self.tickets.revoke(_SIGNED_IN, user)
+        session.put("was_reset", True)
+        return go(request, "/reset/done")
+
+    async def done_page(self, request: Request) -> Response:
+        """The password was changed."""
+        if not session_of(request).get("was_reset"):
+            return go(request, self.path, info="Begin here.")
+        return page(request, "reset_done.html", flow=self)

@@ -1,0 +1,211 @@
+"""The three flows on the terminal, as a person would walk through them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import requests
+
+from otpverify import Sender
+from otpverify.demo.accounts import PASSWORD, PHONE, USER
+from otpverify.demo.server import Site
+from otpverify.demo.visitor import Visitor
+from otpverify.phone import mask
+from otpverify.sandbox import Sandbox
+
+_COOLDOWN_SECONDS = 3  # long enough to be met, short enough to be waited for
+_TYPED, _CONFIRMED = "5678 9045", "+37256789045"
+_STRANGER = "+12025550199"
+_NEW_PASSWORD = "close sesame"  # noqa: S105 - the demo account's
+_ARRIVAL_SECONDS = 5.0
+
+
+class Unexpected(Exception):
+    """Something went otherwise than it should; the message says what."""
+
+
+class Walk:
+    """What the flows need: the site, the inbox, and a way to tell what happens."""
+
+    def __init__(self, site: str, sandbox: str, say: Callable[[str], None]) -> None:
+        self._site = site
+        self._sandbox = sandbox
+        self._say = say
+        self._step = 0
+
+    @contextlib.contextmanager
+    def visitor(self) -> Iterator[Visitor]:
+        """A new browser."""
+        visitor = Visitor(self._site)
+        try:
+            yield visitor
+        finally:
+            visitor.close()
+
+    def begin(self, title: str) -> None:
+        """Begin a flow."""
+        self._step = 0
+        self._say(title)
+
+    def expect(self, holds: bool, what: str, instead: str) -> None:
+        """Tell a step that went as it should.
+
+        Raises:
+            Unexpected: It did not.
+        """
+        self._step += 1
+        if not holds:
+            self._say(f"  {self._step}. not so: {what}")
+            raise Unexpected(f"expected {what!r}, but: {instead or 'nothing was said'}")
+        self._say(f"  {self._step}. {what}")
+
+    def inbox(self, phone: str) -> list[str]:
+        """The codes that were sent to a phone, newest first."""
+        reply = requests.get(f"{self._sandbox}/messages", {"to": phone}, timeout=_ARRIVAL_SECONDS)
+        return [str(message["code"]) for message in reply.json()]
+
+    def code(self, phone: str, *, after: int = 0) -> str:
+        """The newest code, once more than `after` have come."""
+        deadline = time.monotonic() + _ARRIVAL_SECONDS
+        while len(codes := self.inbox(phone)) <= after:
+            if time.monotonic() > deadline:
+                raise Unexpected(f"no message came for {mask(phone)}")
+            time.sleep(0.01)
+        return codes[0]
+
+
+def run(
+    say: Callable[[str], None], *, sandbox: Sandbox | None = None, sender: Sender | None = None
+) -> bool:
+    """Run the three flows against the sandbox and tell what happens.
+
+    Args:
+        say: Takes the lines.
+        sandbox: One that is not started yet; one on a free port if left out.
+        sender: See `create_app`.
+
+    Returns:
+        Whether each flow ended as it should.
+    """
+    flows: dict[str, Callable[[Walk], None]] = {
+        "Login with a second factor": login,
+        "Phone confirmation": phone_confirmation,
+        "Password reset": password_reset,
+    }
+    good = 0
+    with (
+        sandbox or Sandbox() as gateway,
+        Site(gateway, cooldown_seconds=_COOLDOWN_SECONDS, sender=sender) as site,
+    ):
+        walk = Walk(site.url, gateway.url, say)
+        for title, flow in flows.items():
+            walk.begin(title)
+            try:
+                flow(walk)
+            except (Unexpected, KeyError, ValueError, requests.RequestException) as error:
+                say(f"  failed: {error if isinstance(error, Unexpected) else repr(error)}")
+            else:
+                good += 1
+            say("")
+    say(f"{len(flows)} flows, {good} as they should be")
+    return good == len(flows)
+
+
+def login(walk: Walk) -> None:
+    """Password, wrong code, right code, and the right code once more."""
+    with walk.visitor() as person:
+        person.open("/login")
+        said = person.send("/login", user=USER, password="wrong").said  # noqa: S106 - is refused
+        walk.expect("is wrong" in said, "wrong password: refused, nothing sent", said)
+        _sign_in(walk, person, PASSWORD, "password accepted", signed_in=False)
+        code = walk.code(PHONE)
+        said = person.send("/login/code", code=_other(code)).said
+        walk.expect("4 attempts left" in said, "wrong code: refused, 4 attempts left", said)
+        second, copy = person.tab(), person.twin()
+        page = person.send("/login/code", code=code)
+        walk.expect(page.path == "/login/done", "right code: signed in", page.said)
+        page = second.send("/login/code", code=code)
+        second.close()
+        refused = page.path == "/login" and "already used" in page.said
+        walk.expect(refused, "same code again, from another tab: refused", page.said)
+        page = copy.send("/login/code", code=code)
+        refused = page.path != "/login/done" and copy.open("/login/done").path != "/login/done"
+        copy.close()
+        walk.expect(refused, "and from a copy of the session before: refused, too", page.said)
+
+
+def phone_confirmation(walk: Walk) -> None:
+    """A number typed nationally, a resend that comes too soon, and the right code."""
+    with walk.visitor() as person:
+        person.open("/phone")
+        said = person.send("/phone", phone="12").said
+        walk.expect(bool(said), f"not a number: {said}", person.page.path)
+        page = person.send("/phone", phone=_TYPED)
+        walk.expect(page.path == "/phone/code", f"code sent to {mask(_CONFIRMED)}", page.said)
+        code = walk.code(_CONFIRMED)
+        said = person.send("/phone/resend").said
+        wait = re.search(r"in \d seconds?", said)
+        told = wait[0] if wait else "with the time to wait"
+        walk.expect(wait is not None, f"another code at once: refused, possible {told}", said)
+        one = len(walk.inbox(_CONFIRMED)) == 1
+        walk.expect(one, "and no second message went out", "there is another")
+        page = person.send("/phone/code", code=f"{code[:3]} {code[3:]}")
+        held = page.path == "/phone/done" and _CONFIRMED in page.text
+        walk.expect(
+            held, f"right code, typed with a space: confirmed {mask(_CONFIRMED)}", page.said
+        )
+
+
+def password_reset(walk: Walk) -> None:
+    """An unknown number, the known one, a new password, and a login with it."""
+    with walk.visitor() as stranger, walk.visitor() as person:
+        sent = len(walk.inbox(PHONE))
+        pages = []
+        for visitor, phone in ((stranger, _STRANGER), (person, PHONE)):
+            visitor.open("/reset")
+            pages.append(visitor.send("/reset", phone=phone))
+        unknown, known = (re.sub(r"\+\d+|\d+ s\b", "", page.text) for page in pages)
+        same = unknown == known and pages[0].path == "/reset/code"
+        walk.expect(same, "unknown and known number: the same page", unknown)
+        code = walk.code(PHONE, after=sent)
+        silent = not walk.inbox(_STRANGER)
+        walk.expect(silent, "only the known number got a message", "the other got one, too")
+        said = stranger.send("/reset/code", code=code).said
+        walk.expect("not right" in said, "unknown number: no code is accepted", said)
+        page = stranger.open("/reset/password")
+        walk.expect(page.path == "/reset", "and no new password can be set", page.path)
+        page = person.send("/reset/code", code=code)
+        allowed = page.path == "/reset/password"
+        walk.expect(allowed, "known number, right code: a new password may be set", page.said)
+        said = person.send("/reset/password", password="short").said  # noqa: S106 - is refused
+        walk.expect("at least" in said, "too short: refused, without another SMS", said)
+        page = person.send("/reset/password", password=_NEW_PASSWORD)
+        walk.expect(page.path == "/reset/done", "new password set", page.said)
+    with walk.visitor() as person:
+        person.open("/login")
+        said = person.send("/login", user=USER, password=PASSWORD).said
+        walk.expect("is wrong" in said, "old password: refused", said)
+        _sign_in(walk, person, _NEW_PASSWORD, "new password accepted", signed_in=True)
+
+
+def _sign_in(walk: Walk, person: Visitor, password: str, accepted: str, *, signed_in: bool) -> None:
+    """Give the password, waiting out the cooldown, and the code too if `signed_in`."""
+    sent = len(walk.inbox(PHONE))
+    page = person.send("/login", user=USER, password=password)
+    wait = re.search(r"in (\d) seconds?", page.said)
+    if wait is not None:
+        walk.expect(True, f"too soon after the last code: wait {wait[1]} s", "")
+        time.sleep(int(wait[1]))
+        page = person.send("/login", user=USER, password=password)
+    held = page.path == "/login/code" and mask(PHONE) in page.text
+    walk.expect(held, f"{accepted}: code sent to {mask(PHONE)}", page.said)
+    if signed_in:
+        page = person.send("/login/code", code=walk.code(PHONE, after=sent))
+        walk.expect(page.path == "/login/done", "right code: signed in", page.said)
+
+
+def _other(code: str) -> str:
+    return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}d}"
