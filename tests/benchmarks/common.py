@@ -1,0 +1,84 @@
+"""What the benchmarks share: a pinned server, a sender that does nothing, and clocks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import redis
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from servers import Server, binaries
+
+from otpverify import HmacHasher, Message, Policy, Receipt, RedisStore, Verifier
+
+SECRET = "a secret for benchmarks, of 32 bytes or more"
+POLICY = Policy(sends_per_ip=())
+FLOOR = "return 1"
+
+
+class NoOpSender:
+    """Takes a message and does nothing but remember its code."""
+
+    code = ""
+
+    def send(self, message: Message) -> Receipt:
+        self.code = message.text[:6]
+        return Receipt()
+
+
+def phone(number: int) -> str:
+    """A valid number, another one for every argument up to 7,999,999."""
+    return f"+49151{10_000_000 + number}"
+
+
+@contextlib.contextmanager
+def pinned_server(name: str = "valkey9") -> Iterator[Server]:
+    """A server on the first core; this process on all others. Unpinned figures are bimodal."""
+    with Server(binaries()[name]) as server:
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) > 1:
+            server.pin({cores[0]})
+            os.sched_setaffinity(0, set(cores[1:]))
+        try:
+            yield server
+        finally:
+            os.sched_setaffinity(0, set(cores))
+
+
+def verifier_on(url: str, sender: NoOpSender) -> Verifier:
+    """A verifier whose checks cost little but the round trip."""
+    return Verifier(
+        sender, store=RedisStore.from_url(url), secret=SECRET, hasher=HmacHasher(), policy=POLICY
+    )
+
+
+def microseconds(call: Callable[[int], object], count: int) -> float:
+    """The wall time of one call, over `count` of them."""
+    began = time.perf_counter()
+    for number in range(count):
+        call(number)
+    return (time.perf_counter() - began) / count * 1e6
+
+
+def best(samples: list[float]) -> float:
+    """The lower quartile: what the work takes when nobody else has the core."""
+    return statistics.quantiles(samples, n=4)[0] if len(samples) > 1 else samples[0]
+
+
+def floor(client: redis.Redis, count: int) -> float:
+    """One bare one-command EVALSHA through redis-py."""
+    digest = client.script_load(FLOOR)
+    return microseconds(lambda _: client.evalsha(digest, 1, "key"), count)
+
+
+def row(*cells: object) -> None:
+    """Print a line of a table."""
+    sys.stdout.write("| " + " | ".join(str(cell) for cell in cells) + " |\n")
+    sys.stdout.flush()

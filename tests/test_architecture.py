@@ -1,0 +1,198 @@
+"""Imports run downward only, siblings do not know each other, and nothing heavy is loaded
+before it is used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import otpverify
+
+PACKAGE = Path(otpverify.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# From the ground up. A module may import from lower layers and from its own group within its
+# layer; groups of one layer are siblings.
+LAYERS: list[dict[str, tuple[str, ...]]] = [
+    {"errors": ("errors", "_version")},
+    {"core": ("core",)},
+    {"protocols": ("protocols",), "phone": ("phone",)},
+    {"stores": ("stores",), "sms": ("sms",), "hashing": ("hashing",), "guards": ("guards",)},
+    {"flow": ("flow",)},
+    {"verifier": ("verifier", "composition", "environment")},
+    {"public": ("__init__",)},
+    {"sandbox": ("sandbox",)},
+    {"testing": ("testing",), "demo": ("demo",)},
+    {"cli": ("cli", "__main__", "doctor")},
+]
+PURE = {"__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum"}
+PURE |= {"hashlib", "hmac", "ipaddress", "math", "phonenumbers", "re", "struct", "typing"}
+PURE |= {"unicodedata"}
+PURE |= {"urllib", "otpverify"}
+
+
+def place(module: str) -> tuple[int, str]:
+    """A module's layer and group. `module` is dotted, without the package's name."""
+    top = module.split(".")[0] or "__init__"
+    for level, groups in enumerate(LAYERS):
+        for group, tops in groups.items():
+            if top in tops:
+                return level, group
+    raise AssertionError(f"{module} has no place in the architecture; give it one")
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports at run time, dotted."""
+    found: set[str] = set()
+
+    class Visitor(ast.NodeVisitor):
+        def visit_If(self, node: ast.If) -> None:
+            if ast.unparse(node.test) == "TYPE_CHECKING":
+                return
+            self.generic_visit(node)
+
+        def visit_Import(self, node: ast.Import) -> None:
+            found.update(alias.name for alias in node.names)
+
+        def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                file = PACKAGE.parent / Path(*inner.split("."))
+                is_module = file.with_suffix(".py").exists() or (file / "__init__.py").exists()
+                found.add(inner if is_module else node.module)
+
+    Visitor().visit(ast.parse(path.read_text()))
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downward(path: Path) -> None:
+    level, group = place(dotted(path))
+    for module in imports(path):
+        if module != "otpverify" and not module.startswith("otpverify."):
+            continue
+        there, other = place(module.removeprefix("otpverify").removeprefix("."))
+        assert there < level or (there == level and other == group), f"{path} imports {module}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if dotted(path).startswith("core")],
+    ids=lambda path: path.name,
+)
+def test_the_core_is_pure(path: Path) -> None:
+    assert {module.split(".")[0] for module in imports(path)} <= PURE
+    tree = ast.parse(path.read_text())
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not called & {"datetime.now", "datetime.today", "date.today", "open", "print", "input"}
+
+
+def test_the_flow_awaits_ports_alone() -> None:
+    for path in (PACKAGE / "flow").glob("*.py"):
+        allowed = {"asyncio", "concurrent"} if path.name == "colour.py" else set()
+        used = {module.split(".")[0] for module in imports(path)}
+        assert not used & ({"asyncio", "concurrent", "threading", "anyio", "stamina"} - allowed)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_is_long(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 250
+
+
+CLIENTS = "requests urllib3 redis httpx http.server"
+FRAMEWORKS = "starlette uvicorn jinja2 django flask fastapi celery pytest"
+
+
+@pytest.mark.parametrize(
+    ("statement", "not_loaded"),
+    [
+        ("import otpverify", f"{CLIENTS} {FRAMEWORKS} argon2 phonenumbers cachetools"),
+        ("import otpverify.testing.plugin", f"{CLIENTS} argon2 phonenumbers"),
+        ("from otpverify import Verifier, AsyncVerifier", f"{CLIENTS} {FRAMEWORKS} asyncio"),
+        ("from otpverify import SmspmClient", f"{FRAMEWORKS} redis httpx argon2"),
+        ("from otpverify.sandbox import Sandbox", f"requests {FRAMEWORKS}"),
+    ],
+)
+def test_nothing_is_loaded_before_it_is_used(statement: str, not_loaded: str) -> None:
+    script = f"{statement}\nimport sys\nprint(sorted(set({not_loaded.split()}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_public_names() -> None:
+    """What users import. A name that goes missing here breaks them."""
+    assert set(otpverify.__all__) == {
+        "AllowCountries",
+        "Argon2Hasher",
+        "AsyncRedisStore",
+        "AsyncSender",
+        "AsyncStore",
+        "AsyncVerifier",
+        "AttemptsExhausted",
+        "Balance",
+        "BlockNumberTypes",
+        "Challenge",
+        "ChallengeExpired",
+        "Clock",
+        "ConfigurationError",
+        "CooldownActive",
+        "DeliveryError",
+        "DeliveryRejected",
+        "DeliveryUnavailable",
+        "Destination",
+        "DestinationBlocked",
+        "Event",
+        "Guard",
+        "Hasher",
+        "HmacHasher",
+        "IncorrectCode",
+        "InvalidPhoneNumber",
+        "Limit",
+        "MemoryStore",
+        "Message",
+        "Messages",
+        "OtpVerifyError",
+        "Policy",
+        "RateLimited",
+        "Receipt",
+        "RedisStore",
+        "Renderer",
+        "Sender",
+        "SmspmClient",
+        "Store",
+        "StoreError",
+        "TestNumber",
+        "VerificationFailed",
+        "Verified",
+        "Verifier",
+        "__version__",
+    }
+    assert set(otpverify._HOMES) == set(otpverify.__all__) - {"__version__"}
+    for name in otpverify.__all__:
+        assert getattr(otpverify, name) is not None
+        assert name in dir(otpverify)
+    with pytest.raises(AttributeError):
+        otpverify.Nothing  # noqa: B018 - the access is what is tested
+
+
+@pytest.mark.parametrize("name", [n for n in otpverify.__all__ if n != "__version__"])
+def test_every_public_name_is_documented(name: str) -> None:
+    thing = getattr(otpverify, name)
+    assert thing.__doc__
+    for attribute, member in vars(thing).items():
+        if attribute.startswith("_") or not callable(member):
+            continue
+        assert member.__doc__ or name.startswith("Async"), f"{name}.{attribute}"

@@ -1,0 +1,209 @@
+"""The command line, in this process and as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from otpverify import Message, Receipt, __version__, cli, demo
+from otpverify.demo import script
+from otpverify.sandbox import Sandbox
+
+COMMAND = [sys.executable, "-W", "error", "-m", "otpverify"]
+
+
+@pytest.fixture(autouse=True)
+def no_signal_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the test run stay."""
+    monkeypatch.setattr(cli, "_take_signals", lambda: None)
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def address(process: subprocess.Popen[str], name: str) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(name):
+            return line.split()[1]
+    raise AssertionError(f"no {name} was printed")
+
+
+def test_secret_prints_a_new_one_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["secret"]) == 0
+    assert cli.main(["secret"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first != second
+    assert re.fullmatch(r"[\w-]{43}", first)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"otpverify {__version__}\n"
+
+
+def test_without_arguments_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    out = capsys.readouterr().out
+    for command in ("sandbox", "demo", "secret"):
+        assert command in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["demo", "--port", "70000"], ["demo", "--host", "0.0.0.0"]]
+)
+def test_arguments_that_make_no_sense(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert cli.main(["sandbox", "--port", str(taken.getsockname()[1])]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("otpverify: ")
+    assert error.count("\n") == 1
+
+
+def test_the_usual_sandbox_port_when_taken_is_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_until_stopped", lambda: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(cli, "SANDBOX_PORT", taken.getsockname()[1])
+        assert cli.main(["sandbox"]) == 0
+        assert f":{taken.getsockname()[1]}/" not in capsys.readouterr().out
+
+
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("otpverify.demo")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert cli.main(["demo"]) == 2
+    error = capsys.readouterr().err
+    assert "uvicorn" in error
+    assert "The demo needs its extra: install otpverify with [demo]" in error
+    assert "in a clone: python3 -m pip install '.[demo]'" in error
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_runs_until_it_is_stopped(stop: signal.Signals) -> None:
+    with running("sandbox", "--port", "0", "--dialect", "tutorial") as process:
+        url = address(process, "Sandbox")
+        assert requests.get(f"{url}/messages", timeout=5).json() == []
+        assert process.stdout is not None
+        exports = [process.stdout.readline() for _ in range(5)]
+        assert f"export SMSPM_URL={url}\n" in exports
+        assert {line.split("=")[0] for line in exports if line.startswith("export")} == {
+            "export SMSPM_HASH",
+            "export SMSPM_TOKEN",
+            "export SMSPM_URL",
+        }
+        process.send_signal(stop)
+        _, error = process.communicate(timeout=10)
+        assert (process.returncode, error) == (0, "")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_runs_until_it_is_stopped(stop: signal.Signals) -> None:
+    with running("demo", "--port", "0", "--sandbox-port", "0") as process:
+        site, inbox = address(process, "Demo"), address(process, "Inbox")
+        with requests.Session() as kept_open:
+            assert kept_open.get(f"{site}/phone", timeout=5).ok
+            assert kept_open.get(inbox, timeout=5).ok
+            process.send_signal(stop)
+            _, error = process.communicate(timeout=10)
+        assert (process.returncode, error) == (0, "")
+
+
+def test_the_script_runs_three_flows() -> None:
+    done = subprocess.run(
+        [*COMMAND, "demo", "--script"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("\n3 flows, 3 as they should be\n")
+    assert done.stderr == ""
+    assert "12025550123" not in done.stdout
+
+
+class Dropping:
+    """A sender that loses every message."""
+
+    def send(self, message: Message) -> Receipt:
+        return Receipt()
+
+
+def test_the_script_sees_that_no_message_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "_ARRIVAL_SECONDS", 0.1)
+    said: list[str] = []
+    assert script.run(said.append, sender=Dropping()) is False
+    assert said[-1] == "3 flows, 0 as they should be"
+    assert sum("failed: no message came" in line for line in said) == 3
+
+
+def test_the_script_sees_that_a_reset_tells_too_much() -> None:
+    said: list[str] = []
+    with Sandbox() as sandbox, sandbox.client() as client:
+
+        class Telling:
+            """Sends every message to the unknown number, too."""
+
+            def send(self, message: Message) -> Receipt:
+                client.send(Message("+12025550199", message.text))
+                return client.send(message)
+
+        with demo.Site(sandbox, sender=Telling()) as site:
+            walk = script.Walk(site.url, sandbox.url, said.append)
+            with pytest.raises(script.Unexpected, match="only the known number"):
+                script.password_reset(walk)
+    assert said[-1].startswith("  2. not so:")
+
+
+def test_a_failed_flow_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "run", lambda _: False)
+    assert cli.main(["demo", "--script"]) == 1
+
+
+def test_a_script_that_is_interrupted_has_not_ended_as_it_should(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(_say: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("otpverify.demo.run", interrupted)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert cli.main(["demo", "--script"]) == 130
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,834 @@
+"""The demo site: three flows over HTTP, as a visitor meets them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import phonenumbers
+import pytest
+import requests
+
+from otpverify import (
+    AttemptsExhausted,
+    ChallengeExpired,
+    ConfigurationError,
+    CooldownActive,
+    DeliveryRejected,
+    DeliveryUnavailable,
+    DestinationBlocked,
+    IncorrectCode,
+    InvalidPhoneNumber,
+    Message,
+    OtpVerifyError,
+    RateLimited,
+    Receipt,
+    StoreError,
+)
+from otpverify.demo import Site, server
+from otpverify.demo.accounts import PASSWORD, PHONE, USER, Accounts
+from otpverify.demo.sentences import BUSY, after, explain
+from otpverify.demo.session import Session, Sessions
+from otpverify.demo.visitor import Page, Visitor
+from otpverify.sandbox import Sandbox
+
+_NUMBERS = count()
+STRANGER = "+12025550199"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def shared_site(sandbox: Sandbox) -> Iterator[Site]:
+    """For tests that use a number of their own each."""
+    with Site(sandbox) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def site(sandbox: Sandbox) -> Iterator[Site]:
+    """For tests that use the account, without a cooldown to meet."""
+    with Site(sandbox, cooldown_seconds=0) as site:
+        yield site
+
+
+@pytest.fixture
+def person(shared_site: Site) -> Iterator[Visitor]:
+    visitor = Visitor(shared_site.url)
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture
+def member(site: Site) -> Iterator[Visitor]:
+    visitor = Visitor(site.url)
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture
+def number() -> str:
+    return f"+3725678{next(_NUMBERS):04d}"
+
+
+@pytest.fixture
+def newcomer(sandbox: Sandbox) -> Iterator[Visitor]:
+    """A visitor of a site whose password may be changed."""
+    with Site(sandbox, cooldown_seconds=0) as site:
+        visitor = Visitor(site.url)
+        yield visitor
+        visitor.close()
+
+
+def newest_code(sandbox: Sandbox, phone: str, sent_before: int = 0) -> str:
+    """The reset's messages go out behind the reply's back, so this waits for them."""
+    deadline = time.monotonic() + 5
+    while True:
+        codes = [message.code for message in sandbox.messages if message.to == phone]
+        if len(codes) > sent_before and codes[0] is not None:
+            return codes[0]
+        assert time.monotonic() < deadline, "no message came"
+        time.sleep(0.005)
+
+
+def sent_to(sandbox: Sandbox, phone: str) -> int:
+    return sum(message.to == phone for message in sandbox.messages)
+
+
+def wrong(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+def ask_for_code(visitor: Visitor, phone: str) -> Page:
+    visitor.open("/phone")
+    return visitor.send("/phone", phone=phone)
+
+
+def cookie_of(visitor: Visitor) -> dict[str, Any]:
+    """What whoever reads the cookie sees."""
+    cookie = visitor.cookie("otpverify_demo")
+    found: dict[str, Any] = json.loads(base64.b64decode(cookie.partition(".")[0]))
+    return found
+
+
+def token_of(page: Page) -> str:
+    return next(iter(page.forms.values()))["csrf"]
+
+
+def sign_in(visitor: Visitor, sandbox: Sandbox, password: str = PASSWORD) -> Page:
+    before = sent_to(sandbox, PHONE)
+    visitor.open("/login")
+    visitor.send("/login", user=USER, password=password)
+    return visitor.send("/login/code", code=newest_code(sandbox, PHONE, before))
+
+
+def prove_for_reset(visitor: Visitor, sandbox: Sandbox) -> Page:
+    before = sent_to(sandbox, PHONE)
+    visitor.open("/reset")
+    visitor.send("/reset", phone=PHONE)
+    return visitor.send("/reset/code", code=newest_code(sandbox, PHONE, before))
+
+
+# Login
+
+
+def test_password_and_code_sign_in(member: Visitor, sandbox: Sandbox) -> None:
+    page = sign_in(member, sandbox)
+    assert page.path == "/login/done"
+    assert USER in page.text
+
+
+def test_a_used_code_signs_nobody_in_again(member: Visitor, sandbox: Sandbox) -> None:
+    before = sent_to(sandbox, PHONE)
+    member.open("/login")
+    member.send("/login", user=USER, password=PASSWORD)
+    tab, copy = member.tab(), member.twin()
+    code = newest_code(sandbox, PHONE, before)
+    assert member.send("/login/code", code=code).path == "/login/done"
+    assert "already used" in tab.send("/login/code", code=code).said
+    assert copy.send("/login/code", code=code).status == 403
+    assert copy.open("/login/done").path == "/login"
+    tab.close()
+    copy.close()
+
+
+@pytest.mark.parametrize(("user", "password"), [(USER, "wrong"), ("nobody", PASSWORD), ("", "")])
+def test_a_wrong_password_sends_nothing(
+    member: Visitor, sandbox: Sandbox, user: str, password: str
+) -> None:
+    before = sent_to(sandbox, PHONE)
+    member.open("/login")
+    page = member.send("/login", user=user, password=password)
+    assert (page.path, page.said) == ("/login", "User name or password is wrong.")
+    assert sent_to(sandbox, PHONE) == before
+
+
+def test_a_password_alone_does_not_tell_the_phone(member: Visitor) -> None:
+    member.open("/login")
+    page = member.send("/login", user=USER, password=PASSWORD)
+    assert "+12*******23" in page.text
+    assert PHONE not in page.html
+
+
+def test_the_cookie_holds_an_id_and_nothing_else(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    ask_for_code(person, number)
+    before = cookie_of(person)
+    assert list(before) == ["id"]
+    person.send("/phone/code", code=newest_code(sandbox, number))
+    assert cookie_of(person) == before
+
+
+def test_signing_in_gives_the_session_a_new_id(member: Visitor, sandbox: Sandbox) -> None:
+    member.open("/login")
+    before, copy = cookie_of(member), member.twin()
+    sign_in(member, sandbox)
+    assert cookie_of(member) != before
+    assert copy.open("/login/done").path == "/login"
+    copy.close()
+
+
+def test_signing_in_and_out_leaves_other_tabs_alone(
+    member: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    tab = member.tab()
+    ask_for_code(tab, number)
+    first_page = member.tab()
+    first_page.open("/reset")
+    sign_in(member, sandbox)
+    assert "not right" in tab.send("/phone/code", code=wrong(newest_code(sandbox, number))).said
+    assert first_page.send("/reset", phone=STRANGER).path == "/reset/code"
+    assert member.send("/login/out").said == "You are signed out."
+    assert tab.send("/phone/code", code=newest_code(sandbox, number)).path == "/phone/done"
+    assert first_page.open("/reset/code").path == "/reset/code"
+    for visitor in (tab, first_page):
+        visitor.close()
+
+
+def test_a_slow_request_overwrites_nothing_of_another_tab(sandbox: Sandbox, number: str) -> None:
+    stuck = Stuck()
+    with Site(sandbox, cooldown_seconds=0, sender=stuck) as site:
+        slow = Visitor(site.url)
+        slow.open("/phone")
+        tab = slow.tab()
+        thread = threading.Thread(target=slow.send, args=["/phone"], kwargs={"phone": number})
+        thread.start()
+        assert stuck.reached.wait(5)
+        tab.open("/reset")
+        assert tab.send("/reset", phone=STRANGER).path == "/reset/code"
+        stuck.free.set()
+        thread.join()
+        assert slow.page.path == "/phone/code"
+        assert tab.open("/reset/code").path == "/reset/code"
+        slow.close()
+        tab.close()
+
+
+def test_a_slow_resend_does_not_bring_back_what_was_cancelled(
+    sandbox: Sandbox, number: str
+) -> None:
+    stuck = Stuck()
+    stuck.free.set()
+    with Site(sandbox, cooldown_seconds=0, sender=stuck) as site:
+        slow = Visitor(site.url)
+        ask_for_code(slow, number)
+        stuck.free.clear()
+        stuck.reached.clear()
+        tab = slow.tab()
+        thread = threading.Thread(target=slow.send, args=["/phone/resend"])
+        thread.start()
+        assert stuck.reached.wait(5)
+        assert tab.send("/phone/cancel").path == "/phone"
+        stuck.free.set()
+        thread.join()
+        assert slow.page.path == "/phone"
+        slow.close()
+        tab.close()
+
+
+def test_a_right_code_sent_twice_at_once_is_accepted_once(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    page = ask_for_code(person, number)
+    data = {"code": newest_code(sandbox, number), "csrf": token_of(page)}
+    cookies = {"otpverify_demo": person.cookie("otpverify_demo")}
+    url = person.url + "/phone/code"
+    went: list[str] = []
+
+    def send() -> None:
+        reply = requests.post(url, data, cookies=cookies, allow_redirects=False, timeout=10)
+        went.append(reply.headers["Location"])
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(went) == ["/phone"] * 7 + ["/phone/done"]
+
+
+def test_signing_out_ends_copies_of_the_cookie_too(member: Visitor, sandbox: Sandbox) -> None:
+    sign_in(member, sandbox)
+    copy = member.twin()
+    assert copy.open("/login/done").path == "/login/done"
+    assert member.send("/login/out").said == "You are signed out."
+    assert copy.open("/login/done").path == "/login"
+    copy.close()
+
+
+# Phone confirmation
+
+
+def test_a_number_typed_nationally_is_confirmed(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    national = number.removeprefix("+372")
+    assert ask_for_code(person, f"{national[:4]} {national[4:]}").path == "/phone/code"
+    code = newest_code(sandbox, number)
+    page = person.send("/phone/code", code=f" {code[:3]} {code[3:]} ")
+    assert page.path == "/phone/done"
+    assert f"Confirmed: {number}" in page.text
+
+
+def test_the_verified_number_is_confirmed_not_the_form_s(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    ask_for_code(person, number)
+    code = newest_code(sandbox, number)
+    page = person.send("/phone/code", code=code, phone=STRANGER, challenge="x", who=STRANGER)
+    assert number in page.text
+    assert STRANGER not in page.html
+
+
+def test_neither_code_nor_challenge_is_in_a_page_or_an_address(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    page = ask_for_code(person, number)
+    code, challenge = newest_code(sandbox, number), sandbox.messages[0].reference
+    assert challenge
+    pages = [page, person.send("/phone/code", code=wrong(code)), person.open("/phone/code")]
+    pages += [person.send("/phone/resend"), person.send("/phone/code", code=code)]
+    assert pages[-1].path == "/phone/done"
+    for seen in pages:
+        for secret in (code, wrong(code), challenge):
+            assert secret not in seen.html
+        for private in (code, challenge, number, number[1:]):
+            assert private not in seen.path
+
+
+def test_the_code_field_is_one_that_phones_fill_in(person: Visitor, number: str) -> None:
+    html = ask_for_code(person, number).html
+    field = re.search(r"<input[^>]* id=\"code\"[^>]*>", html)
+    assert field is not None
+    for attribute in ('autocomplete="one-time-code"', 'inputmode="numeric"', "autofocus"):
+        assert attribute in field[0]
+    assert "maxlength" not in field[0]
+    assert "pattern" not in field[0]
+
+
+def test_a_resend_in_the_cooldown_is_refused_with_the_time(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    ask_for_code(person, number)
+    page = person.send("/phone/resend")
+    assert page.path == "/phone/code"
+    assert re.fullmatch(
+        r"A code was requested a moment ago\. You can request another in \d\d seconds\.", page.said
+    )
+    wait = re.search(r'data-wait="(\d+)"', page.html)
+    assert wait is not None
+    assert 50 <= int(wait[1]) <= 60
+    assert sent_to(sandbox, number) == 1
+
+
+def test_after_the_cooldown_both_codes_work(member: Visitor, sandbox: Sandbox, number: str) -> None:
+    ask_for_code(member, number)
+    first = newest_code(sandbox, number)
+    assert member.send("/phone/resend").said == "Another code is on its way."
+    newest_code(sandbox, number, 1)
+    assert member.send("/phone/code", code=first).path == "/phone/done"
+
+
+def test_a_start_in_the_cooldown_leads_back_to_the_code(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    ask_for_code(person, number)
+    page = ask_for_code(person, number)
+    assert page.path == "/phone/code"
+    assert "a moment ago" in page.said
+    assert person.send("/phone/code", code=newest_code(sandbox, number)).path == "/phone/done"
+
+
+def test_a_start_in_the_cooldown_from_elsewhere_is_refused(
+    person: Visitor, shared_site: Site, number: str
+) -> None:
+    ask_for_code(person, number)
+    other = Visitor(shared_site.url)
+    page = ask_for_code(other, number)
+    other.close()
+    assert page.path == "/phone"
+    assert re.search(r"in \d\d seconds", page.said)
+    assert f'value="{number}"' in page.html
+
+
+def test_attempts_run_out(person: Visitor, sandbox: Sandbox, number: str) -> None:
+    ask_for_code(person, number)
+    code = newest_code(sandbox, number)
+    for left in ("4 attempts", "3 attempts", "2 attempts", "1 attempt"):
+        page = person.send("/phone/code", code=wrong(code))
+        assert page.said == f"The code is not right. {left} left."
+        assert 'aria-invalid="true"' in page.html
+        assert f"Attempts left: {left[0]} " in page.text
+    late = person.twin()
+    page = person.send("/phone/code", code=wrong(code))
+    assert page.path == "/phone"
+    assert re.fullmatch(
+        r"Too many wrong codes\. You can request a new code in \d\d seconds\.", page.said
+    )
+    assert "aria-invalid" not in page.html
+    assert f'value="{number}"' in page.html
+    assert 'data-wait="' in page.html
+    assert late.send("/phone/code", code=code).path == "/phone"
+    late.close()
+
+
+def test_what_is_no_code_costs_no_attempt(person: Visitor, sandbox: Sandbox, number: str) -> None:
+    ask_for_code(person, number)
+    assert "Attempts left: 5 " in person.page.text
+    page = person.send("/phone/code", code="123")
+    assert page.said.startswith("That is not a code")
+    assert "Attempts left: 5 " in page.text
+    page = person.send("/phone/code", code=wrong(newest_code(sandbox, number)))
+    assert "4 attempts left" in page.said
+
+
+def test_another_number_voids_the_code(person: Visitor, sandbox: Sandbox, number: str) -> None:
+    page = ask_for_code(person, number)
+    other = person.twin()
+    assert person.send("/phone/cancel").path == "/phone"
+    assert f'value="{number}"' not in person.page.html
+    other.page = page
+    page = other.send("/phone/code", code=newest_code(sandbox, number))
+    assert "expired or was already used" in page.said
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("phone", "path", "said"),
+    [
+        ("12", "/phone", "too short"),
+        ("", "/phone", "Enter a phone number."),
+        ("+12025550140", "/phone", "No message can be sent to this number."),
+        ("+12025550142", "/phone", "No message can be sent at the moment."),
+        ("+12025550129", "/phone/code", "Try again in a moment."),
+        ("+12025550150", "/phone/code", "A code may still arrive"),
+        ("+12025550160", "/phone/code", "A code may still arrive"),
+        ("+12025550170", "/phone/code", "A code may still arrive"),
+    ],
+)
+def test_what_goes_wrong_is_said(person: Visitor, phone: str, path: str, said: str) -> None:
+    page = ask_for_code(person, phone)
+    assert page.path == path
+    assert said in page.said
+    assert 'role="alert"' in page.html
+    assert "<title>Error: " in page.html
+    assert path != "/phone" or f'value="{phone}"' in page.html
+
+
+@pytest.mark.parametrize(
+    ("phone", "field"), [("12", True), ("+12025550140", True), ("+12025550142", False)]
+)
+def test_only_what_is_about_the_number_is_said_at_its_field(
+    person: Visitor, phone: str, field: bool
+) -> None:
+    page = ask_for_code(person, phone)
+    assert ('id="error"' in page.html) == field
+    assert ('aria-invalid="true"' in page.html) == field
+    assert 'role="alert"' in page.html
+
+
+def test_the_first_page_counts_the_cooldown_down(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    ask_for_code(person, number)
+    person.send("/phone/cancel")
+    page = person.send("/phone", phone=number)
+    assert page.path == "/phone"
+    assert re.search(r'<span data-wait="(\d+)">in \1 seconds</span>', page.html)
+    assert re.search(r'<button class="main" data-wait="\d+">', page.html)
+    assert "aria-invalid" not in page.html
+    assert f'value="{number}"' in page.html
+    assert "data-wait" not in person.open("/phone").html
+
+
+def test_a_login_that_cannot_begin_keeps_the_user_name(sandbox: Sandbox) -> None:
+    with Site(sandbox, sender=Failing()) as site:
+        visitor = Visitor(site.url)
+        visitor.open("/login")
+        page = visitor.send("/login", user=USER, password=PASSWORD)
+        assert page.said.startswith("No message can be sent")
+        assert "aria-invalid" not in page.html
+        assert f'value="{USER}"' in page.html
+        visitor.close()
+
+
+class Scripted:
+    """A sender whose sends end as they are told to, in turn."""
+
+    def __init__(self, *ends: OtpVerifyError | None) -> None:
+        self._ends = iter(ends)
+
+    def send(self, message: Message) -> Receipt:
+        if (error := next(self._ends)) is not None:
+            raise error
+        return Receipt()
+
+
+NOT_SENT = DeliveryUnavailable(maybe_sent=False)
+MAYBE = DeliveryUnavailable()
+
+
+def test_the_code_page_says_when_nothing_was_sent(sandbox: Sandbox, number: str) -> None:
+    sender = Scripted(NOT_SENT, NOT_SENT, None)
+    with Site(sandbox, cooldown_seconds=0, sender=sender) as site:
+        visitor = Visitor(site.url)
+        page = ask_for_code(visitor, number)
+        for _ in range(2):
+            assert page.path == "/phone/code"
+            assert page.heading == "Send a code"
+            assert f"No code has been sent to {number} yet." in page.text
+            assert "minute" not in page.text
+            assert "Send again" not in page.text
+            assert "/phone/code" not in page.forms
+            page = visitor.send("/phone/resend")
+        assert page.said == "A code is on its way."
+        assert page.heading == "Enter the code"
+        assert f"The code goes to {number}." in page.text
+        assert "Send again" in page.text
+        visitor.close()
+
+
+def test_the_code_page_does_not_claim_what_is_not_known(sandbox: Sandbox, number: str) -> None:
+    sender = Scripted(MAYBE, NOT_SENT, None, MAYBE)
+    with Site(sandbox, cooldown_seconds=0, sender=sender) as site:
+        visitor = Visitor(site.url)
+        page = ask_for_code(visitor, number)
+        for _ in range(2):
+            assert f"Whether a code reaches {number} is not known." in page.text
+            assert "good for 10 minutes" in page.text
+            assert "goes to" not in page.text
+            page = visitor.send("/phone/resend")
+        assert page.said == "Another code is on its way."
+        page = visitor.send("/phone/resend")
+        assert "may still arrive" in page.said
+        assert f"The code goes to {number}." in page.text
+        visitor.close()
+
+
+def test_premium_numbers_get_no_code(person: Visitor, sandbox: Sandbox) -> None:
+    kind = phonenumbers.PhoneNumberType.PREMIUM_RATE
+    premium = phonenumbers.example_number_for_type("EE", kind)
+    assert premium is not None
+    written = phonenumbers.format_number(premium, phonenumbers.PhoneNumberFormat.E164)
+    assert "this kind of number" in ask_for_code(person, written).said
+    assert sent_to(sandbox, written) == 0
+
+
+# Password reset
+
+
+def test_a_code_allows_one_new_password(newcomer: Visitor, sandbox: Sandbox) -> None:
+    assert prove_for_reset(newcomer, sandbox).path == "/reset/password"
+    page = newcomer.send("/reset/password", password="short")
+    assert (page.path, page.said) == ("/reset/password", "A password has at least 8 characters.")
+    copy = newcomer.twin()
+    assert newcomer.send("/reset/password", password="a new password").path == "/reset/done"
+    assert copy.send("/reset/password", password="another password").path == "/reset"
+    copy.close()
+    assert sign_in(newcomer, sandbox, "a new password").path == "/login/done"
+
+
+def test_a_new_password_signs_everybody_out(newcomer: Visitor, sandbox: Sandbox) -> None:
+    sign_in(newcomer, sandbox)
+    other = newcomer.twin()
+    prove_for_reset(newcomer, sandbox)
+    newcomer.send("/reset/password", password="a new password")
+    assert other.open("/login/done").path == "/login"
+    other.close()
+
+
+def test_no_new_password_without_a_code(member: Visitor, sandbox: Sandbox) -> None:
+    assert member.open("/reset/password").path == "/reset"
+    token = member.page.forms["/reset"]["csrf"]
+    member.page.forms["/reset/password"] = {"csrf": token}
+    assert member.send("/reset/password", password="a new password").path == "/reset"
+    assert sign_in(member, sandbox).path == "/login/done"
+
+
+class Failing:
+    """A sender that the gateway refuses."""
+
+    def send(self, message: Message) -> Receipt:
+        raise DeliveryRejected("refused", provider_code="no_balance")
+
+
+class Stuck:
+    """A sender whose gateway does not answer until it is let."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.reached = threading.Event()
+
+    def send(self, message: Message) -> Receipt:
+        self.reached.set()
+        self.free.wait(5)
+        return Receipt()
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["gateway up", "gateway down"])
+def test_known_and_unknown_numbers_look_the_same(sandbox: Sandbox, failing: bool) -> None:
+    with Site(sandbox, sender=Failing() if failing else None) as site:
+        before = sent_to(sandbox, PHONE)
+        seen = {phone: seen_of_a_reset(site, phone) for phone in (PHONE, STRANGER)}
+        if not failing:
+            newest_code(sandbox, PHONE, before)
+    assert seen[PHONE] == seen[STRANGER]
+    assert sent_to(sandbox, STRANGER) == 0
+
+
+def seen_of_a_reset(site: Site, phone: str) -> list[object]:
+    """Everything that a stranger sees, without what differs from visit to visit."""
+    visitor = Visitor(site.url)
+    visitor.open("/reset")
+    seen: list[object] = []
+    pages = [visitor.send("/reset", phone=phone), visitor.send("/reset/code", code="000000")]
+    pages.append(visitor.send("/reset/resend"))
+    visitor.open("/reset")
+    pages.append(visitor.send("/reset", phone=phone))
+    for page in pages:
+        html = page.html.replace(phone, "PHONE").replace(token_of(page), "CSRF")
+        html = re.sub(r'data-wait="\d+"|in \d+ s(econds)?\b', "WAIT", html)
+        seen.append((page.path, page.status, html))
+    seen.append({name: len(value) for name, value in cookie_of(visitor).items()})
+    visitor.close()
+    return seen
+
+
+def test_a_stuck_gateway_does_not_show_in_the_reset(sandbox: Sandbox) -> None:
+    stuck = Stuck()
+    with Site(sandbox, sender=stuck) as site:
+        visitor = Visitor(site.url)
+        visitor.open("/reset")
+        assert visitor.send("/reset", phone=PHONE).path == "/reset/code"
+        stuck.free.set()
+        visitor.close()
+
+
+# What holds for all pages
+
+POSTS = [
+    *(f"/{flow}{step}" for flow in ("login", "phone", "reset") for step in ("", "/code")),
+    *(f"/{flow}{step}" for flow in ("login", "phone", "reset") for step in ("/resend", "/cancel")),
+    "/login/out",
+    "/reset/password",
+]
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "wröng"])
+@pytest.mark.parametrize("path", POSTS)
+def test_a_form_without_the_token_is_refused(
+    shared_site: Site, sandbox: Sandbox, path: str, token: str
+) -> None:
+    with requests.Session() as http:
+        http.get(shared_site.url + "/phone", timeout=5)
+        before = len(sandbox.messages)
+        data = {"csrf": token, "phone": STRANGER, "user": USER, "password": PASSWORD}
+        reply = http.post(shared_site.url + path, data, timeout=5)
+    assert reply.status_code == 403
+    assert "form has expired" in reply.text
+    assert len(sandbox.messages) == before
+
+
+def test_nobody_s_token_is_not_an_empty_one(shared_site: Site) -> None:
+    reply = requests.post(shared_site.url + "/phone", {"csrf": "", "phone": STRANGER}, timeout=5)
+    assert reply.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/login", "/phone", "/reset", "/phone/code", "/nothing", "/static/demo.css"]
+)
+def test_every_reply_has_the_headers(shared_site: Site, sandbox: Sandbox, path: str) -> None:
+    reply = requests.get(shared_site.url + path, timeout=5)
+    policy = reply.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert f"frame-src {sandbox.url};" in policy
+    assert "unsafe" not in policy
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert reply.headers["Referrer-Policy"] == "no-referrer"
+    assert ("no-store" in reply.headers.get("Cache-Control", "")) == ("static" not in path)
+    for cookie in reply.headers.get("Set-Cookie", "").split("\n"):
+        assert not cookie or ("httponly" in cookie and "samesite=lax" in cookie)
+
+
+def test_pages_need_nothing_from_elsewhere(shared_site: Site, sandbox: Sandbox) -> None:
+    for path in ("/", "/login", "/phone", "/reset"):
+        html = requests.get(shared_site.url + path, timeout=5).text
+        assert '<html lang="en">' in html
+        assert html.count("<h1>") == 1
+        assert "<script>" not in html
+        assert "style=" not in html
+        sources = re.findall(r'(?:src|href)="([^"]+)"', html)
+        assert all(s.startswith(("/", "#", sandbox.url)) for s in sources)
+
+
+def test_there_is_a_page_for_what_is_not_there(person: Visitor) -> None:
+    page = person.open("/nothing")
+    assert (page.status, page.heading) == (404, "Page not found")
+    assert "<title>Page not found · otpverify demo</title>" in page.html
+
+
+def test_an_expired_form_says_so(person: Visitor) -> None:
+    person.open("/phone")
+    page = person.send("/phone", phone="12", csrf="another")
+    assert (page.status, page.heading) == (403, "This form has expired")
+
+
+def test_a_form_that_cannot_be_read_says_so(shared_site: Site) -> None:
+    headers = {"Content-Type": "multipart/form-data"}
+    reply = requests.post(shared_site.url + "/phone", b"x", headers=headers, timeout=5)
+    assert reply.status_code == 400
+    assert "This form could not be read" in reply.text
+
+
+def test_an_unexpected_error_has_a_page_with_the_headers(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise RuntimeError
+
+    monkeypatch.setattr(Accounts, "password_is_right", fail)
+    with Site(sandbox) as site:
+        visitor = Visitor(site.url)
+        visitor.open("/login")
+        page = visitor.send("/login", user=USER, password=PASSWORD)
+        assert (page.status, page.heading) == (500, "Something went wrong here")
+        for header in ("Content-Security-Policy", "X-Frame-Options", "Cache-Control"):
+            assert header in page.headers
+        visitor.close()
+
+
+@pytest.mark.parametrize("path", ["code", "done"])
+@pytest.mark.parametrize("flow", ["login", "phone", "reset"])
+def test_later_pages_lead_to_the_beginning(person: Visitor, flow: str, path: str) -> None:
+    page = person.open(f"/{flow}/{path}")
+    assert page.path == f"/{flow}"
+    assert "Begin here." in page.said
+
+
+def test_a_notice_is_shown_once_and_only_where_it_belongs(person: Visitor) -> None:
+    person.open("/phone")
+    assert person.send("/phone", phone="12").said
+    assert not person.open("/phone").said
+
+
+# Sentences
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InvalidPhoneNumber("This number is too long."), "This number is too long."),
+        (DestinationBlocked(), "kind of number"),
+        (IncorrectCode(attempts_left=1), "1 attempt left"),
+        (IncorrectCode(attempts_left=2), "2 attempts left"),
+        (IncorrectCode(), "6 digits"),
+        (AttemptsExhausted(retry_after=0), "request a new code now"),
+        (AttemptsExhausted(retry_after=43), "in 43 seconds"),
+        (ChallengeExpired(), "expired"),
+        (CooldownActive(retry_after=1), "in 1 second."),
+        (RateLimited(retry_after=700, scope="sends_per_phone"), "again in 12 minutes"),
+        (RateLimited(retry_after=700, scope="sends_per_ip"), "from your network"),
+        (RateLimited(retry_after=80_000, scope="failures_per_phone"), "again in 23 hours"),
+        (DeliveryUnavailable(), "may still arrive"),
+        (DeliveryUnavailable(maybe_sent=False), "later"),
+        (StoreError("down"), BUSY),
+        (ConfigurationError("no secret"), BUSY),
+    ],
+)
+def test_every_refusal_has_a_sentence(error: OtpVerifyError, said: str) -> None:
+    assert said in explain(error)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-1, "now"),
+        (0, "now"),
+        (1, "in 1 second"),
+        (119, "in 119 seconds"),
+        (120, "in 2 minutes"),
+        (121, "in 3 minutes"),
+        (7199, "in 120 minutes"),
+        (7200, "in 2 hours"),
+    ],
+)
+def test_a_wait_is_never_told_too_short(seconds: int, said: str) -> None:
+    assert after(seconds) == said
+
+
+# Sessions
+
+
+def test_entries_are_changed_one_by_one() -> None:
+    session = Session()
+    session.put("phone", 1)
+    session.put("reset", 2)
+    assert session.change("phone", int, lambda kept: (kept or 0) + 1) == 2
+    assert session.change("phone", str, lambda kept: kept) is None
+    assert session.get("phone") is None
+    assert (session.pop("reset"), session.pop("reset")) == (2, None)
+
+
+def test_a_renamed_session_is_found_by_its_new_id_only() -> None:
+    sessions = Sessions()
+    session = sessions.begin()
+    session.put("phone", 1)
+    before = session.id
+    sessions.rename(session)
+    assert sessions.find(before) is None
+    assert sessions.find(session.id) is session
+    assert session.get("phone") == 1
+    assert sessions.find(None) is None
+
+
+# The server
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}"):
+            Site(sandbox, port=port)
+
+
+def test_the_usual_port_when_taken_is_another(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(server, "SITE_PORT", port)
+        with Site(sandbox, port=None) as site:
+            assert site.url != f"http://127.0.0.1:{port}"
+            assert requests.get(site.url, timeout=5).ok

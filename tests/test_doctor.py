@@ -1,0 +1,115 @@
+"""`otpverify doctor`, against a real server and the sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from servers import Server, binaries
+from support import PHONE, SECRET, Colour, Face
+
+from otpverify import cli
+from otpverify.doctor import examine
+from otpverify.sandbox import Sandbox
+from otpverify.stores.redis import RedisStore
+from otpverify.stores.redis_health import read_health
+from otpverify.testing import OutboxSender
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    options = {
+        "maxmemory": "64mb",
+        "maxmemory-policy": "allkeys-lru",
+        "requirepass": "the-password",
+    }
+    with Server(binaries()["valkey9"], options=options) as running:
+        yield running
+
+
+@pytest.fixture
+def environ(smspm_sandbox: Sandbox) -> dict[str, str]:
+    return {**smspm_sandbox.environ, "OTPVERIFY_SECRET": SECRET}
+
+
+def grades(environ: dict[str, str], about: str) -> list[str]:
+    return [grade for grade, sentence in examine(environ) if about in sentence]
+
+
+def test_all_is_well_but_for_the_store(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("SMSPM_SENDER", "OTPVERIFY_REDIS_URL", "OTPVERIFY_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setitem(os.environ, name, value)
+    assert cli.main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines() == [
+        "  ok  Settings: a verifier can be made of them.",
+        "warn  OTPVERIFY_REDIS_URL is not set: every process has limits of its own.",
+        "  ok  Gateway: the balance is EUR 12.34.",
+        "  ok  Gateway: 'SMSPM.com' is an approved sender ID.",
+    ]
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "about"),
+    [
+        ({"SMSPM_TOKEN": ""}, "Set SMSPM_TOKEN"),
+        ({"SMSPM_TOKEN": "another"}, "unauthorized"),
+        ({"OTPVERIFY_SECRET": "short"}, "at least 32 bytes"),
+        ({"OTPVERIFY_REGION": "Estonia"}, "region"),
+        ({"SMSPM_SENDER": "MuchTooLongAName"}, "1 to 11 characters"),
+        ({"OTPVERIFY_REDIS_URL": "redis://127.0.0.1:1"}, "Store: Redis failed"),
+        ({"OTPVERIFY_REDIS_URL": "localhost"}, "A Redis URL begins"),
+    ],
+)
+def test_what_is_wrong_is_a_failure(
+    environ: dict[str, str], change: dict[str, str], about: str
+) -> None:
+    assert "fail" in grades(environ | change, about)
+
+
+def test_an_unapproved_sender_id_is_told(environ: dict[str, str]) -> None:
+    assert grades(environ | {"SMSPM_SENDER": "Unknown"}, "none of the approved") == ["warn"]
+
+
+def test_a_store_that_may_evict_is_told(environ: dict[str, str], server: Server) -> None:
+    url = {"OTPVERIFY_REDIS_URL": f"redis://:the-password@127.0.0.1:{server.port}"}
+    assert grades(environ | url, "valkey 9") == ["ok"]
+    assert grades(environ | url, "may evict live challenges") == ["warn"]
+    assert grades(environ | url, "appendonly is off") == ["warn"]
+    wrong = {"OTPVERIFY_REDIS_URL": f"redis://:another@127.0.0.1:{server.port}"}
+    assert grades(environ | wrong, "refused the credentials") == ["fail"]
+    assert not [s for _, s in examine(environ | wrong) if "another" in s or "the-password" in s]
+
+
+def test_the_first_connection_warns_once(
+    colour: Colour, server: Server, outbox: OutboxSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = RedisStore.from_url(f"redis://:the-password@127.0.0.1:{server.port}")
+    verifier: Face = colour.make(outbox, store=store, secret=SECRET)
+    challenge = verifier.start(PHONE, client_ip="192.0.2.1", purpose=colour.name)
+    verifier.check(PHONE, outbox.code(), challenge=challenge.id, purpose=colour.name)
+    warned = [record for record in caplog.records if "allkeys-lru" in record.getMessage()]
+    assert len(warned) == 1
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("info", "warnings"),
+    [
+        ({}, 2),
+        ({"redis_version": "6.0.20", "maxmemory_policy": "noeviction", "aof_enabled": 1}, 1),
+        ({"redis_version": "7.2.0", "maxmemory_policy": "noeviction", "aof_enabled": 1}, 0),
+        ({"redis_version": "x", "maxmemory_policy": "volatile-ttl", "aof_enabled": 1}, 1),
+        ({"n": {"redis_version": "7.0", "maxmemory_policy": "noeviction", "aof_enabled": 1}}, 0),
+        ({"redis_version": "7", "maxmemory_policy": "noeviction", "role": "slave"}, 2),
+        (None, 2),
+    ],
+)
+def test_reading_what_a_server_says(info: object, warnings: int) -> None:
+    assert len(read_health(info).warnings) == warnings

@@ -1,0 +1,41 @@
+"""Every example runs as its first lines say, and ends as it should."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAST_LINES = {
+    "login_second_factor.py": ["wrong code, 4 attempts left", "signed in"],
+    "phone_confirmation.py": ["send again in 60 seconds", "confirmed +37256789045"],
+    "password_reset.py": [
+        "password changed",
+        "If this number has an account, a code is on its way.",
+        "refused: The code is not right.",
+    ],
+    "sqlite_store.py": [
+        "refused: The code is not right.",
+        "accepted +37256789045",
+        "refused: The code has expired. Request a new one.",
+    ],
+}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+def test_example(path: Path) -> None:
+    assert f"python examples/{path.name}" in path.read_text()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", f"examples/{path.name}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = LAST_LINES[path.name]
+    assert done.stdout.splitlines()[-len(expected) :] == expected

@@ -1,0 +1,131 @@
+"""What README shows is run, as it stands there, and what it lists is what there is."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import QUICK
+
+import otpverify
+from otpverify import (
+    Challenge,
+    DeliveryError,
+    DeliveryRejected,
+    OtpVerifyError,
+    Policy,
+    RateLimited,
+    Verifier,
+    errors,
+)
+from otpverify.sandbox import Sandbox
+from otpverify.sandbox.faults import FAULTS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    line
+    for page in ("README.md", "CONTRIBUTING.md")
+    for block in re.findall(
+        r"^```console\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
+    )
+    for line in block.splitlines()
+]
+FAULT_ROWS = re.findall(r"^\| `\+1 ___ 555 01(\d\d)` \| [^|]+ \| (.+) \|$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[-1][:40])
+def test_python_block(
+    block: str,
+    smspm_sandbox: Sandbox,
+    otp_outbox: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in smspm_sandbox.environ.items():
+        monkeypatch.setenv(name, value)
+
+    def person(prompt: str) -> str:
+        return "+1 202 555 0123" if prompt == "Phone: " else smspm_sandbox.messages[0].code or ""
+
+    monkeypatch.setattr(builtins, "input", person)
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(block, "README.md", "exec"), names)
+    if "print" in block:
+        assert capsys.readouterr().out == "proved: +12025550123\n"
+    fixtures = {"smspm_sandbox": smspm_sandbox, "otp_outbox": otp_outbox}
+    for name, test in list(names.items()):
+        if name.startswith("test_"):
+            asked = test.__code__.co_varnames[: test.__code__.co_argcount]
+            test(**{fixture: fixtures[fixture] for fixture in asked})
+
+
+def test_every_console_line_is_a_command_that_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert COMMANDS
+    for line in COMMANDS:
+        program, *arguments = line.split()
+        if program == "make":
+            assert set(arguments) <= targets
+        elif program.endswith("/python"):
+            assert (ROOT / arguments[0]).is_file()
+        elif program.endswith("/otpverify"):
+            assert arguments in (["demo", "--script"], ["sandbox"], ["doctor"])
+        else:
+            assert line in ("python3 -m venv venv", "venv/bin/pip install .")
+
+
+def test_every_field_of_the_policy_is_in_its_table() -> None:
+    for field in fields(Policy):
+        assert f"`{field.name}`" in README or f"`{field.name}=" in README, field.name
+
+
+def test_every_error_is_named() -> None:
+    for name in otpverify.__all__:
+        thing = getattr(otpverify, name)
+        if isinstance(thing, type) and issubclass(thing, OtpVerifyError):
+            assert f"`{name}`" in README, name
+            assert name in (errors.__doc__ or ""), name
+
+
+def test_every_fault_of_the_sandbox_is_listed() -> None:
+    assert [digits for digits, _ in FAULT_ROWS] == list(FAULTS)
+
+
+@pytest.mark.parametrize(("digits", "outcome"), FAULT_ROWS)
+def test_a_fault_gives_what_the_table_says(digits: str, outcome: str) -> None:
+    phone = f"+120255501{digits}"
+    with (
+        Sandbox(stall_seconds=0.3) as sandbox,
+        sandbox.client(read_timeout_seconds=0.1) as client,
+    ):
+        verifier = Verifier(client, hasher=QUICK)
+
+        def start() -> Challenge | DeliveryError | RateLimited:
+            try:
+                return verifier.start(phone, client_ip="192.0.2.1")
+            except (DeliveryError, RateLimited) as error:
+                return error
+
+        first, second = start(), start()
+        if isinstance(first, Challenge):
+            assert outcome == "a challenge whose `message_id` is `None`"
+            assert first.message_id is None
+            challenge: Challenge | None = first
+        else:
+            assert isinstance(first, DeliveryError)
+            assert f"`{type(first).__name__}`, `{first.provider_code}`" in outcome
+            rejected = isinstance(first, DeliveryRejected)
+            assert first.maybe_sent != (rejected or "certainly not sent" in outcome)
+            assert isinstance(second, RateLimited if first.maybe_sent else DeliveryError)
+            challenge = first.challenge
+            assert (challenge is None) == rejected
+        if "works" in outcome or "message_id" in outcome:
+            assert challenge is not None
+            code = sandbox.messages[0].code or ""
+            assert verifier.check(phone, code, challenge=challenge.id).phone == phone

@@ -1,0 +1,673 @@
+"""What is the Redis stores' own: URLs, clients, round trips, keys, and calls that are repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+import uvloop
+from freezegun import freeze_time
+from redis import Redis, RedisCluster
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis_support import NAMES, PLACES, Place, load_at, stop_servers
+from support import OTHER_PHONE, PHONE, QUICK, SECRET, wrong
+
+from otpverify import (
+    AsyncRedisStore,
+    AsyncVerifier,
+    ChallengeExpired,
+    ConfigurationError,
+    HmacHasher,
+    IncorrectCode,
+    Limit,
+    OtpVerifyError,
+    Policy,
+    RedisStore,
+    StoreError,
+    Verifier,
+)
+from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Verdict
+from otpverify.sandbox import Sandbox
+from otpverify.stores import redis_client
+from otpverify.stores.redis_client import Address, read_url
+from otpverify.stores.redis_scripts import Call, Scripts
+from otpverify.testing import AsyncOutboxSender, OutboxSender
+from otpverify.testing.conformance import Timeline
+from otpverify.testing.conformance.base import FREE, digest, first, further, key
+
+__all__ = ["stop_servers"]
+
+MANY_SENDS = Policy(resend_cooldown_seconds=0, sends_per_phone=(), sends_per_ip=())
+ON_EVERY_SERVER = pytest.mark.parametrize("place", PLACES, ids="-".join, indirect=True)
+ON_EVERY_STANDALONE = pytest.mark.parametrize(
+    "place", [(name, "standalone") for name in NAMES], ids="-".join, indirect=True
+)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A server, empty before and after."""
+    found = Place(*getattr(request, "param", ("valkey9", "standalone")))
+    with found.server.client() as client:
+        client.flushall()
+        yield found
+        client.flushall()
+
+
+@pytest.fixture
+def client(place: Place) -> Iterator[Redis]:
+    """A plain client, for a look inside."""
+    with place.server.client() as found:
+        yield found
+
+
+def names(client: Redis) -> list[str]:
+    """All keys."""
+    return [name.decode() for name in client.scan_iter()]
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[RedisStore]:
+    with contextlib.closing(RedisStore.from_url(place.server.url)) as found:
+        yield found
+
+
+class TestUrl:
+    @pytest.mark.parametrize(
+        ("url", "address"),
+        [
+            ("redis://localhost", Address("single", "redis://localhost", (), "", {})),
+            ("REDIS://h:1/2", Address("single", "redis://h:1/2", (), "", {})),
+            ("valkey://u:p%40@h", Address("single", "redis://u:p%40@h", (), "", {})),
+            ("rediss://[::1]:7", Address("single", "rediss://[::1]:7", (), "", {})),
+            ("valkeys://h", Address("single", "rediss://h", (), "", {})),
+            ("unix:///run/r.sock?db=2", Address("single", "unix:///run/r.sock?db=2", (), "", {})),
+            ("redis+cluster://h", Address("cluster", "", (("h", 6379),), "", {})),
+            (
+                "valkeys+cluster://:p%40%2F%3A@a:1,[::1]:2,[::2]?socket_timeout=2",
+                Address(
+                    "cluster",
+                    "",
+                    (("a", 1), ("::1", 2), ("::2", 6379)),
+                    "",
+                    {"password": "p@/:", "socket_timeout": 2.0, "ssl": True},
+                ),
+            ),
+            (
+                "redis+sentinel://user:p%40ss@a,b:27000/main",
+                Address(
+                    "sentinel",
+                    "",
+                    (("a", 26379), ("b", 27000)),
+                    "main",
+                    {"username": "user", "password": "p@ss"},
+                ),
+            ),
+            (
+                "valkey+sentinel://a/my%20service/3?ssl_check_hostname=no",
+                Address(
+                    "sentinel",
+                    "",
+                    (("a", 26379),),
+                    "my service",
+                    {"db": 3, "ssl_check_hostname": False},
+                ),
+            ),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_is_read(self, url: str, address: Address) -> None:
+        assert read_url(url) == address
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "localhost:6379",
+            "redis:",
+            "redis://",
+            "http://u:hunter2@h",
+            "xvalkey://u:hunter2@h",
+            "unix+cluster:///hunter2",
+            "unix://?db=1",
+            "redis+http://u:hunter2@h",
+            "redis+://u:hunter2@h",
+            "redis://u:hunter2/2@h",
+            "redis://u:hunter2@h:port",
+            "redis://u:12#hunter2@h",
+            "redis://u:hunter2@[::1",
+            "redis://u:hunter2@h?db=hunter2",
+            "redis+cluster://u:hunter2/2@h",
+            "redis+cluster://u:hunter2@h/1",
+            "redis+cluster://u:hunter2@",
+            "redis+cluster://u:hunter2@a,,b",
+            "redis+cluster://u:hunter2@a:99999",
+            "redis+sentinel://u:hunter2@a",
+            "redis+sentinel://u:hunter2@a/",
+            "redis+sentinel://u:hunter2@a/main/x",
+            "redis+sentinel://u:hunter2@a/main/1/2",
+            "redis+sentinel://u:hunter2@a/main?socket_timeout=hunter2",
+        ],
+    )
+    @pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+    def test_that_is_malformed_is_refused_and_not_repeated(self, url: str, kind: Any) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            kind.from_url(url)
+        assert "hunter2" not in "".join(map(repr, [caught.value, caught.value.__cause__]))
+        assert "hunter2" not in str(caught.value)
+        assert "URL" in str(caught.value)
+
+    @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+    @pytest.mark.parametrize("which", ["connect_timeout_seconds", "socket_timeout_seconds"])
+    def test_a_timeout_is_above_0(self, seconds: float, which: str) -> None:
+        options: dict[str, Any] = {which: seconds}
+        with pytest.raises(ConfigurationError):
+            RedisStore.from_url("redis://localhost", **options)
+
+    @pytest.mark.parametrize(
+        "url",
+        ["redis://u:hunter2@h", "redis+sentinel://:hunter2@h/m", "redis+cluster://:hunter2@h"],
+    )
+    @pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+    def test_nothing_connects_before_it_is_used_and_repr_tells_no_password(
+        self, url: str, kind: Any
+    ) -> None:
+        assert "hunter2" not in repr(kind.from_url(url))
+
+
+def walk(store: RedisStore) -> None:
+    """Every operation once, with the answers that they must give."""
+    opened = store.open(key(), first("a"), FREE)
+    assert isinstance(opened, Opened)
+    again = store.open(key(), further("b"), FREE)
+    assert isinstance(again, Opened)
+    assert store.peek(key(), FREE).verdict is Verdict.PENDING
+    assert store.check(key(), digest("wrong"), FREE) == Checked(Verdict.WRONG, attempts_left=4)
+    assert store.release(key(), again.at, digest("b"), FREE) is not None
+    assert store.check(key(), digest("b"), FREE) == Checked(Verdict.WRONG, attempts_left=3)
+    assert store.check(key(), digest("a"), FREE).verdict is Verdict.ACCEPTED
+    assert store.check(key(), digest("a"), FREE).verdict is Verdict.GONE
+    store.open(key(), first("c"), FREE)
+    store.cancel(key())
+    assert store.peek(key(), FREE).verdict is Verdict.GONE
+    one = (Limit(1, 60),)
+    taken = store.reserve("network", one)
+    assert isinstance(taken, Reserved)
+    assert isinstance(store.reserve("network", one), Refused)
+    store.give_back("network", taken.at)
+    assert isinstance(store.reserve("network", one), Reserved)
+
+
+class Awaited:
+    """An asynchronous store behind plain calls."""
+
+    def __init__(self, store: AsyncRedisStore, runner: asyncio.Runner) -> None:
+        self._store = store
+        self._runner = runner
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any) -> Any:
+            return await getattr(self._store, name)(*args)
+
+        return lambda *args: self._runner.run(call(*args))
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"decode_responses": True},
+    {"protocol": 2},
+    {"protocol": 3},
+    {"protocol": 3, "decode_responses": True, "encoding": "latin-1"},
+]
+
+
+class TestClients:
+    @ON_EVERY_SERVER
+    @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(o) or "plain")
+    def test_made_by_redis_py(self, place: Place, options: dict[str, Any]) -> None:
+        kind = RedisCluster if place.cluster else Redis
+        retry = Retry(NoBackoff(), 3)
+        with kind(host="127.0.0.1", port=place.server.port, retry=retry, **options) as client:
+            walk(RedisStore(client))
+
+    @ON_EVERY_SERVER
+    @pytest.mark.parametrize(
+        ("options", "loop"),
+        [*((options, None) for options in OPTIONS), ({}, uvloop.new_event_loop)],
+        ids=[*("-".join(options) or "plain" for options in OPTIONS), "uvloop"],
+    )
+    def test_made_by_redis_asyncio(
+        self, place: Place, options: dict[str, Any], loop: Callable[[], Any] | None
+    ) -> None:
+        kind: Any = redis.asyncio.RedisCluster if place.cluster else AsyncRedis
+        with asyncio.Runner(loop_factory=loop) as runner:
+            retry = AsyncRetry(NoBackoff(), 3)
+            client = kind(host="127.0.0.1", port=place.server.port, retry=retry, **options)
+            store: Any = Awaited(AsyncRedisStore(client), runner)
+            walk(store)
+            store.aclose()
+
+    @ON_EVERY_SERVER
+    def test_made_of_a_url(self, place: Place, store: RedisStore) -> None:
+        walk(store)
+        with asyncio.Runner() as runner:
+            twin: Any = Awaited(AsyncRedisStore.from_url(place.server.url), runner)
+            with place.server.client() as client:
+                client.flushall()
+            walk(twin)
+            twin.aclose()
+
+    def test_a_unix_socket(self, place: Place) -> None:
+        from servers import Server, binary
+
+        with Server(binary("valkey9")) as other:
+            pass
+        path = other.folder.with_suffix(".sock")
+        with (
+            Server(binary("valkey9"), options={"unixsocket": str(path)}),
+            contextlib.closing(RedisStore.from_url(f"unix://{path}")) as store,
+        ):
+            walk(store)
+        path.unlink(missing_ok=True)
+
+    @ON_EVERY_SERVER
+    @pytest.mark.parametrize("loop", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+    def test_200_tasks_share_one_store(self, place: Place, loop: Callable[[], Any] | None) -> None:
+        async def together(steps: list[Any]) -> Counter[Any]:
+            answers = await asyncio.gather(*steps, return_exceptions=True)
+            return Counter(getattr(answer, "verdict", answer) for answer in answers)
+
+        async def main() -> None:
+            store = AsyncRedisStore.from_url(place.server.url, socket_timeout_seconds=10)
+            async with contextlib.aclosing(store):
+                await store.open(key(), first("a"), FREE)
+                guesses = [store.check(key(), digest(n), FREE) for n in range(200)]
+                verdicts = await together(guesses)
+                assert verdicts == {Verdict.WRONG: 5, Verdict.EXHAUSTED: 195}
+                await store.open(key(2), first("a"), FREE)
+                right = [store.check(key(2), digest("a"), FREE) for _ in range(200)]
+                verdicts = await together(right)
+                assert verdicts == {Verdict.ACCEPTED: 1, Verdict.GONE: 199}
+
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(main())
+
+    @pytest.mark.parametrize(
+        "place", [("valkey9", "cluster"), ("redis6", "cluster")], ids="-".join, indirect=True
+    )
+    def test_a_prefix_of_one_s_own(self, place: Place, client: Redis) -> None:
+        for prefix in ("app", "{app}:codes", "a}b{c", "ü"):
+            with place.client() as cluster:
+                walk(RedisStore(cluster, prefix=prefix))
+        assert all(name.startswith(("app:", "{app}:", "a}b{c:", "ü:")) for name in names(client))
+
+
+def calls(client: Redis) -> Counter[str]:
+    """How often each command came in."""
+    stats = client.info("commandstats")
+    return Counter({name.removeprefix("cmdstat_"): found["calls"] for name, found in stats.items()})
+
+
+class TestRoundTrips:
+    @ON_EVERY_STANDALONE
+    @pytest.mark.parametrize(
+        ("hasher", "checks"), [(HmacHasher(), 1), (QUICK, 2)], ids=["hmac", "argon2"]
+    )
+    def test_one_script_an_operation(
+        self, place: Place, client: Redis, store: RedisStore, hasher: Any, checks: int
+    ) -> None:
+        outbox = OutboxSender()
+        plain = Verifier(outbox, store=store, secret=SECRET, hasher=hasher, policy=MANY_SENDS)
+        limited = Verifier(outbox, store=store, secret=SECRET, hasher=hasher)
+
+        def scripts_of(call: Callable[[], Any]) -> Counter[str]:
+            before = calls(client)
+            with contextlib.suppress(OtpVerifyError):
+                call()
+            spent = calls(client) - before
+            del spent["info"]
+            # What the script itself does is counted, too; what else a client might send is not
+            # among it.
+            assert set(spent) <= {"evalsha", "time", "get", "set", "psetex", "pexpire", "del"}
+            return Counter({"evalsha": spent["evalsha"]})
+
+        id_ = plain.start(PHONE).id
+        plain.resend(PHONE, challenge=id_)
+        plain.check(PHONE, outbox.code(), challenge=id_)
+        plain.cancel(PHONE, challenge=id_)
+        limited.start(OTHER_PHONE, client_ip="192.0.2.1")
+        assert scripts_of(lambda: plain.start(PHONE)) == {"evalsha": 1}
+        assert scripts_of(lambda: plain.start(PHONE, client_ip="192.0.2.1")) == {"evalsha": 1}
+        other = "+37256789047"
+        assert scripts_of(lambda: limited.start(other, client_ip="192.0.2.1")) == {"evalsha": 2}
+        id_ = plain.start(PHONE).id
+        code = outbox.code()
+        typed = wrong(code)
+        spent = scripts_of(lambda: plain.check(PHONE, typed, challenge=id_))
+        assert spent == {"evalsha": checks}
+        assert scripts_of(lambda: plain.check(PHONE, code, challenge=id_)) == {"evalsha": checks}
+        assert scripts_of(lambda: plain.check(PHONE, code, challenge=id_)) == {"evalsha": 1}
+        assert scripts_of(lambda: plain.cancel(PHONE, challenge=id_)) == {"evalsha": 1}
+        id_ = plain.start(PHONE).id
+        assert scripts_of(lambda: plain.resend(PHONE, challenge=id_)) == {"evalsha": checks}
+
+    @ON_EVERY_SERVER
+    def test_scripts_that_the_server_forgot_are_sent_again(
+        self, place: Place, client: Redis, store: RedisStore
+    ) -> None:
+        class Forgetful(RedisStore):
+            def _run(self, call: Call) -> object:
+                client.script_flush()
+                return super()._run(call)
+
+        with place.client() as shared:
+            walk(Forgetful(shared))
+
+        class AsyncForgetful(AsyncRedisStore):
+            async def _run(self, call: Call) -> object:
+                client.script_flush()
+                return await super()._run(call)
+
+        client.flushall()
+        with asyncio.Runner() as runner:
+            twin: Any = Awaited(AsyncForgetful.from_url(place.server.url), runner)
+            walk(twin)
+            twin.aclose()
+
+    def test_a_script_is_sent_in_full_once(self, client: Redis, store: RedisStore) -> None:
+        client.script_flush()
+        before = calls(client)
+        for number in range(5):
+            store.open(key(number), first("a"), FREE)
+        spent = calls(client) - before
+        assert (spent["eval"], spent["evalsha"]) == (1, 5)
+
+
+class Short(Policy):
+    """The defaults, a hundred thousand times as fast."""
+
+    @property
+    def ttl(self) -> int:
+        return 6
+
+    @property
+    def cooldown(self) -> int:
+        return 2
+
+
+class Blink(Limit):
+    @property
+    def window(self) -> int:
+        return 6
+
+
+class TestKeys:
+    @ON_EVERY_SERVER
+    def test_every_key_ends_when_nothing_needs_it_any_more(
+        self, place: Place, client: Redis, store: RedisStore
+    ) -> None:
+        policy = Policy(
+            resend_cooldown_seconds=1,
+            sends_per_phone=(Limit(9, 7200),),
+            failures_per_phone=Limit(9, 86_400),
+            ttl_seconds=300,
+        )
+        counted = (Limit(9, 900),)
+        for number, purpose in enumerate(("sent", "wrong", "used", "decoy", "released", "void")):
+            where = key(number, purpose)
+            opened = store.open(where, first("a", decoy=purpose == "decoy"), policy)
+            assert isinstance(opened, Opened)
+            if purpose in ("wrong", "used"):
+                store.check(where, digest("a" if purpose == "used" else "b"), policy)
+            if purpose in ("released", "void"):
+                store.release(where, opened.at, digest("a") if purpose == "void" else None, policy)
+            taken = store.reserve(f"network {number}", counted)
+            assert isinstance(taken, Reserved)
+            if number % 2:
+                store.give_back(f"network {number}", taken.at)
+        lives = {name: client.pttl(name) for name in names(client)}
+        assert all(0 < life <= 86_400_000 for life in lives.values()), lives
+
+        def life_of(name: str) -> int:
+            return int(lives.get(name, 0))
+
+        for number, purpose in enumerate(("sent", "wrong", "used", "decoy", "released", "void")):
+            where = key(number, purpose)
+            phone = f"otpverify:{{{where.phone}}}"
+            life = life_of(f"{phone}:{where.challenge}")
+            assert life <= {"used": 30_000, "void": 0}.get(purpose, 300_000)
+            assert life > {"used": 5_000, "void": -1}.get(purpose, 290_000)
+            assert 0 <= life_of(phone) <= 86_400_000, "the longest window"
+            assert life_of(f"otpverify:ip:{{network {number}}}") <= (0 if number % 2 else 900_000)
+
+    @ON_EVERY_SERVER
+    def test_nothing_is_left(self, place: Place, client: Redis, store: RedisStore) -> None:
+        blink = Blink(9, 1)
+        policy = Short(sends_per_phone=(blink,), failures_per_phone=blink, allow_weak=True)
+        for number in range(10):
+            store.open(key(number), first("a", decoy=number % 2 == 0), policy)
+            store.check(key(number), digest("wrong"), policy)
+            store.reserve(f"network {number}", (blink,))
+        with freeze_time(tick=True):
+            asyncio.run(asyncio.sleep(0.012))
+        assert names(client) == []
+
+    @pytest.mark.parametrize(
+        "place", [p for p in PLACES if p[1] == "cluster"], ids="-".join, indirect=True
+    )
+    def test_all_keys_of_a_phone_lie_in_one_slot(self, place: Place, client: Redis) -> None:
+        with place.client() as cluster:
+            store = RedisStore(cluster, prefix="a prefix")
+            for phone in range(20):
+                for number, purpose in enumerate(("login", "reset", "login")):
+                    store.open(key(phone, purpose, number), first("a"), FREE)
+        slots: dict[str, set[int]] = {}
+        for name in names(client):
+            tag = name.split("{")[1].split("}")[0]
+            slots.setdefault(tag, set()).add(client.cluster("keyslot", name))
+        assert len(slots) == 20
+        assert all(len(found) == 1 for found in slots.values())
+        assert len(set.union(*slots.values())) > 10, "and phones are spread"
+
+
+class TestRepeats:
+    """The same call sent twice, as a client does that lost the reply."""
+
+    @pytest.fixture
+    def scripts(self, place: Place) -> Scripts:
+        return Scripts("repeats", load_at(Timeline(), declared=place.declared))
+
+    @pytest.fixture
+    def twice(self, place: Place, client: Redis) -> Callable[[Call], Any]:
+        def send(call: Call) -> Any:
+            rest = (*call.keys, *call.args)
+            answer = client.eval(call.script.text, len(call.keys), *rest)
+            before = {name: client.get(name) for name in names(client)}
+            assert client.eval(call.script.text, len(call.keys), *rest) == answer
+            assert {name: client.get(name) for name in names(client)} == before
+            return answer
+
+        return send
+
+    @ON_EVERY_SERVER
+    def test_change_nothing(
+        self, place: Place, scripts: Scripts, twice: Callable[[Call], Any], client: Redis
+    ) -> None:
+        policy = Policy(sends_per_phone=(Limit(5, 60),), resend_cooldown_seconds=0)
+        assert twice(scripts.open(key(), first("a"), policy))[-4:] == [0, 5, 4, 0]
+        assert twice(scripts.open(key(), further("b"), policy))[-4:] == [0, 5, 3, 0]
+        for left in (4, 3, 2):
+            assert twice(scripts.check(key(), digest("wrong"), policy)) == [3, left]
+        assert twice(scripts.peek(key(), policy)) == [2, 0]
+        assert twice(scripts.check(key(), digest("a"), policy)) == [4, 0]
+        assert twice(scripts.check(key(), digest("a"), policy)) == [0, 0], "but that is another"
+        opened = twice(scripts.open(key(2), first("a"), policy))
+        assert twice(scripts.release(key(2), opened[1], digest("a"), policy)) == [0]
+        assert twice(scripts.cancel(key(2))) == [1]
+        one = (Limit(2, 60),)
+        taken = twice(scripts.reserve("network", one))
+        assert twice(scripts.reserve("network", one))[0] == 1
+        assert twice(scripts.reserve("network", one))[0] == 0
+        client.delete("repeats:ip:{network}")
+        taken = twice(scripts.reserve("network", one))
+        assert twice(scripts.give_back("network", taken[1])) == [1]
+
+    def test_even_behind_other_calls(self, place: Place, scripts: Scripts, client: Redis) -> None:
+        def send(call: Call) -> Any:
+            return client.eval(call.script.text, len(call.keys), *call.keys, *call.args)
+
+        send(scripts.open(key(), first("a"), FREE))
+        resend = scripts.open(key(), further("b"), FREE)
+        guess = scripts.check(key(), digest("wrong"), FREE)
+        assert send(resend)[0] == 1
+        assert send(guess) == [3, 4]
+        send(scripts.open(key(), further("c"), FREE))
+        assert send(scripts.check(key(), digest("wrong"), FREE)) == [3, 3]
+        assert send(resend)[0] == 1
+        assert send(guess) == [3, 3], "it was counted when it came first"
+        assert send(scripts.check(key(), digest("a"), FREE)) == [4, 0], "of three live codes"
+        assert send(guess) == [0, 0]
+
+
+REPLIES: list[Any] = [
+    None, b"OK", "OK", True, 1, [], [b"1"], [1.0], ["1", 2], {}, {1: 2}, [9, 9], [-1, 0],
+    [True, 1], [1], [1, 2], [1, 2, 3, 4, 5, 6, 7], [0, 5, 99], [0, 5, -2], [5, 0],
+    [1, 2, 3, 4, 5, 6, 7, 8], [[1, 2]],
+]  # fmt: skip
+
+
+class Liar:
+    """A client whose server answers nonsense."""
+
+    def __init__(self, reply: Any) -> None:
+        self.reply = reply
+
+    def evalsha(self, *args: Any) -> Any:
+        return self.reply
+
+
+class AsyncLiar(Liar):
+    async def evalsha(self, *args: Any) -> Any:
+        return self.reply
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=repr)
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, colour: str) -> None:
+    limits = (Limit(1, 60),)
+    operations: list[tuple[str, tuple[Any, ...]]] = [
+        ("open", (key(), first("a"), FREE)),
+        ("release", (key(), 1, None, FREE)),
+        ("cancel", (key(),)),
+        ("reserve", ("network", limits)),
+        ("give_back", ("network", 1)),
+        ("check", (key(), digest("a"), FREE)),
+        ("peek", (key(), FREE)),
+    ]
+    fitting = {
+        "cancel": [[1]],
+        "give_back": [[1]],
+        "reserve": [[1, 2]],
+        "check": [[1, 2]],  # exhausted
+        "peek": [[1, 2]],
+    }
+    with asyncio.Runner() as runner:
+        store: Any
+        if colour == "async":
+            store = Awaited(AsyncRedisStore(AsyncLiar(reply)), runner)
+        else:
+            store = RedisStore(Liar(reply))
+        for name, args in operations:
+            if reply in fitting.get(name, []) and type(reply[0]) is int:
+                continue
+            with pytest.raises(StoreError):
+                getattr(store, name)(*args)
+
+
+@ON_EVERY_STANDALONE
+def test_the_client_s_clock_does_not_matter(place: Place, store: RedisStore, client: Redis) -> None:
+    outbox = OutboxSender()
+    verifier = Verifier(outbox, store=store, secret=SECRET, hasher=QUICK)
+    started = verifier.start(PHONE, client_ip="192.0.2.1")
+    for years in (-30, 30):
+        with freeze_time(started.expires_at + timedelta(days=365 * years), tick=True):
+            with pytest.raises(OtpVerifyError, match="moment ago"):
+                verifier.start(PHONE)
+            with pytest.raises(IncorrectCode):
+                verifier.check(PHONE, wrong(outbox.code()), challenge=started.id)
+    assert all(0 < client.pttl(name) <= 86_400_000 for name in names(client))
+    with freeze_time("2099-01-01", tick=True):
+        assert verifier.check(PHONE, outbox.code(), challenge=started.id).phone == PHONE
+        with pytest.raises(ChallengeExpired):
+            verifier.check(PHONE, outbox.code(), challenge=started.id)
+
+
+@ON_EVERY_SERVER
+def test_two_processes_worth_of_verifiers_of_both_colours_from_env(
+    place: Place, smspm_sandbox: Sandbox
+) -> None:
+    """One process starts, another checks; one is asynchronous."""
+    environ = {
+        **smspm_sandbox.environ,
+        "OTPVERIFY_REDIS_URL": place.server.url,
+        "OTPVERIFY_SECRET": SECRET,
+    }
+
+    def code(phone: str) -> str:
+        return next(m.code or "" for m in smspm_sandbox.messages if m.to == phone)
+
+    verifier = Verifier.from_env(environ)
+    started = verifier.start(PHONE, purpose="login")
+
+    async def other_process() -> str:
+        twin = AsyncVerifier.from_env(environ)
+        done = await twin.check(PHONE, code(PHONE), challenge=started.id, purpose="login")
+        assert done.phone == PHONE
+        id_ = (await twin.start(OTHER_PHONE)).id
+        await store_in(twin).aclose()
+        return id_
+
+    id_ = asyncio.run(other_process())
+    assert verifier.check(OTHER_PHONE, code(OTHER_PHONE), challenge=id_).phone == OTHER_PHONE
+    with pytest.raises(ChallengeExpired):
+        verifier.check(PHONE, code(PHONE), challenge=started.id, purpose="login")
+    store_in(verifier).close()
+
+
+def store_in(verifier: Verifier | AsyncVerifier) -> Any:
+    """The store that `from_env` made."""
+    operation: Any = verifier._flow.issuer.ports.cancel
+    while not hasattr(operation, "__self__"):
+        operation = operation.__wrapped__
+    return operation.__self__
+
+
+@ON_EVERY_SERVER
+def test_an_async_verifier_end_to_end(place: Place) -> None:
+    async def main() -> None:
+        outbox = AsyncOutboxSender()
+        store = AsyncRedisStore.from_url(place.server.url)
+        verifier = AsyncVerifier(outbox, store=store, secret=SECRET, hasher=QUICK)
+        challenge = await verifier.start(PHONE, client_ip="192.0.2.1")
+        with pytest.raises(IncorrectCode):
+            await verifier.check(PHONE, wrong(outbox.code()), challenge=challenge.id)
+        await verifier.check(PHONE, outbox.code(), challenge=challenge.id)
+        with pytest.raises(ChallengeExpired):
+            await verifier.resend(PHONE, challenge=challenge.id)
+        await store.aclose()
+
+    asyncio.run(main())
+
+
+def test_the_default_timeouts_are_bounded() -> None:
+    assert 0 < redis_client.CONNECT_TIMEOUT_SECONDS <= 5
+    assert 0 < redis_client.SOCKET_TIMEOUT_SECONDS <= 5
