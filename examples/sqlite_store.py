@@ -1,0 +1,119 @@
+"""A store of one's own: challenges in an SQLite file, shared by all processes of one machine.
+
+It passes the suite that otpverify ships for stores, `otpverify.testing.StoreConformance`.
+Run it: python examples/sqlite_store.py
+"""
+
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import astuple
+from itertools import starmap
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from otpverify import Clock, Limit, Policy, StoreError, VerificationFailed, Verifier
+from otpverify.core import challenge as transitions
+from otpverify.core.keys import Key
+from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.state import ChallengeState, CounterState, LiveCode, Opening, PhoneState, Stamp
+from otpverify.sandbox import Sandbox
+
+SCHEMA = """BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS states (name TEXT PRIMARY KEY, state TEXT, expires INTEGER);
+CREATE INDEX IF NOT EXISTS by_expiry ON states (expires); COMMIT"""
+T = TypeVar("T")
+Change = Callable[..., tuple[T, *tuple[Any, ...]]]
+
+
+def read(database: sqlite3.Connection, name: str) -> Any:
+    row = database.execute("SELECT state FROM states WHERE name = ?", (name,)).fetchone()
+    found = json.loads(row[0]) if row else None
+    if name.startswith("phone"):
+        sends, failures, expires = found or ("", "", 0)
+        return PhoneState(tuple(starmap(Stamp, sends)), tuple(starmap(Stamp, failures)), expires)
+    if name.startswith("challenge") and found:
+        codes, attempts, decoy = found
+        live = tuple(LiveCode(bytes.fromhex(digest), expires) for digest, expires in codes)
+        return ChallengeState(live, attempts, decoy)
+    return CounterState(tuple(found[0]), found[1]) if found else None
+
+
+def write(database: sqlite3.Connection, name: str, state: Any) -> None:
+    database.execute("DELETE FROM states WHERE name = ?", (name,))
+    if state is not None:
+        row = (name, json.dumps(astuple(state), default=bytes.hex), state.expires)
+        database.execute("INSERT INTO states VALUES (?, ?, ?)", row)
+
+
+class SqliteStore:
+    """Every operation is a transaction with a connection of its own, and locks the file first."""
+
+    process_local: ClassVar[bool] = False
+
+    def __init__(self, path: Path, *, clock: Clock = time.time) -> None:
+        self.path, self.clock = path, clock
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(SCHEMA)
+            with suppress(sqlite3.OperationalError):  # another process is about to do it
+                database.execute("PRAGMA journal_mode = WAL")
+
+    def _do(self, names: tuple[str, ...], change: Change[T]) -> T:
+        try:
+            with closing(sqlite3.connect(self.path, timeout=5, isolation_level=None)) as database:
+                database.execute("BEGIN IMMEDIATE")
+                now = int(self.clock() * 1000)
+                database.execute("DELETE FROM states WHERE expires <= ?", (now,))
+                answer, *states = change(*(read(database, name) for name in names), now)
+                for name, state in zip(names, states, strict=True):
+                    write(database, name, state)
+                database.execute("COMMIT")  # without it, closing takes everything back
+                return answer
+        except sqlite3.Error as error:
+            raise StoreError(f"SQLite failed ({type(error).__name__}).") from None
+
+    def _on(self, key: Key, change: Change[T], *args: object) -> T:
+        names = (f"phone {key.phone}", f"challenge {key.challenge}")
+        return self._do(names, lambda *had: change(*had[:2], key.scope, *args, had[2]))
+
+    def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
+        return self._on(key, transitions.open_, opening, policy)
+
+    def peek(self, key: Key, policy: Policy) -> Checked:
+        return self._on(key, lambda *had: (transitions.peek(*had), had[0], had[1]), policy)
+
+    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+        return self._on(key, transitions.check, digest, policy)
+
+    def release(self, key: Key, at: int, digest: bytes | None, policy: Policy) -> Standing | None:
+        return self._on(key, transitions.release, at, digest, policy)
+
+    def cancel(self, key: Key) -> None:
+        self._do((f"challenge {key.challenge}",), lambda _challenge, _now: (None, None))
+
+    def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
+        return self._do((counter,), lambda state, now: transitions.reserve(state, limits, now))
+
+    def give_back(self, counter: str, at: int) -> None:
+        self._do((counter,), lambda state, _now: (None, transitions.give_back(state, at)))
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox, sandbox.client() as client:
+        path, key = Path(folder) / "codes.db", "the same in all processes, and long"
+        # Two stores on one file, as two processes have them: one sends, the other checks.
+        web, api = (Verifier(client, store=SqliteStore(path), secret=key) for _ in range(2))
+        challenge = web.start("+37256789045", client_ip="192.0.2.1")
+        code = sandbox.messages[-1].code or ""
+        for typed in (f"{int(code) ^ 1:06}", code, code):
+            try:
+                print("accepted", api.check("+37256789045", typed, challenge=challenge.id).phone)
+            except VerificationFailed as error:
+                print("refused:", error)
+
+
+if __name__ == "__main__":
+    main()
