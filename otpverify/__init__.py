@@ -83,8 +83,10 @@ if TYPE_CHECKING:
         AsyncRedisStore,
     )
     from otpverify.verifier import (
-        AsyncVerifier,
         Verifier,
+    )
+    from otpverify.verifier_async import (
+        AsyncVerifier,
     )
 
 # Where each public name lives. A module is imported when one of its names is first used, so
@@ -143,10 +145,8 @@ _MODULES = {
     "otpverify.stores.memory": ("MemoryStore",),
     "otpverify.stores.redis": ("RedisStore",),
     "otpverify.stores.redis_async": ("AsyncRedisStore",),
-    "otpverify.verifier": (
-        "AsyncVerifier",
-        "Verifier",
-    ),
+    "otpverify.verifier": ("Verifier",),
+    "otpverify.verifier_async": ("AsyncVerifier",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -23,7 +23,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"protocols": ("protocols",), "phone": ("phone",)},
     {"stores": ("stores",), "sms": ("sms",), "hashing": ("hashing",), "guards": ("guards",)},
     {"flow": ("flow",)},
-    {"verifier": ("verifier", "composition", "environment")},
+    {"verifier": ("verifier", "verifier_async", "composition", "environment")},
     {"public": ("__init__",)},
     {"sandbox": ("sandbox",)},
     {"testing": ("testing",), "demo": ("demo",)},
