@@ -1,0 +1,88 @@
+"""`AsyncVerifier`: `Verifier`, awaitable. Every method's words are at its twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
+
+from otpverify.composition import Secrets, async_ports, compose
+from otpverify.core.policy import Policy
+from otpverify.core.results import Challenge, Event, Verified
+from otpverify.environment import settings_from
+from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
+
+
+class AsyncVerifier:
+    """`Verifier`, awaitable: the same names, arguments, results and errors.
+
+    A synchronous sender or store runs in worker threads (a `MemoryStore` directly: it never
+    waits), Argon2 in as many threads as there are cores. Arguments are those of `Verifier`.
+    """
+
+    def __init__(
+        self,
+        sender: AsyncSender | Sender,
+        *,
+        store: AsyncStore | Store | None = None,
+        policy: Policy | None = None,
+        secret: Secrets | None = None,
+        hasher: Hasher | None = None,
+        messages: Renderer | None = None,
+        guards: Sequence[Guard] = (),
+        region: str | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        self._flow = compose(
+            async_ports, sender, store, policy, secret, hasher, messages, guards, region, on_event
+        )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """See `Verifier.from_env`."""
+        found = settings_from(environ, asynchronous=True)
+        return cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+
+    def __repr__(self) -> str:
+        return f"<AsyncVerifier {self._flow.issuer.policy}>"
+
+    async def start(
+        self,
+        phone: str,
+        *,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+        locale: str = "en",
+        client_ip: str | None = None,
+        deliver: bool = True,
+    ) -> Challenge:
+        """See `Verifier.start`."""
+        return await self._flow.start(phone, purpose, binding, locale, client_ip, deliver)
+
+    async def resend(
+        self,
+        phone: str,
+        *,
+        challenge: str,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+        locale: str = "en",
+        client_ip: str | None = None,
+    ) -> Challenge:
+        """See `Verifier.resend`."""
+        return await self._flow.resend(phone, challenge, purpose, binding, locale, client_ip)
+
+    async def check(
+        self,
+        phone: str,
+        code: str,
+        *,
+        challenge: str,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+    ) -> Verified:
+        """See `Verifier.check`."""
+        return await self._flow.check(phone, code, challenge, purpose, binding)
+
+    async def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
+        """See `Verifier.cancel`."""
+        await self._flow.cancel(phone, challenge, purpose)
