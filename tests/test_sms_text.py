@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otpverify import ConfigurationError, Messages
-from otpverify.sms import Segments, segments
+from otpverify.sms import Segments, segments, suggest_gsm7
 
 BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
@@ -81,6 +81,105 @@ def test_segments_by_cutting_the_text(text: str) -> None:
             pieces.append("")
         pieces[-1] += character
     assert segments(text) == Segments("GSM-7" if gsm else "UCS-2", units(text), len(pieces))
+
+
+SUGGESTIONS = [
+    ("’", "'"),
+    ("‘", "'"),
+    ("“", '"'),
+    ("„", '"'),
+    ("«", '"'),
+    ("‹", "<"),
+    ("″", '"'),
+    ("`", "'"),
+    ("–", "-"),
+    ("—", "-"),
+    ("\u2011", "-"),
+    ("−", "-"),
+    ("…", "..."),
+    ("\u00a0", " "),
+    ("\u202f", " "),
+    ("\u2009", " "),
+    ("\u3000", " "),
+    ("\t", " "),
+    ("\u200b", ""),
+    ("\ufeff", ""),
+    ("\u00ad", ""),
+    ("•", "-"),
+    ("·", "."),
+    ("×", "x"),
+    ("õ", "o"),
+    ("ç", "c"),
+    ("á", "a"),
+    ("ő", "ö"),
+    ("ű", "ü"),
+    ("Ł", "L"),
+    ("đ", "d"),
+    ("ı", "i"),
+    ("İ", "I"),
+    ("ş", "s"),
+    ("ț", "t"),
+    ("œ", "oe"),
+    ("þ", "th"),
+    ("ẞ", "SS"),
+    ("ệ", "e"),
+    ("ﬁ", "fi"),
+    ("½", "1/2"),
+    ("™", "TM"),
+    ("№", "No"),
+    ("Ａ", "A"),
+    ("Α", "A"),
+    ("Ά", "A"),
+    # Composed, GSM-7 has it.
+    ("e\u0301", "é"),
+    ("n\u0303", "ñ"),
+    # Composed or not, it does not.
+    ("o\u0303", "o"),
+    ("α", None),
+    ("ж", None),
+    ("ש", None),
+    ("ع", None),
+    ("字", None),
+    (EMOJI, None),
+    ("\ud800", None),
+]
+
+
+@pytest.mark.parametrize(("character", "replacement"), SUGGESTIONS, ids=ascii)
+def test_what_gsm7_has_instead(character: str, replacement: str | None) -> None:
+    (found,) = suggest_gsm7(f"{character}ab{character}c")
+    assert (found.character, found.replacement) == (character, replacement)
+    assert found.positions == (0, len(character) + 2)
+
+
+def test_a_suggestion_has_the_name_of_its_character() -> None:
+    assert [found.name for found in suggest_gsm7("it’s\x01 e\u0301")] == [
+        "RIGHT SINGLE QUOTATION MARK",
+        "U+0001",
+        "LATIN SMALL LETTER E + COMBINING ACUTE ACCENT",
+    ]
+
+
+MIXED = st.text(max_size=60) | st.lists(
+    st.sampled_from([*BASIC, *EXTENSION, *(character for character, _ in SUGGESTIONS)]), max_size=60
+).map("".join)
+
+
+@given(MIXED)
+def test_a_text_without_what_is_suggested_is_gsm7(text: str) -> None:
+    suggestions = suggest_gsm7(text)
+    assert (not suggestions) == (segments(text).encoding == "GSM-7")
+    places = sorted(
+        (position, found.character, found.replacement)
+        for found in suggestions
+        for position in found.positions
+    )
+    mended, end = "", 0
+    for position, character, replacement in places:
+        assert text[position : position + len(character)] == character
+        mended += text[end:position] + (replacement or "")
+        end = position + len(character)
+    assert segments(mended + text[end:]).encoding == "GSM-7"
 
 
 def render(messages: Messages, **options: Any) -> str:

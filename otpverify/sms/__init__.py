@@ -2,5 +2,6 @@
 
 from otpverify.sms.gsm import Segments, segments
 from otpverify.sms.messages import Messages
+from otpverify.sms.suggestions import Suggestion, suggest_gsm7
 
-__all__ = ["Messages", "Segments", "segments"]
+__all__ = ["Messages", "Segments", "Suggestion", "segments", "suggest_gsm7"]

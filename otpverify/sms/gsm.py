@@ -16,6 +16,7 @@ _SINGLE = {"GSM-7": 160, "UCS-2": 70}
 # A user data header of six octets takes 7 septets or 3 UTF-16 code units of every segment.
 _CONCATENATED = {"GSM-7": 153, "UCS-2": 67}
 _LAST_OF_BMP = "\uffff"
+_ALPHABET = _BASIC | _EXTENSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def segments(text: str) -> Segments:
     Returns:
         The count; an empty text has one segment, as it is sent.
     """
-    encoding = "GSM-7" if all(c in _BASIC or c in _EXTENSION for c in text) else "UCS-2"
+    encoding = "GSM-7" if is_gsm7(text) else "UCS-2"
     widths = [_width(character, encoding) for character in text]
     units = sum(widths)
     if units <= _SINGLE[encoding]:
@@ -57,6 +58,11 @@ def segments(text: str) -> Segments:
             parts, free = parts + 1, room
         free -= width
     return Segments(encoding, units, parts)
+
+
+def is_gsm7(text: str) -> bool:
+    """Whether GSM-7, with its extension table, has every character of the text."""
+    return _ALPHABET.issuperset(text)
 
 
 def _width(character: str, encoding: str) -> int:
