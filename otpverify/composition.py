@@ -124,6 +124,7 @@ def _ports(
         digest=lift_hash(hasher.digest),
         render=inline(messages.render),
         guards=tuple(inline(guard.refuse) for guard in guards),
+        takes_reports=bool(getattr(sender, "takes_reports", False)),
         **operations,
     )
 

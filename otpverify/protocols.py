@@ -24,7 +24,11 @@ class Clock(Protocol):
 
 
 class Sender(Protocol):
-    """Delivers a message. Safe to call from several threads at once."""
+    """Delivers a message. Safe to call from several threads at once.
+
+    One that can have the gateway report what became of a message has a true attribute
+    `takes_reports`; then `Message.report` is the token for the callback's address.
+    """
 
     def send(self, message: Message) -> Receipt:
         """Hand the message over.

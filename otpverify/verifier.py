@@ -56,8 +56,8 @@ class Verifier:
         """A verifier from environment variables (`environ`, or `os.environ`).
 
         `SMSPM_HASH` and `SMSPM_TOKEN` are needed; `SMSPM_SENDER`, `SMSPM_URL`,
-        `OTPVERIFY_SECRET` (several, separated by commas, rotate), `OTPVERIFY_REDIS_URL` and
-        `OTPVERIFY_REGION` are read where set.
+        `SMSPM_REPORT_URL`, `OTPVERIFY_SECRET` (several, separated by commas, rotate),
+        `OTPVERIFY_REDIS_URL` and `OTPVERIFY_REGION` are read where set.
 
         Raises:
             ConfigurationError: One is missing or unsafe.

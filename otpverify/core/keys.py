@@ -42,6 +42,11 @@ def tag(raw: bytes) -> str:
     return binascii.b2a_base64(raw[:_TAG_BYTES])[:_TAG_LENGTH].decode()
 
 
+def untag(text: str) -> bytes:
+    """The 128 bits of a tag."""
+    return binascii.a2b_base64(text + "==")
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """Where a challenge lives in the store. Every part is a tag.
@@ -146,4 +151,8 @@ class Keyring:
             raw = base64.b64decode(challenge.encode("ascii"), altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError):
             return None
-        return self._by_fingerprint.get(raw[ID_RANDOM_BYTES:])
+        return self.named(raw[ID_RANDOM_BYTES:])
+
+    def named(self, fingerprint: bytes) -> Secret | None:
+        """The secret with that fingerprint; `None` when there is none."""
+        return self._by_fingerprint.get(fingerprint)

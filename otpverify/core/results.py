@@ -77,11 +77,15 @@ class Message:
         to: The number in E.164.
         text: The whole text, code included.
         reference: Our own id of the challenge, safe to hand to the gateway.
+        report: The token by which `delivery_report` knows the message again, for a sender that
+            `takes_reports`: a secret between you and the gateway, URL-safe, without a number or
+            a code in it. `None` for every other sender.
     """
 
     to: str
     text: str
     reference: str | None = None
+    report: str | None = None
 
     def __repr__(self) -> str:
         return f"Message(to={mask(self.to)!r}, text=<{len(self.text)} characters>)"

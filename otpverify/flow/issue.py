@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from otpverify.core import codes, refusals
+from otpverify.core import codes, refusals, report_token
 from otpverify.core.keys import Keyring, Subject
 from otpverify.core.network import network_of
 from otpverify.core.outcomes import Opened, Refused, Reserved, Standing
@@ -64,6 +64,9 @@ class Issuer:
             return "decoy", describe(secrets.token_hex(16))
         if fixed is not None:
             return "test_number", describe()
+        if self.ports.takes_reports:
+            token = report_token.write(subject.secret, subject.key, opened.at, subject.purpose)
+            message = replace(message, report=token)
         sent = await deliver(self.ports.send(message), message, code)
         if isinstance(sent, Receipt):
             return "sent", describe(sent.message_id)

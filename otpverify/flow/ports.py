@@ -24,7 +24,7 @@ _CODE_WORD = re.compile(r"[a-z][a-z_]{0,40}(?:[1-5][0-9]{2})?")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The store's operations, the sender, the hasher, the renderer and the guards, of whichever
-    colour."""
+    colour; and whether the sender has delivery reports asked for."""
 
     open: Callable[[Key, Opening, Policy], Awaitable[Opened | Refused]]
     peek: Callable[[Key, Policy], Awaitable[Checked]]
@@ -37,6 +37,7 @@ class Ports:
     digest: Callable[[bytes, bytes, bytes], Awaitable[bytes]]
     render: Callable[..., Awaitable[str]]
     guards: tuple[Callable[[Destination], Awaitable[str | None]], ...]
+    takes_reports: bool
 
 
 async def ask(
@@ -87,7 +88,8 @@ async def deliver(call: Awaitable[Receipt], message: Message, code: str) -> Rece
         failure = DeliveryUnavailable(
             f"The sender returned {type(receipt).__name__} where a Receipt was due."
         )
-    if any(part in str(failure) for part in (code, message.to[1:], message.text)):
+    secrets = (code, message.to[1:], message.text, message.report or code)
+    if any(part in str(failure) for part in secrets):
         failure.args = ("The message could not be sent.",)
     reason = failure.provider_code
     if not (isinstance(reason, str) and _CODE_WORD.fullmatch(reason)):

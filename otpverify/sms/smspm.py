@@ -45,6 +45,9 @@ class SmspmClient:
         url: The gateway's address; a sandbox's in development.
         method: `"POST"`, or `"GET"` for a gateway that takes nothing else. GET puts
             credentials and code into the URL, and so into the logs of every proxy on the way.
+        report_url: Where the gateway is to send delivery reports, such as
+            `"https://app.example/sms/report"`; give what arrives there to `delivery_report`.
+            None are asked for if left out.
         connect_timeout_seconds: For the connection to be made; at most 600.
         read_timeout_seconds: For each wait for the reply; at most 600.
 
@@ -60,6 +63,7 @@ class SmspmClient:
         sender_id: str = wire.DEFAULT_SENDER_ID,
         url: str = DEFAULT_URL,
         method: Literal["POST", "GET"] = "POST",
+        report_url: str | None = None,
         connect_timeout_seconds: float = 3.05,
         read_timeout_seconds: float = 10.0,
     ) -> None:
@@ -70,17 +74,17 @@ class SmspmClient:
                 raise ConfigurationError(
                     f"Timeouts must be above 0 and at most {_LONGEST_TIMEOUT_SECONDS} seconds."
                 )
-        self._account = wire.Account(hash, token, sender_id)
+        self._account = wire.Account(hash, token, sender_id, report_url)
         self._url = check_url(url)
-        self._method = method
+        self._method: Literal["POST", "GET"] = method
         self._timeout = (connect_timeout_seconds, read_timeout_seconds)
         # Plain http is for a sandbox on this machine, which no proxy reaches.
         self._session = new_session(proxies=self._url.lower().startswith("https:"))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """A client from `SMSPM_HASH`, `SMSPM_TOKEN`, and, where set, `SMSPM_SENDER` and
-        `SMSPM_URL`.
+        """A client from `SMSPM_HASH`, `SMSPM_TOKEN`, and, where set, `SMSPM_SENDER`,
+        `SMSPM_URL` and `SMSPM_REPORT_URL`.
 
         Args:
             environ: The variables; `os.environ` if left out.
@@ -97,12 +101,18 @@ class SmspmClient:
             environ["SMSPM_TOKEN"],
             sender_id=environ.get("SMSPM_SENDER") or wire.DEFAULT_SENDER_ID,
             url=environ.get("SMSPM_URL") or DEFAULT_URL,
+            report_url=environ.get("SMSPM_REPORT_URL") or None,
         )
 
     @property
     def sender_id(self) -> str:
         """The sender ID that messages carry."""
         return self._account.sender_id
+
+    @property
+    def takes_reports(self) -> bool:
+        """Whether delivery reports are asked for."""
+        return self._account.report_url is not None
 
     def __repr__(self) -> str:
         return f"<SmspmClient {self._method} {self._url} as {self._account.sender_id!r}>"
@@ -133,7 +143,7 @@ class SmspmClient:
             DeliveryUnavailable: It was not reached (`maybe_sent` is false), or nobody knows
                 whether it took the message.
         """
-        fields = wire.send_fields(self._account, message)
+        fields = wire.send_fields(self._account, message, self._method)
         status, body = self._call(self._method, "", fields)
         return wire.read_receipt(status, body, fields)
 

@@ -29,12 +29,12 @@ def check_url(url: str) -> str:
         host = ""
     if not host:
         raise ConfigurationError("SMSPM_URL must be an address such as https://api.smspm.com.")
-    if parts.scheme == "http" and not _is_local(host):
+    if parts.scheme == "http" and not is_local(host):
         raise ConfigurationError("SMSPM_URL must use https, except for a sandbox on this machine.")
     return url.rstrip("/")
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
     """This machine, or a name without a dot, such as a container's. A number without a dot is
     another way to write an IPv4 address."""
     try:

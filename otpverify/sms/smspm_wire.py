@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import (
@@ -19,6 +19,7 @@ from otpverify.errors import (
     DeliveryRejected,
     DeliveryUnavailable,
 )
+from otpverify.sms.report_url import check_report_url, report_address
 
 DEFAULT_SENDER_ID = "SMSPM.com"
 LONGEST_SENDER_ID = 11
@@ -46,15 +47,17 @@ _WORD = re.compile(r"[A-Za-z]{1,20}")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Account:
-    """Credentials and sender ID of an account.
+    """Credentials and sender ID of an account, and where its delivery reports go, if anywhere.
 
     Raises:
-        ConfigurationError: One is empty, or an alphanumeric sender ID is too long.
+        ConfigurationError: One is empty, an alphanumeric sender ID is too long, or the address
+            for reports is unsafe.
     """
 
     hash: str
     token: str
     sender_id: str = DEFAULT_SENDER_ID
+    report_url: str | None = None
 
     def __post_init__(self) -> None:
         if not (self.hash and self.token):
@@ -65,6 +68,8 @@ class Account:
                 "An alphanumeric sender ID has 1 to 11 characters (GSM 03.40); "
                 f"{self.sender_id!r} has {len(self.sender_id)}."
             )
+        if self.report_url is not None:
+            check_report_url(self.report_url)
 
     def __repr__(self) -> str:
         return f"Account(sender_id={self.sender_id!r})"
@@ -75,8 +80,12 @@ class Account:
         return {"hash": self.hash, "token": self.token}
 
 
-def send_fields(account: Account, message: Message) -> dict[str, str]:
+def send_fields(
+    account: Account, message: Message, method: Literal["POST", "GET"] = "POST"
+) -> dict[str, str]:
     """The fields of a send, for a JSON body or a query string.
+
+    A GET names the address for reports twice: `callbackUrl` is the tutorial's word for it.
 
     Raises:
         DeliveryRejected: The text holds half a surrogate pair, which no encoding can carry.
@@ -91,6 +100,11 @@ def send_fields(account: Account, message: Message) -> dict[str, str]:
     }
     if message.reference is not None:
         fields["smsId"] = message.reference
+    if account.report_url is not None and message.report is not None:
+        address = report_address(account.report_url, message.report)
+        fields["report"] = address
+        if method == "GET":
+            fields["callbackUrl"] = address
     return fields
 
 
