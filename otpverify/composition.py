@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
+from otpverify.colour import in_thread, inline, suspends
 from otpverify.core.keys import SECRET_BYTES, Keyring
 from otpverify.core.phone import check_region
 from otpverify.core.policy import Policy
 from otpverify.core.results import Event
 from otpverify.errors import ConfigurationError
-from otpverify.flow.colour import in_thread, inline, suspends
 from otpverify.flow.issue import Issuer
 from otpverify.flow.ports import Ports
 from otpverify.flow.sequence import Flow

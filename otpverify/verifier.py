@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+from otpverify.colour import run_sync
 from otpverify.composition import Secrets, compose, sync_ports
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.environment import settings_from
-from otpverify.flow.colour import run_sync
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 
 

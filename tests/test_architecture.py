@@ -20,7 +20,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"errors": ("errors", "_version")},
     {"core": ("core",)},
-    {"protocols": ("protocols",), "phone": ("phone",)},
+    {"protocols": ("protocols",), "phone": ("phone",), "colour": ("colour",)},
     {"stores": ("stores",), "sms": ("sms",), "hashing": ("hashing",), "guards": ("guards",)},
     {"flow": ("flow",)},
     {"verifier": ("verifier", "verifier_async", "composition", "environment")},
@@ -100,9 +100,8 @@ def test_the_core_is_pure(path: Path) -> None:
 
 def test_the_flow_awaits_ports_alone() -> None:
     for path in (PACKAGE / "flow").glob("*.py"):
-        allowed = {"asyncio", "concurrent"} if path.name == "colour.py" else set()
         used = {module.split(".")[0] for module in imports(path)}
-        assert not used & ({"asyncio", "concurrent", "threading", "anyio", "stamina"} - allowed)
+        assert not used & {"asyncio", "concurrent", "threading", "anyio", "stamina"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

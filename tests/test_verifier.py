@@ -36,8 +36,8 @@ from otpverify import (
     TestNumber,
     Verifier,
 )
+from otpverify.colour import run_sync
 from otpverify.core import phone as phone_rules
-from otpverify.flow.colour import run_sync
 from otpverify.testing import OutboxSender
 
 Make = Callable[..., Face]
