@@ -67,6 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument(
         "--dialect", choices=("2.0", "tutorial"), default="2.0", help="of the replies (2.0)"
     )
+    sandbox.add_argument(
+        "--reports",
+        choices=("post", "get", "none"),
+        default="post",
+        help="how delivery reports come to an application that asks for them (post)",
+    )
+    sandbox.add_argument(
+        "--report-anywhere",
+        action="store_true",
+        help="let delivery reports leave this machine, for an application in another container",
+    )
     sandbox.set_defaults(command=_sandbox)
 
     demo = commands.add_parser("demo", help="a site with three flows, and the sandbox beside it")
@@ -103,7 +114,13 @@ def _port(text: str) -> int:
 
 def _sandbox(options: argparse.Namespace) -> int:
     _take_signals()
-    with _opened(options.host, options.port, dialect=options.dialect) as sandbox:
+    with _opened(
+        options.host,
+        options.port,
+        dialect=options.dialect,
+        reports=None if options.reports == "none" else options.reports,
+        report_anywhere=options.report_anywhere,
+    ) as sandbox:
         _say(f"Sandbox   {sandbox.url}")
         _say(f"Inbox     {sandbox.inbox_url}")
         _say()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import threading
 from collections.abc import Callable
@@ -15,8 +14,11 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from otpverify.sandbox import page
 from otpverify.sandbox.contract import Credentials, answer_account, answer_send
+from otpverify.sandbox.hosts import names_this_machine
 from otpverify.sandbox.outbox import Outbox
 from otpverify.sandbox.replies import Dialect, Refusal, Reply
+from otpverify.sandbox.reporter import Reporter
+from otpverify.sandbox.reports import SHAPES
 
 LARGEST_BODY = 1 << 20
 _LARGEST_DISCARDED = 1 << 24
@@ -33,6 +35,7 @@ class State:
         dialect: How replies are worded unless a request asks otherwise.
         stall_seconds: How long a stalled request waits.
         outbox: Where messages go.
+        reporter: Sends delivery reports.
         stopping: Set when the server stops.
         local_only: The server is bound to this machine, so a request under any other name
             comes from a page that rebound its own name to this address.
@@ -42,6 +45,7 @@ class State:
     dialect: Dialect
     stall_seconds: float
     outbox: Outbox
+    reporter: Reporter
     stopping: threading.Event
     local_only: bool
 
@@ -95,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             self._discard(min(length, _LARGEST_DISCARDED))
             return Refusal("Request body too large", 413).worded("2.0")
         self._body = self.rfile.read(length)
-        if self._state.local_only and not _names_this_machine(self.headers.get("Host")):
+        if self._state.local_only and not names_this_machine(self.headers.get("Host")):
             return Refusal("Not this host", 421).worded("2.0")
         return None
 
@@ -126,6 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         answer = answer_send(fields, self._state.credentials, dialect)
         for message in answer.captured:
             self._state.outbox.add(message)
+            self._state.reporter.take(message, fields.get("report") or fields.get("callbackUrl"))
         if answer.silent is None:
             return answer.reply
         if answer.silent == "stalled":
@@ -141,8 +146,22 @@ class Handler(BaseHTTPRequestHandler):
         messages = self._state.outbox.messages
         return Reply.of_json([m.as_json() for m in messages if to in ("", m.to[1:])])
 
+    def _report(self) -> Reply:
+        """Send one more delivery report: `{"id": ..., "status": ...}`, and perhaps `shape`."""
+        fields = self._fields() or {}
+        message_id, status = fields.get("id"), fields.get("status")
+        shape = SHAPES.get(str(fields.get("shape", "post")))
+        if not (isinstance(message_id, str) and isinstance(status, str) and shape):
+            return Refusal('Give "id", "status" and perhaps "shape": "post" or "get"').worded("2.0")
+        try:
+            answered = self._state.reporter.report(message_id, status, shape)
+        except LookupError:
+            return Refusal("No message with this id asked for reports", 404).worded("2.0")
+        return Reply.of_json({"answered": answered})
+
     def _clear(self) -> Reply:
         self._state.outbox.clear()
+        self._state.reporter.clear()
         return Reply(204)
 
     def _inbox(self) -> Reply:
@@ -207,6 +226,7 @@ _ROUTES: dict[str, dict[str, _Action]] = {
     "/balance": {"GET": Handler._account},
     "/sender-ids": {"GET": Handler._account},
     "/messages": {"GET": Handler._messages, "DELETE": Handler._clear},
+    "/report": {"POST": Handler._report},
     "/inbox": {"GET": Handler._inbox},
     "/inbox.css": {"GET": Handler._asset},
     "/inbox.js": {"GET": Handler._asset},
@@ -225,24 +245,3 @@ def _pairs(text: str) -> dict[str, object]:
     if len(numbers := found.get("toNumber", [])) > 1:
         fields["toNumber"] = numbers
     return fields
-
-
-def _names_this_machine(host: str | None) -> bool:
-    """Whether a `Host` header names this machine; HTTP/1.0 clients may send none."""
-    if host is None:
-        return True
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return is_loopback(name)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this name or address stands for this machine alone."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

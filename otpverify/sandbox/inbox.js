@@ -37,6 +37,14 @@
     const fresh = [...page.querySelectorAll("#messages > li")];
     const kept = new Set(fresh.map((item) => item.id));
     for (const item of [...list.children]) if (!kept.has(item.id)) item.remove();
+    for (const item of fresh) {
+      const shown = document.getElementById(item.id);
+      if (shown && shown.dataset.reported !== item.dataset.reported) {
+        // Only the facts: the focus may be on the message's button.
+        shown.dataset.reported = item.dataset.reported;
+        shown.querySelector(".facts").replaceWith(item.querySelector(".facts"));
+      }
+    }
     const added = fresh.filter((item) => !document.getElementById(item.id));
     for (const item of added) {
       item.classList.add("new");

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 # ASCII, in which the codes of this library are, and so that a code ends where the letters of a
@@ -34,6 +34,7 @@ class Captured:
         reference: The sender's own reference (`smsId`), or `None`.
         received_at: When it came in (aware, UTC).
         code: The code found in the text, or `None`.
+        reported: The status of the newest delivery report that the application took, or `None`.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Captured:
     reference: str | None
     received_at: datetime
     code: str | None
+    reported: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """The same as plain JSON values; `received_at` in ISO 8601."""
@@ -76,6 +78,15 @@ class Outbox:
         with self._changed:
             self._messages.appendleft(message)
             self._announce()
+
+    def note(self, message_id: str, reported: str) -> None:
+        """Remember what was reported of a message, if it is still here."""
+        with self._changed:
+            for place, message in enumerate(self._messages):
+                if message.id == message_id:
+                    self._messages[place] = replace(message, reported=reported)
+                    self._announce()
+                    return
 
     def clear(self) -> None:
         """Forget all messages."""

@@ -26,7 +26,7 @@ _POLICY = (
 _HEADERS = (("Content-Security-Policy", _POLICY), ("Referrer-Policy", "no-referrer"))
 
 _MESSAGE = Template("""\
-<li class="message" id="m-$id">
+<li class="message" id="m-$id" data-reported="$reported">
 <article aria-label="Message to $to">
 <div class="top"><span class="to">$to</span><time datetime="$iso">$clock UTC</time></div>
 $code<p class="text">$text</p>
@@ -35,9 +35,12 @@ $code<p class="text">$text</p>
 <div><dt>Encoding</dt><dd>$encoding</dd></div>
 <div><dt>Units</dt><dd>$units</dd></div>
 <div class="$parts_class"><dt>Segments</dt><dd>$parts</dd></div>
-</dl>
+$report</dl>
 </article>
 </li>""")
+_REPORT = Template("""\
+<div class="report"><dt>Report</dt><dd>$reported</dd></div>
+""")
 _CODE = Template("""\
 <button class="code" type="button" data-code="$code">\
 <span class="digits">$code</span> <span class="hint">Copy</span></button>
@@ -71,6 +74,7 @@ def _read(name: str) -> str:
 
 
 def _message(message: Captured) -> str:
+    reported = escape(message.reported or "")
     return _MESSAGE.substitute(
         id=escape(message.id),
         to=escape(message.to),
@@ -83,6 +87,8 @@ def _message(message: Captured) -> str:
         units=message.units,
         parts=message.parts,
         parts_class="costly" if message.parts > 1 else "plain",
+        reported=reported,
+        report=_REPORT.substitute(reported=reported) if reported else "",
     )
 
 

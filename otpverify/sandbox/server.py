@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import socket
-import sys
 import threading
-from functools import partial
-from http.server import ThreadingHTTPServer
-from socketserver import TCPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from otpverify import ConfigurationError
 from otpverify.sandbox.contract import Credentials
-from otpverify.sandbox.handler import Handler, State, is_loopback
+from otpverify.sandbox.handler import State
+from otpverify.sandbox.hosts import is_loopback
+from otpverify.sandbox.listener import Listener, Running
 from otpverify.sandbox.outbox import Captured, Outbox
 from otpverify.sandbox.replies import Dialect
+from otpverify.sandbox.reporter import Reporter
+from otpverify.sandbox.reports import SHAPES, Shape
 
 if TYPE_CHECKING:
     from otpverify import SmspmClient
 
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
-_POLL_SECONDS = 0.05
-_LONGEST_GOODBYE_SECONDS = 2.0
 
 
 class Sandbox:
     """A small server that speaks the SMSPM gateway's contract and sends nothing.
 
     It keeps the newest 1000 messages in memory and shows them at `inbox_url`. Some reserved
-    numbers make it fail: `otpverify.sandbox.faults` lists them.
+    numbers make it fail, or report a failure: `otpverify.sandbox.faults` and
+    `otpverify.sandbox.reports` list them.
 
     Args:
         host: The address to listen on. Whoever reaches it reads all messages.
@@ -41,6 +38,9 @@ class Sandbox:
         dialect: How replies are worded: `"2.0"`, or `"tutorial"`. A request's header
             `X-Sandbox-Dialect` takes precedence.
         stall_seconds: How long the number that never answers is waited for.
+        reports: How a message whose send named an address for delivery reports is reported:
+            `"post"`, `"get"`, or `None` for by `report` alone.
+        report_anywhere: Let reports leave this machine.
 
     Raises:
         ConfigurationError: One of these makes no sense.
@@ -55,9 +55,13 @@ class Sandbox:
         token: str = "sandbox-token",  # noqa: S107 - known to everybody, and opens nothing
         dialect: Dialect = "2.0",
         stall_seconds: float = 30.0,
+        reports: Shape | None = "post",
+        report_anywhere: bool = False,
     ) -> None:
         if dialect not in get_args(Dialect):
             raise ConfigurationError('dialect must be "2.0" or "tutorial".')
+        if reports is not None and reports not in SHAPES:
+            raise ConfigurationError('reports must be "post", "get" or None.')
         if not (stall_seconds >= 0 and math.isfinite(stall_seconds)):
             raise ConfigurationError("stall_seconds must be 0 or more.")
         if not (hash and token):
@@ -68,8 +72,9 @@ class Sandbox:
         self._dialect: Dialect = dialect
         self._stall_seconds = stall_seconds
         self._outbox = Outbox()
+        self._reporter = Reporter(self._outbox, reports, anywhere=report_anywhere)
         self._lock = threading.Lock()
-        self._running: _Running | None = None
+        self._running: Running | None = None
 
     def __repr__(self) -> str:
         where = "stopped" if self._running is None else self.url
@@ -93,6 +98,7 @@ class Sandbox:
             running, self._running = self._running, None
             if running is not None:
                 self._outbox.close()
+                self._reporter.stop()
                 running.stop()
 
     def __enter__(self) -> Self:
@@ -132,6 +138,24 @@ class Sandbox:
     def clear(self) -> None:
         """Forget all messages."""
         self._outbox.clear()
+        self._reporter.clear()
+
+    def report(self, message_id: str, status: str, shape: Shape = "post") -> int | None:
+        """Send one delivery report, late, again or out of order as you like, and wait for the
+        application's answer.
+
+        Args:
+            message_id: A message's id.
+            status: What to report, such as `"undelivered"`.
+            shape: `"post"` or `"get"`.
+
+        Returns:
+            The HTTP status of the answer; `None` when none came.
+
+        Raises:
+            LookupError: No such message asked for reports.
+        """
+        return self._reporter.report(message_id, status, shape)
 
     def client(self, **options: Any) -> SmspmClient:
         """A real client that sends to this sandbox.
@@ -153,86 +177,23 @@ class Sandbox:
             "SMSPM_URL": self.url,
         }
 
-    def _listen(self) -> _Running:
+    def _listen(self) -> Running:
         stopping = threading.Event()
         state = State(
             credentials=self._credentials,
             dialect=self._dialect,
             stall_seconds=self._stall_seconds,
             outbox=self._outbox,
+            reporter=self._reporter,
             stopping=stopping,
             local_only=is_loopback(self._host),
         )
         try:
-            listener = _Listener((self._host, self._port), state)
+            listener = Listener((self._host, self._port), state)
         except (OSError, OverflowError, TypeError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise ConfigurationError(
                 f"The sandbox cannot listen on {self._host} port {self._port}: {why}. "
                 "Choose another port, or 0 for any free one."
             ) from error
-        return _Running(listener, stopping)
-
-
-class _Running:
-    """A listener and its thread."""
-
-    def __init__(self, listener: _Listener, stopping: threading.Event) -> None:
-        self.port: int = listener.server_address[1]
-        self._listener = listener
-        self._stopping = stopping
-        self._thread = threading.Thread(
-            target=partial(listener.serve_forever, _POLL_SECONDS),
-            name="otpverify-sandbox",
-            daemon=True,
-        )
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._listener.shutdown()
-        self._listener.server_close()
-        self._listener.hang_up()
-        self._thread.join()
-
-
-class _Listener(ThreadingHTTPServer):
-    """Accepts connections, and can end them all."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], state: State) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._open: set[socket.socket] = set()
-        self._ended = threading.Condition()
-        super().__init__(address, partial(Handler, state))
-
-    def server_bind(self) -> None:
-        """Bind; without the base class's look-up of this machine's name, which can take seconds."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._ended:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        super().shutdown_request(request)
-        with self._ended:
-            self._open.discard(request)
-            self._ended.notify_all()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are no error; anything else is one of ours, and is shown."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-    def hang_up(self) -> None:
-        """End every connection, and wait until their threads have let go of them."""
-        with self._ended:
-            for connection in self._open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-            self._ended.wait_for(lambda: not self._open, _LONGEST_GOODBYE_SECONDS)
+        return Running(listener, stopping)

@@ -1,0 +1,193 @@
+"""Sends delivery reports to the application, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import logging
+import socket
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from urllib.parse import SplitResult
+
+from otpverify.sandbox.outbox import Captured, Outbox
+from otpverify.sandbox.reports import Request, Shape, address, plan, request_of
+
+_log = logging.getLogger("otpverify.sandbox")
+_CAPACITY = 1000
+_TIMEOUT_SECONDS = 5.0
+_TRIES = 3
+_MOST_READ = 4096
+_LONGEST_GOODBYE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where the reports of one message go, and the number that it went to."""
+
+    url: SplitResult = field(repr=False)
+    to: str = field(repr=False)
+
+
+class Reporter:
+    """Reports what became of messages. Safe to share between threads.
+
+    Args:
+        outbox: Is told what the application took.
+        shape: How messages are reported by themselves; `None`: they are not.
+        anywhere: Whether reports may leave this machine.
+        retry_seconds: Between the three tries of a report that is not answered with a 2xx.
+    """
+
+    def __init__(
+        self, outbox: Outbox, shape: Shape | None, *, anywhere: bool, retry_seconds: float = 1.0
+    ) -> None:
+        self._outbox = outbox
+        self._shape: Shape | None = shape
+        self._anywhere = anywhere
+        self._retry_seconds = retry_seconds
+        self._targets: OrderedDict[str, _Target] = OrderedDict()
+        self._lock = threading.Lock()
+        self._courier: _Courier | None = None
+        self._warned = False
+
+    def take(self, message: Captured, given: object) -> None:
+        """Remember where the reports of a message go, and begin with them.
+
+        Args:
+            message: The message.
+            given: What its send named as the address.
+        """
+        if given is None:
+            return
+        url = address(given, anywhere=self._anywhere)
+        with self._lock:
+            if url is None:
+                self._warn()
+                return
+            self._targets[message.id] = _Target(url, message.to)
+            if len(self._targets) > _CAPACITY:
+                self._targets.popitem(last=False)
+            if self._shape is not None:
+                if self._courier is None:
+                    self._courier = _Courier(self, self._retry_seconds)
+                for status in plan(message.to):
+                    self._courier.queue.put((message.id, status, self._shape))
+
+    def report(
+        self, message_id: str, status: str, shape: Shape, line: _Line | None = None
+    ) -> int | None:
+        """Send one report, and wait for the answer.
+
+        Returns:
+            The HTTP status of the application's answer; `None` when none came.
+
+        Raises:
+            LookupError: No such message asked for reports.
+        """
+        with self._lock:
+            target = self._targets.get(message_id)
+        if target is None:
+            raise LookupError("No message with this id asked for reports.")
+        now = datetime.now(UTC)
+        request = request_of(target.url, message_id, target.to, status, shape, now)
+        answered = (line or _Line()).send(request)
+        if answered is not None and 200 <= answered < 300:
+            self._outbox.note(message_id, status)
+        return answered
+
+    def clear(self) -> None:
+        """Forget where reports go; those that wait are dropped."""
+        with self._lock:
+            self._targets.clear()
+
+    def stop(self) -> None:
+        """End the thread, and what it has under way. The addresses stay."""
+        with self._lock:
+            courier, self._courier = self._courier, None
+        if courier is not None:
+            courier.stop()
+
+    def _warn(self) -> None:
+        # Once, and without the address, which holds the application's token.
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "Delivery reports go to http(s) addresses on this machine only, unless the "
+                "sandbox has report_anywhere=True; one was asked for elsewhere."
+            )
+
+
+class _Courier:
+    """The thread, and the reports that wait for it."""
+
+    def __init__(self, reporter: Reporter, retry_seconds: float) -> None:
+        self.queue: SimpleQueue[tuple[str, str, Shape] | None] = SimpleQueue()
+        self._reporter = reporter
+        self._retry_seconds = retry_seconds
+        self._stopping = threading.Event()
+        self._line = _Line()
+        self._thread = threading.Thread(
+            target=self._run, name="otpverify-sandbox-reports", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.queue.put(None)
+        self._line.cut()
+        self._thread.join(_LONGEST_GOODBYE_SECONDS)
+
+    def _run(self) -> None:
+        while (waiting := self.queue.get()) is not None and not self._stopping.is_set():
+            # One that was forgotten meanwhile is reported no more.
+            with contextlib.suppress(LookupError):
+                self._deliver(*waiting)
+
+    def _deliver(self, message_id: str, status: str, shape: Shape) -> None:
+        for _ in range(_TRIES):
+            answered = self._reporter.report(message_id, status, shape, self._line)
+            if answered is not None and 200 <= answered < 300:
+                return
+            if self._stopping.wait(self._retry_seconds):
+                return
+
+
+class _Line:
+    """One request after the other, the one under way of which can be cut off."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: http.client.HTTPConnection | None = None
+        self._cut = False
+
+    def send(self, request: Request) -> int | None:
+        """The HTTP status of the answer; `None` when none came."""
+        kind = http.client.HTTPSConnection if request.secure else http.client.HTTPConnection
+        connection = kind(request.host, request.port, timeout=_TIMEOUT_SECONDS)
+        with self._lock:
+            if self._cut:
+                return None
+            self._connection = connection
+        headers = {"Content-Type": "application/json"} if request.body is not None else {}
+        try:
+            connection.request(request.method, request.target, request.body, headers)
+            with connection.getresponse() as response:
+                response.read(_MOST_READ)
+                return response.status
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def cut(self) -> None:
+        """End the request under way, and take no more."""
+        with self._lock:
+            self._cut = True
+            sock = self._connection.sock if self._connection is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
