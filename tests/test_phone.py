@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +179,45 @@ def test_a_mask_hides_all_but_four_digits(e164: str) -> None:
 @pytest.mark.parametrize("short", ["", "+", "12345"])
 def test_a_mask_of_something_short_shows_nothing(short: str) -> None:
     assert mask(short) == "***"
+
+
+EXAMPLES = sorted(
+    phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    for region in [*phonenumbers.SUPPORTED_REGIONS, "001"]
+    for kind in range(11)
+    if (number := phonenumbers.example_number_for_type(region, kind))
+)
+
+
+def as_the_parser_has_it(e164: str) -> str | None:
+    """E.164 by way of Google's parser and formatter alone."""
+    try:
+        number = phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def ours(raw: str) -> str | None:
+    try:
+        return normalize(raw)
+    except InvalidPhoneNumber:
+        return None
+
+
+def test_numbers_of_every_plan_and_kind_are_read_as_the_parser_reads_them() -> None:
+    assert len(EXAMPLES) > 1000
+    assert [(raw, ours(raw)) for raw in EXAMPLES] == [(raw, raw) for raw in EXAMPLES]
+
+
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_near_numbers_of_every_plan_too(example: str, data: st.DataObject) -> None:
+    """With a digit changed, one more, or one less; a national prefix put in front."""
+    digits = data.draw(st.integers(1, 4).map(lambda n: example[1 : n + 1]))
+    rest = example[1 + len(digits) :]
+    middle = data.draw(st.sampled_from(["", "0", "1", "8", "06", "44"]))
+    cut = data.draw(st.integers(0, min(2, len(rest))))
+    raw = f"+{digits}{middle}{rest[cut:]}"
+    assert ours(raw) == as_the_parser_has_it(raw)

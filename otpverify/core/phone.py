@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeGuard
 from urllib.parse import unquote
 
 import phonenumbers
@@ -25,6 +25,11 @@ _WRITTEN = re.compile(
 )
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\u2066-\u2069\u202a-\u202e]")
 _LONGEST_INPUT = 64
+
+# The plans' patterns are more than `re` keeps: without this, traffic from many countries compiles
+# them again and again. From 9.0.43 on.
+if hasattr(phonenumbers, "enable_pattern_cache"):
+    phonenumbers.enable_pattern_cache()
 
 _SATELLITE_CODES = frozenset({870, 881})
 _TYPED_WORLDWIDE = frozenset(
@@ -100,6 +105,8 @@ def normalize(raw: str, region: str | None = None) -> str:
 def parse(raw: object, region: str | None = None, also: Container[str] = ()) -> str:
     """`normalize`, which also lets the numbers in `also` through, valid or not."""
     region = check_region(region)
+    if is_canonical(raw) and _is_plain(raw):
+        return raw
     text = _written(raw)
     try:
         number = phonenumbers.parse(text, region)
@@ -132,7 +139,7 @@ def check_region(region: str | None) -> str | None:
     return region.upper()
 
 
-def is_canonical(raw: object) -> bool:
+def is_canonical(raw: object) -> TypeGuard[str]:
     """Whether it is written exactly as E.164; whether such a number exists is not asked."""
     return isinstance(raw, str) and _CANONICAL.fullmatch(raw) is not None
 
@@ -157,6 +164,27 @@ def describe(e164: str) -> Destination:
 def mask(e164: str) -> str:
     """The number with all but its first two digits and its last two hidden, for logs."""
     return f"{e164[:3]}{'*' * max(0, len(e164) - 5)}{e164[-2:]}" if len(e164) > 5 else "***"
+
+
+def _is_plain(e164: str) -> bool:
+    """Whether a number in E.164's form is a valid one just as it stands. `False` says nothing;
+    `True` spares the parser, which would find the same: it changes only what begins with a
+    national prefix, or with a zero."""
+    for length in (1, 2, 3):
+        regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(e164[1 : length + 1]))
+        if regions:
+            break
+    else:
+        return False
+    code, national = int(e164[1 : length + 1]), e164[length + 1 :]
+    plan = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, regions[0])
+    if plan is None or national.startswith("0"):
+        return False
+    prefix = plan.national_prefix_for_parsing
+    if prefix is not None and re.match(prefix, national):
+        return False
+    number = phonenumbers.PhoneNumber(country_code=code, national_number=int(national))
+    return phonenumbers.is_valid_number(number)
 
 
 def _written(raw: object) -> str:
