@@ -84,15 +84,12 @@ def test_whatever_is_typed_gives_that_many_ascii_digits_or_nothing(typed: str, l
     assert code is None or (len(code) == length and code.isascii() and code.isdigit())
 
 
-FIELDS = st.lists(st.text(max_size=8) | st.binary(max_size=8), max_size=5)
+FIELDS = st.lists(st.text(max_size=8), max_size=5)
 
 
 @given(FIELDS, FIELDS)
-def test_no_two_field_tuples_pack_alike(one: list[str | bytes], other: list[str | bytes]) -> None:
-    def plain(fields: list[str | bytes]) -> list[bytes]:
-        return [f.encode("utf-8", "surrogatepass") if isinstance(f, str) else f for f in fields]
-
-    assert (keys.pack(*one) == keys.pack(*other)) == (plain(one) == plain(other))
+def test_no_two_field_tuples_pack_alike(one: list[str], other: list[str]) -> None:
+    assert (keys.pack(*one) == keys.pack(*other)) == (one == other)
 
 
 BINDINGS = st.none() | st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3)

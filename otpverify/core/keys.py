@@ -10,10 +10,10 @@ import base64
 import binascii
 import hashlib
 import hmac
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
 
 from otpverify.errors import ConfigurationError
 
@@ -25,14 +25,12 @@ _TAG_BYTES = 16
 _TAG_LENGTH = 22
 
 
-def pack(*fields: str | bytes) -> bytes:
-    """The fields as one byte string: how many, how long each, and all of them, so that no two
-    tuples collide."""
-    raw = [f.encode("utf-8", "surrogatepass") if isinstance(f, str) else f for f in fields]
-    return struct.pack(f">{len(raw) + 1}I", len(raw), *map(len, raw)) + b"".join(raw)
+def pack(*fields: str) -> bytes:
+    """The fields as one byte string: each behind its length, so that no two tuples collide."""
+    return "".join([f"{len(f)}:{f}" for f in fields]).encode("utf-8", "surrogatepass")
 
 
-def mac(secret: bytes, label: str, *fields: str | bytes) -> bytes:
+def mac(secret: bytes, label: str, *fields: str) -> bytes:
     """HMAC-SHA256 of the packed fields; `label` separates the uses of one secret."""
     return hmac.digest(secret, pack(label, *fields), "sha256")
 
@@ -47,8 +45,7 @@ def untag(text: str) -> bytes:
     return binascii.a2b_base64(text + "==")
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """Where a challenge lives in the store. Every part is a tag.
 
     Attributes:
@@ -90,7 +87,7 @@ class Secret:
         return tag(mac(self.value, "ip", network))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Subject:
     """Whom and what a call is about, with the secret that signed the challenge's id, and where
     the challenge lives in the store."""
@@ -103,8 +100,7 @@ class Subject:
     key: Key = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        key = self.secret.key(self.phone, self.purpose, self.challenge)
-        object.__setattr__(self, "key", key)
+        self.key = self.secret.key(self.phone, self.purpose, self.challenge)
 
     def code_message(self, code: str) -> bytes:
         """What a code's digest is computed over. The binding's order does not matter."""

@@ -67,4 +67,4 @@ def read(keyring: Keyring, token: object) -> Reference | None:
 
 
 def _seal(secret: Secret, body: bytes) -> bytes:
-    return mac(secret.value, "report", body)[:_MAC_BYTES]
+    return mac(secret.value, "report", body.hex())[:_MAC_BYTES]

@@ -23,7 +23,7 @@ from otpverify.flow.ports import Ports, ask, deliver
 _log = logging.getLogger("otpverify")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Order:
     """A code to issue.
 

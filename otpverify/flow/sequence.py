@@ -122,7 +122,8 @@ class Flow:
     ) -> tuple[str, Challenge]:
         network = self.issuer.network_tag(client_ip)
         subject = self._subject(to, purpose, challenge, binding)
-        await self._refuse_cheaply(subject)
+        if self.costly_hash:
+            await self._refuse_cheaply(subject)
         return await self.issuer.issue(
             Order(subject=subject, locale=locale, network=network, new=False)
         )
@@ -140,7 +141,8 @@ class Flow:
         code = codes.clean(typed, length)
         if code is None:
             raise IncorrectCode(f"Enter the {length} digits of the code.")
-        await self._refuse_cheaply(subject)
+        if self.costly_hash:
+            await self._refuse_cheaply(subject)
         digest = await self.issuer.digest(subject, code)
         answer = await ask(self.ports.check(subject.key, digest, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.ACCEPTED:
@@ -157,10 +159,9 @@ class Flow:
 
     async def _refuse_cheaply(self, subject: Subject) -> None:
         """Spare the costly hash where the answer is no anyway."""
-        if self.costly_hash:
-            answer = await ask(self.ports.peek(subject.key, self.issuer.policy), Checked)
-            if answer.verdict is not Verdict.PENDING:
-                raise refusals.not_accepted(answer)
+        answer = await ask(self.ports.peek(subject.key, self.issuer.policy), Checked)
+        if answer.verdict is not Verdict.PENDING:
+            raise refusals.not_accepted(answer)
 
     def _parse(self, operation: str, purpose: str, raw: str) -> str:
         if operation in ("check", "resend") and phone.is_canonical(raw):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
@@ -41,8 +41,7 @@ class Script:
     sha: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One script, once, with its keys and arguments."""
 
     script: Script
@@ -78,22 +77,24 @@ class Scripts:
     def __init__(self, prefix: str, loader: Callable[[str], Script] = load) -> None:
         self._prefix = prefix
         self._load = loader
+        # A policy's hash is of all its fields; most stores see one policy alone.
+        self._last: tuple[Policy | None, bytes] = (None, b"")
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Call:
         kind = "R" if not opening.new else "D" if opening.decoy else "N"
-        args = (_numbers(policy), _scope(key), _digest(opening.digest), _nonce(), kind)
+        args = (self._numbers(policy), _scope(key), _digest(opening.digest), _nonce(), kind)
         return Call(self._load("open"), self._keys(key), args)
 
     def peek(self, key: Key, policy: Policy) -> Call:
-        return Call(self._load("peek"), self._keys(key), (_numbers(policy), _scope(key)))
+        return Call(self._load("peek"), self._keys(key), (self._numbers(policy), _scope(key)))
 
     def check(self, key: Key, digest: bytes, policy: Policy) -> Call:
-        args = (_numbers(policy), _scope(key), _digest(digest), _nonce(), _REMEMBER_USED_MS)
+        args = (self._numbers(policy), _scope(key), _digest(digest), _nonce(), _REMEMBER_USED_MS)
         return Call(self._load("check"), self._keys(key), args)
 
     def release(self, key: Key, at: int, undelivered: bytes | None, policy: Policy) -> Call:
         void = b"" if undelivered is None else _digest(undelivered)
-        args = (_numbers(policy), _scope(key), at, void)
+        args = (self._numbers(policy), _scope(key), at, void)
         return Call(self._load("release"), self._keys(key), args)
 
     def cancel(self, key: Key) -> Call:
@@ -104,6 +105,13 @@ class Scripts:
 
     def give_back(self, counter: str, at: int) -> Call:
         return Call(self._load("give_back"), (self._counter(counter),), (at,))
+
+    def _numbers(self, policy: Policy) -> bytes:
+        last, numbers = self._last
+        if last is not policy:
+            numbers = _numbers(policy)
+            self._last = policy, numbers
+        return numbers
 
     def _keys(self, key: Key) -> tuple[str, str]:
         # The braces are a hash tag: all keys of a phone lie in one slot of a cluster.
@@ -116,9 +124,10 @@ class Scripts:
 
 def opened(reply: object, policy: Policy) -> Opened | Refused:
     """The answer to `open`."""
-    match _integers(reply):
-        case [1, at, *rest]:
-            return Opened(at, _standing(rest))
+    numbers = _integers(reply)
+    if len(numbers) == 7 and numbers[0] == 1:
+        return Opened(numbers[1], _standing(numbers[2:]))
+    match numbers:
         case [0, wait, 0]:
             cooldown = Limit(1, policy.resend_cooldown_seconds)
             return Refused(Refusal.COOLDOWN, wait, cooldown)
@@ -135,12 +144,13 @@ def opened(reply: object, policy: Policy) -> Opened | Refused:
 
 def checked(reply: object) -> Checked:
     """The answer to `peek` and `check`."""
-    match _integers(reply):
-        case [3, attempts_left]:
-            return Checked(Verdict.WRONG, attempts_left=attempts_left)
-        case [verdict, retry_in] if 0 <= verdict < len(_VERDICTS):
-            return Checked(_VERDICTS[verdict], retry_in=retry_in)
-    raise nonsense()
+    numbers = _integers(reply)
+    if len(numbers) != 2 or not 0 <= numbers[0] < len(_VERDICTS):
+        raise nonsense()
+    verdict = _VERDICTS[numbers[0]]
+    if verdict is Verdict.WRONG:
+        return Checked(verdict, attempts_left=numbers[1])
+    return Checked(verdict, retry_in=numbers[1])
 
 
 def released(reply: object) -> Standing | None:
@@ -175,15 +185,15 @@ def nonsense() -> StoreError:
 
 
 def _standing(numbers: Sequence[int]) -> Standing:
-    match numbers:
-        case [expires_in, resend_in, attempts_left, sends_left, (0 | 1) as decoy]:
-            known = None if sends_left < 0 else sends_left
-            return Standing(expires_in, resend_in, attempts_left, known, bool(decoy))
-    raise nonsense()
+    if len(numbers) != 5 or not 0 <= numbers[4] <= 1:
+        raise nonsense()
+    expires_in, resend_in, attempts_left, sends_left, decoy = numbers
+    known = None if sends_left < 0 else sends_left
+    return Standing(expires_in, resend_in, attempts_left, known, decoy == 1)
 
 
 def _integers(reply: object) -> list[int]:
-    if isinstance(reply, list) and all(type(number) is int for number in reply):
+    if isinstance(reply, list) and set(map(type, reply)) == {int}:
         return reply
     raise nonsense()
 
