@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING
 from otpverify._version import __version__
 
 if TYPE_CHECKING:
+    from otpverify.core.bulk import (
+        BulkCounts,
+        BulkEntry,
+        BulkProgress,
+        BulkResult,
+    )
     from otpverify.core.fictional import (
         TestNumber,
     )
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     )
     from otpverify.errors import (
         AttemptsExhausted,
+        BulkInterrupted,
         ChallengeExpired,
         ConfigurationError,
         CooldownActive,
@@ -69,18 +76,9 @@ if TYPE_CHECKING:
     from otpverify.sms.messages import (
         Messages,
     )
-    from otpverify.sms.retry import (
-        DeliveryAttempt,
-        Retry,
-    )
     from otpverify.sms.smspm import (
-        SmspmClient,
-    )
-    from otpverify.sms.smspm_async import (
-        AsyncSmspmClient,
-    )
-    from otpverify.sms.smspm_call import (
         Balance,
+        SmspmClient,
     )
     from otpverify.stores.memory import (
         MemoryStore,
@@ -101,6 +99,12 @@ if TYPE_CHECKING:
 # Where each public name lives. A module is imported when one of its names is first used, so
 # that nobody pays for what they do not use: an HTTP client, Argon2, numbering plans.
 _MODULES = {
+    "otpverify.core.bulk": (
+        "BulkCounts",
+        "BulkEntry",
+        "BulkProgress",
+        "BulkResult",
+    ),
     "otpverify.core.fictional": ("TestNumber",),
     "otpverify.core.limits": ("Limit",),
     "otpverify.core.phone": ("Destination",),
@@ -114,6 +118,7 @@ _MODULES = {
     ),
     "otpverify.errors": (
         "AttemptsExhausted",
+        "BulkInterrupted",
         "ChallengeExpired",
         "ConfigurationError",
         "CooldownActive",
@@ -147,13 +152,10 @@ _MODULES = {
         "Store",
     ),
     "otpverify.sms.messages": ("Messages",),
-    "otpverify.sms.retry": (
-        "DeliveryAttempt",
-        "Retry",
+    "otpverify.sms.smspm": (
+        "Balance",
+        "SmspmClient",
     ),
-    "otpverify.sms.smspm": ("SmspmClient",),
-    "otpverify.sms.smspm_async": ("AsyncSmspmClient",),
-    "otpverify.sms.smspm_call": ("Balance",),
     "otpverify.stores.memory": ("MemoryStore",),
     "otpverify.stores.redis": ("RedisStore",),
     "otpverify.stores.redis_async": ("AsyncRedisStore",),
@@ -167,18 +169,21 @@ __all__ = [
     "Argon2Hasher",
     "AsyncRedisStore",
     "AsyncSender",
-    "AsyncSmspmClient",
     "AsyncStore",
     "AsyncVerifier",
     "AttemptsExhausted",
     "Balance",
     "BlockNumberTypes",
+    "BulkCounts",
+    "BulkEntry",
+    "BulkInterrupted",
+    "BulkProgress",
+    "BulkResult",
     "Challenge",
     "ChallengeExpired",
     "Clock",
     "ConfigurationError",
     "CooldownActive",
-    "DeliveryAttempt",
     "DeliveryError",
     "DeliveryRejected",
     "DeliveryUnavailable",
@@ -200,7 +205,6 @@ __all__ = [
     "Receipt",
     "RedisStore",
     "Renderer",
-    "Retry",
     "Sender",
     "SmspmClient",
     "Store",

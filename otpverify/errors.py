@@ -13,6 +13,7 @@
     ├── DeliveryError                 challenge, provider_code, maybe_sent
     │   ├── DeliveryRejected          the gateway said no
     │   └── DeliveryUnavailable       it was not reached, or nobody knows if it took it
+    ├── BulkInterrupted               result
     └── StoreError                    fail closed: nothing was sent, nobody got in
 
 No message holds a code, a secret, a token or an unmasked phone number. Messages are plain
@@ -25,6 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from otpverify.core.bulk import BulkResult
     from otpverify.core.limits import Limit
     from otpverify.core.results import Challenge
 
@@ -177,6 +179,21 @@ class DeliveryUnavailable(DeliveryError):
     ) -> None:
         super().__init__(message, challenge=challenge, provider_code=provider_code)
         self.maybe_sent = maybe_sent
+
+
+class BulkInterrupted(OtpVerifyError):
+    """Sending in bulk ended early, because a callback raised; its error is the cause.
+
+    Attributes:
+        result: What is known of every recipient; those that were not attempted any more failed
+            with `provider_code="not_attempted"`.
+    """
+
+    def __init__(
+        self, message: str = "Sending ended early.", *, result: BulkResult | None = None
+    ) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class StoreError(OtpVerifyError):

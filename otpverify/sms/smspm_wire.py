@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +24,6 @@ from otpverify.sms.report_url import check_report_url, report_address
 DEFAULT_SENDER_ID = "SMSPM.com"
 LONGEST_SENDER_ID = 11
 LARGEST_REPLY = 65_536
-BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
 _KNOWN_TEXTS = {
     "token is required": "token_required",
@@ -33,6 +31,7 @@ _KNOWN_TEXTS = {
     "unauthorized": "unauthorized",
     "invalid phone number": "invalid_phone_number",
     "internal server error": "internal_error",
+    "insufficient balance": "no_balance",
 }
 _KNOWN_STATUSES = {401: "unauthorized", 402: "no_balance", 429: "rate_limited"}
 _REFUSED_STATUSES = {"rejected", "failed", "undelivered", "expired", "error"}
@@ -110,7 +109,7 @@ def send_fields(
     return fields
 
 
-def read_receipt(status: int, body: bytes, sent: Mapping[str, Any]) -> Receipt:
+def read_receipt(status: int, body: bytes, sent: dict[str, str]) -> Receipt:
     """What the gateway said of one message, in either of its two dialects.
 
     Args:
@@ -122,34 +121,28 @@ def read_receipt(status: int, body: bytes, sent: Mapping[str, Any]) -> Receipt:
         DeliveryRejected: It said no.
         DeliveryUnavailable: It is busy or broken, or its reply cannot be understood.
     """
-    reply = _json_object(body)
+    reply = json_object(body)
     entry = _only_entry(reply)
-    refusal = _refusal(reply, entry)
+    refusal = refusal_in(reply, entry)
     if status == 200 and refusal is None:
         if entry is not None and ("id" in entry or "status" in entry):
-            return Receipt(_text_or_none(entry.get("id")))
+            return Receipt(text_or_none(entry.get("id")))
         if reply.get("status") == "success":
-            return Receipt(_text_or_none(reply.get("messageId")))
-        raise _not_understood(status)
-    raise _failure(status, refusal, sent)
+            return Receipt(text_or_none(reply.get("messageId")))
+        raise not_understood(status)
+    raise failure(status, refusal, sent)
 
 
-def raise_if_busy(status: int, body: bytes, sent: Mapping[str, Any]) -> None:
-    """Raise `DeliveryUnavailable` for a status that asks to come back later, whatever was asked."""
-    if status in BUSY_STATUSES:
-        raise _failure(status, _refusal(_json_object(body), None), sent)
-
-
-def read_object(status: int, body: bytes, sent: Mapping[str, Any]) -> dict[str, Any]:
+def read_object(status: int, body: bytes, sent: dict[str, str]) -> dict[str, Any]:
     """The reply of a call that sends nothing, such as `/balance`. Raises as `read_receipt`."""
-    reply = _json_object(body)
-    refusal = _refusal(reply, None)
+    reply = json_object(body)
+    refusal = refusal_in(reply, None)
     if status == 200 and reply and refusal is None:
         return reply
-    raise _failure(status, refusal, sent)
+    raise failure(status, refusal, sent)
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in the body; empty when there is none."""
     try:
         reply = json.loads(body)
@@ -165,8 +158,9 @@ def _only_entry(reply: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _refusal(reply: dict[str, Any], entry: dict[str, Any] | None) -> str | None:
-    """The gateway's error text, if it said no."""
+def refusal_in(reply: dict[str, Any], entry: dict[str, Any] | None) -> str | None:
+    """The gateway's error text, if it said no, of the whole or of this entry. It may hold
+    anything, a phone number for one."""
     for part in (reply, entry or {}):
         if part.get("error"):
             return _reason(part["error"])
@@ -181,21 +175,22 @@ def _reason(said: object) -> str:
     return said if isinstance(said, str) and said else "no reason given"
 
 
-def _text_or_none(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
     """An id; a bool is an int to Python, and no id."""
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return None
     return str(value)
 
 
-def _failure(status: int, refusal: str | None, sent: Mapping[str, Any]) -> DeliveryError:
+def failure(status: int, refusal: str | None, sent: dict[str, str]) -> DeliveryError:
+    """The error for a status and an error text, of which it shows what is harmless."""
     code = _known_code(refusal) or _KNOWN_STATUSES.get(status)
     if status == 429 or code == "rate_limited":
         return _unavailable("rate_limited", status, maybe_sent=False)
     if code == "internal_error" or status >= 500 or status == 408:
         return _unavailable(code or f"http_{status}", status, maybe_sent=True)
     if refusal is None and not 400 <= status < 500:
-        return _not_understood(status)
+        return not_understood(status)
     code = code or (f"http_{status}" if status != 200 else "rejected")
     said = _HINTS.get(code) or _harmless(refusal or "", sent)
     return DeliveryRejected(
@@ -217,7 +212,8 @@ def unreadable(message: str) -> DeliveryUnavailable:
     return DeliveryUnavailable(message, provider_code="unreadable_reply", maybe_sent=False)
 
 
-def _not_understood(status: int) -> DeliveryUnavailable:
+def not_understood(status: int) -> DeliveryUnavailable:
+    """The error for a reply to a send that cannot be understood."""
     return DeliveryUnavailable(
         f"SMSPM's reply could not be understood (HTTP {status}). "
         "Nobody knows whether the message was taken.",
@@ -230,9 +226,9 @@ def _known_code(refusal: str | None) -> str | None:
     return next((code for text, code in _KNOWN_TEXTS.items() if said.startswith(text)), None)
 
 
-def _harmless(refusal: str, sent: Mapping[str, Any]) -> str:
+def _harmless(refusal: str, sent: dict[str, str]) -> str:
     """The gateway's own words, without every word that is no plain word or that we sent."""
-    ours = " ".join(map(str, sent.values())).lower()
+    ours = " ".join(sent.values()).lower()
     words = (word.strip(".,:;!?'\"()") for word in refusal[:200].split())
     return " ".join(word if _is_foreign(word, ours) else "***" for word in words)
 

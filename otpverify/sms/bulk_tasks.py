@@ -1,0 +1,68 @@
+"""Several requests of an asynchronous client at a time, each as a task."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Self
+
+from otpverify.sms.bulk import Batch
+from otpverify.sms.bulk_drive import Flight
+from otpverify.sms.smspm_batch import Fields, Reply
+
+
+class Tasks:
+    """The asynchronous colour's ports. Callbacks may be coroutine functions.
+
+    Args:
+        submit: Makes one request, and gives status and body.
+    """
+
+    def __init__(self, submit: Callable[[Fields], Coroutine[Any, Any, Reply]]) -> None:
+        self._submit = submit
+        self._flights: dict[asyncio.Task[Reply], Flight] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    now = staticmethod(time.monotonic)
+
+    @property
+    def flying(self) -> int:
+        """As `Ports`."""
+        return len(self._flights)
+
+    def start(self, batch: Batch, fields: Fields) -> None:
+        """As `Ports`."""
+        task = asyncio.get_running_loop().create_task(self._submit(fields))
+        self._flights[task] = Flight(batch, fields, task)
+
+    async def landed(self, seconds: float | None) -> Iterable[Flight]:
+        """As `Ports`."""
+        if not self._flights:
+            await asyncio.sleep(seconds or 0)
+            return ()
+        done, _ = await asyncio.wait(
+            self._flights, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        return [self._flights[task] for task in done]
+
+    def dismiss(self, flight: Flight) -> None:
+        """As `Ports`."""
+        self._flights = {t: other for t, other in self._flights.items() if other is not flight}
+
+    def cancel(self) -> None:
+        """As `Ports`."""
+        for task in self._flights:
+            task.cancel()
+
+    async def call(self, hook: Callable[[Any], object], about: object) -> None:
+        """As `Ports`."""
+        done = hook(about)
+        if inspect.isawaitable(done):
+            await done
