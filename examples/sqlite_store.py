@@ -1,7 +1,6 @@
 """A store of one's own: challenges in an SQLite file, shared by all processes of one machine.
 
-It passes the suite that otpverify ships for stores, `otpverify.testing.StoreConformance`.
-Run it: python examples/sqlite_store.py
+It passes `otpverify.testing.StoreConformance`. Run it: python examples/sqlite_store.py
 """
 
 import json
@@ -17,9 +16,10 @@ from typing import Any, ClassVar, TypeVar
 
 from otpverify import Clock, Limit, Policy, StoreError, VerificationFailed, Verifier
 from otpverify.core import challenge as transitions
+from otpverify.core import state as kinds
 from otpverify.core.keys import Key
 from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
-from otpverify.core.state import ChallengeState, CounterState, LiveCode, Opening, PhoneState, Stamp
+from otpverify.core.state import Opening
 from otpverify.sandbox import Sandbox
 
 SCHEMA = """BEGIN IMMEDIATE;
@@ -32,21 +32,15 @@ Change = Callable[..., tuple[T, *tuple[Any, ...]]]
 def read(database: sqlite3.Connection, name: str) -> Any:
     row = database.execute("SELECT state FROM states WHERE name = ?", (name,)).fetchone()
     found = json.loads(row[0]) if row else None
+    if not found:
+        return kinds.PhoneState() if name.startswith("phone") else None
     if name.startswith("phone"):
-        sends, failures, expires = found or ("", "", 0)
-        return PhoneState(tuple(starmap(Stamp, sends)), tuple(starmap(Stamp, failures)), expires)
-    if name.startswith("challenge") and found:
-        codes, attempts, decoy = found
-        live = tuple(LiveCode(bytes.fromhex(digest), expires) for digest, expires in codes)
-        return ChallengeState(live, attempts, decoy)
-    return CounterState(tuple(found[0]), found[1]) if found else None
-
-
-def write(database: sqlite3.Connection, name: str, state: Any) -> None:
-    database.execute("DELETE FROM states WHERE name = ?", (name,))
-    if state is not None:
-        row = (name, json.dumps(astuple(state), default=bytes.hex), state.expires)
-        database.execute("INSERT INTO states VALUES (?, ?, ?)", row)
+        sends, failures = (tuple(starmap(kinds.Stamp, log)) for log in found[:2])
+        return kinds.PhoneState(sends, failures, kinds.Horizon(*found[2]), found[3])
+    if name.startswith("challenge"):
+        codes = (kinds.LiveCode(bytes.fromhex(digest), *rest) for digest, *rest in found[0])
+        return kinds.ChallengeState(tuple(codes), *found[1:])
+    return kinds.CounterState(tuple(found[0]), kinds.Horizon(*found[1]), found[2])
 
 
 class SqliteStore:
@@ -69,7 +63,10 @@ class SqliteStore:
                 database.execute("DELETE FROM states WHERE expires <= ?", (now,))
                 answer, *states = change(*(read(database, name) for name in names), now)
                 for name, state in zip(names, states, strict=True):
-                    write(database, name, state)
+                    database.execute("DELETE FROM states WHERE name = ?", (name,))
+                    if state is not None:
+                        row = (name, json.dumps(astuple(state), default=bytes.hex), state.expires)
+                        database.execute("INSERT INTO states VALUES (?, ?, ?)", row)
                 database.execute("COMMIT")  # without it, closing takes everything back
                 return answer
         except sqlite3.Error as error:
@@ -98,7 +95,7 @@ class SqliteStore:
         return self._do((counter,), lambda state, now: transitions.reserve(state, limits, now))
 
     def give_back(self, counter: str, at: int) -> None:
-        self._do((counter,), lambda state, _now: (None, transitions.give_back(state, at)))
+        self._do((counter,), lambda state, now: (None, transitions.give_back(state, at, now)))
 
 
 def main() -> None:

@@ -18,9 +18,11 @@ from hypothesis.stateful import (
 )
 
 from otpverify import Limit, MemoryStore, Policy
+from otpverify.core import challenge as transitions
 from otpverify.core.keys import Key
+from otpverify.core.logs import SPARE
 from otpverify.core.outcomes import Opened, Refusal, Refused, Verdict
-from otpverify.core.state import Opening
+from otpverify.core.state import Opening, PhoneState
 
 POLICY = Policy(
     max_attempts=3,
@@ -31,6 +33,29 @@ POLICY = Policy(
     failures_per_phone=Limit(7, 120),
     allow_weak=True,
 )
+OTHER = Policy(
+    max_attempts=4,
+    live_codes=1,
+    ttl_seconds=60,
+    resend_cooldown_seconds=90,
+    sends_per_phone=(Limit(5, 10),),
+    failures_per_phone=Limit(3, 40),
+    allow_weak=True,
+)
+BRIEF = Policy(
+    max_attempts=3,
+    live_codes=2,
+    ttl_seconds=60,
+    resend_cooldown_seconds=0,
+    sends_per_phone=(Limit(6, 20),),
+    failures_per_phone=None,
+    allow_weak=True,
+)
+EACH = st.sampled_from([POLICY, OTHER, BRIEF])
+REACH = {POLICY: 200, OTHER: 90, BRIEF: 20}
+"""The seconds that a policy looks back."""
+ONE = st.integers(0, 2)
+"""Which of up to three policies a step has."""
 PHONES = ("phone 1", "phone 2")
 SCOPES = ("login", "reset")
 _count = itertools.count()
@@ -59,32 +84,70 @@ class Model:
     def good(self, now: float) -> list[Sent]:
         return [c for c in self.codes if not c.void and now < c.at + 60]
 
+    def accepts(self, digest: bytes, policy: Policy, now: float) -> bool:
+        newest = self.good(now)[-policy.live_codes :]
+        return not self.decoy and digest in [code.digest for code in newest]
+
     def alive(self, now: float) -> bool:
         return not self.over and bool(self.good(now))
+
+
+@dataclass
+class Happened:
+    """A send or a wrong code."""
+
+    key: Key
+    sent: Sent | None
+    at: float
+    forgotten: bool = False
 
 
 class Store(RuleBasedStateMachine):
     challenges = Bundle("challenges")
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(policies=st.lists(EACH, min_size=1, max_size=3))
+    def begin(self, policies: list[Policy]) -> None:
+        self.policies = policies
         self.now = 1_000_000.0
         self.store = MemoryStore(clock=lambda: self.now)
         self.all: list[Model] = []
-        self.sends: list[tuple[Key, Sent]] = []
-        self.failures: list[tuple[Key, float]] = []
+        self.log: list[Happened] = []
+        self.reach = dict.fromkeys(PHONES, 0)
 
-    def refusals(self, key: Key) -> dict[Refusal, float]:
-        """Every limit that refuses a send now, with the seconds until it no longer does."""
-        counted = [(k, s.at) for k, s in self.sends if k.phone == key.phone and not s.given_back]
-        own = [at for k, at in counted if k.scope == key.scope]
-        failed = [at for k, at in self.failures if k.scope == key.scope]
-        logs = [
-            (Refusal.COOLDOWN, own, 1, 5),
-            (Refusal.SENDS, [at for _, at in counted], 3, 30),
-            (Refusal.SENDS, [at for _, at in counted], 6, 200),
-            (Refusal.FAILURES, failed, 7, 120),
+    def policy(self, one: int) -> Policy:
+        return self.policies[one % len(self.policies)]
+
+    def counted(self, phone: str) -> list[Happened]:
+        """What counts for a phone: all that was not given back, as far as the policies look
+        back that wrote to its log since it was last empty."""
+        found = [
+            one
+            for one in self.log
+            if one.key.phone == phone
+            and not one.forgotten
+            and not (one.sent and one.sent.given_back)
         ]
+        for one in found:
+            one.forgotten = self.now >= one.at + self.reach[phone]
+        return [one for one in found if not one.forgotten]
+
+    def happened(self, key: Key, sent: Sent | None, policy: Policy) -> None:
+        if not self.counted(key.phone):
+            self.reach[key.phone] = 0
+        self.reach[key.phone] = max(self.reach[key.phone], REACH[policy])
+        self.log.append(Happened(key, sent, self.now))
+
+    def refusals(self, key: Key, policy: Policy) -> dict[Refusal, float]:
+        """Every limit that refuses a send now, with the seconds until it no longer does."""
+        counted = self.counted(key.phone)
+        sends = [one.at for one in counted if one.sent]
+        own = [one.at for one in counted if one.sent and one.key.scope == key.scope]
+        failed = [one.at for one in counted if not one.sent and one.key.scope == key.scope]
+        logs = [(Refusal.SENDS, sends, one.count, one.seconds) for one in policy.sends_per_phone]
+        if policy.resend_cooldown_seconds:
+            logs.append((Refusal.COOLDOWN, own, 1, policy.resend_cooldown_seconds))
+        if budget := policy.failures_per_phone:
+            logs.append((Refusal.FAILURES, failed, budget.count, budget.seconds))
         found: dict[Refusal, float] = {}
         for refusal, log, count, window in logs:
             inside = sorted((at for at in log if self.now < at + window), reverse=True)
@@ -93,8 +156,8 @@ class Store(RuleBasedStateMachine):
                 found[refusal] = max(wait, found.get(refusal, 0))
         return found
 
-    def opened(self, answer: Opened | Refused, model: Model, digest: bytes) -> bool:
-        refusals = self.refusals(model.key)
+    def opened(self, answer: Opened | Refused, model: Model, digest: bytes, policy: Policy) -> bool:
+        refusals = self.refusals(model.key, policy)
         if refusals:
             assert isinstance(answer, Refused)
             assert answer.refusal in refusals
@@ -103,55 +166,67 @@ class Store(RuleBasedStateMachine):
         assert isinstance(answer, Opened)
         sent = Sent(digest, self.now)
         model.codes.append(sent)
-        self.sends.append((model.key, sent))
+        self.happened(model.key, sent, policy)
         assert answer.at == round(self.now * 1000)
         assert answer.standing.expires_in == 60_000
-        assert answer.standing.attempts_left == min(3 - model.wrong, self.budget(model.key))
+        assert answer.standing.attempts_left == self.left(model, policy)
         assert answer.standing.decoy == model.decoy
         return True
 
-    def budget(self, key: Key) -> int:
-        failed = [at for k, at in self.failures if k.scope == key.scope and self.now < at + 120]
-        return max(0, 7 - len(failed))
+    def left(self, model: Model, policy: Policy) -> int:
+        """How many codes may still be compared."""
+        left = max(0, policy.max_attempts - model.wrong)
+        if budget := policy.failures_per_phone:
+            failed = [
+                one
+                for one in self.counted(model.key.phone)
+                if not one.sent
+                and one.key.scope == model.key.scope
+                and self.now < one.at + budget.seconds
+            ]
+            left = min(left, max(0, budget.count - len(failed)))
+        return left
 
     @rule(
         target=challenges,
         phone=st.sampled_from(PHONES),
         scope=st.sampled_from(SCOPES),
         decoy=st.booleans(),
+        one=ONE,
     )
-    def start(self, phone: str, scope: str, decoy: bool) -> Model:
-        number = next(_count)
+    def start(self, phone: str, scope: str, decoy: bool, one: int) -> Model:
+        number, policy = next(_count), self.policy(one)
         model = Model(Key(phone, f"{phone} {scope}", f"challenge {number}"), decoy)
         digest = b"code %d" % number
-        answer = self.store.open(model.key, Opening(digest, new=True, decoy=decoy), POLICY)
-        if self.opened(answer, model, digest):
+        answer = self.store.open(model.key, Opening(digest, new=True, decoy=decoy), policy)
+        if self.opened(answer, model, digest, policy):
             self.all.append(model)
         return model
 
-    @rule(model=challenges)
-    def resend(self, model: Model) -> None:
-        digest = b"code %d" % next(_count)
-        answer = self.store.open(model.key, Opening(digest, new=False), POLICY)
+    @rule(model=challenges, one=ONE)
+    def resend(self, model: Model, one: int) -> None:
+        digest, policy = b"code %d" % next(_count), self.policy(one)
+        answer = self.store.open(model.key, Opening(digest, new=False), policy)
         if not model.alive(self.now):
             assert answer == Refused(Refusal.GONE)
-        elif model.wrong >= 3:
+        elif model.wrong >= policy.max_attempts:
             assert isinstance(answer, Refused)
             assert answer.refusal is Refusal.ATTEMPTS
         else:
-            self.opened(answer, model, digest)
+            self.opened(answer, model, digest, policy)
 
-    @rule(model=challenges, which=st.integers(-1, 5))
-    def check(self, model: Model, which: int) -> None:
+    @rule(model=challenges, which=st.integers(-1, 5), one=ONE)
+    def check(self, model: Model, which: int, one: int) -> None:
+        policy = self.policy(one)
         known = which >= 0 and which < len(model.codes)
         digest = model.codes[which].digest if known else b"a wrong one"
-        peeked = self.store.peek(model.key, POLICY).verdict
-        answer = self.store.check(model.key, digest, POLICY)
+        peeked = self.store.peek(model.key, policy).verdict
+        answer = self.store.check(model.key, digest, policy)
         if not model.alive(self.now):
             assert peeked is answer.verdict is Verdict.GONE
-        elif model.wrong >= 3 or not self.budget(model.key):
+        elif not self.left(model, policy):
             assert peeked is answer.verdict is Verdict.EXHAUSTED
-        elif digest in [c.digest for c in model.good(self.now)[-2:]] and not model.decoy:
+        elif model.accepts(digest, policy, self.now):
             assert peeked is Verdict.PENDING
             assert answer.verdict is Verdict.ACCEPTED
             model.over = True
@@ -159,16 +234,17 @@ class Store(RuleBasedStateMachine):
             assert peeked is Verdict.PENDING
             assert answer.verdict is Verdict.WRONG
             model.wrong += 1
-            self.failures.append((model.key, self.now))
-            assert answer.attempts_left == min(3 - model.wrong, self.budget(model.key))
+            self.happened(model.key, None, policy)
+            assert answer.attempts_left == self.left(model, policy)
 
-    @rule(model=challenges, which=st.integers(0, 5), void=st.booleans())
-    def release(self, model: Model, which: int, void: bool) -> None:
+    @rule(model=challenges, which=st.integers(0, 5), void=st.booleans(), one=ONE)
+    def release(self, model: Model, which: int, void: bool, one: int) -> None:
         if which >= len(model.codes) or model.codes[which].given_back:
             return  # a send is given back once
         sent = model.codes[which]
         undelivered = sent.digest if void else None
-        answer = self.store.release(model.key, round(sent.at * 1000), undelivered, POLICY)
+        at = round(sent.at * 1000)
+        answer = self.store.release(model.key, at, undelivered, self.policy(one))
         sent.given_back = True
         sent.void = sent.void or void
         assert (answer is not None) == model.alive(self.now)
@@ -201,3 +277,22 @@ def test_two_sends_in_the_same_millisecond_are_given_back_one_by_one() -> None:
     store.release(keys[0], 1000, b"x", policy)
     assert isinstance(store.open(keys[2], Opening(b"x", new=True), policy), Opened)
     assert isinstance(store.open(keys[0], Opening(b"x", new=True), policy), Refused)
+
+
+def test_a_log_grows_no_longer_than_limits_look() -> None:
+    """However much is sent by a policy that has no limits, beside one that has."""
+    free = Policy(
+        resend_cooldown_seconds=0, sends_per_phone=(), failures_per_phone=None, allow_weak=True
+    )
+    phone, challenge, key = PhoneState(), None, Key("phone", "scope", "challenge")
+    for step in range(300):
+        policy = free if step else POLICY
+        opening = Opening(b"x", new=True)
+        _, phone, challenge = transitions.open_(phone, challenge, key.scope, opening, policy, 5)
+    assert len(phone.sends) == 7 + SPARE, "seven failures are the largest count"
+    counter = None
+    for step in range(300):
+        limits = (Limit(3, 1) if step else Limit(5, 86_400),)
+        _, counter = transitions.reserve(counter, limits, step * 500)
+    assert counter is not None
+    assert len(counter.log) == 5 + SPARE

@@ -20,19 +20,24 @@ from hypothesis.stateful import (
 from redis_support import NAMES, Place, stop_servers
 from support import REPEATS
 
-from otpverify import Policy
+from otpverify import Limit, Policy
 from otpverify.core.keys import Key
 from otpverify.core.outcomes import Opened, Reserved
 from otpverify.core.state import Opening
 from otpverify.testing.conformance import Reference, Timeline
 from otpverify.testing.conformance.base import digest, key
-from otpverify.testing.conformance.walk import NETWORK, POLICIES
+from otpverify.testing.conformance.walk import NETWORKS, POLICIES
 
 __all__ = ["stop_servers"]
 
 LONG = REPEATS >= 200
 EXAMPLES, STEPS = (500, 100) if LONG else (40, 80)
 EDGES = [1, 999, 1000, 4_999, 5_000, 29_999, 30_000, 59_999, 60_000, 120_000, 200_000, 86_400_000]
+
+
+ALL = [*POLICIES.values(), Policy()]
+ONE = st.integers(0, 2)
+"""Which of up to three policies a step has."""
 
 
 class Beside(RuleBasedStateMachine):
@@ -43,9 +48,9 @@ class Beside(RuleBasedStateMachine):
     sends = Bundle("sends")
     taken = Bundle("taken")
 
-    @initialize(policy=st.sampled_from([*POLICIES.values(), Policy()]))
-    def begin(self, policy: Policy) -> None:
-        self.policy = policy
+    @initialize(policies=st.lists(st.sampled_from(ALL), min_size=1, max_size=3))
+    def begin(self, policies: list[Policy]) -> None:
+        self.policies = policies
         self.clock = Timeline()
         self.store = self.place.store(self.clock)
         self.reference = Reference(lambda: self.clock.ms)
@@ -56,8 +61,11 @@ class Beside(RuleBasedStateMachine):
         assert answer == getattr(self.reference, operation)(*args)
         return answer
 
-    def open(self, where: Key, opening: Opening) -> Any:
-        answer = self.both("open", where, opening, self.policy)
+    def policy(self, one: int) -> Policy:
+        return self.policies[one % len(self.policies)]
+
+    def open(self, where: Key, opening: Opening, one: int) -> Any:
+        answer = self.both("open", where, opening, self.policy(one))
         if isinstance(answer, Opened):
             return multiple((where, answer.at, opening.digest))
         return multiple()
@@ -67,48 +75,49 @@ class Beside(RuleBasedStateMachine):
         phone=st.integers(1, 2),
         purpose=st.sampled_from(["login", "reset"]),
         decoy=st.booleans(),
+        one=ONE,
     )
-    def begin_another(self, phone: int, purpose: str, decoy: bool) -> Key:
+    def begin_another(self, phone: int, purpose: str, decoy: bool, one: int) -> Key:
         self.count += 1
         where = key(phone, purpose, self.count)
-        self.open(where, Opening(digest(0), new=True, decoy=decoy))
+        self.open(where, Opening(digest(0), new=True, decoy=decoy), one)
         return where
 
-    @rule(target=sends, where=challenges, decoy=st.booleans(), code=st.integers(0, 2))
-    def begin_anew(self, where: Key, decoy: bool, code: int) -> Any:
-        return self.open(where, Opening(digest(code), new=True, decoy=decoy))
+    @rule(target=sends, where=challenges, decoy=st.booleans(), code=st.integers(0, 2), one=ONE)
+    def begin_anew(self, where: Key, decoy: bool, code: int, one: int) -> Any:
+        return self.open(where, Opening(digest(code), new=True, decoy=decoy), one)
 
-    @rule(target=sends, where=challenges, code=st.integers(0, 2))
-    def resend(self, where: Key, code: int) -> Any:
-        return self.open(where, Opening(digest(code), new=False))
+    @rule(target=sends, where=challenges, code=st.integers(0, 2), one=ONE)
+    def resend(self, where: Key, code: int, one: int) -> Any:
+        return self.open(where, Opening(digest(code), new=False), one)
 
-    @rule(where=challenges, codes=st.lists(st.integers(0, 3), min_size=1, max_size=6))
-    def check(self, where: Key, codes: list[int]) -> None:
+    @rule(where=challenges, codes=st.lists(st.integers(0, 3), min_size=1, max_size=6), one=ONE)
+    def check(self, where: Key, codes: list[int], one: int) -> None:
         for code in codes:
-            self.both("peek", where, self.policy)
-            self.both("check", where, digest(code), self.policy)
+            self.both("peek", where, self.policy(one))
+            self.both("check", where, digest(code), self.policy(one))
 
-    @rule(where=challenges)
-    def guess(self, where: Key) -> None:
+    @rule(where=challenges, one=ONE)
+    def guess(self, where: Key, one: int) -> None:
         for _ in range(3):
-            self.both("check", where, digest("wrong"), self.policy)
+            self.both("check", where, digest("wrong"), self.policy(one))
 
     @rule(where=challenges)
     def cancel(self, where: Key) -> None:
         self.both("cancel", where)
 
-    @rule(send=sends, void=st.booleans())
-    def release(self, send: tuple[Key, int, bytes], void: bool) -> None:
+    @rule(send=sends, void=st.booleans(), one=ONE)
+    def release(self, send: tuple[Key, int, bytes], void: bool, one: int) -> None:
         where, at, code = send
-        self.both("release", where, at, code if void else None, self.policy)
+        self.both("release", where, at, code if void else None, self.policy(one))
 
-    @rule(where=challenges, ago=st.integers(0, 5_000))
-    def release_what_was_not_reserved(self, where: Key, ago: int) -> None:
-        self.both("release", where, self.clock.ms - ago, None, self.policy)
+    @rule(where=challenges, ago=st.integers(0, 5_000), one=ONE)
+    def release_what_was_not_reserved(self, where: Key, ago: int, one: int) -> None:
+        self.both("release", where, self.clock.ms - ago, None, self.policy(one))
 
-    @rule(target=taken, network=st.sampled_from("ab"))
-    def reserve(self, network: str) -> Any:
-        answer = self.both("reserve", network, NETWORK)
+    @rule(target=taken, network=st.sampled_from("ab"), limits=st.sampled_from(NETWORKS))
+    def reserve(self, network: str, limits: tuple[Limit, ...]) -> Any:
+        answer = self.both("reserve", network, limits)
         return multiple((network, answer.at)) if isinstance(answer, Reserved) else multiple()
 
     @rule(one=taken)

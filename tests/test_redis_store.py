@@ -35,6 +35,7 @@ from otpverify import (
     StoreError,
     Verifier,
 )
+from otpverify.core.logs import SPARE
 from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Verdict
 from otpverify.sandbox import Sandbox
 from otpverify.stores import redis_client
@@ -460,6 +461,47 @@ class TestKeys:
         with freeze_time(tick=True):
             asyncio.run(asyncio.sleep(0.012))
         assert names(client) == []
+
+    @ON_EVERY_STANDALONE
+    def test_no_log_grows_beyond_what_limits_look_at(
+        self, place: Place, client: Redis, store: RedisStore
+    ) -> None:
+        """However much is sent by a policy that has no limits, beside one that has."""
+        limited = Policy(sends_per_phone=(Limit(3, 3600),), failures_per_phone=Limit(5, 86_400))
+        free = Policy(
+            resend_cooldown_seconds=0, sends_per_phone=(), failures_per_phone=None, allow_weak=True
+        )
+        store.open(key(challenge=999), first("a"), limited)
+        for number in range(150):
+            store.open(key(challenge=number), first("a"), free)
+            store.check(key(challenge=number), digest("wrong"), free)
+            store.reserve("network", (Limit(10**6, 3600),))
+        phone = f"otpverify:{{{key().phone}}}"
+        assert client.strlen(phone) == 10 + 2 * (5 + SPARE) * 15
+        assert client.pttl(phone) <= 86_400_000
+        assert client.strlen("otpverify:ip:{network}") == 10 + 150 * 12
+
+    @ON_EVERY_SERVER
+    def test_a_log_lives_as_long_as_the_longest_window_that_wrote_to_it(
+        self, place: Place, client: Redis, store: RedisStore
+    ) -> None:
+        brief = Policy(
+            resend_cooldown_seconds=0,
+            sends_per_phone=(Limit(9, 60),),
+            failures_per_phone=None,
+            allow_weak=True,
+        )
+        phone, counter = f"otpverify:{{{key().phone}}}", "otpverify:ip:{network}"
+        store.open(key(), first("a"), brief)
+        store.reserve("network", (Limit(9, 60),))
+        assert all(0 < client.pttl(name) <= 60_000 for name in (phone, counter))
+        store.open(key(1, "other"), first("a"), Policy())
+        store.reserve("network", (Limit(9, 86_400),))
+        for number in range(3):
+            store.open(key(challenge=number), first("a"), brief)
+            store.reserve("network", (Limit(9, 60),))
+            lives = [client.pttl(name) for name in (phone, counter)]
+            assert all(86_000_000 < life <= 86_400_000 for life in lives)
 
     @pytest.mark.parametrize(
         "place", [p for p in PLACES if p[1] == "cluster"], ids="-".join, indirect=True

@@ -16,7 +16,7 @@ from otpverify.core.outcomes import Checked, Refusal, Refused, Verdict
 from otpverify.protocols import Clock
 from otpverify.testing import StoreConformance
 from otpverify.testing.conformance import Reference, Timeline
-from otpverify.testing.conformance.walk import NETWORK, POLICIES, SEED, Walker
+from otpverify.testing.conformance.walk import NETWORK, POLICIES, SEED, WALKS, Walker
 
 __all__ = ["stop_servers"]
 
@@ -65,10 +65,10 @@ class TestStoreWithItsOwnClock(StoreConformance):
 
 def test_the_random_walks_reach_every_answer() -> None:
     seen: Counter[object] = Counter()
-    for name, policy in POLICIES.items():
+    for name, policies in WALKS.items():
         clock = Timeline()
         reference = Reference(lambda clock=clock: clock.ms)  # type: ignore[misc]
-        walker = Walker(random.Random(f"{SEED} on {name}"), policy)
+        walker = Walker(random.Random(f"{SEED} on {name}"), policies)
         for _, (operation, *args) in zip(
             range(StoreConformance.steps), walker.steps(), strict=False
         ):

@@ -30,11 +30,26 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far back the limits look of all policies that wrote to a log.
+
+    Attributes:
+        window: Their longest window, or cooldown, in milliseconds.
+        count: Their largest count.
+    """
+
+    window: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneState:
-    """A phone's logs: what was sent, and which codes were wrong. Useless after `expires`."""
+    """A phone's logs: what was sent, and which codes were wrong, oldest first. Useless after
+    `expires`."""
 
     sends: tuple[Stamp, ...] = ()
     failures: tuple[Stamp, ...] = ()
+    horizon: Horizon = Horizon()
     expires: int = 0
 
 
@@ -65,4 +80,5 @@ class CounterState:
     """The log of a counter that belongs to no phone, such as an IP network's."""
 
     log: tuple[int, ...]
+    horizon: Horizon
     expires: int

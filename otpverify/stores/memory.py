@@ -159,8 +159,8 @@ class MemoryStore:
     def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
         with self._lock:
-            self._tick()
-            state = transitions.give_back(self._counters.get(counter), at)
+            now = self._tick()
+            state = transitions.give_back(self._counters.get(counter), at, now)
             self._put(self._counters, counter, state)
 
     def _table(self, capacity: int) -> TLRUCache[Hashable, _State]:

@@ -33,7 +33,7 @@ class RedisStore:
         client: Made by redis-py: `Redis`, a `Sentinel`'s `master_for(...)`, or `RedisCluster`.
             Set its timeouts; redis-py's own bound each wait by 5 seconds.
         prefix: What every key begins with. Verifiers that share it (and the secret) share
-            challenges and limits; give them policies with the same windows.
+            challenges and limits; their policies may differ.
     """
 
     process_local: ClassVar[bool] = False

@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
+from otpverify.core.logs import horizon_of, policy_horizon
 from otpverify.core.outcomes import Checked, Opened, Refusal, Refused, Reserved, Standing, Verdict
 from otpverify.core.policy import Policy
 from otpverify.core.state import Opening
@@ -29,7 +30,8 @@ _NONCE_BYTES = 6
 _DIGEST_BYTES = 32  # what a record has room for
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
 _REMEMBER_USED_MS = 30_000  # longer than any sensible time-out, repeats included
-_SHARING = frozenset({"open", "peek", "check", "release"})
+_COMMON = ("clock", "common")
+_IN_FRONT = {"open": _COMMON, "peek": _COMMON, "check": _COMMON, "release": (*_COMMON, "sends")}
 _VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
 
 
@@ -59,7 +61,7 @@ def load(name: str, first_line: str = "", clock: str | None = None) -> Script:
         clock: Lua that defines `clock()` in place of `clock.lua`, for tests that move time.
     """
     folder = resources.files("otpverify.stores") / "lua"
-    parts = ["clock", "common", name] if name in _SHARING else ["clock", name]
+    parts = [*_IN_FRONT.get(name, ("clock",)), name]
     files = [(folder / f"{part}.lua").read_text("utf-8") for part in parts]
     files[0] = files[0] if clock is None else clock
     text = "\n".join([first_line, *files] if first_line else files)
@@ -101,7 +103,7 @@ class Scripts:
         return Call(self._load("cancel"), self._keys(key)[1:], ())
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Call:
-        return Call(self._load("reserve"), (self._counter(counter),), (_windows(limits), _nonce()))
+        return Call(self._load("reserve"), (self._counter(counter),), (_counted(limits), _nonce()))
 
     def give_back(self, counter: str, at: int) -> Call:
         return Call(self._load("give_back"), (self._counter(counter),), (at,))
@@ -214,7 +216,7 @@ def _nonce() -> bytes:
 @lru_cache(maxsize=64)
 def _numbers(policy: Policy) -> bytes:
     """The policy as the scripts read it; common.lua says how."""
-    failures = policy.failures_per_phone
+    failures, horizon = policy.failures_per_phone, policy_horizon(policy)
     numbers = (
         (policy.ttl, 6),
         (policy.max_attempts, 4),
@@ -222,11 +224,19 @@ def _numbers(policy: Policy) -> bytes:
         (policy.cooldown, 6),
         (failures.count if failures else 0, 4),
         (failures.window if failures else 0, 6),
+        (horizon.window, 6),
+        (horizon.count, 4),
     )
     return _packed(numbers) + _windows(policy.sends_per_phone)
 
 
 @lru_cache(maxsize=64)
+def _counted(limits: tuple[Limit, ...]) -> bytes:
+    """A counter's limits as `reserve` reads them."""
+    horizon = horizon_of(*limits)
+    return _packed(((horizon.window, 6), (horizon.count, 4))) + _windows(limits)
+
+
 def _windows(limits: tuple[Limit, ...]) -> bytes:
     return b"".join(_packed(((limit.count, 4), (limit.window, 6))) for limit in limits)
 

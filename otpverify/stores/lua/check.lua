@@ -38,8 +38,6 @@ end
 local known = raw:sub(nonces < 8 and 7 or 13, codes_at - 1) .. nonce
 raw = pack_bytes('>c1I4B', kind, attempts + 1, #known / 6) .. known .. raw:sub(codes_at)
 call('PSETEX', KEYS[2], expires - now, raw)
-if budget > 0 then
-  log_entry('F')
-  failures[#failures + 1] = now
-end
+log_entry('F')
+failures[#failures + 1] = now
 return {3, attempts_left(attempts + 1)}

@@ -6,11 +6,13 @@
 -- ARGV   policy, scope, ...
 --
 -- A policy is ttl (6 bytes), max_attempts (4), live_codes (4), cooldown (6), failures (4) and
--- their window (6), then each limit on sends: count (4), window (6). Times are in milliseconds;
--- 0 where there is no such limit. All numbers here are big-endian.
+-- their window (6), its horizon (the longest window: 6, the largest count: 4), then each limit on
+-- sends: count (4), window (6). Times are in milliseconds; 0 where there is no such limit. All
+-- numbers here are big-endian.
 --
--- A phone is a string of records of 15 bytes, oldest first: 'S' (sent) or 'F' (failed), the
--- instant (6 bytes), the scope (8 bytes).
+-- A phone is the horizon (10 bytes) of all policies that wrote to it, and records of 15 bytes,
+-- oldest first: 'S' (sent) or 'F' (failed), the instant (6 bytes), the scope (8 bytes). What lies
+-- behind the horizon is as good as gone; without anything before it, so is the horizon.
 --
 -- A challenge is 'L' (live) or 'D' (decoy), its attempts (4 bytes), a count (1 byte) of the nonces
 -- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 44 bytes:
@@ -20,17 +22,25 @@
 local call, unpack_bytes, pack_bytes = redis.call, struct.unpack, struct.pack
 local now = clock()
 local policy, scope = ARGV[1], ARGV[2]
-local ttl, max_attempts, live_codes, cooldown, budget, budget_window, limits_at =
-  unpack_bytes('>I6I4I4I6I4I6', policy)
+local ttl, max_attempts, live_codes, cooldown, budget, budget_window, own_window, own_count, limits_at =
+  unpack_bytes('>I6I4I4I6I4I6I6I4', policy)
+local SPARE = 100 -- what a log holds beyond the largest count
 
--- The phone's log: instants, oldest first, of all sends, and of this scope's failures; and of
--- this scope's last send.
-local log, sends, failures, last = '', {}, {}, nil
+-- The phone's log: its horizon, where it begins; instants, oldest first, of all sends, and of
+-- this scope's failures; and of this scope's last send.
+local log, window, count, begin, sends, failures, last
 local function read_phone()
-  log = call('GET', KEYS[1]) or ''
-  for from = 1, #log, 15 do
+  log, window, count, begin = call('GET', KEYS[1]) or '', 0, 0, 11
+  sends, failures, last = {}, {}, nil
+  if log == '' then
+    return
+  end
+  window, count = unpack_bytes('>I6I4', log)
+  for from = 11, #log, 15 do
     local kind, at, whose = unpack_bytes('>c1I6c8', log, from)
-    if kind == 'S' then
+    if at <= now - window then
+      begin = from + 15
+    elseif kind == 'S' then
       sends[#sends + 1] = at
       if whose == scope then
         last = at
@@ -38,6 +48,9 @@ local function read_phone()
     elseif whose == scope then
       failures[#failures + 1] = at
     end
+  end
+  if begin > #log then
+    window, count = 0, 0
   end
 end
 
@@ -74,28 +87,41 @@ local function send_wait()
   return longest, which
 end
 
+-- Of each kind and scope, the newest records, as many as a log holds.
+local function newest(records)
+  local held, kept = {}, {}
+  for from = #records - 14, 1, -15 do
+    local kind, _, whose = unpack_bytes('>c1I6c8', records, from)
+    local which = kind .. whose
+    held[which] = (held[which] or 0) + 1
+    if held[which] <= count + SPARE then
+      kept[#records - from] = records:sub(from, from + 14)
+    end
+  end
+  local parts = {}
+  for place = #records - 1, 1, -15 do
+    parts[#parts + 1] = kept[place]
+  end
+  return table.concat(parts)
+end
+
 -- Put an entry into the log, drop what no limit looks at any more, and write it.
 local function log_entry(kind)
-  local longest, from = math.max(cooldown, budget_window), limits_at
-  while from <= #policy do
-    local _, window
-    _, window, from = unpack_bytes('>I4I6', policy, from)
-    longest = math.max(longest, window)
-  end
-  if longest == 0 then
+  window, count = math.max(window, own_window), math.max(count, own_count)
+  if window == 0 then
     return
-  end
-  local start = 1
-  while start <= #log and unpack_bytes('>I6', log, start + 1) <= now - longest do
-    start = start + 15
   end
   -- After a failover the clock may have gone back; the log stays in order.
   local stop = #log
-  while stop > start and unpack_bytes('>I6', log, stop - 13) > now do
+  while stop > begin and unpack_bytes('>I6', log, stop - 13) > now do
     stop = stop - 15
   end
-  log = log:sub(start, stop) .. pack_bytes('>c1I6c8', kind, now, scope) .. log:sub(stop + 1)
-  call('PSETEX', KEYS[1], longest, log)
+  local entry = pack_bytes('>c1I6c8', kind, now, scope)
+  local records = log:sub(begin, stop) .. entry .. log:sub(stop + 1)
+  if #records > SPARE * 15 then
+    records = newest(records)
+  end
+  call('PSETEX', KEYS[1], window, pack_bytes('>I6I4', window, count) .. records)
 end
 
 local function recent(instants, window)

@@ -6,19 +6,8 @@
 --        challenge is left
 
 local at, undelivered = tonumber(ARGV[3]), ARGV[4]
-local entry = pack_bytes('>c1I6c8', 'S', at, scope)
-log = call('GET', KEYS[1]) or ''
-for from = 1, #log, 15 do
-  if log:sub(from, from + 14) == entry then
-    log = log:sub(1, from - 1) .. log:sub(from + 15)
-    if log == '' then
-      call('DEL', KEYS[1])
-    else
-      call('SET', KEYS[1], log, 'KEEPTTL')
-    end
-    break
-  end
-end
+read_phone()
+give_back(at)
 
 local raw = call('GET', KEYS[2])
 local kind, attempts, nonces, codes_at, expires = read_challenge(raw)
@@ -40,5 +29,4 @@ end
 if not kind then
   return {0}
 end
-read_phone()
 return standing(1, 0, kind, attempts, expires)

@@ -6,7 +6,7 @@
         def make_store(self, clock):
             return MyStore(clock=clock)
 
-pytest runs some seventy tests on it: the answers and counts of all seven operations, expiry to the
+pytest runs some eighty tests on it: the answers and counts of all seven operations, expiry to the
 millisecond, rolling windows, races from threads or tasks with exact counts, and a random walk
 of which every answer is compared with the pure functions of `otpverify.core.challenge`.
 Synchronous and asynchronous stores run the same tests.
@@ -17,7 +17,10 @@ Synchronous and asynchronous stores run the same tests.
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{name}" for name in ("base", "limits", "operations", "races", "times", "walk"))
+    *(
+        f"{__name__}.{name}"
+        for name in ("base", "limits", "operations", "races", "sharing", "times", "walk")
+    )
 )
 
 from otpverify.testing.conformance.base import Driven, Timeline
@@ -25,13 +28,14 @@ from otpverify.testing.conformance.limits import Limits
 from otpverify.testing.conformance.operations import Operations
 from otpverify.testing.conformance.races import Races
 from otpverify.testing.conformance.reference import Reference
+from otpverify.testing.conformance.sharing import Sharing
 from otpverify.testing.conformance.times import Times
 from otpverify.testing.conformance.walk import RandomWalk
 
 __all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
 
 
-class StoreConformance(Operations, Limits, Times, Races, RandomWalk):
+class StoreConformance(Operations, Limits, Sharing, Times, Races, RandomWalk):
     """Inherit this, override `make_store`, and let pytest collect your class.
 
     `make_store(clock)` gives a new, empty store that takes its time from `clock()`, in seconds

@@ -71,7 +71,8 @@ class Reference:
 
     def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
-        self._counters[counter] = transitions.give_back(self._counters.get(counter), at)
+        state = transitions.give_back(self._counters.get(counter), at, self._now())
+        self._counters[counter] = state
 
     def _load(self, key: Key) -> tuple[PhoneState, ChallengeState | None]:
         return self._phones.get(key.phone, PhoneState()), self._challenges.get(key.challenge)

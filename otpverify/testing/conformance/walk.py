@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -45,8 +45,22 @@ POLICIES = {
         failures_per_phone=None,
         allow_weak=True,
     ),
+    "patient": Policy(
+        max_attempts=6,
+        live_codes=3,
+        ttl_seconds=120,
+        resend_cooldown_seconds=90,
+        sends_per_phone=(Limit(8, 60),),
+        failures_per_phone=None,
+        allow_weak=True,
+    ),
 }
+WALKS = {name: (policy,) for name, policy in POLICIES.items()} | {
+    "changing": tuple(POLICIES.values())
+}
+"""On which policies to walk: one each, or another for every step."""
 NETWORK = (Limit(3, 20), Limit(5, 100))
+NETWORKS = (NETWORK, (Limit(9, 5),), (Limit(2, 50),))
 SEED = "walk 82"
 """500 steps of it meet every answer and every limit."""
 # Mostly short, or nothing would ever be refused.
@@ -69,12 +83,12 @@ class Walker:
 
     Args:
         draw: The randomness.
-        policy: The numbers.
+        policies: The numbers. With several, each step has those of one of them.
     """
 
-    def __init__(self, draw: random.Random, policy: Policy) -> None:
+    def __init__(self, draw: random.Random, policies: Sequence[Policy]) -> None:
         self._draw = draw
-        self._policy = policy
+        self._policies = policies
         self._codes: dict[Key, list[bytes]] = {}
         self._sent: list[tuple[Key, int, bytes]] = []
         self._taken: list[tuple[str, int]] = []
@@ -95,6 +109,10 @@ class Walker:
             self._sent.append((where, answer.at, opening.digest))
         elif name == "reserve" and isinstance(answer, Reserved):
             self._taken.append((args[0], answer.at))
+
+    @property
+    def _policy(self) -> Policy:
+        return self._draw.choice(self._policies) if len(self._policies) > 1 else self._policies[0]
 
     def _new_digest(self) -> bytes:
         self._count += 1
@@ -137,7 +155,8 @@ class Walker:
         return "cancel", self._some_key()
 
     def _reserve(self) -> Step:
-        return "reserve", self._draw.choice(("network 1", "network 2")), NETWORK
+        limits = NETWORK if len(self._policies) == 1 else self._draw.choice(NETWORKS)
+        return "reserve", self._draw.choice(("network 1", "network 2")), limits
 
     def _give_back(self) -> Step:
         if not self._taken or self._draw.random() < 0.1:
@@ -151,13 +170,13 @@ class Walker:
 class RandomWalk(Base):
     """The same steps on the store and on the reference."""
 
-    @pytest.mark.parametrize("policy", list(POLICIES))
+    @pytest.mark.parametrize("walk", list(WALKS))
     def test_every_answer_of_a_random_walk_is_the_reference_s(
-        self, store: Driven, policy: str
+        self, store: Driven, walk: str
     ) -> None:
         store.pass_time(0)  # or be skipped
         reference = Reference(lambda: store.clock.ms)
-        walker = Walker(random.Random(f"{SEED} on {policy}"), POLICIES[policy])
+        walker = Walker(random.Random(f"{SEED} on {walk}"), WALKS[walk])
         for number, step in zip(range(self.steps), walker.steps(), strict=False):
             name, *args = step
             answer = getattr(store, name)(*args)

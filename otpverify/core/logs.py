@@ -1,0 +1,135 @@
+"""A phone's logs: what they keep and for how long, and what the limits say of them.
+
+Verifiers with different policies may share a log. It reaches as far back as the longest window
+of any policy that wrote to it (its horizon), so that none makes another forget. The horizon ends
+with the last event in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from otpverify.core import limits
+from otpverify.core.limits import Limit
+from otpverify.core.outcomes import Refusal, Refused
+from otpverify.core.policy import Policy
+from otpverify.core.state import Horizon, PhoneState, Stamp
+
+SPARE = 100
+"""How many events a log holds beyond the largest count of any limit. Limits look at the newest
+events only, as many as they count; the rest is there for sends that are given back."""
+
+
+def horizon_of(*looked: Limit, cooldown: int = 0) -> Horizon:
+    """How far back these limits look, and a cooldown of so many milliseconds."""
+    count = max((limit.count for limit in looked), default=1)
+    return Horizon(max(limits.longest_window(looked), cooldown), count)
+
+
+def policy_horizon(policy: Policy) -> Horizon:
+    """How far back a policy looks into a phone's logs."""
+    failures = (policy.failures_per_phone,) if policy.failures_per_phone else ()
+    return horizon_of(*policy.sends_per_phone, *failures, cooldown=policy.cooldown)
+
+
+def widest(one: Horizon, other: Horizon) -> Horizon:
+    """The horizon that takes in both."""
+    return Horizon(max(one.window, other.window), max(one.count, other.count))
+
+
+def recent(phone: PhoneState, now: int) -> PhoneState:
+    """The phone with what is within its horizon; without anything there, the horizon is over."""
+    begin = now - phone.horizon.window
+    sends = tuple(stamp for stamp in phone.sends if stamp.at > begin)
+    failures = tuple(stamp for stamp in phone.failures if stamp.at > begin)
+    if not sends and not failures:
+        return PhoneState(expires=phone.expires)
+    return replace(phone, sends=sends, failures=failures)
+
+
+def remember(
+    phone: PhoneState,
+    policy: Policy,
+    *,
+    until: int,
+    sent: tuple[Stamp, ...] = (),
+    failed: tuple[Stamp, ...] = (),
+) -> PhoneState:
+    """The phone with one more event, if any limit will ever look at it; to be kept for as long
+    as one does, and as there are challenges whose failures it may have to take."""
+    horizon = widest(phone.horizon, policy_horizon(policy))
+    expires = max(phone.expires, until)
+    if not horizon.window:
+        return PhoneState(expires=expires)
+    ends = (stamp.at + horizon.window for stamp in (*sent, *failed))
+    return PhoneState(
+        _newest((*phone.sends, *sent), horizon),
+        _newest((*phone.failures, *failed), horizon),
+        horizon,
+        max(expires, *ends),
+    )
+
+
+def give_back(phone: PhoneState, sent: Stamp) -> PhoneState:
+    """The phone without that send. A log that is full may have dropped an older one that would
+    count in its place; there the send stays."""
+    of_scope = sum(stamp.scope == sent.scope for stamp in phone.sends)
+    if sent not in phone.sends or of_scope >= phone.horizon.count + SPARE:
+        return phone
+    sends = list(phone.sends)
+    sends.remove(sent)
+    return replace(phone, sends=tuple(sends))
+
+
+def refusal(phone: PhoneState, scope: str, policy: Policy, now: int) -> Refused | None:
+    """The longest wait among all that refuse, so that whoever waits for it is admitted."""
+    waits = []
+    if policy.resend_cooldown_seconds:
+        cooldown = Limit(1, policy.resend_cooldown_seconds)
+        own = [stamp.at for stamp in phone.sends if stamp.scope == scope]
+        waits.append((limits.wait(own, cooldown, now), Refusal.COOLDOWN, cooldown))
+    sends = [stamp.at for stamp in phone.sends]
+    waits += [
+        (limits.wait(sends, limit, now), Refusal.SENDS, limit) for limit in policy.sends_per_phone
+    ]
+    if policy.failures_per_phone is not None:
+        budget_in = failures_wait(phone, scope, policy, now)
+        waits.append((budget_in, Refusal.FAILURES, policy.failures_per_phone))
+    longest = max(waits, key=lambda wait: wait[0], default=None)
+    if longest is None or not longest[0]:
+        return None
+    return Refused(refusal=longest[1], retry_in=longest[0], limit=longest[2])
+
+
+def until_send(phone: PhoneState, scope: str, policy: Policy, now: int) -> int:
+    """Milliseconds until another send is admitted."""
+    refused = refusal(phone, scope, policy, now)
+    return refused.retry_in if refused else 0
+
+
+def failures_wait(phone: PhoneState, scope: str, policy: Policy, now: int) -> int:
+    """Milliseconds until the failure budget admits one more wrong code."""
+    if policy.failures_per_phone is None:
+        return 0
+    return limits.wait(_failures(phone, scope), policy.failures_per_phone, now)
+
+
+def failures_left(phone: PhoneState, scope: str, policy: Policy, now: int) -> int | None:
+    """How many more wrong codes the failure budget admits; `None` when there is none."""
+    budget = (policy.failures_per_phone,) if policy.failures_per_phone else ()
+    return limits.left(_failures(phone, scope), budget, now)
+
+
+def _failures(phone: PhoneState, scope: str) -> list[int]:
+    return [stamp.at for stamp in phone.failures if stamp.scope == scope]
+
+
+def _newest(stamps: tuple[Stamp, ...], horizon: Horizon) -> tuple[Stamp, ...]:
+    """For each scope, what a log holds at most; in order, even if the clock went back."""
+    held: dict[str, int] = {}
+    kept = []
+    for stamp in sorted(stamps, key=lambda stamp: stamp.at)[::-1]:
+        held[stamp.scope] = held.get(stamp.scope, 0) + 1
+        if held[stamp.scope] <= horizon.count + SPARE:
+            kept.append(stamp)
+    return tuple(kept[::-1])
