@@ -76,9 +76,18 @@ if TYPE_CHECKING:
     from otpverify.sms.messages import (
         Messages,
     )
+    from otpverify.sms.retry import (
+        DeliveryAttempt,
+        Retry,
+    )
     from otpverify.sms.smspm import (
-        Balance,
         SmspmClient,
+    )
+    from otpverify.sms.smspm_async import (
+        AsyncSmspmClient,
+    )
+    from otpverify.sms.smspm_call import (
+        Balance,
     )
     from otpverify.stores.memory import (
         MemoryStore,
@@ -152,10 +161,13 @@ _MODULES = {
         "Store",
     ),
     "otpverify.sms.messages": ("Messages",),
-    "otpverify.sms.smspm": (
-        "Balance",
-        "SmspmClient",
+    "otpverify.sms.retry": (
+        "DeliveryAttempt",
+        "Retry",
     ),
+    "otpverify.sms.smspm": ("SmspmClient",),
+    "otpverify.sms.smspm_async": ("AsyncSmspmClient",),
+    "otpverify.sms.smspm_call": ("Balance",),
     "otpverify.stores.memory": ("MemoryStore",),
     "otpverify.stores.redis": ("RedisStore",),
     "otpverify.stores.redis_async": ("AsyncRedisStore",),
@@ -169,6 +181,7 @@ __all__ = [
     "Argon2Hasher",
     "AsyncRedisStore",
     "AsyncSender",
+    "AsyncSmspmClient",
     "AsyncStore",
     "AsyncVerifier",
     "AttemptsExhausted",
@@ -184,6 +197,7 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "CooldownActive",
+    "DeliveryAttempt",
     "DeliveryError",
     "DeliveryRejected",
     "DeliveryUnavailable",
@@ -205,6 +219,7 @@ __all__ = [
     "Receipt",
     "RedisStore",
     "Renderer",
+    "Retry",
     "Sender",
     "SmspmClient",
     "Store",

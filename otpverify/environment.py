@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
-from otpverify.protocols import Sender
+from otpverify.protocols import AsyncSender, Sender
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
     """What `from_env` found. The store is `None` where none is set."""
 
-    sender: Sender
+    sender: Any
     store: Any
     secrets: list[str] | None
     region: str | None
@@ -30,17 +31,27 @@ def settings_from(environ: Mapping[str, str] | None, *, asynchronous: bool) -> S
     Raises:
         ConfigurationError: One is missing or unsafe.
     """
-    from otpverify.sms.smspm import SmspmClient  # loads requests, which others need not have
-
     environ = os.environ if environ is None else environ
     given = environ.get("OTPVERIFY_SECRET", "").split(",")
     url = environ.get("OTPVERIFY_REDIS_URL")
     return Settings(
-        sender=SmspmClient.from_env(environ),
+        sender=_client(environ, asynchronous=asynchronous),
         store=_redis(url, asynchronous=asynchronous) if url else None,
         secrets=[secret.strip() for secret in given if secret.strip()] or None,
         region=environ.get("OTPVERIFY_REGION") or None,
     )
+
+
+def _client(environ: Mapping[str, str], *, asynchronous: bool) -> Sender | AsyncSender:
+    """A client; its module loads an HTTP library, which those with another sender need not
+    have. Without the extra `async` the synchronous one serves both colours."""
+    if asynchronous and find_spec("httpx2") is not None:
+        from otpverify.sms.smspm_async import AsyncSmspmClient
+
+        return AsyncSmspmClient.from_env(environ)
+    from otpverify.sms.smspm import SmspmClient
+
+    return SmspmClient.from_env(environ)
 
 
 def _redis(url: str, *, asynchronous: bool) -> Any:

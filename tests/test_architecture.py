@@ -109,7 +109,7 @@ def test_no_module_is_long(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 250
 
 
-CLIENTS = "requests urllib3 redis httpx http.server"
+CLIENTS = "requests urllib3 redis httpx2 httpcore2 stamina http.server"
 FRAMEWORKS = "starlette uvicorn jinja2 django flask fastapi celery pytest"
 
 
@@ -119,7 +119,7 @@ FRAMEWORKS = "starlette uvicorn jinja2 django flask fastapi celery pytest"
         ("import otpverify", f"{CLIENTS} {FRAMEWORKS} argon2 phonenumbers cachetools"),
         ("import otpverify.testing.plugin", f"{CLIENTS} argon2 phonenumbers"),
         ("from otpverify import Verifier, AsyncVerifier", f"{CLIENTS} {FRAMEWORKS} asyncio"),
-        ("from otpverify import SmspmClient", f"{FRAMEWORKS} redis httpx argon2"),
+        ("from otpverify import SmspmClient", f"{FRAMEWORKS} redis httpx2 argon2 asyncio"),
         ("from otpverify.sandbox import Sandbox", f"requests {FRAMEWORKS}"),
     ],
 )
@@ -138,6 +138,7 @@ def test_public_names() -> None:
         "Argon2Hasher",
         "AsyncRedisStore",
         "AsyncSender",
+        "AsyncSmspmClient",
         "AsyncStore",
         "AsyncVerifier",
         "AttemptsExhausted",
@@ -153,6 +154,7 @@ def test_public_names() -> None:
         "Clock",
         "ConfigurationError",
         "CooldownActive",
+        "DeliveryAttempt",
         "DeliveryError",
         "DeliveryRejected",
         "DeliveryUnavailable",
@@ -174,6 +176,7 @@ def test_public_names() -> None:
         "Receipt",
         "RedisStore",
         "Renderer",
+        "Retry",
         "Sender",
         "SmspmClient",
         "Store",

@@ -15,9 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from support import AsyncColour, Colour
+from clients import Client
+from support import Colour
 
 from otpverify import (
+    AsyncSmspmClient,
     BulkInterrupted,
     BulkProgress,
     BulkResult,
@@ -25,10 +27,9 @@ from otpverify import (
     DeliveryRejected,
     DeliveryUnavailable,
     InvalidPhoneNumber,
-    SmspmClient,
 )
 from otpverify.sandbox import Sandbox
-from otpverify.sms.smspm_bulk import AsyncSendsBulk
+from otpverify.sms.smspm_base import SmspmBase
 
 TEXT = "The bus to Narva leaves at eight."
 Result = tuple[int, object]
@@ -43,18 +44,6 @@ def numbers(count: int, start: int = 0) -> list[str]:
     return [number(n) for n in range(start, start + count)]
 
 
-class AsyncClient(AsyncSendsBulk):
-    """Stands in until there is one."""
-
-    def __init__(self, client: SmspmClient) -> None:
-        self._client = client
-        self._account = client._account
-        self._method = client._method
-
-    async def _exchange(self, fields: Any) -> tuple[int, bytes]:
-        return await asyncio.to_thread(self._client._exchange, fields)
-
-
 @pytest.fixture
 def send(colour: Colour, smspm_sandbox: Sandbox) -> Callable[..., BulkResult]:
     """Sends in bulk through a client of the test's colour; `url` and the like go to it."""
@@ -62,12 +51,15 @@ def send(colour: Colour, smspm_sandbox: Sandbox) -> Callable[..., BulkResult]:
     def send_bulk(
         to: Any, text: str = TEXT, client: dict[str, Any] | None = None, **options: Any
     ) -> BulkResult:
-        with smspm_sandbox.client(**(client or {})) as made:
-            if isinstance(colour, AsyncColour):
-                return colour.runner.run(AsyncClient(made).send_bulk(to, text, **options))
+        account = dict(zip(("hash", "token", "url"), smspm_sandbox.environ.values(), strict=True))
+        with Client(colour, **{**account, **(client or {})}) as made:
             return made.send_bulk(to, text, **options)
 
     return send_bulk
+
+
+def sandboxed(sandbox: Sandbox) -> AsyncSmspmClient:
+    return AsyncSmspmClient.from_env(sandbox.environ)
 
 
 def received(sandbox: Sandbox) -> Counter[str]:
@@ -405,12 +397,12 @@ def test_a_cancelled_task_tells_what_is_known_first(smspm_sandbox: Sandbox) -> N
     told: list[BulkProgress] = []
     stalled = "+12025550108"
 
-    async def main(client: SmspmClient) -> None:
+    async def main(client: AsyncSmspmClient) -> None:
         async def tell(progress: BulkProgress) -> None:
             told.append(progress)
 
         task = asyncio.create_task(
-            AsyncClient(client).send_bulk(
+            client.send_bulk(
                 [*numbers(3), stalled, *numbers(3, 10)],
                 TEXT,
                 batch_size=1,
@@ -424,8 +416,7 @@ def test_a_cancelled_task_tells_what_is_known_first(smspm_sandbox: Sandbox) -> N
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    with smspm_sandbox.client() as client:
-        asyncio.run(main(client))
+    asyncio.run(main(sandboxed(smspm_sandbox)))
     entries = {e.index: e for p in told for e in p.entries}
     said = [(entries[index].status, entries[index].reason) for index in range(7)]
     assert (
@@ -445,24 +436,25 @@ def test_coroutine_functions_may_be_callbacks(smspm_sandbox: Sandbox) -> None:
         await asyncio.sleep(0)
         said.append("settled")
 
-    with smspm_sandbox.client() as client:
-        asyncio.run(
-            AsyncClient(client).send_bulk(numbers(3), TEXT, on_sending=sending, on_progress=settled)
+    asyncio.run(
+        sandboxed(smspm_sandbox).send_bulk(
+            numbers(3), TEXT, on_sending=sending, on_progress=settled
         )
+    )
     assert said == ["sending", "settled"]
 
 
 def test_a_fault_of_the_client_loses_nothing(
     send: Callable[..., BulkResult], smspm_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = SmspmClient._exchange
+    whole = SmspmBase._exchange_call
 
-    def faulty(self: SmspmClient, fields: Any, *more: Any) -> tuple[int, bytes]:
+    def faulty(self: SmspmBase, fields: Any, *more: Any) -> Any:
         if number(4)[1:] in fields["toNumber"]:
             raise ZeroDivisionError
         return whole(self, fields, *more)
 
-    monkeypatch.setattr(SmspmClient, "_exchange", faulty)
+    monkeypatch.setattr(SmspmBase, "_exchange_call", faulty)
     with pytest.raises(BulkInterrupted) as caught:
         send(numbers(6), batch_size=2, concurrency=1)
     result = caught.value.result

@@ -20,6 +20,8 @@ from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 import pytest
 import requests
+from clients import HASH, TOKEN, Client
+from support import Colour
 
 from otpverify import (
     Balance,
@@ -36,14 +38,13 @@ from otpverify.sandbox import Sandbox
 from otpverify.sandbox.faults import FAULTS
 from otpverify.sms.smspm_session import new_session
 
-HASH = "h4shQwertyuiop"
-TOKEN = "t0ken+As/dfghjkl="
 CODE = "904817"
 TEXT = f"{CODE} is your verification code.\n\n@example.com #{CODE}"
 GOOD = Message("+14155550123", TEXT, "ref-1")
 
 Method = Literal["POST", "GET"]
 METHODS: list[Method] = ["POST", "GET"]
+Connect = Callable[..., Client]
 
 
 def to_fault(digits: str) -> Message:
@@ -60,6 +61,12 @@ def server() -> Iterator[Sandbox]:
 def sandbox(server: Sandbox) -> Sandbox:
     server.clear()
     return server
+
+
+@pytest.fixture
+def connect(colour: Colour) -> Connect:
+    """Makes a client of the test's colour."""
+    return partial(Client, colour)
 
 
 @dataclass
@@ -150,8 +157,8 @@ def unused_url() -> str:
 # What goes over the wire
 
 
-def test_a_post_carries_everything_in_its_body(recorder: Recorder) -> None:
-    with SmspmClient(HASH, TOKEN, sender_id="MyApp", url=recorder.url + "/") as client:
+def test_a_post_carries_everything_in_its_body(connect: Connect, recorder: Recorder) -> None:
+    with connect(sender_id="MyApp", url=recorder.url + "/") as client:
         assert client.send(GOOD) == Receipt("m-1")
     ((command, path, headers, body),) = recorder.requests
     assert (command, path) == ("POST", "/")
@@ -168,8 +175,8 @@ def test_a_post_carries_everything_in_its_body(recorder: Recorder) -> None:
     assert "Authorization" not in headers
 
 
-def test_a_get_carries_the_same_in_its_query(recorder: Recorder) -> None:
-    with SmspmClient(HASH, TOKEN, url=recorder.url, method="GET") as client:
+def test_a_get_carries_the_same_in_its_query(connect: Connect, recorder: Recorder) -> None:
+    with connect(url=recorder.url, method="GET") as client:
         client.send(GOOD)
     ((command, path, _, body),) = recorder.requests
     assert (command, body) == ("GET", b"")
@@ -183,8 +190,10 @@ def test_a_get_carries_the_same_in_its_query(recorder: Recorder) -> None:
     }
 
 
-def test_several_sends_share_one_connection_whatever_the_replies(recorder: Recorder) -> None:
-    with SmspmClient(HASH, TOKEN, url=recorder.url) as client:
+def test_several_sends_share_one_connection_whatever_the_replies(
+    connect: Connect, recorder: Recorder
+) -> None:
+    with connect(url=recorder.url) as client:
         for status in (200, 500, 400, 200):
             recorder.status = status
             try:
@@ -195,17 +204,17 @@ def test_several_sends_share_one_connection_whatever_the_replies(recorder: Recor
     assert (len(recorder.requests), client_connections) == (4, 1)
 
 
-def test_redirects_are_not_followed(recorder: Recorder, sandbox: Sandbox) -> None:
+def test_redirects_are_not_followed(connect: Connect, recorder: Recorder, sandbox: Sandbox) -> None:
     recorder.status, recorder.headers = 307, {"Location": f"{sandbox.url}/"}
-    with SmspmClient(HASH, TOKEN, url=recorder.url) as client, pytest.raises(DeliveryUnavailable):
+    with connect(url=recorder.url) as client, pytest.raises(DeliveryUnavailable):
         client.send(GOOD)
     assert len(recorder.requests) == 1
     assert sandbox.messages == []
 
 
-def test_cookies_are_not_kept(recorder: Recorder) -> None:
+def test_cookies_are_not_kept(connect: Connect, recorder: Recorder) -> None:
     recorder.headers = {"Set-Cookie": "a=b"}
-    with SmspmClient(HASH, TOKEN, url=recorder.url) as client:
+    with connect(url=recorder.url) as client:
         client.send(GOOD)
         client.send(GOOD)
     assert "Cookie" not in recorder.requests[1][2]
@@ -223,19 +232,19 @@ def test_netrc_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_proxy_is_not_asked_for_the_sandbox(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", unused_url())
     monkeypatch.delenv("no_proxy", raising=False)
-    with sandbox.client() as client:
+    with connect(url=sandbox.url) as client:
         client.send(GOOD)
     assert len(sandbox.messages) == 1
 
 
-def test_an_endless_reply_is_cut_off(recorder: Recorder) -> None:
+def test_an_endless_reply_is_cut_off(connect: Connect, recorder: Recorder) -> None:
     recorder.body = b'{"messages": [{"id": "' + b"m" * (1 << 20) + b'"}]}'
     with (
-        SmspmClient(HASH, TOKEN, url=recorder.url) as client,
+        connect(url=recorder.url) as client,
         pytest.raises(DeliveryUnavailable) as raised,
     ):
         client.send(GOOD)
@@ -247,8 +256,13 @@ def test_an_endless_reply_is_cut_off(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dialect", ["2.0", "tutorial"])
-def test_a_message_arrives(method: Method, dialect: Literal["2.0", "tutorial"]) -> None:
-    with Sandbox(dialect=dialect) as sandbox, sandbox.client(method=method) as client:
+def test_a_message_arrives(
+    connect: Connect, method: Method, dialect: Literal["2.0", "tutorial"]
+) -> None:
+    with (
+        Sandbox(dialect=dialect) as sandbox,
+        connect("sandbox-hash", "sandbox-token", url=sandbox.url, method=method) as client,
+    ):
         receipt = client.send(GOOD)
         (captured,) = sandbox.messages
     assert receipt == Receipt(captured.id)
@@ -256,19 +270,19 @@ def test_a_message_arrives(method: Method, dialect: Literal["2.0", "tutorial"]) 
     assert captured.reference == "ref-1"
 
 
-def test_balance_and_sender_ids(sandbox: Sandbox) -> None:
-    with sandbox.client() as client:
+def test_balance_and_sender_ids(connect: Connect, sandbox: Sandbox) -> None:
+    with connect(url=sandbox.url) as client:
         assert client.balance() == Balance(12.34)
         assert client.sender_ids() == ("SMSPM.com", "MyApp")
-    with sandbox.client(token="wrong") as client:
+    with connect(token="wrong", url=sandbox.url) as client:
         for call in (client.balance, client.sender_ids):
             with pytest.raises(DeliveryRejected) as raised:
                 call()
             assert raised.value.provider_code == "unauthorized"
 
 
-def test_a_stale_balance_and_odd_sender_ids(recorder: Recorder) -> None:
-    with SmspmClient(HASH, TOKEN, url=recorder.url) as client:
+def test_a_stale_balance_and_odd_sender_ids(connect: Connect, recorder: Recorder) -> None:
+    with connect(url=recorder.url) as client:
         recorder.body = b'{"balance": 3, "stale": true, "senders": ["A", 7, null]}'
         assert client.balance() == Balance(3.0, stale=True)
         assert client.sender_ids() == ("A",)
@@ -314,23 +328,30 @@ def quick(digits: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("dialect", ["2.0", "tutorial"])
-def test_every_fault_number_gives_its_own_error(dialect: Literal["2.0", "tutorial"]) -> None:
+def test_every_fault_number_gives_its_own_error(
+    connect: Connect, dialect: Literal["2.0", "tutorial"]
+) -> None:
     assert FAILURES.keys() | {"63"} == FAULTS.keys()
     with Sandbox(dialect=dialect) as sandbox:
         for digits, (kind, code, maybe_sent) in FAILURES.items():
-            with sandbox.client(**quick(digits)) as client, pytest.raises(kind) as raised:
+            with (
+                connect(
+                    "sandbox-hash", "sandbox-token", url=sandbox.url, **quick(digits)
+                ) as client,
+                pytest.raises(kind) as raised,
+            ):
                 client.send(to_fault(digits))
             assert (type(raised.value), raised.value.provider_code) == (kind, code), digits
             assert raised.value.maybe_sent is maybe_sent, digits
-        with sandbox.client() as client:
+        with connect("sandbox-hash", "sandbox-token", url=sandbox.url) as client:
             assert client.send(to_fault("63")) == Receipt(None)
         taken = [message.to[-2:] for message in reversed(sandbox.messages)]
     assert taken == ["08", "60", "61", "70", "63"]
 
 
-def test_a_gateway_that_is_not_there_took_nothing() -> None:
+def test_a_gateway_that_is_not_there_took_nothing(connect: Connect) -> None:
     with (
-        SmspmClient(HASH, TOKEN, url=unused_url()) as client,
+        connect(url=unused_url()) as client,
         pytest.raises(DeliveryUnavailable) as raised,
     ):
         client.send(GOOD)
@@ -339,11 +360,11 @@ def test_a_gateway_that_is_not_there_took_nothing() -> None:
 
 
 @pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
-def test_a_reply_that_stops_arriving_is_a_timeout(begun: bytes) -> None:
+def test_a_reply_that_stops_arriving_is_a_timeout(connect: Connect, begun: bytes) -> None:
     released = threading.Event()
     with (
         answering(lambda request: begun, released) as url,
-        SmspmClient(HASH, TOKEN, url=url, read_timeout_seconds=0.05) as client,
+        connect(url=url, read_timeout_seconds=0.05) as client,
     ):
         with pytest.raises(DeliveryUnavailable) as raised:
             client.send(GOOD)
@@ -400,8 +421,9 @@ def test_unsafe_settings_are_refused(options: dict[str, Any]) -> None:
     assert TOKEN not in str(raised.value)
 
 
-def test_a_numeric_sender_id_may_be_longer() -> None:
-    SmspmClient(HASH, TOKEN, sender_id="3725678904512").close()
+def test_a_numeric_sender_id_may_be_longer(connect: Connect) -> None:
+    with connect(sender_id="3725678904512") as client:
+        assert client.real.sender_id == "3725678904512"
 
 
 def test_repr_holds_no_credentials(sandbox: Sandbox) -> None:
@@ -471,14 +493,16 @@ def assert_secret(error: BaseException, records: list[logging.LogRecord]) -> Non
 
 @pytest.fixture
 def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    for name in (None, "urllib3", "requests", "otpverify"):
+    for name in (None, "urllib3", "requests", "httpx2", "httpcore2", "stamina", "otpverify"):
         caplog.set_level(1, logger=name)
     return caplog
 
 
-def send_and_fail(url: str, method: Method, message: Message, **options: Any) -> DeliveryError:
+def send_and_fail(
+    connect: Connect, url: str, method: Method, message: Message, **options: Any
+) -> DeliveryError:
     with (
-        SmspmClient(HASH, TOKEN, url=url, method=method, **options) as client,
+        connect(url=url, method=method, **options) as client,
         pytest.raises(DeliveryError) as raised,
     ):
         client.send(message)
@@ -488,38 +512,44 @@ def send_and_fail(url: str, method: Method, message: Message, **options: Any) ->
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("digits", FAILURES)
 def test_no_fault_tells_a_secret(
-    digits: str, method: Method, sandbox: Sandbox, logs: pytest.LogCaptureFixture
+    connect: Connect, digits: str, method: Method, sandbox: Sandbox, logs: pytest.LogCaptureFixture
 ) -> None:
-    error = send_and_fail(sandbox.url, method, to_fault(digits), **quick(digits))
-    assert any(record.name == "urllib3.connectionpool" for record in logs.records)
+    error = send_and_fail(connect, sandbox.url, method, to_fault(digits), **quick(digits))
+    names = {record.name for record in logs.records}
+    assert names & {"urllib3.connectionpool", "httpcore2.http11"}
     assert_secret(error, logs.records)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("answer", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
 def test_no_bad_answer_tells_a_secret(
-    answer: Callable[[bytes], bytes], method: Method, logs: pytest.LogCaptureFixture
+    connect: Connect,
+    answer: Callable[[bytes], bytes],
+    method: Method,
+    logs: pytest.LogCaptureFixture,
 ) -> None:
     with answering(answer) as url:
-        error = send_and_fail(url, method, GOOD)
+        error = send_and_fail(connect, url, method, GOOD)
     assert_secret(error, logs.records)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_failed_connection_tells_a_secret(
-    method: Method, sandbox: Sandbox, logs: pytest.LogCaptureFixture
+    connect: Connect, method: Method, sandbox: Sandbox, logs: pytest.LogCaptureFixture
 ) -> None:
-    assert_secret(send_and_fail(unused_url(), method, GOOD), logs.records)
+    assert_secret(send_and_fail(connect, unused_url(), method, GOOD), logs.records)
     plain = sandbox.url.replace("http:", "https:")
-    error = send_and_fail(plain, method, GOOD)
+    error = send_and_fail(connect, plain, method, GOOD)
     assert error.provider_code == "tls_failed"
     assert_secret(error, logs.records)
 
 
-def test_no_account_call_tells_a_secret(sandbox: Sandbox, logs: pytest.LogCaptureFixture) -> None:
+def test_no_account_call_tells_a_secret(
+    connect: Connect, sandbox: Sandbox, logs: pytest.LogCaptureFixture
+) -> None:
     for url, token in ((sandbox.url, TOKEN[:-1]), (unused_url(), TOKEN)):
         with (
-            SmspmClient(HASH, token, url=url) as client,
+            connect(token=token, url=url) as client,
             pytest.raises(DeliveryError) as raised,
         ):
             client.balance()

@@ -19,8 +19,8 @@ from otpverify import (
     Receipt,
 )
 from otpverify.sms import smspm_wire as wire
-from otpverify.sms.smspm import wire_balance
 from otpverify.sms.smspm_address import check_url
+from otpverify.sms.smspm_call import read_balance
 
 ACCOUNT = wire.Account("h4shQwertyuiop", "t0kenAsdfghjkl")
 MESSAGE = Message("+12025550123", "904817 is your Zanzibar code.", "ref-1")
@@ -216,7 +216,7 @@ def test_whatever_comes_back_gives_a_receipt_or_an_error_without_our_secrets(
 @pytest.mark.parametrize("amount", [None, True, "12", [], math.nan, math.inf, 10**400])
 def test_a_balance_that_is_no_figure_is_an_unreadable_reply(amount: object) -> None:
     with pytest.raises(DeliveryUnavailable) as raised:
-        wire_balance(amount, stale=False)
+        read_balance({"balance": amount})
     assert raised.value.provider_code == "unreadable_reply"
     assert not raised.value.maybe_sent
 

@@ -8,7 +8,7 @@ fails by its last two digits:
 | 40 | 400 `Invalid phone number: <number>` | no |
 | 41 | 401 `Unauthorized`, as with a wrong token | no |
 | 42 | 402, the account has no balance | no |
-| 29 | 429 with `Retry-After: 7` | no |
+| 29 | 429 with `Retry-After: 1` | no |
 | 50 | 500 `Internal server error` | no |
 | 03 | 503, for maintenance | no |
 | 08 | no answer until the sandbox's `stall_seconds` are over | yes |
@@ -72,10 +72,10 @@ FAULTS: dict[str, Fault] = {
         Fault("42", "The account has no balance.", status=402, error="Insufficient balance"),
         Fault(
             "29",
-            "Slow down: 429 with Retry-After: 7.",
+            "Slow down: 429 with Retry-After: 1.",
             status=429,
             error="Too many requests",
-            headers=(("Retry-After", "7"),),
+            headers=(("Retry-After", "1"),),
         ),
         Fault("50", "The gateway breaks.", status=500, error="Internal server error"),
         Fault("03", "The gateway is down.", status=503, error="Service unavailable"),

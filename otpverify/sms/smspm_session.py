@@ -1,25 +1,125 @@
-"""HTTP as the SMSPM client needs it: a session of `requests` that keeps secrets to itself, and
-what its failures mean for a message."""
+"""HTTP as the synchronous client needs it: a session of `requests` that keeps secrets to itself,
+ends in time, and knows whether a request was sent."""
 
 from __future__ import annotations
 
+import http.client
+import io
 import logging
+import socket
 import ssl
+import threading
+import time
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HeaderParsingError,
-    NewConnectionError,
-    ReadTimeoutError,
-)
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HeaderParsingError, HTTPError, ReadTimeoutError
 
 from otpverify._version import __version__
-from otpverify.errors import DeliveryUnavailable
+from otpverify.sms.smspm_call import Call, Failure, Reply, causes_of
+from otpverify.sms.smspm_wire import LARGEST_REPLY
 
 _POOL_SIZE = 32
+_CHUNK = 8192
+_SHORTEST_SECONDS = 0.001
+
+
+class _Current(threading.local):
+    """The exchange that this thread is in: when it must end, and whether it was begun."""
+
+    ends = float("inf")
+    begun = False
+
+    def bound(self, sock: socket.socket) -> None:
+        """Let the next wait of the socket end when the exchange must."""
+        left = max(self.ends - time.monotonic(), _SHORTEST_SECONDS)
+        own = sock.gettimeout()
+        sock.settimeout(left if own is None else min(own, left))
+
+
+_current = _Current()
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads a socket until the exchange must end. The timeout of a socket is for one wait, and
+    starts anew with every byte of a peer that drips."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() >= _current.ends:
+            raise TimeoutError("The time is up.")
+        _current.bound(self._sock)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock))
+
+
+class _Bounded(HTTPConnection):
+    """A connection whose every wait ends when the exchange must."""
+
+    response_class = _Response
+    _ready = False
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        _current.bound(sock)
+        return sock
+
+    def connect(self) -> None:
+        self._ready = False
+        super().connect()
+        self._ready = True
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if self._ready:  # and not asking a proxy for a tunnel
+            _current.begun = True
+        _current.bound(self.sock)
+        super().send(data)
+
+
+class _BoundedTLS(_Bounded, HTTPSConnection):
+    """The same, encrypted."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Bounded
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _BoundedTLS
+
+
+class _Adapter(HTTPAdapter):
+    """Pools such connections, whether or not there is a proxy between."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        return manager
 
 
 class _Session(requests.Session):
@@ -41,14 +141,51 @@ def new_session(*, proxies: bool) -> requests.Session:
     session.trust_env = proxies
     session.headers["User-Agent"] = f"otpverify/{__version__}"
     session.headers["Accept"] = "application/json"
+    # What is not compressed cannot swell.
+    session.headers["Accept-Encoding"] = "identity"
     session.auth = _no_auth
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
+    adapter = _Adapter(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     for name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_hide_queries)
     return session
+
+
+def carry(
+    session: requests.Session,
+    call: Call[Any],
+    timeouts: tuple[float, float],
+    seconds: float,
+) -> Reply | Failure:
+    """Make one attempt of a call.
+
+    Args:
+        session: Made by `new_session`.
+        call: What to carry.
+        timeouts: Seconds for the connection, and for each wait for the reply.
+        seconds: How long all of it may take.
+    """
+    connect, read = (min(own, seconds) for own in timeouts)
+    _current.ends, _current.begun = time.monotonic() + seconds, False
+    posts = call.method == "POST"
+    try:
+        with session.request(
+            call.method,
+            call.url,
+            json=call.fields if posts else None,
+            params=None if posts else call.fields,
+            timeout=(connect, read),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            asked = response.headers.get("Retry-After")
+            return Reply(response.status_code, _read(response), asked)
+    except (requests.RequestException, HTTPError) as error:
+        # Given, not raised: the library's exception, which prints the URL and holds the
+        # request, is not to be chained to ours.
+        return _why(error)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -69,30 +206,22 @@ def _hide_queries(record: logging.LogRecord) -> bool:
     return True
 
 
-def transport_failure(error: requests.RequestException) -> DeliveryUnavailable:
-    """What a failure on the way says of the message, in our own words."""
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    unreached = isinstance(cause, NewConnectionError | ConnectTimeoutError) or isinstance(
-        error, requests.ConnectTimeout | requests.exceptions.ProxyError
+def _why(error: Exception) -> Failure:
+    """What a failure on the way says of the message."""
+    causes = causes_of(error)
+    return Failure(
+        begun=_current.begun,
+        late=any(isinstance(cause, TimeoutError | ReadTimeoutError) for cause in causes),
+        tls=any(isinstance(cause, ssl.SSLError | requests.exceptions.SSLError) for cause in causes),
+        certificate=any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes),
     )
-    if unreached:
-        return DeliveryUnavailable(
-            "SMSPM could not be reached.", provider_code="unreachable", maybe_sent=False
-        )
-    if isinstance(error, requests.exceptions.SSLError):
-        handshake = cause is not None and isinstance(cause.args[0], ssl.SSLCertVerificationError)
-        return DeliveryUnavailable(
-            "The encrypted connection to SMSPM failed"
-            + ("; its certificate is not valid." if handshake else "."),
-            provider_code="tls_failed",
-            maybe_sent=not handshake,
-        )
-    # requests has no timeout error for a body that stops arriving.
-    late = isinstance(error, requests.Timeout) or any(
-        isinstance(arg, ReadTimeoutError) for arg in error.args
-    )
-    code = "timeout" if late else "connection_lost"
-    return DeliveryUnavailable(
-        f"SMSPM did not answer ({code}). Nobody knows whether the message was taken.",
-        provider_code=code,
-    )
+
+
+def _read(response: requests.Response) -> bytes:
+    """The body, up to what a reply may sensibly hold."""
+    body = b""
+    for chunk in response.raw.stream(_CHUNK, decode_content=False):
+        body += chunk
+        if len(body) > LARGEST_REPLY:
+            break
+    return body

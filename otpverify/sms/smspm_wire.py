@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from otpverify.sms.report_url import check_report_url, report_address
 DEFAULT_SENDER_ID = "SMSPM.com"
 LONGEST_SENDER_ID = 11
 LARGEST_REPLY = 65_536
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
 _KNOWN_TEXTS = {
     "token is required": "token_required",
@@ -109,7 +111,7 @@ def send_fields(
     return fields
 
 
-def read_receipt(status: int, body: bytes, sent: dict[str, str]) -> Receipt:
+def read_receipt(status: int, body: bytes, sent: Mapping[str, Any]) -> Receipt:
     """What the gateway said of one message, in either of its two dialects.
 
     Args:
@@ -133,7 +135,13 @@ def read_receipt(status: int, body: bytes, sent: dict[str, str]) -> Receipt:
     raise failure(status, refusal, sent)
 
 
-def read_object(status: int, body: bytes, sent: dict[str, str]) -> dict[str, Any]:
+def raise_if_busy(status: int, body: bytes, sent: Mapping[str, Any]) -> None:
+    """Raise `DeliveryUnavailable` for a status that asks to come back later, whatever was asked."""
+    if status in BUSY_STATUSES:
+        raise failure(status, refusal_in(json_object(body), None), sent)
+
+
+def read_object(status: int, body: bytes, sent: Mapping[str, Any]) -> dict[str, Any]:
     """The reply of a call that sends nothing, such as `/balance`. Raises as `read_receipt`."""
     reply = json_object(body)
     refusal = refusal_in(reply, None)
@@ -182,7 +190,7 @@ def text_or_none(value: object) -> str | None:
     return str(value)
 
 
-def failure(status: int, refusal: str | None, sent: dict[str, str]) -> DeliveryError:
+def failure(status: int, refusal: str | None, sent: Mapping[str, Any]) -> DeliveryError:
     """The error for a status and an error text, of which it shows what is harmless."""
     code = _known_code(refusal) or _KNOWN_STATUSES.get(status)
     if status == 429 or code == "rate_limited":
@@ -226,9 +234,9 @@ def _known_code(refusal: str | None) -> str | None:
     return next((code for text, code in _KNOWN_TEXTS.items() if said.startswith(text)), None)
 
 
-def _harmless(refusal: str, sent: dict[str, str]) -> str:
+def _harmless(refusal: str, sent: Mapping[str, Any]) -> str:
     """The gateway's own words, without every word that is no plain word or that we sent."""
-    ours = " ".join(sent.values()).lower()
+    ours = " ".join(map(str, sent.values())).lower()
     words = (word.strip(".,:;!?'\"()") for word in refusal[:200].split())
     return " ".join(word if _is_foreign(word, ours) else "***" for word in words)
 

@@ -1,0 +1,154 @@
+"""The attempts of one call: which follows which, after how long, and what is told of each.
+
+`stamina` repeats and waits, in either colour; whatever is decided is decided here, without I/O.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import stamina
+
+from otpverify.errors import DeliveryError, DeliveryRejected, DeliveryUnavailable
+from otpverify.sms.retry import DeliveryAttempt, Retry, seconds_asked_for
+from otpverify.sms.smspm_call import Call, Failure, Reply, not_answered
+from otpverify.sms.smspm_wire import BUSY_STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+    from contextlib import AbstractContextManager
+    from typing import Protocol
+
+    class Repeats(
+        Iterable[AbstractContextManager[object]],
+        AsyncIterable[AbstractContextManager[object]],
+        Protocol,
+    ):
+        """What `stamina.retry_context` gives."""
+
+
+T = TypeVar("T")
+Observer: TypeAlias = Callable[[DeliveryAttempt], object]
+
+_log = logging.getLogger("otpverify")
+_NO_ANSWER = frozenset({"timeout", "connection_lost"})
+_SHORTEST_SECONDS = 0.001
+
+
+class Attempts:
+    """The attempts of one call.
+
+    Args:
+        plan: How many, and for how long.
+        sender: The name of the class that makes them.
+        observer: Is told of each.
+    """
+
+    def __init__(self, plan: Retry, sender: str, observer: Observer | None) -> None:
+        self._plan = plan
+        self._sender = sender
+        self._observer = observer
+        self._ends = time.monotonic() + plan.total_seconds
+        self._number = 0
+        self._maybe_sent = False
+        self._failed: tuple[DeliveryError, float] | None = None
+
+    def repeats(self) -> Repeats:
+        """What to loop over, with `for` or `async for`, and to enter for each attempt."""
+        return stamina.retry_context(on=self._wait, attempts=self._plan.attempts, timeout=None)
+
+    def seconds_left(self) -> float:
+        """How long the attempt that now begins may take."""
+        return max(self._ends - time.monotonic(), _SHORTEST_SECONDS)
+
+    def conclude(self, call: Call[T], outcome: Reply | Failure) -> T:
+        """The result of an attempt.
+
+        Raises:
+            DeliveryError: It failed. When it is not repeated, this is the error of the whole
+                call: one that may have been sent if any of its attempts may have been.
+        """
+        self._number += 1
+        error: DeliveryError
+        if isinstance(outcome, Failure):
+            error = not_answered(outcome, sends=call.sends)
+        else:
+            try:
+                result = call.read(outcome.status, outcome.body)
+            except DeliveryError as refused:
+                error = refused
+            else:
+                self._tell(call, "ok", None, None)
+                return result
+        if not call.sends:
+            error.maybe_sent = False
+        wait = self._wait_before_next(call, error, outcome)
+        word = "rejected" if isinstance(error, DeliveryRejected) else "unavailable"
+        self._tell(call, word, error, wait)
+        self._maybe_sent = self._maybe_sent or error.maybe_sent
+        if wait is not None:
+            self._failed = error, wait
+        elif self._maybe_sent and not error.maybe_sent:
+            error = nobody_knows(error)
+        raise error
+
+    def _wait(self, error: Exception) -> float | bool:
+        """What stamina asks: how long to wait after this error, or `False`. It also asks of a
+        cancellation, which is none of ours."""
+        return self._failed[1] if self._failed and self._failed[0] is error else False
+
+    def _wait_before_next(
+        self, call: Call[T], error: DeliveryError, outcome: Reply | Failure
+    ) -> float | None:
+        again = self._number < self._plan.attempts and stamina.is_active()
+        if not again or not self._may_repeat(call, error, outcome):
+            return None
+        asked = seconds_asked_for(outcome.retry_after) if isinstance(outcome, Reply) else None
+        drawn = random.random()  # noqa: S311 - spreads load, guards nothing
+        wait = self._plan.wait_after(self._number, drawn) if asked is None else asked
+        if stamina.is_testing():
+            wait = 0.0
+        return wait if time.monotonic() + wait < self._ends else None
+
+    def _may_repeat(self, call: Call[T], error: DeliveryError, outcome: Reply | Failure) -> bool:
+        if isinstance(error, DeliveryRejected):
+            return False
+        if isinstance(outcome, Reply):
+            return outcome.status in BUSY_STATUSES or error.provider_code == "rate_limited"
+        if error.provider_code in _NO_ANSWER:
+            return self._plan.after_timeout or not call.sends
+        return error.provider_code == "unreachable"
+
+    def _tell(
+        self, call: Call[T], outcome: str, error: DeliveryError | None, wait: float | None
+    ) -> None:
+        code, maybe_sent = (error.provider_code, error.maybe_sent) if error else (None, False)
+        tell(
+            self._observer,
+            DeliveryAttempt(
+                call.operation, self._sender, self._number, outcome, code, maybe_sent, wait
+            ),
+        )
+
+
+def tell(observer: Observer | None, attempt: DeliveryAttempt) -> None:
+    """Tell of an attempt. An observer's own failure is logged, and changes nothing."""
+    if observer is None:
+        return
+    try:
+        observer(attempt)
+    except Exception:
+        _log.exception("on_attempt failed for %s", attempt)
+
+
+def nobody_knows(last: DeliveryError) -> DeliveryUnavailable:
+    """The error of a call whose last attempt certainly was not taken, and an earlier one may
+    have been."""
+    return DeliveryUnavailable(
+        f"{last} Nobody knows whether an earlier attempt was taken.",
+        provider_code=last.provider_code,
+    )

@@ -1,0 +1,122 @@
+"""How often a call to a gateway is repeated, and what is told of every attempt."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from otpverify.errors import ConfigurationError
+
+_MOST_ATTEMPTS = 10
+_LONGEST_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When a call is repeated, and for how long.
+
+    Repeated are calls that did not reach the gateway, and those that it answered with 429, 502,
+    503 or 504 (RFC 9110). Its `Retry-After` is honoured; when that is longer than what is left
+    of `total_seconds`, the call fails at once. What it refused is never repeated.
+
+    The waits between attempts double, up to `longest_wait_seconds`, and are drawn from the upper
+    half of that, so that clients that failed together do not come back together.
+
+    Args:
+        attempts: How many there are at most, the first included; 1 to 10. 1 repeats nothing.
+        total_seconds: How long the whole call may take, all attempts and waits included; at most
+            600. It also ends a reply that arrives byte by byte. Only the look-up of a name is
+            the system's and takes as long as that allows.
+        first_wait_seconds: What the wait before the second attempt is drawn from.
+        longest_wait_seconds: What no wait exceeds, unless the gateway asked for more.
+        after_timeout: Whether a send is repeated, too, when the gateway read it and then gave no
+            answer or hung up. It may have taken the message; the person then gets the same text
+            twice, and you pay for it twice.
+
+    Raises:
+        ConfigurationError: One of these makes no sense.
+    """
+
+    attempts: int = 3
+    total_seconds: float = 15.0
+    first_wait_seconds: float = 0.2
+    longest_wait_seconds: float = 5.0
+    after_timeout: bool = False
+
+    def __post_init__(self) -> None:
+        if type(self.attempts) is not int or not 1 <= self.attempts <= _MOST_ATTEMPTS:
+            raise ConfigurationError(f"Retry: attempts must be 1 to {_MOST_ATTEMPTS}.")
+        if not (_is_seconds(self.total_seconds) and self.total_seconds > 0):
+            raise ConfigurationError(
+                f"Retry: total_seconds must be above 0 and at most {_LONGEST_SECONDS}."
+            )
+        waits = (self.first_wait_seconds, self.longest_wait_seconds)
+        if not all(_is_seconds(wait) for wait in waits) or waits[0] > waits[1]:
+            raise ConfigurationError(
+                "Retry: first_wait_seconds must be 0 or more and at most longest_wait_seconds, "
+                f"which is at most {_LONGEST_SECONDS}."
+            )
+        if not isinstance(self.after_timeout, bool):
+            raise ConfigurationError("Retry: after_timeout must be True or False.")
+
+    def wait_after(self, attempt: int, drawn: float) -> float:
+        """The seconds to wait after a failed attempt.
+
+        Args:
+            attempt: Which one failed; 1 is the first.
+            drawn: A random number from 0 to 1.
+        """
+        doubled = self.first_wait_seconds * 2.0 ** (attempt - 1)
+        return min(self.longest_wait_seconds, doubled) * (1 + drawn) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryAttempt:
+    """One attempt, for logs and metrics; it holds no number, no code and no credentials.
+
+    Attributes:
+        operation: `"send"`, `"send_bulk"`, `"balance"` or `"sender_ids"`.
+        sender: The class of the sender that made it, such as `"SmspmClient"`.
+        number: 1 for the first; with a `FallbackSender`, the sender's place in its list.
+        outcome: `"ok"`, `"rejected"` or `"unavailable"`.
+        provider_code: The gateway's reason, as in `DeliveryError`, or `None`.
+        maybe_sent: Whether this attempt may have been taken although it failed.
+        next_in_seconds: How long it is until the next attempt; `None` when there is none.
+    """
+
+    operation: str
+    sender: str
+    number: int
+    outcome: str
+    provider_code: str | None = None
+    maybe_sent: bool = False
+    next_in_seconds: float | None = None
+
+
+def seconds_asked_for(retry_after: str | None) -> float | None:
+    """What a `Retry-After` header asks for (RFC 9110, 10.2.3), in seconds from now.
+
+    Args:
+        retry_after: Seconds or an HTTP date.
+
+    Returns:
+        0 or more; `None` when there is no such header, or it says neither.
+    """
+    said = (retry_after or "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", said):
+        return float(said)
+    try:
+        date = parsedate_to_datetime(said)
+        # A date without a zone is in UTC, as all HTTP dates are.
+        at = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return max(0.0, at - time.time())
+
+
+def _is_seconds(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= _LONGEST_SECONDS  # type: ignore[operator]  # a number, as `number` says

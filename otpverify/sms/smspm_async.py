@@ -1,0 +1,68 @@
+"""The SMSPM client on `httpx2`, for event loops."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self, TypeVar
+
+from otpverify.core.results import Message, Receipt
+from otpverify.sms.smspm_base import SmspmBase
+from otpverify.sms.smspm_bulk import AsyncSendsBulk
+from otpverify.sms.smspm_call import Balance, Call, Fields
+from otpverify.sms.smspm_pool import Pool
+
+T = TypeVar("T")
+
+
+class AsyncSmspmClient(SmspmBase, AsyncSendsBulk):
+    """`SmspmClient`, awaitable, with the same arguments and errors. Many tasks may share one.
+
+    It needs the extra `async`. At most 32 requests are under way at a time; the others wait
+    within their deadline. An event loop that ends closes the connections that it used, and
+    `aclose` closes them sooner.
+
+    A cancelled `send` may have been taken all the same, so `AsyncVerifier` keeps its reservation:
+    the person can ask again when the cooldown is over.
+    """
+
+    def _open(self) -> None:
+        self._pool = Pool(self._url, proxies=self._proxies)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the pooled connections of the running event loop."""
+        await self._pool.aclose()
+
+    async def send(self, message: Message) -> Receipt:
+        """See `SmspmClient.send`."""
+        return await self._perform(self._send_call(message))
+
+    async def balance(self) -> Balance:
+        """See `SmspmClient.balance`."""
+        return await self._perform(self._balance_call())
+
+    async def sender_ids(self) -> tuple[str, ...]:
+        """See `SmspmClient.sender_ids`."""
+        return await self._perform(self._sender_ids_call())
+
+    async def _exchange(self, fields: Fields, operation: str = "send_bulk") -> tuple[int, bytes]:
+        """See `SmspmClient._exchange`."""
+        return await self._perform(self._exchange_call(fields, operation))
+
+    async def _perform(self, call: Call[T]) -> T:
+        attempts = self._attempts()
+        async for attempt in attempts.repeats():
+            with attempt:
+                outcome = await self._pool.carry(call, self._timeouts, attempts.seconds_left())
+                return attempts.conclude(call, outcome)
+        raise AssertionError("The last attempt returns or raises.")

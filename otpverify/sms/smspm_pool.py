@@ -1,0 +1,180 @@
+"""HTTP as the asynchronous client needs it: pooled connections of `httpx2` that keep secrets to
+themselves, end in time, and know whether a request was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+from weakref import WeakKeyDictionary
+
+from otpverify._version import __version__
+from otpverify.errors import ConfigurationError
+from otpverify.sms.smspm_call import Call, Failure, Reply, causes_of
+from otpverify.sms.smspm_wire import LARGEST_REPLY
+
+try:
+    import httpx2
+except ModuleNotFoundError as error:
+    raise ConfigurationError(
+        f"{error.name} is not installed. AsyncSmspmClient needs it: pip install 'otpverify[async]'"
+    ) from error
+
+_POOL_SIZE = 32
+_IDLE_SECONDS = 30.0
+_HEADERS = {
+    "User-Agent": f"otpverify/{__version__}",
+    "Accept": "application/json",
+    # What is not compressed cannot swell.
+    "Accept-Encoding": "identity",
+}
+_LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
+_carrying: ContextVar[bool] = ContextVar("otpverify_carrying", default=False)
+
+_Keeper = AsyncGenerator[httpx2.AsyncHTTPTransport, None]
+
+
+class Pool:
+    """Pooled connections, at most 32 at a time, for each event loop that asks for them.
+
+    httpx2's transport is used without its client, which would keep cookies, log addresses and
+    parse redirects. A loop that ends in order closes its connections: they are held by an
+    asynchronous generator, which `asyncio` finishes then.
+
+    Args:
+        url: The gateway's address.
+        proxies: Whether to heed the environment's proxies and certificates.
+
+    Raises:
+        ConfigurationError: The environment names a proxy that cannot be used.
+    """
+
+    def __init__(self, url: str, *, proxies: bool) -> None:
+        self._proxy = _proxy_for(url) if proxies else None
+        # Without encryption nothing is verified, and loading certificates takes its time.
+        self._ssl = (
+            httpx2.create_ssl_context() if proxies else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        self._open: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[_Keeper, httpx2.AsyncHTTPTransport]
+        ] = WeakKeyDictionary()
+        for name in _LOGGERS:
+            logging.getLogger(f"httpcore2.{name}").addFilter(_name_alone)
+
+    async def aclose(self) -> None:
+        """Close the connections of the loop that runs."""
+        held = self._open.pop(asyncio.get_running_loop(), None)
+        if held is not None:
+            await held[0].aclose()
+
+    async def carry(
+        self, call: Call[Any], timeouts: tuple[float, float], seconds: float
+    ) -> Reply | Failure:
+        """Make one attempt of a call.
+
+        Args:
+            call: What to carry.
+            timeouts: Seconds for the connection, and for each wait for the reply.
+            seconds: How long all of it may take.
+        """
+        begun = False
+
+        async def watch(event: str, _: object) -> None:
+            nonlocal begun
+            begun = begun or event == "http11.send_request_headers.started"
+
+        connect, read = timeouts
+        posts = call.method == "POST"
+        request = httpx2.Request(
+            call.method,
+            call.url,
+            headers=_HEADERS,
+            json=dict(call.fields) if posts else None,
+            params=None if posts else dict(call.fields),
+            extensions={
+                "timeout": {"connect": connect, "read": read, "write": read, "pool": seconds},
+                "trace": watch,
+            },
+        )
+        token = _carrying.set(True)
+        try:
+            async with asyncio.timeout(seconds):
+                transport = await self._transport()
+                return await _exchange(transport, request)
+        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+            # Given, not raised: the library's exception, which may repeat the reply, is not to
+            # be chained to ours.
+            return _why(error, begun=begun)
+        finally:
+            _carrying.reset(token)
+
+    async def _transport(self) -> httpx2.AsyncHTTPTransport:
+        loop = asyncio.get_running_loop()
+        held = self._open.get(loop)
+        if held is None:
+            keeper = self._keep()
+            held = self._open[loop] = keeper, await anext(keeper)
+        return held[1]
+
+    async def _keep(self) -> _Keeper:
+        limits = httpx2.Limits(
+            max_connections=_POOL_SIZE,
+            max_keepalive_connections=_POOL_SIZE,
+            keepalive_expiry=_IDLE_SECONDS,
+        )
+        transport = httpx2.AsyncHTTPTransport(verify=self._ssl, limits=limits, proxy=self._proxy)
+        async with transport:
+            yield transport
+
+
+async def _exchange(transport: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> Reply:
+    response = await transport.handle_async_request(request)
+    try:
+        body = b""
+        async with aclosing(response.aiter_raw()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > LARGEST_REPLY:
+                    break
+        return Reply(response.status_code, body, response.headers.get("Retry-After"))
+    finally:
+        await response.aclose()
+
+
+def _proxy_for(url: str) -> httpx2.Proxy | None:
+    """The proxy that the environment names for this address."""
+    host = urlsplit(url).hostname or ""
+    named = getproxies()
+    address = named.get("https") or named.get("all")
+    if not address or proxy_bypass(host):
+        return None
+    try:
+        return httpx2.Proxy(address if "://" in address else f"http://{address}")
+    except (ValueError, httpx2.InvalidURL):
+        pass
+    raise ConfigurationError("The environment names a proxy that cannot be used for https.")
+
+
+def _name_alone(record: logging.LogRecord) -> bool:
+    """httpcore2 logs headers and errors of the reply at DEBUG, which may repeat what was sent.
+    Of our own exchanges the event's name is left."""
+    if _carrying.get():
+        record.msg, record.args = str(record.msg).partition(" ")[0], None
+    return True
+
+
+def _why(error: BaseException, *, begun: bool) -> Failure:
+    """What a failure on the way says of the message."""
+    causes = causes_of(error)
+    return Failure(
+        begun=begun,
+        late=any(isinstance(cause, TimeoutError | httpx2.TimeoutException) for cause in causes),
+        tls=any(isinstance(cause, ssl.SSLError) for cause in causes),
+        certificate=any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes),
+    )
