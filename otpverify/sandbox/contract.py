@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from email.utils import formatdate
 
 from otpverify import InvalidPhoneNumber
 from otpverify.phone import normalize
@@ -48,23 +50,26 @@ class Answer:
     Attributes:
         reply: The reply, unless `silent`.
         captured: The messages that were taken, oldest first.
-        silent: Why no reply comes: `"stalled"`, `"dropped"`, or `None` when one does.
+        manner: How the reply goes wrong on its way, or `None` when it does not.
     """
 
     reply: Reply
     captured: tuple[Captured, ...] = ()
-    silent: str | None = None
+    manner: str | None = None
 
 
-def answer_send(fields: Mapping[str, object], credentials: Credentials, dialect: Dialect) -> Answer:
+def answer_send(
+    fields: Mapping[str, object], credentials: Credentials, dialect: Dialect, turns: set[str]
+) -> Answer:
     """Answer a send.
 
     Args:
         fields: The request's fields, whichever way they came; any JSON values.
         credentials: What it must carry.
         dialect: How to word the reply.
+        turns: The numbers whose last request met a fault that befalls every other one; changed.
     """
-    answer = credentials.refuse(fields) or _answer_recipients(fields, dialect)
+    answer = credentials.refuse(fields) or _answer_recipients(fields, dialect, turns)
     return Answer(answer.worded(dialect)) if isinstance(answer, Refusal) else answer
 
 
@@ -78,7 +83,9 @@ def answer_account(path: str, fields: Mapping[str, object], credentials: Credent
     )
 
 
-def _answer_recipients(fields: Mapping[str, object], dialect: Dialect) -> Answer | Refusal:
+def _answer_recipients(
+    fields: Mapping[str, object], dialect: Dialect, turns: set[str]
+) -> Answer | Refusal:
     given = fields.get("toNumber")
     recipients: list[object] = given if isinstance(given, list) else [given]
     numbers = [number for number in recipients if isinstance(number, str)]
@@ -96,29 +103,44 @@ def _answer_recipients(fields: Mapping[str, object], dialect: Dialect) -> Answer
     ):
         return Refusal("Invalid sender ID")
     if len(numbers) == 1:
-        return _answer_one(numbers[0], text, sender_id, fields.get("smsId"), dialect)
+        return _answer_one(numbers[0], text, sender_id, fields.get("smsId"), dialect, turns)
     if dialect == "tutorial":
         return Refusal("toNumber must be one number")
     return _answer_many(numbers, text, sender_id, fields.get("smsId"))
 
 
 def _answer_one(
-    number: str, text: str, sender_id: str, reference: object, dialect: Dialect
+    number: str, text: str, sender_id: str, reference: object, dialect: Dialect, turns: set[str]
 ) -> Answer | Refusal:
     e164 = _e164(number)
     if e164 is None:
         return Refusal(INVALID_NUMBER.format(number=number))
     fault = fault_of(e164)
     message = _captured(e164, text, sender_id, reference)
-    if fault is None:
+    if fault is None or (fault.alternating and not _has_turn(e164, turns)):
         return Answer(_success(message, number, dialect), (message,))
+    headers = fault.headers
+    if fault.retry_in_seconds is not None:
+        date = formatdate(time.time() + fault.retry_in_seconds, usegmt=True)
+        headers = (*headers, ("Retry-After", date))
     if fault.error is not None:
-        return Refusal(fault.error.format(number=number), fault.status, fault.headers)
+        return Refusal(fault.error.format(number=number), fault.status, headers)
     if fault.body is not None:
-        reply = Reply(fault.status, fault.body, fault.content_type)
+        reply = Reply(fault.status, fault.body, fault.content_type, headers)
     else:
-        reply = _success(message, number, dialect, with_id=not fault.without_id)
-    return Answer(reply, (message,) if fault.taken else (), fault.silent)
+        success = _success(message, number, dialect, with_id=not fault.without_id)
+        body = b" " * fault.padding + success.body
+        reply = replace(success, body=body, content_type=fault.content_type)
+    return Answer(reply, (message,) if fault.taken else (), fault.manner)
+
+
+def _has_turn(e164: str, turns: set[str]) -> bool:
+    """Whether this request is one of those that a fault befalls."""
+    if e164 in turns:
+        turns.discard(e164)
+        return False
+    turns.add(e164)
+    return True
 
 
 def _answer_many(numbers: list[str], text: str, sender_id: str, reference: object) -> Answer:

@@ -8,15 +8,26 @@ fails by its last two digits:
 | 40 | 400 `Invalid phone number: <number>` | no |
 | 41 | 401 `Unauthorized`, as with a wrong token | no |
 | 42 | 402, the account has no balance | no |
+| 27 | 429 | no |
+| 28 | 429 with `Retry-After` two seconds from now, as a date | no |
 | 29 | 429 with `Retry-After: 1` | no |
 | 50 | 500 `Internal server error` | no |
+| 02 | 502 | no |
 | 03 | 503, for maintenance | no |
+| 04 | 504 | no |
+| 13 | 503 to every other request, and success in between | yes |
 | 08 | no answer until the sandbox's `stall_seconds` are over | yes |
+| 09 | a reply whose headers arrive byte by byte | yes |
+| 10 | a reply whose body arrives byte by byte | yes |
 | 60 | 200 with an HTML page | yes |
 | 61 | 200 with JSON that breaks off | yes |
 | 62 | 200 with no message in it: `{"messages": []}` | no |
 | 63 | success without a message id | yes |
+| 64 | success in a reply of a megabyte | yes |
+| 65 | 307 to another address | no |
+| 66 | success that calls itself plain text | yes |
 | 70 | the connection is closed after the request was read | yes |
+| 71 | the same, by a reset | yes |
 
 Every other number works. What is kept in the inbox was taken by the gateway, although the
 client cannot know: its code arrives after all, and must be good. Among several recipients 40
@@ -45,8 +56,11 @@ class Fault:
         headers: Further headers of the reply.
         body: The reply's body when it is none of the contract's, and its type.
         content_type: The body's type.
-        silent: No reply comes at all: `"stalled"` after a wait, `"dropped"` at once.
+        manner: How the reply goes wrong on its way, as `otpverify.sandbox.manners` names it.
         without_id: The reply is a success that names no message id.
+        padding: How many spaces the reply's body begins with.
+        retry_in_seconds: What `Retry-After` says, as a date.
+        alternating: It befalls every other request; those in between succeed.
     """
 
     digits: str
@@ -57,8 +71,11 @@ class Fault:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     content_type: str = "application/json"
-    silent: str | None = None
+    manner: str | None = None
     without_id: bool = False
+    padding: int = 0
+    retry_in_seconds: int | None = None
+    alternating: bool = False
 
 
 INVALID_NUMBER = "Invalid phone number: {number}"
@@ -70,6 +87,14 @@ FAULTS: dict[str, Fault] = {
         Fault("40", "Invalid phone number.", status=400, error=INVALID_NUMBER),
         Fault("41", "The credentials are refused.", status=401, error="Unauthorized"),
         Fault("42", "The account has no balance.", status=402, error="Insufficient balance"),
+        Fault("27", "Slow down: 429.", status=429, error="Too many requests"),
+        Fault(
+            "28",
+            "Slow down: 429 with a date two seconds from now.",
+            status=429,
+            error="Too many requests",
+            retry_in_seconds=2,
+        ),
         Fault(
             "29",
             "Slow down: 429 with Retry-After: 1.",
@@ -78,8 +103,20 @@ FAULTS: dict[str, Fault] = {
             headers=(("Retry-After", "1"),),
         ),
         Fault("50", "The gateway breaks.", status=500, error="Internal server error"),
+        Fault("02", "A proxy fails.", status=502, error="Bad gateway"),
         Fault("03", "The gateway is down.", status=503, error="Service unavailable"),
-        Fault("08", "The message is taken, and no answer comes.", taken=True, silent="stalled"),
+        Fault("04", "A proxy loses patience.", status=504, error="Gateway timeout"),
+        Fault(
+            "13",
+            "The gateway is down at every other request.",
+            taken=True,
+            status=503,
+            error="Service unavailable",
+            alternating=True,
+        ),
+        Fault("08", "The message is taken, and no answer comes.", taken=True, manner="stalled"),
+        Fault("09", "The message is taken, headers drip.", taken=True, manner="slow headers"),
+        Fault("10", "The message is taken, the body drips.", taken=True, manner="slow body"),
         Fault(
             "60",
             "The message is taken, and the reply is a web page.",
@@ -95,12 +132,27 @@ FAULTS: dict[str, Fault] = {
         ),
         Fault("62", "The reply names no message.", body=b'{"messages": []}'),
         Fault("63", "Success without a message id.", taken=True, without_id=True),
+        Fault("64", "The message is taken, the reply is huge.", taken=True, padding=1 << 20),
+        Fault(
+            "65",
+            "The reply leads elsewhere.",
+            status=307,
+            body=b"",
+            headers=(("Location", "/messages"),),
+        ),
+        Fault(
+            "66",
+            "The message is taken, and the reply calls itself plain text.",
+            taken=True,
+            content_type="text/plain",
+        ),
         Fault(
             "70",
             "The message is taken, and the connection is closed.",
             taken=True,
-            silent="dropped",
+            manner="dropped",
         ),
+        Fault("71", "The message is taken, and the connection reset.", taken=True, manner="reset"),
     )
 }
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import BaseServer
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from otpverify.sandbox import page
 from otpverify.sandbox.contract import Credentials, answer_account, answer_send
+from otpverify.sandbox.forms import pairs_of, query_of
 from otpverify.sandbox.hosts import names_this_machine
+from otpverify.sandbox.manners import misbehave
 from otpverify.sandbox.outbox import Outbox
 from otpverify.sandbox.replies import Dialect, Refusal, Reply
 from otpverify.sandbox.reporter import Reporter
@@ -39,6 +41,7 @@ class State:
         stopping: Set when the server stops.
         local_only: The server is bound to this machine, so a request under any other name
             comes from a page that rebound its own name to this address.
+        turns: The numbers whose last request met a fault that befalls every other one.
     """
 
     credentials: Credentials
@@ -48,6 +51,7 @@ class State:
     reporter: Reporter
     stopping: threading.Event
     local_only: bool
+    turns: set[str] = field(default_factory=set)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -127,22 +131,23 @@ class Handler(BaseHTTPRequestHandler):
         fields = self._fields()
         if fields is None:
             return Refusal("Malformed JSON").worded(dialect)
-        answer = answer_send(fields, self._state.credentials, dialect)
+        state = self._state
+        answer = answer_send(fields, state.credentials, dialect, state.turns)
         for message in answer.captured:
-            self._state.outbox.add(message)
-            self._state.reporter.take(message, fields.get("report") or fields.get("callbackUrl"))
-        if answer.silent is None:
+            state.outbox.add(message)
+            state.reporter.take(message, fields.get("report") or fields.get("callbackUrl"))
+        if answer.manner is None:
             return answer.reply
-        if answer.silent == "stalled":
-            self._state.stopping.wait(self._state.stall_seconds)
         self.close_connection = True
+        out = (self.connection, self.wfile, state.stopping, state.stall_seconds)
+        misbehave(answer.manner, answer.reply, *out)
         return None
 
     def _account(self) -> Reply:
-        return answer_account(self._url.path, _query(self._url), self._state.credentials)
+        return answer_account(self._url.path, query_of(self._url), self._state.credentials)
 
     def _messages(self) -> Reply:
-        to = str(_query(self._url).get("to", "")).strip().removeprefix("+")
+        to = str(query_of(self._url).get("to", "")).strip().removeprefix("+")
         messages = self._state.outbox.messages
         return Reply.of_json([m.as_json() for m in messages if to in ("", m.to[1:])])
 
@@ -165,7 +170,7 @@ class Handler(BaseHTTPRequestHandler):
         return Reply(204)
 
     def _inbox(self) -> Reply:
-        embedded = _query(self._url).get("embed") == "1"
+        embedded = query_of(self._url).get("embed") == "1"
         return page.inbox(self._state.outbox.messages, embedded=embedded)
 
     def _asset(self) -> Reply:
@@ -194,9 +199,9 @@ class Handler(BaseHTTPRequestHandler):
     def _fields(self) -> dict[str, object] | None:
         """The request's fields, however they came; `None` when they are malformed."""
         if self.command == "GET":
-            return _query(self._url)
+            return query_of(self._url)
         if self.headers.get_content_type() == "application/x-www-form-urlencoded":
-            return _pairs(self._body.decode(errors="replace"))
+            return pairs_of(self._body.decode(errors="replace"))
         try:
             fields = json.loads(self._body)
         except (ValueError, RecursionError):
@@ -232,16 +237,3 @@ _ROUTES: dict[str, dict[str, _Action]] = {
     "/inbox.js": {"GET": Handler._asset},
     "/events": {"GET": Handler._events},
 }
-
-
-def _query(url: SplitResult) -> dict[str, object]:
-    return _pairs(url.query)
-
-
-def _pairs(text: str) -> dict[str, object]:
-    """Decoded name and value pairs; a recipient that is named several times is a batch."""
-    found = parse_qs(text, keep_blank_values=True)
-    fields: dict[str, object] = {name: values[-1] for name, values in found.items()}
-    if len(numbers := found.get("toNumber", [])) > 1:
-        fields["toNumber"] = numbers
-    return fields
