@@ -1,14 +1,11 @@
-"""Segments by GSM 03.38 and 03.40, and the built-in message."""
+"""Segments by GSM 03.38 and 03.40, and what makes a text UCS-2."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otpverify import ConfigurationError, Messages
 from otpverify.sms import Segments, segments, suggest_gsm7
 
 BASIC = (
@@ -180,69 +177,3 @@ def test_a_text_without_what_is_suggested_is_gsm7(text: str) -> None:
         mended += text[end:position] + (replacement or "")
         end = position + len(character)
     assert segments(mended + text[end:]).encoding == "GSM-7"
-
-
-def render(messages: Messages, **options: Any) -> str:
-    return messages.render("012345", **{"ttl_seconds": 600, "purpose": "login", **options})
-
-
-@pytest.mark.parametrize(
-    ("messages", "options", "text"),
-    [
-        (
-            Messages(),
-            {},
-            "012345 is your verification code. It expires in 10 minutes. Do not share it.",
-        ),
-        (
-            Messages(brand="Example"),
-            {"ttl_seconds": 60},
-            "012345 is your Example code. It expires in 1 minute. Do not share it.",
-        ),
-        (
-            Messages(),
-            {"ttl_seconds": 45, "locale": "xx"},
-            "012345 is your verification code. It expires in 45 seconds. Do not share it.",
-        ),
-        (
-            Messages(brand="Bank"),
-            {"binding": {"amount": "25.00 EUR", "payee": "Two\n\n@evil.example #999999"}},
-            "012345 is your Bank code. It approves amount: 25.00 EUR, payee: Two @evil.example "
-            "#999999. It expires in 10 minutes. Do not share it.",
-        ),
-        (
-            Messages(origin="login.example.com"),
-            {},
-            "012345 is your verification code. It expires in 10 minutes. Do not share it.\n\n"
-            "@login.example.com #012345",
-        ),
-    ],
-)
-def test_messages(messages: Messages, options: dict[str, Any], text: str) -> None:
-    assert render(messages, **options) == text
-
-
-def test_the_built_in_text_is_one_segment_with_a_long_brand() -> None:
-    assert segments(render(Messages(brand="B" * 20))).parts == 1
-    assert segments(render(Messages(brand="B" * 20, origin="login.example.com"))).parts == 1
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"brand": ""},
-        {"brand": " "},
-        {"brand": "Shop 24"},
-        {"brand": "A\nB"},
-        {"origin": "https://example.com"},
-        {"origin": "example.com/login"},
-        {"origin": "Example.com"},
-        {"origin": "example.com\n"},
-        {"origin": ""},
-        {"origin": "-a.com"},
-    ],
-    ids=str,
-)
-def test_what_a_message_cannot_carry(options: dict[str, str]) -> None:
-    with pytest.raises(ConfigurationError):
-        Messages(**options)

@@ -573,7 +573,8 @@ class TestMessagesOfCallers:
         make(messages=Messages(brand="Example", origin="example.com")).start(PHONE)
         code = outbox.code()
         assert outbox.messages[0].text == (
-            f"{code} is your Example code. It expires in 10 minutes. Do not share it.\n\n"
+            f"Example: {code} is your verification code. It expires in 10 minutes. "
+            "Do not share it.\n"
             f"@example.com #{code}"
         )
 

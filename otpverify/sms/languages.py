@@ -1,0 +1,109 @@
+"""The languages that messages are written in: their wordings, plurals, and which one a tag means.
+
+The wordings are data, in `languages.json`. Its keys are BCP 47 tags; of each language it says:
+
+- `purposes`: the sentence with the code. `"*"` is for every purpose that has none of its own.
+- `tail`: what follows it, the lifetime and the warning not to share, with its separator.
+- `approves`: the line that says what a binding approves.
+- `minutes`, `seconds`: the lifetime by plural category (Unicode CLDR), in the case that `tail`
+  asks for.
+- `prefix` (`"{brand}: "`), `list` (`", "`) and `direction` (`"ltr"`), where they differ.
+
+Languages whose accents GSM-7 lacks are written without them where their readers are used to
+that in text messages; those of other scripts are short enough for 70 units.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Final, NamedTuple
+
+from otpverify.sms.plurals import category
+
+DEFAULT: Final = "en"
+EVERY_PURPOSE: Final = "*"
+
+_LONGEST_TAG = 64
+# Tags that mean a language which the table has under another (IANA language subtag registry,
+# and the scripts that Unicode CLDR finds likely for a region).
+_MEANS = {
+    "in": "id",
+    "iw": "he",
+    "mo": "ro",
+    "nn": "nb",
+    "no": "nb",
+    "yue": "zh-hant",
+    "zh": "zh-hans",
+    "zh-hk": "zh-hant",
+    "zh-mo": "zh-hant",
+    "zh-tw": "zh-hant",
+}
+# Four digits could be taken for the code. A lifetime that long is stated as shorter than it is.
+_MOST_SHOWN = 999
+
+
+class Language(NamedTuple):
+    """One language's wordings, as the module says."""
+
+    tag: str
+    purposes: Mapping[str, str]
+    tail: str
+    approves: str
+    minutes: Mapping[str, str]
+    seconds: Mapping[str, str]
+    prefix: str = "{brand}: "
+    list: str = ", "
+    direction: str = "ltr"
+
+    def lifetime(self, seconds: int) -> str:
+        """A lifetime in words: whole minutes, rounded down, or seconds when under one."""
+        n, forms = (seconds // 60, self.minutes) if seconds >= 60 else (seconds, self.seconds)
+        form = forms.get(category(self.tag, n), forms["other"])
+        return form.replace("{n}", str(min(n, _MOST_SHOWN)))
+
+
+@cache
+def languages() -> Mapping[str, Language]:
+    """Every language, by its tag."""
+    # Imported here: both are needed for the first message only, not to import the package.
+    from importlib import resources
+
+    text = (resources.files("otpverify.sms") / "languages.json").read_text(encoding="utf-8")
+    return {tag: Language(tag, **wordings) for tag, wordings in json.loads(text).items()}
+
+
+def negotiate(locale: str) -> str:
+    """The tag of the language that comes nearest to a locale, by the lookup of BCP 47 (RFC 4647,
+    section 3.4): subtags are cut off from the end until a language is left that there is.
+
+    Args:
+        locale: A tag such as `"de-AT"`. Underscores (`"de_AT.UTF-8"`), upper and lower case,
+            and deprecated tags (`"iw"`) are understood.
+
+    Returns:
+        A key of `languages()`; `"en"` for what is unknown, whatever it is.
+    """
+    if not isinstance(locale, str) or len(locale) > _LONGEST_TAG:
+        return DEFAULT
+    return _negotiate(locale)
+
+
+@lru_cache(maxsize=1024)
+def _negotiate(locale: str) -> str:
+    known = _by_lower_case()
+    subtags = re.split(r"[-_.@]", locale.strip().lower())
+    while subtags:
+        tag = "-".join(subtags)
+        tag = _MEANS.get(tag, tag)
+        if tag in known:
+            return known[tag]
+        subtags.pop()
+    return DEFAULT
+
+
+@cache
+def _by_lower_case() -> Mapping[str, str]:
+    return {tag.lower(): tag for tag in languages()}

@@ -1,0 +1,436 @@
+"""What messages say, in every language, and what is refused before anybody is sent it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from babel import Locale
+from bidi import get_display
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otpverify import ConfigurationError, Messages
+from otpverify.sandbox.outbox import find_code
+from otpverify.sms import segments, suggest_gsm7
+from otpverify.sms.languages import EVERY_PURPOSE, languages, negotiate
+
+CODE = "012345"
+BRAND = "Twenty letters brand"
+TAGS = sorted(languages())
+RIGHT_TO_LEFT = sorted(tag for tag in TAGS if languages()[tag].direction == "rtl")
+PURPOSES = ["login", "phone", "password-reset", "verify", "payment"]
+LIFETIMES = [*range(1, 60), *range(60, 3601, 60)]
+FSI, PDI = "\u2068", "\u2069"
+# Whose scripts GSM-7 does not have.
+UCS2 = {"ar", "bg", "el", "fa", "he", "hi", "ja", "ko", "ru", "th", "uk", "ur"}
+UCS2 |= {"zh-Hans", "zh-Hant"}
+
+
+def render(messages: Messages, **options: Any) -> str:
+    return messages.render(CODE, **{"ttl_seconds": 600, "purpose": "login", **options})
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "text"),
+    [
+        (Messages(), {}, "012345 is your login code. It expires in 10 minutes. Do not share it."),
+        (
+            Messages(brand="Example"),
+            {"ttl_seconds": 119, "purpose": "anything"},
+            "Example: 012345 is your verification code. It expires in 1 minute. Do not share it.",
+        ),
+        (
+            Messages(),
+            {"ttl_seconds": 45, "locale": "xx", "purpose": "password-reset"},
+            "012345 is your password reset code. It expires in 45 seconds. Do not share it.",
+        ),
+        (
+            Messages(brand="Bank"),
+            {"binding": {"amount": "25.00 EUR", "payee": "Two\n\n@evil.example #999999"}},
+            "Bank: 012345 is your login code. It expires in 10 minutes. Do not share it.\n"
+            "It approves amount: 25.00 EUR, payee: Two @evil.example#999999.",
+        ),
+        (
+            Messages(origin="login.example.com"),
+            {"locale": "de-AT", "binding": {"amount": "25,00 EUR"}},
+            "012345 ist Ihr Anmeldecode. Er ist 10 Minuten gültig. Geben Sie ihn nicht weiter.\n"
+            "Sie bestätigen damit: amount: 25,00 EUR.\n"
+            "@login.example.com #012345",
+        ),
+        (
+            Messages(app_hash="FA+9qCX9VSu"),
+            {"locale": "et"},
+            "012345 on teie sisselogimiskood. Kood kehtib 10 minutit. Ärge jagage seda kellegagi.\n"
+            "FA+9qCX9VSu",
+        ),
+        (
+            Messages(brand="Shop", origin="example.com", app_hash="FA+9qCX9VSu"),
+            {"locale": "ja"},
+            "【Shop】ログイン認証コード：012345。有効期限は10分です。他人に教えないでください。\n"
+            "@example.com #012345 FA+9qCX9VSu",
+        ),
+        (
+            Messages(brand="Example"),
+            {"locale": "he", "binding": {"סכום": "25.00 EUR"}},
+            "Example\nקוד כניסה 012345\nתקף ל-10 דקות. אין למסור.\n"
+            f"לאישור: סכום: {FSI}25.00 EUR{PDI}",
+        ),
+    ],
+)
+def test_texts(messages: Messages, options: dict[str, Any], text: str) -> None:
+    assert render(messages, **options) == text
+
+
+class TestEveryLanguage:
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_is_one_segment_in_its_cheapest_encoding(self, tag: str) -> None:
+        messages = Messages(brand=BRAND)
+        for purpose in PURPOSES:
+            for ttl_seconds in LIFETIMES:
+                text = render(messages, locale=tag, purpose=purpose, ttl_seconds=ttl_seconds)
+                count = segments(text)
+                assert count.parts == 1, text
+                assert count.encoding == ("UCS-2" if tag in UCS2 else "GSM-7"), text
+
+    @pytest.mark.parametrize("tag", [*sorted(set(TAGS) - UCS2), "zh-Hans", "zh-Hant"])
+    def test_has_room_for_the_origin_line(self, tag: str) -> None:
+        messages = Messages(brand=BRAND, origin="example.com")
+        for purpose in PURPOSES:
+            text = render(messages, locale=tag, purpose=purpose)
+            assert segments(text).parts == 1, text
+
+    @given(tag=st.sampled_from(TAGS), data=st.data())
+    @settings(max_examples=300)
+    def test_says_what_it_must(self, tag: str, data: st.DataObject) -> None:
+        letters = st.characters(categories=["Lu", "Ll", "Lo"])
+        brand = data.draw(st.none() | st.text(letters, min_size=1, max_size=20))
+        code = data.draw(st.from_regex(r"[0-9]{4,10}", fullmatch=True))
+        purpose = data.draw(st.sampled_from(PURPOSES))
+        ttl_seconds = data.draw(st.integers(1, 86_400))
+        binding = data.draw(
+            st.none() | st.dictionaries(st.text(max_size=9), st.text(max_size=20), max_size=3)
+        )
+        origin = data.draw(st.none() | st.sampled_from(["example.com", "a.b-c.example"]))
+        app_hash = data.draw(st.none() | st.from_regex(r"[A-Za-z0-9+/]{11}", fullmatch=True))
+        messages = Messages(brand=brand, origin=origin, app_hash=app_hash)
+        text = messages.render(
+            code, ttl_seconds=ttl_seconds, purpose=purpose, locale=tag, binding=binding
+        )
+        assert find_code(text) == code
+        assert brand is None or brand in text
+        for name, value in (binding or {}).items():
+            for word in f"{name} {value}".split():
+                kept = re.sub("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", word)
+                assert kept.lstrip("#") in text
+        assert not re.search(r"\{|\}", "" if binding else text)
+        last = text.rpartition("\n")[2]
+        if origin:
+            assert as_the_specification_parses(text) == (origin, code)
+            assert as_chromium_parses(text) == (origin, code)
+        if app_hash:
+            assert last.endswith(app_hash)
+        if not origin and not binding:
+            assert as_the_specification_parses(text) is None
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_words_purposes_apart_where_it_does(self, tag: str) -> None:
+        texts = [render(Messages(), locale=tag, purpose=purpose) for purpose in PURPOSES]
+        assert len(set(texts)) >= 3
+        assert texts[-1] == texts[-2] == render(Messages(), locale=tag, purpose=EVERY_PURPOSE)
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_counts_as_unicode_does(self, tag: str) -> None:
+        language, locale = languages()[tag], Locale.parse(tag, sep="-")
+        for n in range(1, 122):
+            form = locale.plural_form(n)
+            for forms, seconds in ((language.minutes, n * 60), (language.seconds, n)):
+                if forms is language.seconds and n >= 60:
+                    continue
+                expected = forms.get(form, forms["other"]).replace("{n}", str(n))
+                assert language.lifetime(seconds) == expected
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_warns_and_says_how_long_with_or_without_a_brand(self, tag: str) -> None:
+        text, language = render(Messages(), locale=tag), languages()[tag]
+        lead, warning = language.tail.split("{lifetime}")
+        assert f"{lead}{language.lifetime(600)}{warning}" in text
+        assert len(warning) > 5
+
+    def test_no_lifetime_looks_like_a_code(self) -> None:
+        text = render(Messages(), ttl_seconds=86_400)
+        assert re.findall(r"\d+", text) == [CODE, "999"]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_what_gsm7_lacks_was_taken_out_on_purpose(tag: str) -> None:
+    """A text that is UCS-2 is so for its script, not for an accent or a quote."""
+    forcing = suggest_gsm7(render(Messages(), locale=tag))
+    assert bool(forcing) == (tag in UCS2)
+    letters = [found for found in forcing if found.character.isalpha()]
+    assert all(found.replacement is None for found in letters) or tag == "el"
+
+
+@pytest.mark.parametrize("tag", RIGHT_TO_LEFT)
+@pytest.mark.parametrize("base", ["L", "R", None])
+def test_right_to_left_texts_read_in_order(tag: str, base: str | None) -> None:
+    """Whichever direction the phone gives a line: digits stay together and in order, and the
+    code stands at the left end of its line, where a reader from the right comes to it last."""
+
+    def shown(line: str, base: str | None = base) -> str:
+        return str(get_display(line, base_dir=base))
+
+    for brand in (BRAND, "Shop (EU)", "שלום", "بنك"):
+        messages = Messages(brand=brand, origin="example.com")
+        for purpose in PURPOSES:
+            text = render(messages, locale=tag, purpose=purpose, binding={"סכום": "1250.00 EUR"})
+            name, code, lifetime, approval, origin = text.split("\n")
+            assert shown(name) in (brand, get_display(brand, base_dir=base))
+            assert code.endswith(f" {CODE}")
+            assert shown(code).startswith(f"{CODE} ")
+            assert "10" in shown(lifetime)
+            assert "1250.00 EUR" in shown(approval)
+            assert shown(origin, "L") == f"@example.com #{CODE}"
+
+
+def as_the_specification_parses(text: str) -> tuple[str, str] | None:
+    """The algorithm of section 3.2 of the origin-bound one-time codes report, step by step."""
+    line = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[-1]
+    position = 0
+
+    def token(marker: str) -> str | None:
+        nonlocal position
+        if line[position : position + 1] != marker:
+            return None
+        begin = position = position + 1
+        while position < len(line) and line[position] not in "\t\n\f\r ":
+            position += 1
+        return line[begin:position] or None
+
+    host = token("@")
+    if host is None or line[position : position + 1] != " ":
+        return None
+    position += 1
+    code = token("#")
+    return None if code is None else (host, code)
+
+
+def as_chromium_parses(text: str) -> tuple[str, str] | None:
+    found = re.search(r"(?:^|\s)@([a-zA-Z0-9.-]+) #([^#\s]+)", text)
+    return (found[1], found[2]) if found else None
+
+
+class TestNegotiation:
+    @pytest.mark.parametrize(
+        ("locale", "tag"),
+        [
+            ("de", "de"),
+            ("de-AT", "de"),
+            ("de-Latn-AT-1901-x-private", "de"),
+            ("DE_at", "de"),
+            ("de_AT.UTF-8@euro", "de"),
+            ("pt", "pt"),
+            ("pt-PT", "pt"),
+            ("pt-BR", "pt-BR"),
+            ("pt_br", "pt-BR"),
+            ("zh", "zh-Hans"),
+            ("zh-CN", "zh-Hans"),
+            ("zh-SG", "zh-Hans"),
+            ("zh-TW", "zh-Hant"),
+            ("zh-HK", "zh-Hant"),
+            ("zh_mo", "zh-Hant"),
+            ("zh-Hans-HK", "zh-Hans"),
+            ("zh-hant-cn", "zh-Hant"),
+            ("yue-HK", "zh-Hant"),
+            ("no", "nb"),
+            ("nn-NO", "nb"),
+            ("nb-NO", "nb"),
+            ("iw", "he"),
+            ("iw-IL", "he"),
+            ("in", "id"),
+            ("mo-MD", "ro"),
+            ("es-419", "es"),
+            ("en-x-pirate", "en"),
+            ("xx", "en"),
+            ("tlh-Latn", "en"),
+            ("und", "en"),
+            ("", "en"),
+            ("-", "en"),
+            ("*", "en"),
+            (" de ", "de"),
+            ("d" * 10_000, "en"),
+            ("de" + "-x" * 10_000, "en"),
+            (None, "en"),
+            (5, "en"),
+            ([], "en"),
+        ],
+        ids=lambda value: repr(value)[:20],
+    )
+    def test_the_nearest_language(self, locale: Any, tag: str) -> None:
+        assert negotiate(locale) == tag
+        assert render(Messages(), locale=locale) == render(Messages(), locale=tag)
+
+    @given(st.text())
+    def test_garbage_is_english_or_a_language(self, locale: str) -> None:
+        assert negotiate(locale) in TAGS
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_every_language_is_found(self, tag: str) -> None:
+        assert negotiate(tag) == negotiate(tag.upper().replace("-", "_")) == tag
+        assert negotiate(f"{tag}-x-anything") == tag
+
+
+class TestTemplates:
+    def test_for_every_purpose_and_for_one(self) -> None:
+        messages = Messages(
+            brand="Example",
+            origin="example.com",
+            templates={
+                "en": {"login": "{brand}: {code} signs you in, for {lifetime}."},
+                "de": "{{{code}}}",
+                "fr": {"*": "Code {code}", "login": "Connexion {code}"},
+            },
+        )
+        line = f"\n@example.com #{CODE}"
+        login = f"Example: {CODE} signs you in, for 10 minutes.{line}"
+        assert render(messages) == login
+        assert "verification" in render(messages, purpose="verify")
+        assert render(messages, locale="de-AT", purpose="x") == f"{{{CODE}}}{line}"
+        assert render(messages, locale="fr") == f"Connexion {CODE}{line}"
+        assert render(messages, locale="fr", purpose="phone") == f"Code {CODE}{line}"
+        assert "inlogcode" in render(messages, locale="nl")
+
+    def test_what_a_code_approves_is_added(self) -> None:
+        messages = Messages(templates={"en": "Code {code}"}, origin="example.com")
+        assert render(messages, binding={"amount": "25.00 EUR"}) == (
+            f"Code {CODE}\nIt approves amount: 25.00 EUR.\n@example.com #{CODE}"
+        )
+
+    @pytest.mark.parametrize(
+        ("template", "said"),
+        [
+            ("Your code is on its way.", "not 0 times"),
+            ("{code} {code}", "not 2 times"),
+            ("{code} {amount}", "not {amount}"),
+            ("{code} {0}", "not {0}"),
+            ("{code} {}", "not {}"),
+            ("{code.__class__}", "not {code.__class__}"),
+            ("{code[0]}", "not {code[0]}"),
+            ("{code:>99}", "nothing else"),
+            ("{code!r}", "nothing else"),
+            ("{code", "braces do not match"),
+            ("code}", "braces do not match"),
+            ("{brand}: {code}", "pass brand"),
+            ("{code} https://example.com", "looks like a link"),
+            ("{code} www.example", "looks like a link"),
+            ("{code} at example.com", "looks like a link"),
+            ("{code} bit.ly/x", "looks like a link"),
+            ("{code} пример.рф", "looks like a link"),
+            ("{code}.Never share it", "looks like a link"),
+            ("{code} call 4567", "4567 could be taken for the code"),
+            ("{code} call ٤٥٦٧", "could be taken for the code"),
+            ("{code} 12-3456", "3456 could be taken"),
+            ("1{code}", "stand apart"),
+            ("{code}2", "stand apart"),
+            ("code{code}", "stand apart"),
+            ("{code}_x", "stand apart"),
+            ("{code}\n@home", "pass origin"),
+            ("{code}\n@example.com", "pass origin"),
+            ("{code} @example.com #1", "pass origin"),
+            ("@example.com {code}", "pass origin"),
+            ("{code}\x00", "control characters"),
+            ("{code}\r\nx", "control characters"),
+            ("{code} \u202e", "control characters"),
+            ("{code} " + "x" * 160, "takes 2 segments (167 units of GSM-7)"),
+            ("{code} õ" + "x" * 70, "takes 2 segments (78 units of UCS-2)"),
+        ],
+        ids=ascii,
+    )
+    def test_what_is_refused(self, template: str, said: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            Messages(templates={"en": {"login": template}})
+        assert said in str(caught.value)
+        assert "templates['en']" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "{code}",
+            "G-{code}",
+            "{code}.",
+            "({code})",
+            "Code：{code}。有効",
+            "验证码{code}，请勿泄露",
+            "Ringe 112, {code}",
+            "{code}, e.g. on the S.p.A. page",
+            "{code} me@home",
+            "{code}, 25.00 EUR",
+        ],
+    )
+    def test_what_is_not(self, template: str) -> None:
+        assert CODE in render(Messages(templates={"en": template}))
+
+    def test_more_segments_when_asked_for(self) -> None:
+        long = {"en": "{code} " + "x " * 150}
+        assert segments(render(Messages(templates=long, max_segments=3))).parts == 2 + 1
+        with pytest.raises(ConfigurationError, match="takes 3 segments"):
+            Messages(templates=long, max_segments=2)
+        with pytest.raises(ConfigurationError, match="140 bytes"):
+            Messages(templates=long, max_segments=3, app_hash="FA+9qCX9VSu")
+
+    def test_the_longest_lifetime_word_counts(self) -> None:
+        fits_in_minutes = "{code} {lifetime}" + "x" * (160 - len(f"{CODE} 10 minutes"))
+        assert Messages(templates={"en": fits_in_minutes})
+        with pytest.raises(ConfigurationError, match="takes 2"):
+            Messages(templates={"en": fits_in_minutes + "x"})
+
+    @pytest.mark.parametrize("templates", [{"xx": "{code}"}, {"EN": "{code}"}, {"de-AT": "{code}"}])
+    def test_only_languages_that_there_are(self, templates: dict[str, str]) -> None:
+        with pytest.raises(ConfigurationError, match=r"by language tag \(ar, bg, "):
+            Messages(templates=templates)
+
+    @pytest.mark.parametrize("templates", [{"en": {"login": None}}, {"en": {"login": 5}}])
+    def test_only_text(self, templates: Any) -> None:
+        with pytest.raises(ConfigurationError, match="str"):
+            Messages(templates=templates)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"brand": ""},
+        {"brand": " "},
+        {"brand": "Shop 24"},
+        {"brand": "Shop ٢"},
+        {"brand": "A\nB"},
+        {"brand": "A\u2028B"},
+        {"brand": "A\u202eB"},
+        {"brand": "A\x00B"},
+        {"brand": "example.com"},
+        {"brand": "www.example"},
+        {"origin": "https://example.com"},
+        {"origin": "example.com/login"},
+        {"origin": "example.com:443"},
+        {"origin": "Example.com"},
+        {"origin": "example.com\n"},
+        {"origin": ""},
+        {"origin": "-a.com"},
+        {"origin": "münchen.example"},
+        {"app_hash": ""},
+        {"app_hash": "FA+9qCX9VS"},
+        {"app_hash": "FA+9qCX9VSuu"},
+        {"app_hash": "FA+9qCX9VS="},
+        {"app_hash": "FA+9qCX9VSu\n"},
+    ],
+    ids=ascii,
+)
+def test_what_a_message_cannot_carry(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        Messages(**options)
+
+
+def test_a_brand_may_be_in_any_script_and_have_braces() -> None:
+    for brand in ("S.p.A. & Co", "Банк", "{code}", "B{}", "中文"):
+        text = render(Messages(brand=brand))
+        assert text.startswith(f"{brand}: {CODE} ")
