@@ -1,12 +1,23 @@
-"""start and check against the floor, one thread, in interleaved rounds; server time and round
-trips from INFO commandstats; the CPU share of Argon2."""
+"""start and check to the floor, with both hashers: one thread, then one task, in interleaved
+rounds; server time and round trips from INFO commandstats; the CPU share of Argon2. All of it with
+hiredis, where it is installed, and without."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import resource
+import subprocess
+import sys
+from collections.abc import Callable
 from typing import Any
 
+import redis.asyncio
+from redis.utils import HIREDIS_AVAILABLE
+
+from benchmarks import WITHOUT_HIREDIS
 from benchmarks.common import (
+    FLOOR,
     POLICY,
     SECRET,
     NoOpSender,
@@ -16,13 +27,38 @@ from benchmarks.common import (
     phone,
     pinned_server,
     row,
-    verifier_on,
 )
-from otpverify import Argon2Hasher, RedisStore, Verifier
+from otpverify import (
+    Argon2Hasher,
+    AsyncRedisStore,
+    AsyncVerifier,
+    Hasher,
+    HmacHasher,
+    RedisStore,
+    Verifier,
+)
 from otpverify.core.keys import Keyring, Subject
 
 ROUNDS = 9
-CALLS = 1_500
+CALLS = {HmacHasher: 1_500, Argon2Hasher: 20}
+TARGETS = {"start": "1.9", "check": "1.4"}
+
+
+class Visit:
+    """Starts and right checks of one verifier, a number for each."""
+
+    def __init__(self, verifier: Any, sender: NoOpSender, run: Callable[[Any], Any]) -> None:
+        self.verifier, self.sender, self.run = verifier, sender, run
+        self.pending: list[tuple[str, str, str]] = []
+
+    def start(self, number: int) -> None:
+        to = phone(number)
+        challenge = self.run(self.verifier.start(to))
+        self.pending.append((to, challenge.id, self.sender.code))
+
+    def check(self, number: int) -> None:
+        to, challenge, code = self.pending[number]
+        self.run(self.verifier.check(to, code, challenge=challenge))
 
 
 def commands(client: Any) -> tuple[int, float]:
@@ -33,53 +69,82 @@ def commands(client: Any) -> tuple[int, float]:
     return calls, spent / max(1, calls)
 
 
-def main() -> None:
-    with pinned_server() as server:
-        client = server.client()
-        sender = NoOpSender()
-        verifier = verifier_on(server.url, sender)
-        samples: dict[str, list[float]] = {"floor": [], "start": [], "check": []}
-        served: dict[str, list[float]] = {"start": [], "check": []}
-        trips: dict[str, float] = {}
-        pending: list[tuple[str, str, str]] = []
+def measure(
+    client: Any, colour: str, visit: Visit, hasher: Hasher, bare: Callable[[], float]
+) -> None:
+    """Print the rows of one verifier."""
+    count = CALLS[type(hasher)]
+    samples: dict[str, list[float]] = {"floor": [], "start": [], "check": []}
+    served: dict[str, list[float]] = {"floor": [], "start": [], "check": []}
+    trips = {"floor": 1.0}
+    for _ in range(ROUNDS):
+        client.flushall()
+        visit.pending.clear()
+        visit.start(count)  # loads the scripts, and connects
+        visit.check(0)
+        visit.pending.clear()
+        client.config_resetstat()
+        samples["floor"].append(bare())
+        served["floor"].append(commands(client)[1])
+        for name, call in (("start", visit.start), ("check", visit.check)):
+            client.config_resetstat()
+            samples[name].append(microseconds(call, count))
+            calls, spent = commands(client)
+            trips[name] = calls / count
+            served[name].append(spent)
+    floor_us = best(samples["floor"])
+    for name in ("floor", "start", "check"):
+        took = best(samples[name])
+        label = f"{colour}, {type(hasher).__name__}, {name}"
+        target = f" (at most {TARGETS[name]})" if name in TARGETS and count > 100 else ""
+        row(
+            label + target,
+            f"{took:.0f}",
+            f"{took / floor_us:.2f}",
+            f"{trips[name]:.0f}",
+            f"{best(served[name]):.1f}",
+        )
+    pair = best([a + b for a, b in zip(samples["start"], samples["check"], strict=True)])
+    target = " (at least 0.30)" if count > 100 else ""
+    row(f"{colour}, the pair's rate to the floor's{target}", "", f"{floor_us / pair:.2f}", "", "")
 
-        def start(number: int) -> None:
-            to = phone(number)
-            challenge = verifier.start(to)
-            pending.append((to, challenge.id, sender.code))
 
-        def check(number: int) -> None:
-            to, challenge, code = pending[number]
-            verifier.check(to, code, challenge=challenge)
+def threads(client: Any, url: str, hasher: Hasher) -> None:
+    sender, store = NoOpSender(), RedisStore.from_url(url)
+    verifier = Verifier(sender, store=store, secret=SECRET, hasher=hasher, policy=POLICY)
+    visit = Visit(verifier, sender, lambda result: result)
+    measure(client, "sync", visit, hasher, lambda: floor(client, CALLS[HmacHasher]))
+    store.close()
 
-        for _ in range(ROUNDS):
-            client.flushall()
-            start(CALLS)  # loads the scripts, and connects
-            check(len(pending) - 1)
-            pending.clear()
-            samples["floor"].append(floor(client, CALLS))
-            for name, call in (("start", start), ("check", check)):
-                client.config_resetstat()
-                samples[name].append(microseconds(call, CALLS))
-                calls, spent = commands(client)
-                trips[name] = calls / CALLS
-                served[name].append(spent)
-        bare = best(samples["floor"])
-        row("operation", "time, us", "to the floor", "round trips", "server time, us")
-        row("---", "---", "---", "---", "---")
-        row("bare EVALSHA (the floor)", f"{bare:.0f}", "1.00", "1", "")
-        for name, limit in (("start", 1.9), ("check", 1.4)):
-            took = best(samples[name])
-            row(
-                f"{name}, HmacHasher (at most {limit})",
-                f"{took:.0f}",
-                f"{took / bare:.2f}",
-                f"{trips[name]:.0f}",
-                f"{best(served[name]):.1f}",
-            )
-        pair = best([a + b for a, b in zip(samples["start"], samples["check"], strict=True)])
-        row("start and right check (at least 0.30)", f"{pair:.0f}", f"{bare / pair:.2f}", "2", "")
-        argon(server.url)
+
+def tasks(client: Any, url: str, hasher: Hasher) -> None:
+    with asyncio.Runner() as runner:
+        sender, store = NoOpSender(), AsyncRedisStore.from_url(url)
+        verifier = AsyncVerifier(
+            AsyncNoOp(sender), store=store, secret=SECRET, hasher=hasher, policy=POLICY
+        )
+        bare = redis.asyncio.Redis.from_url(url)
+        digest = client.script_load(FLOOR)
+
+        async def one() -> None:
+            await bare.evalsha(digest, 1, "key")
+
+        def async_floor() -> float:
+            return microseconds(lambda _: runner.run(one()), CALLS[HmacHasher])
+
+        measure(client, "async", Visit(verifier, sender, runner.run), hasher, async_floor)
+        runner.run(bare.aclose())
+        runner.run(store.aclose())
+
+
+class AsyncNoOp:
+    """`NoOpSender`, awaitable."""
+
+    def __init__(self, sender: NoOpSender) -> None:
+        self.sender = sender
+
+    async def send(self, message: Any) -> Any:
+        return self.sender.send(message)
 
 
 def argon(url: str) -> None:
@@ -88,7 +153,7 @@ def argon(url: str) -> None:
     store = RedisStore.from_url(url)
     verifier = Verifier(sender, store=store, secret=SECRET, hasher=hasher, policy=POLICY)
     checks = []
-    for number in range(40):
+    for number in range(60):
         challenge = verifier.start(phone(3_000_000 + number))
         checks.append((challenge.phone, challenge.id, sender.code))
     secret = Keyring([SECRET.encode()]).signing
@@ -101,13 +166,36 @@ def argon(url: str) -> None:
         began = resource.getrusage(resource.RUSAGE_SELF)
         verifier.check(to, code, challenge=challenge_id)
         whole += cpu_since(began)
-    share = alone / whole
-    row("check, Argon2Hasher: its CPU that is Argon2 (at least 95%)", "", f"{share:.1%}", "2", "")
+    row(
+        "check, Argon2Hasher: its CPU that is Argon2 (at least 95%)",
+        "",
+        f"{alone / whole:.1%}",
+        "",
+        "",
+    )
+    store.close()
 
 
 def cpu_since(began: resource.struct_rusage) -> float:
     now = resource.getrusage(resource.RUSAGE_SELF)
     return now.ru_utime + now.ru_stime - began.ru_utime - began.ru_stime
+
+
+def main() -> None:
+    with pinned_server() as server:
+        client = server.client()
+        how = "with hiredis" if HIREDIS_AVAILABLE else "without hiredis"
+        row(f"operation, {how}", "time, us", "to the floor", "round trips", "server time, us")
+        row("---", "---", "---", "---", "---")
+        for hasher in (HmacHasher(), Argon2Hasher()):
+            threads(client, server.url, hasher)
+            tasks(client, server.url, hasher)
+        argon(server.url)
+    if HIREDIS_AVAILABLE:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        command = [sys.executable, "-m", "benchmarks.operations"]
+        subprocess.run(command, env=os.environ | {WITHOUT_HIREDIS: "1"}, check=True)
 
 
 if __name__ == "__main__":
