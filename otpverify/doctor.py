@@ -34,7 +34,7 @@ def run(environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
 
 def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
-        Verifier.from_env(environ)
+        Verifier.from_env(environ).close()
     except ConfigurationError as error:
         yield "fail", f"Settings: {error}"
     else:

@@ -20,6 +20,20 @@ class Settings:
     secrets: list[str] | None
     region: str | None
 
+    def close(self) -> None:
+        """Close what was made of them."""
+        for part in (self.sender, self.store):
+            if part is not None:
+                part.close()
+
+    async def aclose(self) -> None:
+        """Close what was made of them; a synchronous client, too."""
+        for part in (self.sender, self.store):
+            if hasattr(part, "aclose"):
+                await part.aclose()
+            elif part is not None:
+                part.close()
+
 
 def settings_from(environ: Mapping[str, str] | None, *, asynchronous: bool) -> Settings:
     """Read the variables that `Verifier.from_env` names.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 from typing import Self
 
 from otpverify.colour import run_sync
 from otpverify.composition import Secrets, compose, sync_ports
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Event, Verified
-from otpverify.environment import settings_from
+from otpverify.environment import Settings, settings_from
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 
 
@@ -34,6 +35,8 @@ class Verifier:
         ConfigurationError: The parts do not fit together; the message says how to mend it.
     """
 
+    _made: Settings | None = None
+
     def __init__(
         self,
         sender: Sender,
@@ -53,7 +56,8 @@ class Verifier:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """A verifier from environment variables (`environ`, or `os.environ`).
+        """A verifier from environment variables (`environ`, or `os.environ`), which owns its
+        client and store: `close()` closes them, and so does the end of a `with`.
 
         `SMSPM_HASH` and `SMSPM_TOKEN` are needed; `SMSPM_SENDER`, `SMSPM_URL`,
         `SMSPM_REPORT_URL`, `OTPVERIFY_SECRET` (several, separated by commas, rotate),
@@ -63,10 +67,28 @@ class Verifier:
             ConfigurationError: One is missing or unsafe.
         """
         found = settings_from(environ, asynchronous=False)
-        return cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+        made = cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+        made._made = found
+        return made
 
     def __repr__(self) -> str:
         return f"<Verifier {self._flow.issuer.policy}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what `from_env` made. Parts that were passed in are their owner's to close."""
+        if self._made is not None:
+            self._made.close()
 
     def start(
         self,

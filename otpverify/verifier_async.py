@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 from typing import Self
 
 from otpverify.composition import Secrets, async_ports, compose
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Event, Verified
-from otpverify.environment import settings_from
+from otpverify.environment import Settings, settings_from
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 
 
@@ -18,6 +19,8 @@ class AsyncVerifier:
     A synchronous sender or store runs in worker threads (a `MemoryStore` directly: it never
     waits), Argon2 in as many threads as there are cores. Arguments are those of `Verifier`.
     """
+
+    _made: Settings | None = None
 
     def __init__(
         self,
@@ -40,10 +43,28 @@ class AsyncVerifier:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """See `Verifier.from_env`."""
         found = settings_from(environ, asynchronous=True)
-        return cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+        made = cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+        made._made = found
+        return made
 
     def __repr__(self) -> str:
         return f"<AsyncVerifier {self._flow.issuer.policy}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """See `Verifier.close`."""
+        if self._made is not None:
+            await self._made.aclose()
 
     async def start(
         self,

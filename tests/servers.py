@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -222,3 +222,11 @@ class Server:
             yield
         finally:
             self.resume()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for something that is about to be."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)

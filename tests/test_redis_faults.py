@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 import redis
-from servers import Server, binary, free_port, store_of
+from servers import Server, binary, free_port, store_of, until
 from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, AsyncColour, Colour, wrong
 
 from otpverify import (
@@ -833,11 +833,3 @@ def refuses(admin: Any, how: str) -> bool:
     except redis.RedisError as error:
         return how in str(error)
     return False
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something that is about to be."""
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)

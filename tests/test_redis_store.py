@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis_support import NAMES, PLACES, Place, load_at, stop_servers
+from servers import until
 from support import OTHER_PHONE, PHONE, QUICK, SECRET, wrong
 
 from otpverify import (
@@ -667,30 +668,23 @@ def test_two_processes_worth_of_verifiers_of_both_colours_from_env(
     def code(phone: str) -> str:
         return next(m.code or "" for m in smspm_sandbox.messages if m.to == phone)
 
-    verifier = Verifier.from_env(environ)
-    started = verifier.start(PHONE, purpose="login")
+    with place.server.client() as admin, Verifier.from_env(environ) as verifier:
+        before = len(admin.client_list())
+        started = verifier.start(PHONE, purpose="login")
 
-    async def other_process() -> str:
-        twin = AsyncVerifier.from_env(environ)
-        done = await twin.check(PHONE, code(PHONE), challenge=started.id, purpose="login")
-        assert done.phone == PHONE
-        id_ = (await twin.start(OTHER_PHONE)).id
-        await store_in(twin).aclose()
-        return id_
+        async def other_process() -> str:
+            async with AsyncVerifier.from_env(environ) as twin:
+                done = await twin.check(PHONE, code(PHONE), challenge=started.id, purpose="login")
+                assert done.phone == PHONE
+                return (await twin.start(OTHER_PHONE)).id
 
-    id_ = asyncio.run(other_process())
-    assert verifier.check(OTHER_PHONE, code(OTHER_PHONE), challenge=id_).phone == OTHER_PHONE
-    with pytest.raises(ChallengeExpired):
-        verifier.check(PHONE, code(PHONE), challenge=started.id, purpose="login")
-    store_in(verifier).close()
-
-
-def store_in(verifier: Verifier | AsyncVerifier) -> Any:
-    """The store that `from_env` made."""
-    operation: Any = verifier._flow.issuer.ports.cancel
-    while not hasattr(operation, "__self__"):
-        operation = operation.__wrapped__
-    return operation.__self__
+        id_ = asyncio.run(other_process())
+        assert verifier.check(OTHER_PHONE, code(OTHER_PHONE), challenge=id_).phone == OTHER_PHONE
+        with pytest.raises(ChallengeExpired):
+            verifier.check(PHONE, code(PHONE), challenge=started.id, purpose="login")
+        assert len(admin.client_list()) > before
+        verifier.close()
+        until(lambda: len(admin.client_list()) == before)
 
 
 @ON_EVERY_SERVER
