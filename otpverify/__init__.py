@@ -19,18 +19,10 @@ if TYPE_CHECKING:
         BulkProgress,
         BulkResult,
     )
-    from otpverify.core.fictional import (
-        TestNumber,
-    )
-    from otpverify.core.limits import (
-        Limit,
-    )
-    from otpverify.core.phone import (
-        Destination,
-    )
-    from otpverify.core.policy import (
-        Policy,
-    )
+    from otpverify.core.fictional import TestNumber
+    from otpverify.core.limits import Limit
+    from otpverify.core.phone import Destination
+    from otpverify.core.policy import Policy
     from otpverify.core.results import (
         Challenge,
         Event,
@@ -73,37 +65,19 @@ if TYPE_CHECKING:
         Sender,
         Store,
     )
-    from otpverify.sms.messages import (
-        Messages,
-    )
+    from otpverify.sms.messages import Messages
     from otpverify.sms.retry import (
         DeliveryAttempt,
         Retry,
     )
-    from otpverify.sms.smspm import (
-        SmspmClient,
-    )
-    from otpverify.sms.smspm_async import (
-        AsyncSmspmClient,
-    )
-    from otpverify.sms.smspm_call import (
-        Balance,
-    )
-    from otpverify.stores.memory import (
-        MemoryStore,
-    )
-    from otpverify.stores.redis import (
-        RedisStore,
-    )
-    from otpverify.stores.redis_async import (
-        AsyncRedisStore,
-    )
-    from otpverify.verifier import (
-        Verifier,
-    )
-    from otpverify.verifier_async import (
-        AsyncVerifier,
-    )
+    from otpverify.sms.smspm import SmspmClient
+    from otpverify.sms.smspm_async import AsyncSmspmClient
+    from otpverify.sms.smspm_call import Balance
+    from otpverify.stores.memory import MemoryStore
+    from otpverify.stores.redis import RedisStore
+    from otpverify.stores.redis_async import AsyncRedisStore
+    from otpverify.verifier import Verifier
+    from otpverify.verifier_async import AsyncVerifier
 
 # Where each public name lives. A module is imported when one of its names is first used, so
 # that nobody pays for what they do not use: an HTTP client, Argon2, numbering plans.
