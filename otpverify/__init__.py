@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         Sender,
         Store,
     )
+    from otpverify.sms.fallback import AsyncFallbackSender, FallbackSender
     from otpverify.sms.messages import Messages
     from otpverify.sms.retry import (
         DeliveryAttempt,
@@ -134,6 +135,10 @@ _MODULES = {
         "Sender",
         "Store",
     ),
+    "otpverify.sms.fallback": (
+        "AsyncFallbackSender",
+        "FallbackSender",
+    ),
     "otpverify.sms.messages": ("Messages",),
     "otpverify.sms.retry": (
         "DeliveryAttempt",
@@ -153,6 +158,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "AllowCountries",
     "Argon2Hasher",
+    "AsyncFallbackSender",
     "AsyncRedisStore",
     "AsyncSender",
     "AsyncSmspmClient",
@@ -178,6 +184,7 @@ __all__ = [
     "Destination",
     "DestinationBlocked",
     "Event",
+    "FallbackSender",
     "Guard",
     "Hasher",
     "HmacHasher",

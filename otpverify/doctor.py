@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from otpverify import ConfigurationError, OtpVerifyError, RedisStore, SmspmClient, Verifier
+from otpverify import (
+    Balance,
+    ConfigurationError,
+    OtpVerifyError,
+    RedisStore,
+    SmspmClient,
+    Verifier,
+)
+from otpverify.sms.smspm_account import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
 
 LOW_BALANCE_EUR = 5.0
 
@@ -65,22 +73,37 @@ def _store(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _gateway(environ: Mapping[str, str]) -> Iterator[Finding]:
+    own = environ.get("SMSPM_SENDER") or DEFAULT_SENDER_ID
     try:
-        with SmspmClient.from_env(environ) as client:
-            balance, sender_ids = client.balance(), client.sender_ids()
-            own = client.sender_id
+        # Without the sender ID, since one that no client takes is a finding of its own.
+        with SmspmClient.from_env({**environ, "SMSPM_SENDER": ""}) as client:
+            balance, approved = client.balance(), client.sender_ids()
     except ConfigurationError:
         return  # said among the settings
     except OtpVerifyError as error:
         yield "fail", f"Gateway: {error}"
         return
-    low = balance.amount < LOW_BALANCE_EUR
-    known = ", the last known figure" if balance.stale else ""
-    yield "warn" if low else "ok", f"Gateway: the balance is EUR {balance.amount:.2f}{known}."
-    if own in sender_ids:
-        yield "ok", f"Gateway: {own!r} is an approved sender ID."
-    else:
-        yield (
-            "warn",
-            f"Gateway: {own!r} is none of the approved sender IDs: {', '.join(sender_ids)}.",
+    yield _of_balance(balance)
+    yield _of_sender_id(own, approved)
+
+
+def _of_balance(balance: Balance) -> Finding:
+    amount = f"EUR {balance.amount:.2f}"
+    said = f"the balance is {amount}"
+    if balance.stale:
+        said = f"the balance was {amount} when it was last known; the gateway has no current figure"
+    if balance.amount < LOW_BALANCE_EUR:
+        return "warn", f"Gateway: {said}. That is low: top it up before messages are refused."
+    return "warn" if balance.stale else "ok", f"Gateway: {said}."
+
+
+def _of_sender_id(own: str, approved: tuple[str, ...]) -> Finding:
+    choice = f"Approved are: {', '.join(approved)}." if approved else "None is approved."
+    if not is_sender_id(own):
+        return "fail", (
+            f"Gateway: SMSPM_SENDER is {own!r}, of {len(own)} characters; an alphanumeric sender "
+            f"ID has at most {LONGEST_SENDER_ID} (GSM 03.40). {choice}"
         )
+    if own in approved:
+        return "ok", f"Gateway: {own!r} is an approved sender ID."
+    return "warn", f"Gateway: {own!r} is no approved sender ID, so messages may fail. {choice}"

@@ -19,8 +19,8 @@ from otpverify import (
     Receipt,
 )
 from otpverify.sms.bulk import Pace, Run, batches, plan
+from otpverify.sms.smspm_account import Account
 from otpverify.sms.smspm_batch import BatchReply, Outcome, Split, batch_fields, read_batch
-from otpverify.sms.smspm_wire import Account
 
 ACCOUNT = Account("h4shQwertyuiop", "t0ken+As/dfghjkl=")
 TEXT = "Your parcel waits behind the blue door until Friday"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 
 import pytest
+from gateways import recording
 from servers import Server, binaries
 from support import PHONE, SECRET, Colour, Face
 
@@ -74,7 +76,47 @@ def test_what_is_wrong_is_a_failure(
 
 
 def test_an_unapproved_sender_id_is_told(environ: dict[str, str]) -> None:
-    assert grades(environ | {"SMSPM_SENDER": "Unknown"}, "none of the approved") == ["warn"]
+    (told,) = [f for f in examine(environ | {"SMSPM_SENDER": "Unknown"}) if "Unknown" in f[1]]
+    assert told == (
+        "warn",
+        "Gateway: 'Unknown' is no approved sender ID, so messages may fail. "
+        "Approved are: SMSPM.com, MyApp.",
+    )
+
+
+def test_a_sender_id_that_is_too_long_is_a_finding_of_its_own(environ: dict[str, str]) -> None:
+    found = list(examine(environ | {"SMSPM_SENDER": "TwelveLetter"}))
+    assert (
+        "fail",
+        "Gateway: SMSPM_SENDER is 'TwelveLetter', of 12 characters; an alphanumeric sender ID has "
+        "at most 11 (GSM 03.40). Approved are: SMSPM.com, MyApp.",
+    ) in found
+    assert ("ok", "Gateway: the balance is EUR 12.34.") in found
+    numeric = examine(environ | {"SMSPM_SENDER": "372567890451"})
+    assert [grade for grade, said in numeric if "372567890451" in said] == ["warn"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "grade", "said"),
+    [
+        ({"balance": 5}, "ok", "the balance is EUR 5.00."),
+        ({"balance": 4.99}, "warn", "the balance is EUR 4.99. That is low"),
+        ({"balance": -1}, "warn", "the balance is EUR -1.00. That is low"),
+        ({"balance": 9, "stale": True}, "warn", "was EUR 9.00 when it was last known"),
+        ({"balance": 1, "stale": True}, "warn", "no current figure. That is low"),
+        ({"balance": None}, "fail", "holds no balance"),
+    ],
+)
+def test_the_balance_is_told(
+    environ: dict[str, str], reply: dict[str, object], grade: str, said: str
+) -> None:
+    with recording() as gateway:
+        gateway.body = json.dumps(reply | {"senders": []}).encode()
+        found = list(examine(environ | {"SMSPM_URL": gateway.url}))
+    assert [mark for mark, sentence in found if said in sentence] == [grade]
+    if grade != "fail":
+        assert found[-1][0] == "warn"
+        assert found[-1][1].endswith("None is approved.")
 
 
 def test_a_store_that_may_evict_is_told(environ: dict[str, str], server: Server) -> None:

@@ -17,6 +17,7 @@ from otpverify.core import report_token
 from otpverify.core.keys import Keyring, mac
 from otpverify.sms import smspm_wire as wire
 from otpverify.sms.report_url import check_report_url, report_address
+from otpverify.sms.smspm_account import Account
 from otpverify.testing import OutboxSender
 
 OLD, NEW = b"o" * 32, b"n" * 32
@@ -205,14 +206,14 @@ def test_addresses_that_are_refused(url: Any) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_a_send_says_where_reports_go(method: Any) -> None:
-    account = wire.Account("h", "t", report_url="https://app.example/r?a=1")
+    account = Account("h", "t", report_url="https://app.example/r?a=1")
     fields = wire.send_fields(account, Message(PHONE, "x", report="T"), method)
     (address,) = {fields[name] for name in fields if name in ("report", "callbackUrl")}
     assert parse_qs(urlsplit(address).query) == {"a": ["1"], "report_token": ["T"]}
     assert ("callbackUrl" in fields) == (method == "GET")
     for silent in (
         wire.send_fields(account, Message(PHONE, "x"), method),
-        wire.send_fields(wire.Account("h", "t"), Message(PHONE, "x", report="T"), method),
+        wire.send_fields(Account("h", "t"), Message(PHONE, "x", report="T"), method),
     ):
         assert not {"report", "callbackUrl"} & set(silent)
 

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qs, quote, quote_plus, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from clients import HASH, TOKEN, Client
+from gateways import (
+    CODE,
+    GOOD,
+    TEXT,
+    Recorder,
+    answering,
+    assert_secret,
+    recording,
+    unused_url,
+)
 from support import Colour
 
 from otpverify import (
@@ -38,10 +42,6 @@ from otpverify import (
 from otpverify.sandbox import Sandbox
 from otpverify.sandbox.faults import FAULTS
 from otpverify.sms.smspm_session import new_session
-
-CODE = "904817"
-TEXT = f"{CODE} is your verification code.\n\n@example.com #{CODE}"
-GOOD = Message("+14155550123", TEXT, "ref-1")
 
 Method = Literal["POST", "GET"]
 METHODS: list[Method] = ["POST", "GET"]
@@ -70,89 +70,10 @@ def connect(colour: Colour) -> Connect:
     return partial(Client, colour)
 
 
-@dataclass
-class Recorder:
-    """What a plain server was sent, and what it answers."""
-
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b'{"messages": [{"id": "m-1"}]}'
-    url: str = ""
-    connections: int = 0
-    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-
-
-class RecordingHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, recorder: Recorder, *args: Any) -> None:
-        self.recorder = recorder
-        recorder.connections += 1
-        super().__init__(*args)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        pass
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        recorder = self.recorder
-        recorder.requests.append((self.command, self.path, dict(self.headers), body))
-        self.send_response(recorder.status)
-        for name, value in recorder.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(recorder.body)))
-        self.end_headers()
-        try:
-            self.wfile.write(recorder.body)
-        except ConnectionError:
-            self.close_connection = True
-
-    do_POST = do_GET  # noqa: N815 - http.server's name
-
-
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    recorder = Recorder()
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), partial(RecordingHandler, recorder))
-    listener.daemon_threads = True
-    thread = threading.Thread(target=listener.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    recorder.url = f"http://127.0.0.1:{listener.server_port}"
-    yield recorder
-    listener.shutdown()
-    listener.server_close()
-    thread.join()
-
-
-@contextmanager
-def answering(
-    answer: Callable[[bytes], bytes], hold: threading.Event | None = None
-) -> Iterator[str]:
-    """A server that reads one request, answers it with whatever bytes, and hangs up; after
-    `hold` is set, if given."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5)
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.settimeout(5)
-                request = b""
-                while CODE.encode() not in request:
-                    request += connection.recv(65_536)
-                connection.sendall(answer(request))
-                if hold is not None:
-                    hold.wait(5)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread.join()
-
-
-def unused_url() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with recording() as recorder:
+        yield recorder
 
 
 # What goes over the wire
@@ -487,26 +408,6 @@ BAD_ANSWERS = {
         ).encode()
     ),
 }
-
-
-def spellings() -> set[str]:
-    values = {HASH, TOKEN, CODE, "4155550123", "Qwertyuiop", "dfghjkl"}
-    values |= {f"41555501{digits}" for digits in FAULTS}
-    return {spelt(value).lower() for value in values for spelt in (str, quote, quote_plus)}
-
-
-def assert_secret(error: BaseException, records: list[logging.LogRecord]) -> None:
-    chain: list[BaseException] = [error]
-    while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(inner)
-    shown = ["".join(traceback.format_exception(error))]
-    for link in chain:
-        shown += [str(link), repr(link), repr(link.args), repr(vars(link))]
-    formatter = logging.Formatter()
-    for record in records:
-        shown += [record.getMessage(), repr(record.args), formatter.format(record)]
-    everything = "\n".join(shown).lower()
-    assert [secret for secret in spellings() if secret in everything] == []
 
 
 @pytest.fixture

@@ -19,10 +19,11 @@ from otpverify import (
     Receipt,
 )
 from otpverify.sms import smspm_wire as wire
+from otpverify.sms.smspm_account import Account
 from otpverify.sms.smspm_address import check_url
 from otpverify.sms.smspm_call import read_balance
 
-ACCOUNT = wire.Account("h4shQwertyuiop", "t0kenAsdfghjkl")
+ACCOUNT = Account("h4shQwertyuiop", "t0kenAsdfghjkl")
 MESSAGE = Message("+12025550123", "904817 is your Zanzibar code.", "ref-1")
 SENT = wire.send_fields(ACCOUNT, MESSAGE)
 SECRETS = ("h4shqwertyuiop", "qwertyuiop", "t0kenasdfghjkl", "asdfghjkl", "2025550123", "904817")

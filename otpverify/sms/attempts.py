@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import stamina
 
-from otpverify.errors import DeliveryError, DeliveryRejected, DeliveryUnavailable
-from otpverify.sms.retry import DeliveryAttempt, Retry, seconds_asked_for
+from otpverify.errors import DeliveryError, DeliveryRejected
+from otpverify.sms.retry import Observer, Retry, nobody_knows, seconds_asked_for, tell
 from otpverify.sms.smspm_call import Call, Failure, Reply, not_answered
 from otpverify.sms.smspm_wire import BUSY_STATUSES
 
@@ -32,9 +30,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-Observer: TypeAlias = Callable[[DeliveryAttempt], object]
 
-_log = logging.getLogger("otpverify")
 _NO_ANSWER = frozenset({"timeout", "connection_lost"})
 _SHORTEST_SECONDS = 0.001
 
@@ -82,13 +78,12 @@ class Attempts:
             except DeliveryError as refused:
                 error = refused
             else:
-                self._tell(call, "ok", None, None)
+                tell(self._observer, call.operation, self._sender, self._number)
                 return result
         if not call.sends:
             error.maybe_sent = False
         wait = self._wait_before_next(call, error, outcome)
-        word = "rejected" if isinstance(error, DeliveryRejected) else "unavailable"
-        self._tell(call, word, error, wait)
+        tell(self._observer, call.operation, self._sender, self._number, error, wait)
         self._maybe_sent = self._maybe_sent or error.maybe_sent
         if wait is not None:
             self._failed = error, wait
@@ -110,8 +105,6 @@ class Attempts:
         asked = seconds_asked_for(outcome.retry_after) if isinstance(outcome, Reply) else None
         drawn = random.random()  # noqa: S311 - spreads load, guards nothing
         wait = self._plan.wait_after(self._number, drawn) if asked is None else asked
-        if stamina.is_testing():
-            wait = 0.0
         return wait if time.monotonic() + wait < self._ends else None
 
     def _may_repeat(self, call: Call[T], error: DeliveryError, outcome: Reply | Failure) -> bool:
@@ -122,33 +115,3 @@ class Attempts:
         if error.provider_code in _NO_ANSWER:
             return self._plan.after_timeout or not call.sends
         return error.provider_code == "unreachable"
-
-    def _tell(
-        self, call: Call[T], outcome: str, error: DeliveryError | None, wait: float | None
-    ) -> None:
-        code, maybe_sent = (error.provider_code, error.maybe_sent) if error else (None, False)
-        tell(
-            self._observer,
-            DeliveryAttempt(
-                call.operation, self._sender, self._number, outcome, code, maybe_sent, wait
-            ),
-        )
-
-
-def tell(observer: Observer | None, attempt: DeliveryAttempt) -> None:
-    """Tell of an attempt. An observer's own failure is logged, and changes nothing."""
-    if observer is None:
-        return
-    try:
-        observer(attempt)
-    except Exception:
-        _log.exception("on_attempt failed for %s", attempt)
-
-
-def nobody_knows(last: DeliveryError) -> DeliveryUnavailable:
-    """The error of a call whose last attempt certainly was not taken, and an earlier one may
-    have been."""
-    return DeliveryUnavailable(
-        f"{last} Nobody knows whether an earlier attempt was taken.",
-        provider_code=last.provider_code,
-    )

@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypedDict
 from otpverify.core.bulk import BulkProgress, BulkResult
 from otpverify.errors import BulkInterrupted, ConfigurationError, DeliveryError, DeliveryRejected
 from otpverify.sms.bulk import Batch, Pace, Plan, Run, plan
+from otpverify.sms.smspm_account import Account
 from otpverify.sms.smspm_batch import LARGEST_BATCH, Fields, Reply, batch_fields, read_batch
-from otpverify.sms.smspm_wire import Account
 
 LARGEST_CONCURRENCY = 32
 """As many as the clients keep connections."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import TypeAlias
 
-from otpverify.errors import ConfigurationError
+from otpverify.errors import (
+    ConfigurationError,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryUnavailable,
+)
 
+_log = logging.getLogger("otpverify")
 _MOST_ATTEMPTS = 10
 _LONGEST_SECONDS = 600
 
@@ -94,6 +104,52 @@ class DeliveryAttempt:
     provider_code: str | None = None
     maybe_sent: bool = False
     next_in_seconds: float | None = None
+
+
+Observer: TypeAlias = Callable[[DeliveryAttempt], object]
+
+
+def check_observer(observer: object) -> None:
+    """Raise `ConfigurationError` for what cannot be told of attempts."""
+    if observer is not None and (not callable(observer) or inspect.iscoroutinefunction(observer)):
+        raise ConfigurationError("on_attempt must be a function that takes a DeliveryAttempt.")
+
+
+def tell(
+    observer: Observer | None,
+    operation: str,
+    sender: str,
+    number: int,
+    error: DeliveryError | None = None,
+    next_in_seconds: float | None = None,
+) -> None:
+    """Tell of an attempt. An observer's own failure is logged, and changes nothing.
+
+    Args:
+        observer: Whom to tell, if anybody.
+        operation, sender, number, next_in_seconds: As in `DeliveryAttempt`.
+        error: What came of it; `None` when it succeeded.
+    """
+    if observer is None:
+        return
+    outcome, code, maybe_sent = "ok", None, False
+    if error is not None:
+        outcome = "rejected" if isinstance(error, DeliveryRejected) else "unavailable"
+        code, maybe_sent = error.provider_code, error.maybe_sent
+    attempt = DeliveryAttempt(operation, sender, number, outcome, code, maybe_sent, next_in_seconds)
+    try:
+        observer(attempt)
+    except Exception:
+        _log.exception("on_attempt failed for %s", attempt)
+
+
+def nobody_knows(last: DeliveryError) -> DeliveryUnavailable:
+    """The error of a send whose last attempt certainly was not taken, and an earlier one may
+    have been."""
+    return DeliveryUnavailable(
+        f"{last} Nobody knows whether an earlier attempt was taken.",
+        provider_code=last.provider_code,
+    )
 
 
 def seconds_asked_for(retry_after: str | None) -> float | None:

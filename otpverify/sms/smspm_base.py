@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
 from typing import Any, Self
@@ -10,8 +9,9 @@ from typing import Any, Self
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import ConfigurationError
 from otpverify.sms import smspm_wire as wire
-from otpverify.sms.attempts import Attempts, Observer
-from otpverify.sms.retry import Retry
+from otpverify.sms.attempts import Attempts
+from otpverify.sms.retry import Observer, Retry, check_observer
+from otpverify.sms.smspm_account import DEFAULT_SENDER_ID, Account
 from otpverify.sms.smspm_address import DEFAULT_URL, check_url
 from otpverify.sms.smspm_call import (
     Balance,
@@ -33,7 +33,7 @@ class SmspmBase:
         hash: str,  # noqa: A002 - the gateway's own name for it
         token: str,
         *,
-        sender_id: str = wire.DEFAULT_SENDER_ID,
+        sender_id: str = DEFAULT_SENDER_ID,
         url: str = DEFAULT_URL,
         method: Method = "POST",
         report_url: str | None = None,
@@ -51,11 +51,8 @@ class SmspmBase:
                 )
         if not isinstance(retry, Retry | None):
             raise ConfigurationError("retry must be a Retry(...).")
-        if on_attempt is not None and (
-            not callable(on_attempt) or inspect.iscoroutinefunction(on_attempt)
-        ):
-            raise ConfigurationError("on_attempt must be a function that takes a DeliveryAttempt.")
-        self._account = wire.Account(hash, token, sender_id, report_url)
+        check_observer(on_attempt)
+        self._account = Account(hash, token, sender_id, report_url)
         self._url = check_url(url)
         self._method: Method = method
         self._timeouts = (float(connect_timeout_seconds), float(read_timeout_seconds))
@@ -86,7 +83,7 @@ class SmspmBase:
         settings: dict[str, Any] = {
             "hash": environ["SMSPM_HASH"],
             "token": environ["SMSPM_TOKEN"],
-            "sender_id": environ.get("SMSPM_SENDER") or wire.DEFAULT_SENDER_ID,
+            "sender_id": environ.get("SMSPM_SENDER") or DEFAULT_SENDER_ID,
             "url": environ.get("SMSPM_URL") or DEFAULT_URL,
             "report_url": environ.get("SMSPM_REPORT_URL") or None,
         }

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import DeliveryError, DeliveryRejected
 from otpverify.sms import smspm_wire as wire
+from otpverify.sms.smspm_account import Account
 
 LARGEST_BATCH = 100
 
@@ -47,7 +48,7 @@ class BatchReply:
 
 
 def batch_fields(
-    account: wire.Account, numbers: Sequence[str], text: str, reference: str | None = None
+    account: Account, numbers: Sequence[str], text: str, reference: str | None = None
 ) -> Fields:
     """The fields of a send to these numbers.
 

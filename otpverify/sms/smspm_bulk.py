@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 if TYPE_CHECKING:
     from otpverify.core.bulk import BulkResult
     from otpverify.sms.bulk_drive import Bulk, BulkOptions
+    from otpverify.sms.smspm_account import Account
     from otpverify.sms.smspm_batch import Reply
-    from otpverify.sms.smspm_wire import Account
 
 # What sends in bulk is loaded when it is first used; few programs do.
 

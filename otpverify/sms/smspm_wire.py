@@ -10,20 +10,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import (
-    ConfigurationError,
     DeliveryError,
     DeliveryRejected,
     DeliveryUnavailable,
 )
-from otpverify.sms.report_url import check_report_url, report_address
+from otpverify.sms.report_url import report_address
+from otpverify.sms.smspm_account import Account
 
-DEFAULT_SENDER_ID = "SMSPM.com"
-LONGEST_SENDER_ID = 11
 LARGEST_REPLY = 65_536
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
@@ -46,41 +43,6 @@ _HINTS = {
     "rate_limited": "The gateway asks to slow down.",
 }
 _WORD = re.compile(r"[A-Za-z]{1,20}")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Account:
-    """Credentials and sender ID of an account, and where its delivery reports go, if anywhere.
-
-    Raises:
-        ConfigurationError: One is empty, an alphanumeric sender ID is too long, or the address
-            for reports is unsafe.
-    """
-
-    hash: str
-    token: str
-    sender_id: str = DEFAULT_SENDER_ID
-    report_url: str | None = None
-
-    def __post_init__(self) -> None:
-        if not (self.hash and self.token):
-            raise ConfigurationError("SMSPM needs both a hash and a token.")
-        too_long = len(self.sender_id) > LONGEST_SENDER_ID and not self.sender_id.isdecimal()
-        if not self.sender_id or too_long:
-            raise ConfigurationError(
-                "An alphanumeric sender ID has 1 to 11 characters (GSM 03.40); "
-                f"{self.sender_id!r} has {len(self.sender_id)}."
-            )
-        if self.report_url is not None:
-            check_report_url(self.report_url)
-
-    def __repr__(self) -> str:
-        return f"Account(sender_id={self.sender_id!r})"
-
-    @property
-    def credentials(self) -> dict[str, str]:
-        """What every request carries."""
-        return {"hash": self.hash, "token": self.token}
 
 
 def send_fields(

@@ -1,0 +1,205 @@
+"""Senders in a row: the next one is asked when the one before did not take the message."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from otpverify.colour import in_thread, inline, run_sync, suspends
+from otpverify.core.results import Message, Receipt
+from otpverify.errors import (
+    ConfigurationError,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryUnavailable,
+)
+from otpverify.protocols import AsyncSender, Sender
+from otpverify.sms.retry import Observer, check_observer, nobody_knows, tell
+
+Port: TypeAlias = Callable[[Message], Awaitable[Receipt]]
+
+# What is wrong with the message itself, which no other sender mends.
+_FINAL = frozenset({"invalid_phone_number", "invalid_text"})
+_IO_THREADS = 32
+
+
+class _Row:
+    """The part that both colours share."""
+
+    def __init__(
+        self,
+        senders: tuple[Any, ...],
+        ports: list[Port],
+        when_unknown: bool,
+        on_attempt: Observer | None,
+    ) -> None:
+        check_observer(on_attempt)
+        self._senders = senders
+        self._ports = ports
+        self._when_unknown = when_unknown
+        self._on_attempt = on_attempt
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(map(repr, self._senders))}>"
+
+    @property
+    def takes_reports(self) -> bool:
+        """Whether one of the senders asks for delivery reports."""
+        return any(getattr(sender, "takes_reports", False) for sender in self._senders)
+
+    async def _deliver(self, message: Message) -> Receipt:
+        maybe_sent = False
+        last: DeliveryError | None = None
+        for number, port in enumerate(self._ports, 1):
+            outcome = await _outcome(port, message)
+            facts = self._on_attempt, "send", type(self._senders[number - 1]).__name__, number
+            if isinstance(outcome, Receipt):
+                tell(*facts)
+                return outcome
+            last = outcome
+            goes_on = number < len(self._ports) and self._goes_on(last)
+            tell(*facts, last, 0.0 if goes_on else None)
+            maybe_sent = maybe_sent or last.maybe_sent
+            if not goes_on:
+                break
+        assert last is not None  # noqa: S101 - there are two senders at least
+        raise nobody_knows(last) if maybe_sent and not last.maybe_sent else last
+
+    def _goes_on(self, error: DeliveryError) -> bool:
+        if error.maybe_sent:
+            return self._when_unknown
+        return not (isinstance(error, DeliveryRejected) and error.provider_code in _FINAL)
+
+
+class FallbackSender(_Row):
+    """Sends through the first of several senders that takes the message.
+
+    The next one is asked when the one before it certainly did not take the message: it was not
+    reached, was too busy, or refused it, as an account without balance or with wrong credentials
+    is refused. A refusal of the number (`invalid_phone_number`) or of the text (`invalid_text`)
+    is final.
+
+    Args:
+        primary: The sender to ask first.
+        secondary: The one after it, and then `others`.
+        when_unknown: Whether to go on, too, when nobody knows if a sender took the message. The
+            person may then get the same text twice.
+        on_attempt: Called with a `DeliveryAttempt` for every sender that was asked. What it
+            raises is logged.
+
+    Raises:
+        ConfigurationError: One of these is no sender, or an asynchronous one.
+    """
+
+    def __init__(
+        self,
+        primary: Sender,
+        secondary: Sender,
+        *others: Sender,
+        when_unknown: bool = False,
+        on_attempt: Observer | None = None,
+    ) -> None:
+        senders = _checked(primary, secondary, *others)
+        for sender in senders:
+            if suspends(sender.send):
+                raise ConfigurationError(
+                    f"{type(sender).__name__} is asynchronous; use AsyncFallbackSender."
+                )
+        ports: list[Port] = [inline(sender.send) for sender in senders]
+        super().__init__(senders, ports, when_unknown, on_attempt)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the senders that can be closed."""
+        for sender in self._senders:
+            if hasattr(sender, "close"):
+                sender.close()
+
+    def send(self, message: Message) -> Receipt:
+        """Hand a message to the first sender that takes it.
+
+        Raises:
+            DeliveryRejected, DeliveryUnavailable: The last sender's error. `maybe_sent` if
+                any of them may have taken the message.
+        """
+        return run_sync(self._deliver(message))
+
+
+class AsyncFallbackSender(_Row):
+    """`FallbackSender`, awaitable, with the same arguments. Synchronous senders among them run
+    in worker threads."""
+
+    def __init__(
+        self,
+        primary: AsyncSender | Sender,
+        secondary: AsyncSender | Sender,
+        *others: AsyncSender | Sender,
+        when_unknown: bool = False,
+        on_attempt: Observer | None = None,
+    ) -> None:
+        senders = _checked(primary, secondary, *others)
+        from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
+
+        executor = ThreadPoolExecutor(_IO_THREADS, thread_name_prefix="otpverify")
+        ports: list[Port] = [
+            sender.send if suspends(sender.send) else in_thread(sender.send, executor)
+            for sender in senders
+        ]
+        super().__init__(senders, ports, when_unknown, on_attempt)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the senders that can be closed."""
+        for sender in self._senders:
+            if hasattr(sender, "aclose"):
+                await sender.aclose()
+            elif hasattr(sender, "close"):
+                sender.close()
+
+    async def send(self, message: Message) -> Receipt:
+        """See `FallbackSender.send`."""
+        return await self._deliver(message)
+
+
+def _checked(*senders: Any) -> tuple[Any, ...]:
+    for sender in senders:
+        if not callable(getattr(sender, "send", None)):
+            raise ConfigurationError(f"{type(sender).__name__} is no sender: it has no send().")
+    return senders
+
+
+async def _outcome(port: Port, message: Message) -> Receipt | DeliveryError:
+    """What came of asking one sender. A failure of another kind leaves open whether the message
+    was taken, and is not chained to: it may hold what was sent."""
+    try:
+        receipt = await port(message)
+    except DeliveryError as error:
+        return error
+    except Exception as error:
+        return DeliveryUnavailable(f"The sender failed ({type(error).__name__}).")
+    if isinstance(receipt, Receipt):
+        return receipt
+    return DeliveryUnavailable(
+        f"The sender returned {type(receipt).__name__} where a Receipt was due."
+    )
