@@ -1,5 +1,5 @@
 """The command line: `otpverify sandbox`, `otpverify demo`, `otpverify doctor`,
-`otpverify secret`."""
+`otpverify lint-message`, `otpverify secret`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
 
-from otpverify import ConfigurationError, OtpVerifyError, __version__
+from otpverify import ConfigurationError, OtpVerifyError, __version__, lint
 from otpverify.sandbox import Sandbox
 
 SANDBOX_PORT: Final = 8025
@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 when all went well, 1 when the script's flows did not end as they
-        should, 2 when the command could not be run, 130 when it was interrupted before its end.
+        should or a message has findings, 2 when the command could not be run, 130 when it was
+        interrupted before its end.
     """
     parser = _parser()
     options = parser.parse_args(argv)
@@ -99,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", help="look at settings, store and gateway, and say what to mend"
     )
     doctor.set_defaults(command=_doctor)
+
+    lint.add_command(commands)
 
     secret = commands.add_parser("secret", help="print a new secret for OTPVERIFY_SECRET")
     secret.set_defaults(command=_secret)

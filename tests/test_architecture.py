@@ -27,7 +27,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"public": ("__init__",)},
     {"sandbox": ("sandbox",)},
     {"testing": ("testing",), "demo": ("demo",)},
-    {"cli": ("cli", "__main__", "doctor")},
+    {"cli": ("cli", "__main__", "doctor", "lint")},
 ]
 PURE = {"__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum"}
 PURE |= {"hashlib", "hmac", "ipaddress", "math", "phonenumbers", "re", "struct", "typing"}

@@ -21,10 +21,12 @@ from otpverify import (
     RateLimited,
     Retry,
     Verifier,
+    cli,
     errors,
 )
 from otpverify.sandbox import Sandbox
 from otpverify.sandbox.faults import FAULTS
+from otpverify.sms.languages import languages
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -76,9 +78,20 @@ def test_every_console_line_is_a_command_that_exists() -> None:
         elif program.endswith("/python"):
             assert (ROOT / arguments[0]).is_file()
         elif program.endswith("/otpverify"):
-            assert arguments in (["demo", "--script"], ["sandbox"], ["doctor"])
+            commands = (["demo", "--script"], ["sandbox"], ["doctor"])
+            assert arguments in commands or arguments[0] == "lint-message"
         else:
             assert line in ("python3 -m venv venv", "venv/bin/pip install .")
+
+
+def test_the_linter_runs_as_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = [line for line in COMMANDS if "lint-message" in line]
+    assert cli.main(line.split()[1:]) == 0
+    assert capsys.readouterr().out.endswith("No findings.\n")
+
+
+def test_every_language_is_named() -> None:
+    assert f"in {len(languages())} languages: {' '.join(languages())}." in README.replace("\n", " ")
 
 
 def test_every_field_of_the_policy_is_in_its_table() -> None:

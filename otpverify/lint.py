@@ -1,0 +1,145 @@
+"""`otpverify lint-message`: what a message comes to, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from otpverify import ConfigurationError
+from otpverify.sms import Segments, segments, suggest_gsm7
+from otpverify.sms.checks import Finding, template_findings
+from otpverify.sms.frame import SAMPLE_CODE, Frame
+from otpverify.sms.languages import DEFAULT, Language, languages, negotiate
+
+# Seconds and minutes; some numbers of every plural form that a language may have.
+_NUMBERS = (10, 1, 2, 3, 5, 11, 21, 22, 25, 59)
+_LIFETIMES = (*(n * 60 for n in _NUMBERS), *_NUMBERS)
+
+
+class _Report(NamedTuple):
+    """What is said of one template."""
+
+    name: str
+    text: str
+    longest: Segments
+    findings: list[Finding]
+
+
+def add_command(commands: Any) -> None:
+    """Add `lint-message` to the subcommands of a parser."""
+    parser = commands.add_parser(
+        "lint-message",
+        help="count a message's segments, and say what is wrong with it",
+        description="Counts a template's segments and says what is wrong with it: 1 is the exit "
+        "code then. Fields: {code}, {brand}, {lifetime}.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("template", nargs="?", help="the template")
+    what.add_argument("--file", type=Path, help="a file with the template, in UTF-8")
+    what.add_argument("--all", action="store_true", help="the built-in texts")
+    parser.add_argument("--brand", help="as given to Messages; so are the next two")
+    parser.add_argument("--origin")
+    parser.add_argument("--app-hash")
+    parser.add_argument(
+        "--locale", help=f"the template's language ({DEFAULT}); with --all, only this one"
+    )
+    parser.add_argument(
+        "--max-segments", type=int, default=1, help="how many segments are no finding (1)"
+    )
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the reports.
+
+    Returns:
+        0 when there are no findings, 1 when there are.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a language's letters must not end the report.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    frame = Frame(options.brand, options.origin, options.app_hash)
+    count = 0
+    for finding in frame.findings():
+        _say(f"finding: {finding.message}")
+        count += 1
+    # What is wrong with them would be said again of every text.
+    for report in _reports(options, frame) if count == 0 else ():
+        _print(report)
+        count += len(report.findings)
+    _say(f"{count or 'No'} finding{'' if count == 1 else 's'}.")
+    return 1 if count else 0
+
+
+def _reports(options: argparse.Namespace, frame: Frame) -> Iterator[_Report]:
+    table = languages()
+    if not options.all:
+        language = table[negotiate(options.locale or DEFAULT)]
+        template = options.template if options.file is None else _read(options.file)
+        yield _report(language.tag, template, language, frame, options.max_segments)
+        return
+    only = None if options.locale is None else negotiate(options.locale)
+    for tag, language in table.items():
+        for purpose in language.purposes:
+            if only in (None, tag):
+                template = frame.built_in(language, purpose)
+                name = f"{tag} {purpose}"
+                yield _report(name, template, language, frame, options.max_segments)
+
+
+def _report(
+    name: str, template: str, language: Language, frame: Frame, max_segments: int
+) -> _Report:
+    found = frame.template_findings(
+        template, language, max_segments=max_segments, lifetimes=_LIFETIMES
+    )
+    if any(template_findings(template, has_brand=frame.brand is not None)):
+        # It cannot be filled in: as it stands is all that can be shown.
+        return _Report(name, template, segments(template), found)
+    texts = [
+        frame.text(frame.lay_out(template, language, ttl_seconds), SAMPLE_CODE)
+        for ttl_seconds in _LIFETIMES
+    ]
+    longest = max(map(segments, texts), key=lambda count: (count.parts, count.units))
+    return _Report(name, texts[0], longest, found)
+
+
+def _print(report: _Report) -> None:
+    count = report.longest
+    parts = "1 segment" if count.parts == 1 else f"{count.parts} segments"
+    _say(f"{report.name}: {count.encoding}, up to {count.units} units, {parts}")
+    for line in report.text.split("\n"):
+        _say(f"    {line}")
+    for finding in report.findings:
+        _say(f"  finding: {finding.message}")
+    for suggestion in _suggestions(report.text):
+        _say(f"  suggestion: {suggestion}")
+
+
+def _suggestions(text: str) -> Iterator[str]:
+    """What would make a text GSM-7; nothing for a text whose script GSM-7 does not have."""
+    found = suggest_gsm7(text)
+    if any(each.replacement is None and each.character[0].isalpha() for each in found):
+        return
+    for each in found:
+        where = ", ".join(str(position) for position in each.positions)
+        instead = f"write {each.replacement!r}" if each.replacement else "leave it out"
+        yield f"{instead} for {each.character!r} ({each.name}) at {where}, for GSM-7"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}).") from error
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
