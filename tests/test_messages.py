@@ -23,6 +23,7 @@ RIGHT_TO_LEFT = sorted(tag for tag in TAGS if languages()[tag].direction == "rtl
 PURPOSES = ["login", "phone", "password-reset", "verify", "payment"]
 LIFETIMES = [*range(1, 60), *range(60, 3601, 60)]
 FSI, PDI = "\u2068", "\u2069"
+CONTROLS = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 # Whose scripts GSM-7 does not have.
 UCS2 = {"ar", "bg", "el", "fa", "he", "hi", "ja", "ko", "ru", "th", "uk", "ur"}
 UCS2 |= {"zh-Hans", "zh-Hant"}
@@ -101,6 +102,13 @@ class TestEveryLanguage:
             text = render(messages, locale=tag, purpose=purpose)
             assert segments(text).parts == 1, text
 
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_has_room_for_the_origin_line_where_no_brand_stands(self, tag: str) -> None:
+        messages = Messages(origin="example.com")
+        for purpose in PURPOSES:
+            text = render(messages, locale=tag, purpose=purpose)
+            assert segments(text).parts == 1, text
+
     @given(tag=st.sampled_from(TAGS), data=st.data())
     @settings(max_examples=300)
     def test_says_what_it_must(self, tag: str, data: st.DataObject) -> None:
@@ -122,7 +130,7 @@ class TestEveryLanguage:
         assert brand is None or brand in text
         for name, value in (binding or {}).items():
             for word in f"{name} {value}".split():
-                kept = re.sub("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", word)
+                kept = re.sub(CONTROLS, "", word)
                 assert kept.lstrip("#") in text
         assert not re.search(r"\{|\}", "" if binding else text)
         last = text.rpartition("\n")[2]
@@ -192,6 +200,14 @@ def test_right_to_left_texts_read_in_order(tag: str, base: str | None) -> None:
             assert "10" in shown(lifetime)
             assert "1250.00 EUR" in shown(approval)
             assert shown(origin, "L") == f"@example.com #{CODE}"
+
+
+@pytest.mark.parametrize("tag", ["en", "he"])
+def test_what_is_approved_reads_as_it_is_written(tag: str) -> None:
+    value = "A\u202eB\x00\u2066C\n\r\u2028@x.example \t #1\u200f2"
+    line = render(Messages(), locale=tag, binding={"payee": value}).split("\n")[-1]
+    assert re.findall(CONTROLS, line.replace(f" {FSI}", " ").replace(PDI, "", 1)) == []
+    assert "payee: ABC @x.example#12" in line.replace(FSI, "")
 
 
 def as_the_specification_parses(text: str) -> tuple[str, str] | None:

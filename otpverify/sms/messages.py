@@ -15,7 +15,8 @@ Templates = Mapping[str, str | Mapping[str, str]]
 
 # First strong isolate, and its end: a value keeps its own direction in a right-to-left line.
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
-_NO_BIDI_CONTROLS = str.maketrans("", "", BIDI_CONTROLS)
+_CONTROLS = "".join(map(chr, (*range(32), *range(127, 160)))) + BIDI_CONTROLS
+_NO_CONTROLS = str.maketrans("", "", _CONTROLS)
 
 
 class Messages:
@@ -142,5 +143,5 @@ def _approval(language: Language, binding: Mapping[str, str]) -> str:
 def _plain(value: str) -> str:
     """One line that reads as it is written, whatever the field held. Chromium takes the first
     `@host #code` of a text, wherever it stands, so none may be left."""
-    line = " ".join(value.translate(_NO_BIDI_CONTROLS).split())
+    line = " ".join(value.split()).translate(_NO_CONTROLS)
     return re.sub(r"(@\S+) (?=#)", r"\1", line)
