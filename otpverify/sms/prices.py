@@ -1,0 +1,65 @@
+"""What a segment costs, by country: the published price list, or one of your own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from otpverify.core.phone import REGIONS
+from otpverify.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """Prices of one segment.
+
+    Attributes:
+        per_segment: By ISO 3166-1 alpha-2 code. The published ones are those of each country's
+            dearest carrier.
+        currency: The ISO 4217 code of their currency.
+        date: When they were read, in ISO 8601; `None` if nobody says.
+    """
+
+    per_segment: Mapping[str, Decimal]
+    currency: str = "EUR"
+    date: str | None = None
+
+    @classmethod
+    def published(cls) -> PriceTable:
+        """SMSPM's published price list, as it was when this release was made."""
+        return _table((files("otpverify.sms") / "prices.json").read_text("utf-8"))
+
+    @classmethod
+    def load(cls, path: Path) -> PriceTable:
+        """A price list of your own: JSON such as
+        `{"currency": "EUR", "date": "2026-11-22", "per_segment": {"EE": 0.04}}`.
+
+        Raises:
+            ConfigurationError: It cannot be read, or is no such list.
+        """
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"The prices in {path} cannot be read.") from error
+        return _table(text)
+
+
+def _table(text: str) -> PriceTable:
+    try:
+        said: Any = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    except (ValueError, RecursionError):
+        said = None
+    prices = said.get("per_segment") if isinstance(said, dict) else None
+    if not isinstance(prices, dict) or not all(
+        country in REGIONS and isinstance(price, Decimal) and price >= 0
+        for country, price in prices.items()
+    ):
+        raise ConfigurationError(
+            'Prices must be JSON such as {"per_segment": {"EE": 0.04}}, by ISO 3166-1 alpha-2 code.'
+        )
+    return PriceTable(prices, str(said.get("currency", "EUR")), said.get("date"))
