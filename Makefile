@@ -50,5 +50,5 @@ $(VENV)/demo.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 	@touch $@
 
 $(VENV)/dev.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[async,demo]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[async,cli,demo]' --group dev
 	@touch $@

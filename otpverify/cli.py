@@ -1,5 +1,5 @@
 """The command line: `otpverify sandbox`, `otpverify demo`, `otpverify doctor`,
-`otpverify lint-message`, `otpverify secret`."""
+`otpverify lint-message`, `otpverify send-bulk`, `otpverify secret`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from otpverify import ConfigurationError, OtpVerifyError, __version__, lint
+from otpverify.bulk import arguments as bulk
 from otpverify.sandbox import Sandbox
 
 SANDBOX_PORT: Final = 8025
@@ -33,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 when all went well, 1 when the script's flows did not end as they
-        should or a message has findings, 2 when the command could not be run, 130 when it was
-        interrupted before its end.
+        should, a message has findings or somebody was not sent to, 2 when the command could
+        not be run, 130 when it was interrupted before its end.
     """
     parser = _parser()
     options = parser.parse_args(argv)
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
 
     lint.add_command(commands)
+    bulk.add_command(commands).set_defaults(command=_send_bulk)
 
     secret = commands.add_parser("secret", help="print a new secret for OTPVERIFY_SECRET")
     secret.set_defaults(command=_secret)
@@ -156,6 +158,14 @@ def _doctor(_: argparse.Namespace) -> int:
     from otpverify.doctor import run
 
     return 0 if run(os.environ, _say) else 1
+
+
+def _send_bulk(options: argparse.Namespace) -> int:
+    # Imported here: it loads the gateway's client and the numbering plans.
+    from otpverify.bulk.command import run
+
+    _take_signals()
+    return run(options, _say)
 
 
 def _secret(_: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"verifier": ("verifier", "verifier_async", "composition", "environment")},
     {"public": ("__init__",)},
     {"sandbox": ("sandbox",)},
-    {"testing": ("testing",), "demo": ("demo",)},
+    {"testing": ("testing",), "demo": ("demo",), "bulk": ("bulk",)},
     {"cli": ("cli", "__main__", "doctor", "lint")},
 ]
 PURE = {"__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum"}

@@ -79,7 +79,7 @@ def test_every_console_line_is_a_command_that_exists() -> None:
             assert (ROOT / arguments[0]).is_file()
         elif program.endswith("/otpverify"):
             commands = (["demo", "--script"], ["sandbox"], ["doctor"])
-            assert arguments in commands or arguments[0] == "lint-message"
+            assert arguments in commands or arguments[0] in ("lint-message", "send-bulk")
         else:
             assert line in ("python3 -m venv venv", "venv/bin/pip install .")
 
@@ -88,6 +88,25 @@ def test_the_linter_runs_as_it_is_written(capsys: pytest.CaptureFixture[str]) ->
     (line,) = [line for line in COMMANDS if "lint-message" in line]
     assert cli.main(line.split()[1:]) == 0
     assert capsys.readouterr().out.endswith("No findings.\n")
+
+
+def test_sending_in_bulk_runs_as_it_is_written(
+    tmp_path: Path,
+    smspm_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(cli, "_take_signals", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    for name, value in smspm_sandbox.environ.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "numbers.csv").write_text("phone\n5678 9045\n+37256789046\n")
+    (tmp_path / "text.txt").write_text("The bus to Narva leaves at eight.\n")
+    for line in (line for line in COMMANDS if "send-bulk" in line):
+        assert cli.main(line.split()[1:]) == 0
+        assert ("at most 0.08 EUR" in capsys.readouterr().out) == ("--dry-run" in line)
+        assert len(smspm_sandbox.messages) == (0 if "--dry-run" in line else 2)
+    assert (tmp_path / "numbers.csv.results.jsonl").exists()
 
 
 def test_every_language_is_named() -> None:

@@ -105,11 +105,7 @@ class Bulk:
             raise DeliveryRejected("The text is empty.", provider_code="invalid_text")
         # Building the fields is what checks the text.
         batch_fields(self.account, ("+0",), self.text)
-        _check_range("batch_size", self.options.get("batch_size", 1), LARGEST_BATCH)
-        _check_range("concurrency", self.concurrency, LARGEST_CONCURRENCY)
-        rate = self.options.get("recipients_per_second")
-        if rate is not None and not 0 < rate < float("inf"):
-            raise ConfigurationError("recipients_per_second must be above 0.")
+        check_options(self.options)
 
     @property
     def concurrency(self) -> int:
@@ -204,6 +200,19 @@ class Bulk:
         if on_progress is not None:
             await ports.call(on_progress, progress)
         run.reported(progress)
+
+
+def check_options(options: BulkOptions) -> None:
+    """See that the options make sense, but for `region`, which is checked with the numbers.
+
+    Raises:
+        ConfigurationError: One does not.
+    """
+    _check_range("batch_size", options.get("batch_size", 1), LARGEST_BATCH)
+    _check_range("concurrency", options.get("concurrency", 1), LARGEST_CONCURRENCY)
+    rate = options.get("recipients_per_second")
+    if rate is not None and not 0 < rate < float("inf"):
+        raise ConfigurationError("recipients_per_second must be above 0.")
 
 
 def _check_range(name: str, value: object, largest: int) -> None:

@@ -1,0 +1,175 @@
+"""`otpverify send-bulk`, from its arguments to its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from otpverify import BulkInterrupted, BulkProgress, ConfigurationError, SmspmClient
+from otpverify.bulk import records, report
+from otpverify.bulk.display import display
+from otpverify.bulk.estimate import Estimate, estimate
+from otpverify.bulk.journal import Journal, refuse_taken
+from otpverify.bulk.numbers import Row, read_numbers
+from otpverify.sms import Segments, segments
+from otpverify.sms.bulk import Plan, plan
+from otpverify.sms.bulk_drive import BulkOptions, check_options
+from otpverify.sms.prices import PriceTable
+from otpverify.sms.smspm_address import DEFAULT_URL
+
+Say = Callable[[str], None]
+
+_NOT_EVERYBODY = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Mailing:
+    """One text for one list."""
+
+    text: str
+    rows: Sequence[Row]
+    plan: Plan
+    segments: Segments
+    prices: PriceTable
+
+    def cost(self, phones: Sequence[str]) -> Estimate:
+        """What it costs to send to these."""
+        return estimate(phones, self.segments.parts, self.prices)
+
+
+def run(options: argparse.Namespace, say: Say) -> int:
+    """Run the command.
+
+    Args:
+        options: Those of `otpverify.bulk.arguments`.
+        say: Writes a line for the person.
+
+    Returns:
+        The exit code: 0 when everybody was sent to, 1 when somebody was not or nobody knows.
+
+    Raises:
+        ConfigurationError: Nothing was begun.
+        DeliveryRejected: The text cannot be sent to anybody.
+    """
+    if options.retry_unknown and not options.resume:
+        raise ConfigurationError("--retry-unknown goes with --resume.")
+    check_options(_pace(options))
+    mailing = _mailing(options)
+    everybody = list(mailing.plan.recipients)
+    if options.dry_run:
+        cost = mailing.cost(everybody)
+        for line in report.before(mailing.plan, mailing.rows, mailing.segments, cost):
+            say(line)
+        return 0
+    path = options.results or Path(f"{options.numbers}.results.jsonl")
+    header = records.header(everybody, mailing.text, os.environ.get("SMSPM_URL") or DEFAULT_URL)
+    with SmspmClient.from_env() as client:
+        if options.resume:
+            with Journal.resume(path, header) as journal:
+                todo = _left(mailing.plan, journal, retry_unknown=options.retry_unknown)
+                if not _agreed(mailing, todo, options):
+                    return _declined(say)
+                return _send(client, mailing, todo, journal, options, say)
+        # Asked before the file is made: a "no" leaves nothing behind.
+        refuse_taken(path)
+        if not _agreed(mailing, everybody, options):
+            return _declined(say)
+        with Journal.create(path, header) as journal:
+            return _send(client, mailing, everybody, journal, options, say)
+
+
+def _mailing(options: argparse.Namespace) -> Mailing:
+    text = options.text
+    if options.text_file is not None:
+        try:
+            text = options.text_file.read_text("utf-8-sig").removesuffix("\n")
+        except (OSError, UnicodeDecodeError):
+            text = None
+        if text is None:
+            raise ConfigurationError(f"{options.text_file} cannot be read, or is not in UTF-8.")
+    if not text.strip() or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConfigurationError("The text is empty, or is not valid Unicode.")
+    rows = read_numbers(options.numbers, options.column)
+    return Mailing(
+        text,
+        rows,
+        plan([row.given for row in rows], options.region),
+        segments(text),
+        PriceTable.load(options.prices) if options.prices else PriceTable.published(),
+    )
+
+
+def _pace(options: argparse.Namespace) -> BulkOptions:
+    return {
+        "batch_size": options.batch_size,
+        "concurrency": options.concurrency,
+        "recipients_per_second": options.rate,
+    }
+
+
+def _left(planned: Plan, journal: Journal, *, retry_unknown: bool) -> list[str]:
+    """Those who were certainly not sent to; with `retry_unknown`, those nobody knows of, too."""
+    wanted = {None, "failed", "unknown"} if retry_unknown else {None, "failed"}
+    return [phone for phone in planned.recipients if journal.known.status.get(phone) in wanted]
+
+
+def _agreed(mailing: Mailing, todo: Sequence[str], options: argparse.Namespace) -> bool:
+    """Whether the person wants it; nobody is asked where nobody sits."""
+    if options.yes or not todo or not sys.stdin.isatty():
+        return True
+    parts = mailing.segments.parts
+    question = (
+        f"Send {parts} segment{'s' if parts > 1 else ''} each to {len(todo)} recipients, "
+        f"for at most {mailing.cost(todo)}? [y/N] "
+    )
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _declined(say: Say) -> int:
+    say("Nothing was sent.")
+    return _NOT_EVERYBODY
+
+
+def _send(
+    client: SmspmClient,
+    mailing: Mailing,
+    todo: Sequence[str],
+    journal: Journal,
+    options: argparse.Namespace,
+    say: Say,
+) -> int:
+    rows, found = mailing.rows, mailing.plan.found
+    journal.leave_out(
+        (e, rows[e.index], None if e.duplicate_of is None else rows[e.duplicate_of]) for e in found
+    )
+    shown = display(len(todo), say, terminal=sys.stdout.isatty())
+
+    def progress(news: BulkProgress) -> None:
+        journal.settled(news)
+        shown.show(news)
+
+    how = _pace(options)
+    how["on_sending"], how["on_progress"] = journal.sending, progress
+    stopped: BulkInterrupted | None = None
+    with shown:
+        try:
+            client.send_bulk(todo, mailing.text, **how)
+        except BulkInterrupted as error:
+            stopped = error
+    for line in report.after(mailing.plan, journal.known.status):
+        say(line)
+    if stopped is not None:
+        why = stopped.__cause__
+        said = getattr(why, "strerror", None) or type(why).__name__
+        say(f"It ended early, since the results file could not be written: {said}.")
+    invalid = any(entry.phone is None for entry in found)
+    status = journal.known.status
+    sent = all(status.get(phone) == "sent" for phone in mailing.plan.recipients)
+    return 0 if sent and not invalid else _NOT_EVERYBODY

@@ -1,0 +1,53 @@
+"""A progress bar, by rich."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+try:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+except ImportError as error:
+    raise ImportError("The progress bar needs its extra: pip install 'otpverify[cli]'") from error
+
+from otpverify import BulkCounts, BulkProgress
+from otpverify.bulk.display import phrase
+
+
+class Bar:
+    """The bar.
+
+    Args:
+        total: How many are to be sent to.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._progress = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}"),
+            TimeRemainingColumn(),
+        )
+        self._task = self._progress.add_task("", total=total, counts=phrase(BulkCounts()))
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, progress: BulkProgress) -> None:
+        """See `Display`."""
+        self._progress.update(self._task, completed=progress.done, counts=phrase(progress.counts))

@@ -1,0 +1,84 @@
+"""What sending to a list costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from otpverify.core.phone import describe
+from otpverify.sms.prices import PriceTable
+
+NOWHERE = "no country"
+"""Stands for the country of numbers that belong to none, such as those of satellites."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one country costs.
+
+    Attributes:
+        country: The ISO 3166-1 alpha-2 code, or `NOWHERE`.
+        recipients: How many are there.
+        cost: For all of them; `None` when the table has no price.
+    """
+
+    country: str
+    recipients: int
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What everyone costs.
+
+    Attributes:
+        shares: By country, the most recipients first.
+        parts: How many segments each recipient is charged.
+        table: The prices.
+    """
+
+    shares: tuple[Share, ...]
+    parts: int
+    table: PriceTable
+
+    @property
+    def recipients(self) -> int:
+        """How many are sent to."""
+        return sum(share.recipients for share in self.shares)
+
+    @property
+    def total(self) -> Decimal:
+        """The cost of those countries that have a price."""
+        return sum((share.cost for share in self.shares if share.cost is not None), Decimal(0))
+
+    @property
+    def unpriced(self) -> tuple[Share, ...]:
+        """The countries that the table has no price for."""
+        return tuple(share for share in self.shares if share.cost is None)
+
+    def __str__(self) -> str:
+        """The cost in a phrase."""
+        cost = f"{self.total:.2f} {self.table.currency}"
+        if not self.unpriced:
+            return cost
+        names = ", ".join(f"{share.country} ({share.recipients})" for share in self.unpriced)
+        return f"{cost} and the price of {names}, which is not known"
+
+
+def estimate(phones: Iterable[str], parts: int, table: PriceTable) -> Estimate:
+    """What it costs to send `parts` segments to each of these numbers.
+
+    Args:
+        phones: Numbers in E.164.
+        parts: Segments of the text.
+        table: The prices.
+    """
+    found = Counter(describe(phone).country or NOWHERE for phone in phones)
+    shares = []
+    for country, recipients in sorted(found.items(), key=lambda item: (-item[1], item[0])):
+        price = table.per_segment.get(country)
+        cost = None if price is None else price * recipients * parts
+        shares.append(Share(country, recipients, cost))
+    return Estimate(tuple(shares), parts, table)
