@@ -27,6 +27,7 @@ from otpverify import (
     DeliveryRejected,
     DeliveryUnavailable,
     InvalidPhoneNumber,
+    Retry,
 )
 from otpverify.sandbox import Sandbox
 from otpverify.sms.smspm_base import SmspmBase
@@ -86,6 +87,10 @@ class Gateway:
 
 def success(asked: list[str]) -> object:
     return {"messages": [{"id": f"id-{n}", "toNumber": n, "status": "Queued"} for n in asked]}
+
+
+def refuse(status: int, asked: list[str]) -> Result:
+    return status, {"error": "No"}
 
 
 class GatewayHandler(BaseHTTPRequestHandler):
@@ -244,6 +249,35 @@ def test_what_nobody_knows_is_said(send: Callable[..., BulkResult], smspm_sandbo
         ("failed", "rate_limited"),
     ]
     assert received(smspm_sandbox)["+12025550170"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "after_timeout", "requests"),
+    [(429, False, 2), (503, False, 2), (502, False, 1), (504, False, 1), (504, True, 2)],
+)
+def test_a_request_to_many_is_repeated_only_where_nobody_can_get_it_twice(
+    send: Callable[..., BulkResult],
+    gateway: Gateway,
+    status: int,
+    after_timeout: bool,
+    requests: int,
+) -> None:
+    replies = [(status, {"error": "Later"})]
+    gateway.answer = lambda asked: replies.pop() if replies else (200, success(asked))
+    retry = Retry(after_timeout=after_timeout, first_wait_seconds=0.001, total_seconds=60)
+    result = send(numbers(3), client={"url": gateway.url, "retry": retry})
+    assert len(gateway.asked) == requests
+    expected = ("sent", None) if requests == 2 else ("unknown", f"http_{status}")
+    assert {(entry.status, entry.reason) for entry in result.entries} == {expected}
+
+
+def test_every_entry_has_an_error_of_its_own(
+    send: Callable[..., BulkResult], gateway: Gateway
+) -> None:
+    for status in (500, 400, 504):
+        gateway.answer = partial(refuse, status)
+        result = send(numbers(3), client={"url": gateway.url})
+        assert len({id(entry.error) for entry in result.entries}) == 3
 
 
 def test_a_get_gateway_has_one_recipient_a_request(

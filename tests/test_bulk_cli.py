@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import stat
 import sys
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from otpverify import BulkCounts, BulkProgress, ConfigurationError, cli
+from otpverify import BulkCounts, BulkProgress, ConfigurationError, SmspmClient, cli
 from otpverify.bulk.display import Lines, display
 from otpverify.bulk.estimate import estimate
 from otpverify.bulk.journal import Journal
@@ -362,6 +363,31 @@ def test_a_torn_last_line_is_cut_off(here: Path, smspm_sandbox: Sandbox) -> None
         assert send("--resume") == (1 if cut is torn else 0)  # whose outcome is lost is unknown
         assert path.read_bytes() == cut[: cut.rfind(b"\n") + 1]
     assert received(smspm_sandbox) == Counter(NUMBERS)
+
+
+def test_what_a_request_relies_on_is_on_the_disk(
+    here: Path, smspm_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def noting(owner: Any, name: str) -> None:
+        whole = getattr(owner, name)
+
+        def noted(*arguments: Any) -> Any:
+            done.append(name)
+            return whole(*arguments)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    noting(os, "pwrite")
+    noting(os, "fsync")
+    noting(SmspmClient, "_exchange")
+    assert send("--batch-size", "3", "--concurrency", "1") == 0
+    # The header and the folder it is in; then, for each request, an intent and an outcome.
+    assert done == [
+        *("pwrite", "fsync", "fsync"),
+        *("pwrite", "fsync", "_exchange", "pwrite", "fsync") * 2,
+    ]
 
 
 def test_two_processes_do_not_share_a_file(

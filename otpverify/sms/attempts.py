@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NO_ANSWER = frozenset({"timeout", "connection_lost"})
+# A server behind the one that answered may have taken it (RFC 9110, 15.6.3 and 15.6.5).
+_BY_ANOTHER = frozenset({502, 504})
 _SHORTEST_SECONDS = 0.001
 
 
@@ -111,6 +113,8 @@ class Attempts:
         if isinstance(error, DeliveryRejected):
             return False
         if isinstance(outcome, Reply):
+            if call.many and outcome.status in _BY_ANOTHER:
+                return self._plan.after_timeout
             return outcome.status in BUSY_STATUSES or error.provider_code == "rate_limited"
         if error.provider_code in _NO_ANSWER:
             return self._plan.after_timeout or not call.sends

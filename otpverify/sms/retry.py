@@ -30,7 +30,8 @@ class Retry:
 
     Repeated are calls that did not reach the gateway, and those that it answered with 429, 502,
     503 or 504 (RFC 9110). Its `Retry-After` is honoured; when that is longer than what is left
-    of `total_seconds`, the call fails at once. What it refused is never repeated.
+    of `total_seconds`, the call fails at once. What it refused is never repeated. A request to many
+    is repeated after 502 and 504 only if `after_timeout` says so: another server may have taken it.
 
     The waits between attempts double, up to `longest_wait_seconds`, and are drawn from the upper
     half of that, so that clients that failed together do not come back together.

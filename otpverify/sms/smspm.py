@@ -79,7 +79,7 @@ class SmspmClient(SmspmBase, SendsBulk):
         return self._perform(self._sender_ids_call())
 
     def _exchange(self, fields: Fields, operation: str = "send_bulk") -> tuple[int, bytes]:
-        """POST prepared fields, within the retries and the deadline.
+        """Send prepared fields, within the retries and the deadline.
 
         Args:
             fields: The JSON body, credentials included; `toNumber` may hold a list.

@@ -127,7 +127,7 @@ class SmspmBase:
             wire.raise_if_busy(status, body, fields)
             return status, body
 
-        return Call(operation, self._method, self._url, fields, read)
+        return Call(operation, self._method, self._url, fields, read, many=True)
 
     def _balance_call(self) -> Call[Balance]:
         fields = self._account.credentials

@@ -38,6 +38,7 @@ class Call(Generic[T]):
         fields: JSON body of a POST, query of a GET. They hold credentials.
         read: Makes the result of an HTTP status and a body, or raises a `DeliveryError`.
         sends: Whether a message may go out by it.
+        many: Whether it goes to many, so that it is not repeated in doubt.
     """
 
     operation: str
@@ -46,6 +47,7 @@ class Call(Generic[T]):
     fields: Fields
     read: Callable[[int, bytes], T]
     sends: bool = True
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
