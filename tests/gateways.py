@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
+import ssl
+import struct
 import sys
 import threading
 import traceback
@@ -15,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import trustme
 from clients import HASH, TOKEN
 
 from otpverify import Message
@@ -27,11 +31,15 @@ GOOD = Message("+14155550123", TEXT, "ref-1")
 
 @dataclass
 class Recorder:
-    """What a plain server was sent, and what it answers."""
+    """What a plain server was sent, and what it answers: first each of `replies` in turn (a
+    status, or `None` to hang up, and headers), then always the same."""
 
+    replies: list[tuple[int | None, dict[str, str]]] = field(default_factory=list)
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b'{"messages": [{"id": "m-1"}]}'
+    last: bool = False
+    """Whether the first request is the last: it then listens no more."""
     url: str = ""
     connections: int = 0
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
@@ -52,12 +60,21 @@ class _RecordingHandler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         recorder = self.recorder
         recorder.requests.append((self.command, self.path, dict(self.headers), body))
-        self.send_response(recorder.status)
-        for name, value in recorder.headers.items():
+        if recorder.last:
+            self.server.server_close()
+        status: int | None
+        status, headers, answer = recorder.status, recorder.headers, recorder.body
+        if recorder.replies:
+            (status, headers), answer = recorder.replies.pop(0), b"{}"
+        if status is None:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(recorder.body)))
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(recorder.body)
+        self.wfile.write(answer)
 
     do_POST = do_GET  # noqa: N815 - http.server's name
 
@@ -76,10 +93,16 @@ def recording() -> Iterator[Recorder]:
     """A server that records what it is sent and answers what it is told."""
     recorder = Recorder()
     listener = _Listener(("127.0.0.1", 0), partial(_RecordingHandler, recorder))
+    recorder.url = f"http://127.0.0.1:{listener.server_port}"
+    with _serving(listener):
+        yield recorder
+
+
+@contextmanager
+def _serving(listener: _Listener) -> Iterator[None]:
     thread = threading.Thread(target=listener.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    recorder.url = f"http://127.0.0.1:{listener.server_port}"
-    yield recorder
+    yield
     listener.shutdown()
     listener.server_close()
     thread.join()
@@ -116,14 +139,14 @@ def unused_url() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def spellings() -> set[str]:
+def spellings(*secrets: str) -> set[str]:
     """All that must not be told, however it is spelt."""
-    values = {HASH, TOKEN, CODE, "4155550123", "Qwertyuiop", "dfghjkl"}
+    values = {HASH, TOKEN, CODE, "4155550123", "Qwertyuiop", "dfghjkl", *secrets}
     values |= {f"41555501{digits}" for digits in FAULTS}
     return {spelt(value).lower() for value in values for spelt in (str, quote, quote_plus)}
 
 
-def assert_secret(error: BaseException, records: list[logging.LogRecord]) -> None:
+def assert_secret(error: BaseException, records: list[logging.LogRecord], *secrets: str) -> None:
     """Neither the error, with all that is chained to it, nor the log tells a secret."""
     chain: list[BaseException] = [error]
     while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None:
@@ -135,4 +158,42 @@ def assert_secret(error: BaseException, records: list[logging.LogRecord]) -> Non
     for record in records:
         shown += [record.getMessage(), repr(record.args), formatter.format(record)]
     everything = "\n".join(shown).lower()
-    assert [secret for secret in spellings() if secret in everything] == []
+    assert [secret for secret in spellings(*secrets) if secret in everything] == []
+
+
+@contextmanager
+def resetting() -> Iterator[str]:
+    """A server that resets every connection when the request is there, without reading it."""
+    stopped = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.05)
+
+        def serve() -> None:
+            while not stopped.is_set():
+                try:
+                    connection, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                select.select([connection], [], [], 5)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        stopped.set()
+        thread.join()
+
+
+@contextmanager
+def encrypted(recorder: Recorder, authority: trustme.CA) -> Iterator[str]:
+    """The recorder behind TLS, with a certificate of this authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    listener = _Listener(("127.0.0.1", 0), partial(_RecordingHandler, recorder))
+    # The handshake is the handler's: here it would hold up the thread that accepts.
+    listener.socket = context.wrap_socket(
+        listener.socket, server_side=True, do_handshake_on_connect=False
+    )
+    with _serving(listener):
+        yield f"https://localhost:{listener.server_port}"

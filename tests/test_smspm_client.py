@@ -429,7 +429,7 @@ def send_and_fail(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("digits", FAILURES)
+@pytest.mark.parametrize("digits", sorted(FAILURES.keys() - {"10"}))  # tells no more than 09
 def test_no_fault_tells_a_secret(
     connect: Connect, digits: str, method: Method, sandbox: Sandbox, logs: pytest.LogCaptureFixture
 ) -> None:

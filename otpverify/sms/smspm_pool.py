@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
@@ -34,6 +34,7 @@ _HEADERS = {
     # What is not compressed cannot swell.
     "Accept-Encoding": "identity",
 }
+_BEGUN = "http11.send_request_headers.started"
 _LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
 _carrying: ContextVar[bool] = ContextVar("otpverify_carrying", default=False)
 
@@ -85,9 +86,11 @@ class Pool:
         """
         begun = False
 
-        async def watch(event: str, _: object) -> None:
+        async def watch(event: str, info: Mapping[str, Any]) -> None:
             nonlocal begun
-            begun = begun or event == "http11.send_request_headers.started"
+            # A proxy that is asked for a tunnel learns nothing of the message.
+            if event == _BEGUN and info["request"].method != b"CONNECT":
+                begun = True
 
         connect, read = timeouts
         posts = call.method == "POST"
@@ -118,19 +121,22 @@ class Pool:
         loop = asyncio.get_running_loop()
         held = self._open.get(loop)
         if held is None:
-            keeper = self._keep()
+            keeper = _keep(self._ssl, self._proxy)
             held = self._open[loop] = keeper, await anext(keeper)
         return held[1]
 
-    async def _keep(self) -> _Keeper:
-        limits = httpx2.Limits(
-            max_connections=_POOL_SIZE,
-            max_keepalive_connections=_POOL_SIZE,
-            keepalive_expiry=_IDLE_SECONDS,
-        )
-        transport = httpx2.AsyncHTTPTransport(verify=self._ssl, limits=limits, proxy=self._proxy)
-        async with transport:
-            yield transport
+
+async def _keep(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> _Keeper:
+    """Hold a pool open. It knows nothing of `Pool`: in a cycle of references it would be
+    finished too late to close anything."""
+    limits = httpx2.Limits(
+        max_connections=_POOL_SIZE,
+        max_keepalive_connections=_POOL_SIZE,
+        keepalive_expiry=_IDLE_SECONDS,
+    )
+    transport = httpx2.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy)
+    async with transport:
+        yield transport
 
 
 async def _exchange(transport: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> Reply:
@@ -155,9 +161,13 @@ def _proxy_for(url: str) -> httpx2.Proxy | None:
     if not address or proxy_bypass(host):
         return None
     try:
-        return httpx2.Proxy(address if "://" in address else f"http://{address}")
-    except (ValueError, httpx2.InvalidURL):
+        proxy = httpx2.Proxy(address if "://" in address else f"http://{address}")
+        # Tried here, so that one whose protocol needs a further package is not found out late.
+        httpx2.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy=proxy)
+        return proxy
+    except (ValueError, ImportError, httpx2.InvalidURL):
         pass
+    # Raised out here: what is chained would print the address, which may hold a password.
     raise ConfigurationError("The environment names a proxy that cannot be used for https.")
 
 

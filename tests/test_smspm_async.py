@@ -1,0 +1,321 @@
+"""What only event loops have: cancelling, loops that end, and a pool that is waited for. And the
+ways through a proxy, of either colour."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from clients import HASH, ONCE, TOKEN, Client
+from freezegun.api import FrozenDateTimeFactory
+from gateways import GOOD, recording
+from support import PHONE, QUICK, SECRET, Colour
+
+from otpverify import (
+    AsyncSmspmClient,
+    AsyncVerifier,
+    ConfigurationError,
+    CooldownActive,
+    DeliveryUnavailable,
+    Message,
+    Policy,
+    Receipt,
+    Retry,
+    SmspmClient,
+)
+from otpverify.environment import settings_from
+from otpverify.sandbox import Sandbox
+from otpverify.sms import smspm_pool
+
+STALLED = "+12025550108"
+PATIENCE_SECONDS = 20.0
+
+
+async def arrival(sandbox: Sandbox, count: int = 1) -> None:
+    """Wait until the sandbox has so many messages."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(sandbox.messages) < count:  # noqa: ASYNC110 - another thread brings them
+            await asyncio.sleep(0.002)
+
+
+def account(sandbox: Sandbox) -> dict[str, Any]:
+    return dict(zip(("hash", "token", "url"), sandbox.environ.values(), strict=True))
+
+
+# Cancelling
+
+
+def test_a_cancelled_start_blocks_for_its_cooldown_and_no_longer(
+    clock: FrozenDateTimeFactory,
+) -> None:
+    async def run(sandbox: Sandbox) -> None:
+        async with AsyncSmspmClient(**account(sandbox)) as client:
+            verifier = AsyncVerifier(client, hasher=QUICK)
+            starting = asyncio.create_task(verifier.start(STALLED))
+            await arrival(sandbox)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            with pytest.raises(CooldownActive) as raised:
+                await verifier.start(STALLED)
+            assert raised.value.retry_after == Policy().resend_cooldown_seconds
+            clock.tick(raised.value.retry_after)
+            again = asyncio.create_task(verifier.start(STALLED))
+            await arrival(sandbox, 2)
+            again.cancel()
+            with suppress(asyncio.CancelledError):
+                await again
+
+    with Sandbox(stall_seconds=PATIENCE_SECONDS) as sandbox:
+        asyncio.run(run(sandbox))
+
+
+def test_a_code_whose_resend_was_cancelled_works_if_it_arrives() -> None:
+    policy = Policy(resend_cooldown_seconds=0, allow_weak=True)
+
+    class Switch:
+        client: AsyncSmspmClient
+
+        async def send(self, message: Message) -> Receipt:
+            return await self.client.send(message)
+
+    async def run(sandbox: Sandbox) -> None:
+        sender = Switch()
+        verifier = AsyncVerifier(sender, hasher=QUICK, policy=policy)
+        async with AsyncSmspmClient(**account(sandbox), read_timeout_seconds=0.05) as hasty:
+            sender.client = hasty
+            with pytest.raises(DeliveryUnavailable) as raised:
+                await verifier.start(STALLED)
+            challenge = raised.value.challenge
+            assert challenge is not None
+        async with AsyncSmspmClient(**account(sandbox)) as patient:
+            sender.client = patient
+            resending = asyncio.create_task(verifier.resend(STALLED, challenge=challenge.id))
+            await arrival(sandbox, 2)
+            resending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await resending
+        code = sandbox.messages[0].code
+        assert code is not None
+        assert (await verifier.check(STALLED, code, challenge=challenge.id)).phone == STALLED
+
+    with Sandbox(stall_seconds=PATIENCE_SECONDS) as sandbox:
+        asyncio.run(run(sandbox))
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_cancelled_sends_leave_nothing_in_the_pool(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smspm_pool, "_POOL_SIZE", 2)
+
+    async def run(sandbox: Sandbox) -> None:
+        async with AsyncSmspmClient(**account(sandbox), retry=ONCE) as client:
+            for _ in range(3):
+                sends = [
+                    asyncio.create_task(client.send(Message(STALLED, "1234 is your code.")))
+                    for _ in range(3)
+                ]
+                # Each step lets them get a little further: to the pool, the connection, the
+                # request, the wait.
+                for _ in range(steps):
+                    await asyncio.sleep(0.0005)
+                for send in sends:
+                    send.cancel()
+                done = await asyncio.gather(*sends, return_exceptions=True)
+                assert all(isinstance(outcome, asyncio.CancelledError) for outcome in done)
+            good = Message("+12025550123", "4321 is your code.")
+            receipts = await asyncio.gather(*(client.send(good) for _ in range(4)))
+            assert all(receipt.message_id for receipt in receipts)
+
+    with Sandbox(stall_seconds=PATIENCE_SECONDS) as sandbox:
+        asyncio.run(run(sandbox))
+
+
+def test_cancelling_between_attempts_ends_the_call() -> None:
+    async def run() -> None:
+        failed = asyncio.Event()
+        plan = Retry(first_wait_seconds=5, longest_wait_seconds=5)
+        with recording() as gateway:
+            gateway.status = 503
+            options: dict[str, Any] = {"retry": plan, "on_attempt": lambda _: failed.set()}
+            async with AsyncSmspmClient(HASH, TOKEN, url=gateway.url, **options) as client:
+                sending = asyncio.create_task(client.send(GOOD))
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await failed.wait()
+                sending.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await sending
+            assert len(gateway.requests) == 1
+
+    asyncio.run(run())
+
+
+# The pool
+
+
+def test_no_more_connections_than_the_pool_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smspm_pool, "_POOL_SIZE", 2)
+
+    async def run() -> None:
+        with recording() as gateway:
+            async with AsyncSmspmClient(HASH, TOKEN, url=gateway.url) as client:
+                await asyncio.gather(*(client.send(GOOD) for _ in range(20)))
+            assert len(gateway.requests) == 20
+            assert gateway.connections <= 2
+
+    asyncio.run(run())
+
+
+def test_waiting_for_the_pool_is_within_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smspm_pool, "_POOL_SIZE", 1)
+
+    async def run(sandbox: Sandbox) -> None:
+        stalled = Message(STALLED, "1234 is your code.")
+        async with AsyncSmspmClient(**account(sandbox)) as client:
+            first = asyncio.create_task(client.send(stalled))
+            await arrival(sandbox)
+            client._retry = Retry(attempts=1, total_seconds=0.1)
+            with pytest.raises(DeliveryUnavailable) as raised:
+                await client.send(stalled)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+        # It had no connection: it certainly was not sent.
+        assert (raised.value.provider_code, raised.value.maybe_sent) == ("unreachable", False)
+        assert len(sandbox.messages) == 1
+
+    with Sandbox(stall_seconds=PATIENCE_SECONDS) as sandbox:
+        asyncio.run(run(sandbox))
+
+
+def test_every_loop_has_connections_of_its_own_and_closes_them() -> None:
+    with recording() as gateway:
+        client = AsyncSmspmClient(HASH, TOKEN, url=gateway.url)
+        for _ in range(3):
+            # Not closed: the loop does that as it ends. A socket that nobody closed would warn,
+            # and a warning fails the test.
+            asyncio.run(client.send(GOOD))
+            gc.collect()
+        assert len(gateway.requests) == 3
+
+        async def drop() -> None:
+            await AsyncSmspmClient(HASH, TOKEN, url=gateway.url).send(GOOD)
+            gc.collect()
+            await asyncio.sleep(0.01)
+
+        asyncio.run(drop())
+        gc.collect()
+
+
+def test_a_closed_client_opens_anew() -> None:
+    async def run() -> None:
+        with recording() as gateway:
+            client = AsyncSmspmClient(HASH, TOKEN, url=gateway.url)
+            for _ in range(2):
+                await client.send(GOOD)
+                await client.aclose()
+            await client.aclose()
+            assert gateway.connections == 2
+
+    asyncio.run(run())
+
+
+def test_a_verifier_from_the_environment_uses_it(smspm_sandbox: Sandbox) -> None:
+    async def run() -> None:
+        environ = smspm_sandbox.environ | {"OTPVERIFY_SECRET": SECRET}
+        assert isinstance(settings_from(environ, asynchronous=True).sender, AsyncSmspmClient)
+        assert isinstance(settings_from(environ, asynchronous=False).sender, SmspmClient)
+        async with AsyncVerifier.from_env(environ) as verifier:
+            challenge = await verifier.start(PHONE)
+            code = smspm_sandbox.messages[0].code or ""
+            assert (await verifier.check(PHONE, code, challenge=challenge.id)).phone == PHONE
+
+    asyncio.run(run())
+
+
+WITHOUT = """
+import sys
+sys.modules["httpx2"] = None
+from otpverify import AsyncVerifier
+verifier = AsyncVerifier.from_env({"SMSPM_HASH": "h", "SMSPM_TOKEN": "t"})
+try:
+    from otpverify import AsyncSmspmClient
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_without_the_extra_there_is_a_way_and_a_hint() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == (
+        "ConfigurationError httpx2 is not installed. AsyncSmspmClient needs it: "
+        "pip install 'otpverify[async]'\n"
+    ), done.stderr
+
+
+# Proxies
+
+
+@contextmanager
+def proxy(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that answers one request for a tunnel, and hangs up."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE_SECONDS)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(PATIENCE_SECONDS)
+                while b"\r\n\r\n" not in b"".join(asked):
+                    asked.append(connection.recv(65_536))
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}", asked
+        thread.join()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", b""])
+def test_a_proxy_that_fails_took_nothing_and_learnt_nothing(
+    answer: bytes, colour: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with proxy(answer) as (address, asked):
+        monkeypatch.setenv("https_proxy", f"http://{address}")
+        with (
+            Client(colour, url="https://gateway.example") as client,
+            pytest.raises(DeliveryUnavailable) as raised,
+        ):
+            client.send(GOOD)
+    assert (raised.value.provider_code, raised.value.maybe_sent) == ("unreachable", False)
+    said = b"".join(asked)
+    assert said.startswith(b"CONNECT gateway.example:443 ")
+    assert TOKEN.encode() not in said
+
+
+@pytest.mark.parametrize("named", ["ftp://me:word@127.0.0.1:1", "socks5://me:word@127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_said_at_once(
+    named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("https_proxy", named)
+    with pytest.raises(ConfigurationError, match="proxy") as raised:
+        AsyncSmspmClient(HASH, TOKEN)
+    assert "word" not in "".join(traceback.format_exception(raised.value))
+    monkeypatch.setenv("no_proxy", "*")
+    AsyncSmspmClient(HASH, TOKEN)
