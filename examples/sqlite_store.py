@@ -1,7 +1,4 @@
-"""A store of one's own: challenges in an SQLite file, shared by all processes of one machine.
-
-It passes `otpverify.testing.StoreConformance`. Run it: python examples/sqlite_store.py
-"""
+"""A store of one's own: an SQLite file. Run it: python examples/sqlite_store.py"""
 
 import json
 import sqlite3
@@ -17,9 +14,9 @@ from typing import Any, ClassVar, TypeVar
 from otpverify import Clock, Limit, Policy, StoreError, VerificationFailed, Verifier
 from otpverify.core import challenge as transitions
 from otpverify.core import state as kinds
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
-from otpverify.core.state import Opening
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.sandbox import Sandbox
 
 SCHEMA = """BEGIN IMMEDIATE;
@@ -35,8 +32,8 @@ def read(database: sqlite3.Connection, name: str) -> Any:
     if not found:
         return kinds.PhoneState() if name.startswith("phone") else None
     if name.startswith("phone"):
-        sends, failures = (tuple(starmap(kinds.Stamp, log)) for log in found[:2])
-        return kinds.PhoneState(sends, failures, kinds.Horizon(*found[2]), found[3])
+        sends, failures = starmap(kinds.Send, found[0]), starmap(kinds.Failure, found[1])
+        return kinds.PhoneState(tuple(sends), tuple(failures), kinds.Horizon(*found[2]), found[3])
     if name.startswith("challenge"):
         codes = (kinds.LiveCode(bytes.fromhex(digest), *rest) for digest, *rest in found[0])
         return kinds.ChallengeState(tuple(codes), *found[1:])
@@ -44,7 +41,7 @@ def read(database: sqlite3.Connection, name: str) -> Any:
 
 
 class SqliteStore:
-    """Every operation is a transaction with a connection of its own, and locks the file first."""
+    """Shared by all processes of one machine: every operation is a transaction on the file."""
 
     process_local: ClassVar[bool] = False
 
@@ -57,26 +54,24 @@ class SqliteStore:
 
     def _do(self, names: tuple[str, ...], change: Change[T]) -> T:
         try:
-            with closing(sqlite3.connect(self.path, timeout=5, isolation_level=None)) as database:
+            with closing(sqlite3.connect(self.path, isolation_level=None)) as database, database:
                 database.execute("BEGIN IMMEDIATE")
                 now = int(self.clock() * 1000)
                 database.execute("DELETE FROM states WHERE expires <= ?", (now,))
                 answer, *states = change(*(read(database, name) for name in names), now)
                 for name, state in zip(names, states, strict=True):
-                    database.execute("DELETE FROM states WHERE name = ?", (name,))
-                    if state is not None:
-                        row = (name, json.dumps(astuple(state), default=bytes.hex), state.expires)
-                        database.execute("INSERT INTO states VALUES (?, ?, ?)", row)
-                database.execute("COMMIT")  # without it, closing takes everything back
+                    text = json.dumps(state and astuple(state), default=bytes.hex)
+                    row = (name, text, state.expires if state else 0)
+                    database.execute("REPLACE INTO states VALUES (?, ?, ?)", row)
                 return answer
         except sqlite3.Error as error:
             raise StoreError(f"SQLite failed ({type(error).__name__}).") from None
 
     def _on(self, key: Key, change: Change[T], *args: object) -> T:
         names = (f"phone {key.phone}", f"challenge {key.challenge}")
-        return self._do(names, lambda *had: change(*had[:2], key.scope, *args, had[2]))
+        return self._do(names, lambda *had: change(*had[:2], key, *args, had[2]))
 
-    def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
+    def open(self, key: Key, opening: kinds.Opening, policy: Policy) -> Opened | Refused:
         return self._on(key, transitions.open_, opening, policy)
 
     def peek(self, key: Key, policy: Policy) -> Checked:
@@ -87,6 +82,14 @@ class SqliteStore:
 
     def release(self, key: Key, at: int, digest: bytes | None, policy: Policy) -> Standing | None:
         return self._on(key, transitions.release, at, digest, policy)
+
+    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+        return self._on(key, transitions.report, at, status, policy)
+
+    def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
+        return self._on(
+            key, lambda *had: (transitions.status(had[1], *had[3:]), had[0], had[1]), policy
+        )
 
     def cancel(self, key: Key) -> None:
         self._do((f"challenge {key.challenge}",), lambda _challenge, _now: (None, None))

@@ -24,7 +24,17 @@ from otpverify.stores.memory import MemoryStore
 Secrets: TypeAlias = str | bytes | Sequence[str | bytes]
 Lift: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_STORE_OPERATIONS = ("open", "peek", "check", "release", "cancel", "reserve", "give_back")
+_STORE_OPERATIONS = (
+    "open",
+    "peek",
+    "check",
+    "release",
+    "report",
+    "status",
+    "cancel",
+    "reserve",
+    "give_back",
+)
 _IO_THREADS = 32
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
 from otpverify.core.results import Message, Receipt
@@ -77,6 +78,18 @@ class Store(Protocol):
         challenge is left."""
         ...
 
+    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+        """Take in how far the message got whose send was reserved at `at`. A final status stays,
+        no other goes backwards, and a repeat changes nothing. The first final failure gives the
+        send back, unless it was given back before; also when the challenge is gone. The code
+        stays good."""
+        ...
+
+    def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
+        """How far the newest code's message got, `QUEUED` when no report came. `None` when
+        there is no live challenge."""
+        ...
+
     def cancel(self, key: Key) -> None:
         """Forget the challenge; the phone's logs stay."""
         ...
@@ -101,6 +114,10 @@ class AsyncStore(Protocol):
     async def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None: ...
+    async def report(
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy
+    ) -> Reported: ...
+    async def status(self, key: Key, policy: Policy) -> DeliveryStatus | None: ...
     async def cancel(self, key: Key) -> None: ...
     async def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused: ...
     async def give_back(self, counter: str, at: int) -> None: ...

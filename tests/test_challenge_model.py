@@ -19,9 +19,10 @@ from hypothesis.stateful import (
 
 from otpverify import Limit, MemoryStore, Policy
 from otpverify.core import challenge as transitions
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.logs import SPARE
-from otpverify.core.outcomes import Opened, Refusal, Refused, Verdict
+from otpverify.core.outcomes import Opened, Refusal, Refused, Reported, Verdict
 from otpverify.core.state import Opening, PhoneState
 
 POLICY = Policy(
@@ -56,6 +57,7 @@ REACH = {POLICY: 200, OTHER: 90, BRIEF: 20}
 """The seconds that a policy looks back."""
 ONE = st.integers(0, 2)
 """Which of up to three policies a step has."""
+RANK = dict.fromkeys(DeliveryStatus, 2) | {DeliveryStatus.QUEUED: 0, DeliveryStatus.SENT: 1}
 PHONES = ("phone 1", "phone 2")
 SCOPES = ("login", "reset")
 _count = itertools.count()
@@ -67,7 +69,9 @@ class Sent:
 
     digest: bytes
     at: float
+    expires: float
     given_back: bool = False
+    status: DeliveryStatus = DeliveryStatus.QUEUED
     void: bool = False
 
 
@@ -82,7 +86,7 @@ class Model:
     over: bool = False
 
     def good(self, now: float) -> list[Sent]:
-        return [c for c in self.codes if not c.void and now < c.at + 60]
+        return [c for c in self.codes if not c.void and now < c.expires]
 
     def accepts(self, digest: bytes, policy: Policy, now: float) -> bool:
         newest = self.good(now)[-policy.live_codes :]
@@ -135,7 +139,7 @@ class Store(RuleBasedStateMachine):
         if not self.counted(key.phone):
             self.reach[key.phone] = 0
         self.reach[key.phone] = max(self.reach[key.phone], REACH[policy])
-        self.log.append(Happened(key, sent, self.now))
+        self.log.append(Happened(key, sent, sent.at if sent else self.now))
 
     def refusals(self, key: Key, policy: Policy) -> dict[Refusal, float]:
         """Every limit that refuses a send now, with the seconds until it no longer does."""
@@ -164,10 +168,13 @@ class Store(RuleBasedStateMachine):
             assert answer.retry_in == round(max(refusals.values()) * 1000)
             return False
         assert isinstance(answer, Opened)
-        sent = Sent(digest, self.now)
+        at = round(self.now * 1000)
+        if model.alive(self.now):
+            at = max([at, *(round(code.at * 1000) + 1 for code in model.codes)])
+        assert answer.at == at, "no two of a challenge are the same"
+        sent = Sent(digest, at / 1000, self.now + 60)
         model.codes.append(sent)
         self.happened(model.key, sent, policy)
-        assert answer.at == round(self.now * 1000)
         assert answer.standing.expires_in == 60_000
         assert answer.standing.attempts_left == self.left(model, policy)
         assert answer.standing.decoy == model.decoy
@@ -249,6 +256,30 @@ class Store(RuleBasedStateMachine):
         sent.void = sent.void or void
         assert (answer is not None) == model.alive(self.now)
 
+    @rule(
+        model=challenges, which=st.integers(0, 5), status=st.sampled_from(DeliveryStatus), one=ONE
+    )
+    def report(self, model: Model, which: int, status: DeliveryStatus, one: int) -> None:
+        if which >= len(model.codes):
+            return
+        sent = model.codes[which]
+        counted = any(one.sent is sent for one in self.counted(model.key.phone))
+        remembered = counted or (not model.over and sent in model.good(self.now))
+        answer = self.store.report(model.key, round(sent.at * 1000), status, self.policy(one))
+        order = [*map(RANK.__getitem__, (sent.status, status))]
+        news = remembered and order[0] < order[1]
+        failed = news and order[1] == 2 and status is not DeliveryStatus.DELIVERED
+        assert answer == Reported(remembered, news, failed and counted)
+        if news:
+            sent.status = status
+        sent.given_back = sent.given_back or failed
+
+    @rule(model=challenges, one=ONE)
+    def status(self, model: Model, one: int) -> None:
+        answer = self.store.status(model.key, self.policy(one))
+        alive = model.alive(self.now)
+        assert answer is (model.good(self.now)[-1].status if alive else None)
+
     @rule(model=consumes(challenges))
     def cancel(self, model: Model) -> None:
         self.store.cancel(model.key)
@@ -288,7 +319,7 @@ def test_a_log_grows_no_longer_than_limits_look() -> None:
     for step in range(300):
         policy = free if step else POLICY
         opening = Opening(b"x", new=True)
-        _, phone, challenge = transitions.open_(phone, challenge, key.scope, opening, policy, 5)
+        _, phone, challenge = transitions.open_(phone, challenge, key, opening, policy, 5)
     assert len(phone.sends) == 7 + SPARE, "seven failures are the largest count"
     counter = None
     for step in range(300):

@@ -25,7 +25,10 @@ from otpverify import (
     RedisStore,
     Verifier,
 )
-from otpverify.core.keys import Keyring, Subject
+from otpverify.core.delivery import DeliveryStatus
+from otpverify.core.keys import Key, Keyring, Subject
+from otpverify.core.outcomes import Opened, Refused
+from otpverify.core.state import Opening
 from otpverify.testing import OutboxSender
 
 __all__ = ["stop_servers"]
@@ -79,6 +82,16 @@ def slowlog(client: Redis) -> bytes:
 def fill(store: RedisStore, hasher: Any) -> tuple[list[Challenge], list[str]]:
     """One challenge in every condition, through the public API. Gives them and all codes."""
     outbox = OutboxSender()
+    sent: list[tuple[Key, int]] = []
+    place = store.open
+
+    def watched(key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
+        answer = place(key, opening, policy)
+        if isinstance(answer, Opened):
+            sent.append((key, answer.at))
+        return answer
+
+    store.open = watched  # type: ignore[method-assign]  # reports name a send by its instant
     verifier = Verifier(
         outbox,
         store=store,
@@ -108,6 +121,9 @@ def fill(store: RedisStore, hasher: Any) -> tuple[list[Challenge], list[str]]:
             with pytest.raises(DeliveryRejected):
                 verifier.resend(phone, **asked)
             outbox.fail_with = None
+        elif number >= 6:
+            status = DeliveryStatus.FAILED if number == 6 else DeliveryStatus.DELIVERED
+            assert store.report(*sent[-1], status, Policy()).changed
     made.append(verifier.start("+37256789099", purpose=PURPOSE, deliver=False))
     # Only codes begin a message.
     codes = [message.text[:6] for message in outbox.messages]

@@ -21,6 +21,7 @@ from redis_support import NAMES, Place, stop_servers
 from support import REPEATS
 
 from otpverify import Limit, Policy
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.outcomes import Opened, Reserved
 from otpverify.core.state import Opening
@@ -38,6 +39,7 @@ EDGES = [1, 999, 1000, 4_999, 5_000, 29_999, 30_000, 59_999, 60_000, 120_000, 20
 ALL = [*POLICIES.values(), Policy()]
 ONE = st.integers(0, 2)
 """Which of up to three policies a step has."""
+STATUSES = st.sampled_from(DeliveryStatus)
 
 
 class Beside(RuleBasedStateMachine):
@@ -114,6 +116,24 @@ class Beside(RuleBasedStateMachine):
     @rule(where=challenges, ago=st.integers(0, 5_000), one=ONE)
     def release_what_was_not_reserved(self, where: Key, ago: int, one: int) -> None:
         self.both("release", where, self.clock.ms - ago, None, self.policy(one))
+
+    @rule(send=sends, statuses=st.lists(STATUSES, min_size=1, max_size=3), one=ONE)
+    def report(
+        self, send: tuple[Key, int, bytes], statuses: list[DeliveryStatus], one: int
+    ) -> None:
+        for status in statuses:
+            self.both("report", *send[:2], status, self.policy(one))
+        self.both("status", send[0], self.policy(one))
+
+    @rule(where=challenges, ago=st.integers(0, 3), status=STATUSES, one=ONE)
+    def report_what_may_not_be_known(
+        self, where: Key, ago: int, status: DeliveryStatus, one: int
+    ) -> None:
+        self.both("report", where, self.clock.ms - ago, status, self.policy(one))
+
+    @rule(where=challenges, one=ONE)
+    def status(self, where: Key, one: int) -> None:
+        self.both("status", where, self.policy(one))
 
     @rule(target=taken, network=st.sampled_from("ab"), limits=st.sampled_from(NETWORKS))
     def reserve(self, network: str, limits: tuple[Limit, ...]) -> Any:

@@ -36,8 +36,9 @@ from otpverify import (
     StoreError,
     Verifier,
 )
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.logs import SPARE
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Verdict
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Verdict
 from otpverify.sandbox import Sandbox
 from otpverify.stores import redis_client
 from otpverify.stores.redis_client import Address, read_url
@@ -48,6 +49,7 @@ from otpverify.testing.conformance.base import FREE, digest, first, further, key
 
 __all__ = ["stop_servers"]
 
+SENT, FAILED = DeliveryStatus.SENT, DeliveryStatus.FAILED
 MANY_SENDS = Policy(resend_cooldown_seconds=0, sends_per_phone=(), sends_per_ip=())
 ON_EVERY_SERVER = pytest.mark.parametrize("place", PLACES, ids="-".join, indirect=True)
 ON_EVERY_STANDALONE = pytest.mark.parametrize(
@@ -194,6 +196,8 @@ def walk(store: RedisStore) -> None:
     assert isinstance(again, Opened)
     assert store.peek(key(), FREE).verdict is Verdict.PENDING
     assert store.check(key(), digest("wrong"), FREE) == Checked(Verdict.WRONG, attempts_left=4)
+    assert store.report(key(), again.at, SENT, FREE) == Reported(known=True, changed=True)
+    assert store.status(key(), FREE) is SENT
     assert store.release(key(), again.at, digest("b"), FREE) is not None
     assert store.check(key(), digest("b"), FREE) == Checked(Verdict.WRONG, attempts_left=3)
     assert store.check(key(), digest("a"), FREE).verdict is Verdict.ACCEPTED
@@ -478,7 +482,7 @@ class TestKeys:
             store.check(key(challenge=number), digest("wrong"), free)
             store.reserve("network", (Limit(10**6, 3600),))
         phone = f"otpverify:{{{key().phone}}}"
-        assert client.strlen(phone) == 10 + 2 * (5 + SPARE) * 15
+        assert client.strlen(phone) == 10 + 2 * (5 + SPARE) * 19
         assert client.pttl(phone) <= 86_400_000
         assert client.strlen("otpverify:ip:{network}") == 10 + 150 * 12
 
@@ -546,6 +550,13 @@ class TestRepeats:
         self, place: Place, scripts: Scripts, twice: Callable[[Call], Any], client: Redis
     ) -> None:
         policy = Policy(sends_per_phone=(Limit(5, 60),), resend_cooldown_seconds=0)
+
+        def twice_the_last(call: Call) -> Any:
+            """For what is news once."""
+            answer = client.eval(call.script.text, len(call.keys), *call.keys, *call.args)
+            assert twice(call) == [1, 0, 0]
+            return answer
+
         assert twice(scripts.open(key(), first("a"), policy))[-4:] == [0, 5, 4, 0]
         assert twice(scripts.open(key(), further("b"), policy))[-4:] == [0, 5, 3, 0]
         for left in (4, 3, 2):
@@ -554,6 +565,10 @@ class TestRepeats:
         assert twice(scripts.check(key(), digest("a"), policy)) == [4, 0]
         assert twice(scripts.check(key(), digest("a"), policy)) == [0, 0], "but that is another"
         opened = twice(scripts.open(key(2), first("a"), policy))
+        assert twice(scripts.status(key(2), policy)) == [1, 0]
+        assert twice_the_last(scripts.report(key(2), opened[1], SENT, policy)) == [1, 1, 0]
+        assert twice_the_last(scripts.report(key(2), opened[1], FAILED, policy)) == [1, 1, 1]
+        assert twice(scripts.status(key(2), policy)) == [1, 6]
         assert twice(scripts.release(key(2), opened[1], digest("a"), policy)) == [0]
         assert twice(scripts.cancel(key(2))) == [1]
         one = (Limit(2, 60),)
@@ -583,7 +598,8 @@ class TestRepeats:
 
 REPLIES: list[Any] = [
     None, b"OK", "OK", True, 1, [], [b"1"], [1.0], ["1", 2], {}, {1: 2}, [9, 9], [-1, 0],
-    [True, 1], [1], [1, 2], [1, 2, 3, 4, 5, 6, 7], [0, 5, 99], [0, 5, -2], [5, 0],
+    [True, 1], [1], [1, 2], [1, 1, 2], [0, 0, False],
+    [1, 2, 3, 4, 5, 6, 7], [0, 5, 99], [0, 5, -2], [5, 0],
     [1, 2, 3, 4, 5, 6, 7, 8], [[1, 2]],
 ]  # fmt: skip
 
@@ -610,6 +626,8 @@ def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, colour: str) -> Non
     operations: list[tuple[str, tuple[Any, ...]]] = [
         ("open", (key(), first("a"), FREE)),
         ("release", (key(), 1, None, FREE)),
+        ("report", (key(), 1, DeliveryStatus.FAILED, FREE)),
+        ("status", (key(), FREE)),
         ("cancel", (key(),)),
         ("reserve", ("network", limits)),
         ("give_back", ("network", 1)),
@@ -622,6 +640,7 @@ def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, colour: str) -> Non
         "reserve": [[1, 2]],
         "check": [[1, 2]],  # exhausted
         "peek": [[1, 2]],
+        "status": [[1, 2]],
     }
     with asyncio.Runner() as runner:
         store: Any
@@ -634,6 +653,12 @@ def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, colour: str) -> Non
                 continue
             with pytest.raises(StoreError):
                 getattr(store, name)(*args)
+
+
+@pytest.mark.parametrize("reply", [[1, 7], [1, -1], [0, 0], [2, 0], [1]], ids=repr)
+def test_a_status_that_is_none_is_an_error(reply: Any) -> None:
+    with pytest.raises(StoreError):
+        RedisStore(Liar(reply)).status(key(), FREE)
 
 
 @ON_EVERY_STANDALONE

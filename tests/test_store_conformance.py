@@ -12,10 +12,12 @@ from redis_support import PLACES, Place, stop_servers
 from support import REPEATS
 
 from otpverify import AsyncRedisStore, MemoryStore, RedisStore
-from otpverify.core.outcomes import Checked, Refusal, Refused, Verdict
+from otpverify.core.delivery import DeliveryStatus
+from otpverify.core.outcomes import Checked, Refusal, Refused, Reported, Verdict
 from otpverify.protocols import Clock
 from otpverify.testing import StoreConformance
 from otpverify.testing.conformance import Reference, Timeline
+from otpverify.testing.conformance.delivery import GIVEN_BACK, NEWS, OLD, UNKNOWN
 from otpverify.testing.conformance.walk import NETWORK, POLICIES, SEED, WALKS, Walker
 
 __all__ = ["stop_servers"]
@@ -82,6 +84,8 @@ def test_the_random_walks_reach_every_answer() -> None:
             elif isinstance(answer, Refused):
                 seen[answer.refusal] += 1
                 seen[answer.limit] += 1
+            elif isinstance(answer, Reported | DeliveryStatus):
+                seen[answer] += 1
             else:
                 seen[operation, type(answer).__name__] += 1
     expected: list[object] = [
@@ -91,4 +95,6 @@ def test_the_random_walks_reach_every_answer() -> None:
     tight = POLICIES["tight"]
     wanted = [*expected, *Refusal, *tight.sends_per_phone, tight.failures_per_phone, *NETWORK]
     wanted += [("release", "NoneType"), ("release", "Standing"), ("reserve", "Reserved")]
+    wanted += [UNKNOWN, OLD, NEWS, GIVEN_BACK, ("status", "NoneType")]
+    wanted += [DeliveryStatus.QUEUED, DeliveryStatus.SENT, DeliveryStatus.DELIVERED]
     assert not [answer for answer in wanted if seen[answer] < 2]

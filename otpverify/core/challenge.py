@@ -11,17 +11,19 @@ from dataclasses import replace
 
 from otpverify.core import limits, logs
 from otpverify.core.counter import give_back, reserve
-from otpverify.core.outcomes import Checked, Opened, Refusal, Refused, Standing, Verdict
+from otpverify.core.delivery import DeliveryStatus
+from otpverify.core.keys import Key
+from otpverify.core.outcomes import Checked, Opened, Refusal, Refused, Reported, Standing, Verdict
 from otpverify.core.policy import Policy
-from otpverify.core.state import ChallengeState, LiveCode, Opening, PhoneState, Stamp
+from otpverify.core.state import ChallengeState, Failure, LiveCode, Opening, PhoneState, Send
 
-__all__ = ["check", "give_back", "open_", "peek", "release", "reserve"]
+__all__ = ["check", "give_back", "open_", "peek", "release", "report", "reserve", "status"]
 
 
 def open_(
     phone: PhoneState,
     challenge: ChallengeState | None,
-    scope: str,
+    key: Key,
     opening: Opening,
     policy: Policy,
     now: int,
@@ -33,63 +35,65 @@ def open_(
     elif challenge is None:
         return Refused(Refusal.GONE), phone, None
     elif challenge.attempts >= policy.max_attempts:
-        refused = Refused(Refusal.ATTEMPTS, logs.until_send(phone, scope, policy, now))
+        refused = Refused(Refusal.ATTEMPTS, logs.until_send(phone, key.scope, policy, now))
         return refused, phone, challenge
     else:
         base = challenge
-    refusal = logs.refusal(phone, scope, policy, now)
+    refusal = logs.refusal(phone, key.scope, policy, now)
     if refusal is not None:
         return refusal, phone, challenge
-    code = LiveCode(opening.digest, now + policy.ttl)
-    challenge = replace(base, codes=(*(c for c in base.codes if c.expires > now), code))
-    sent = (Stamp(now, scope),)
+    # It names the reservation, so no two of a challenge are the same.
+    at = max([now, *(code.at + 1 for code in challenge.codes)]) if challenge else now
+    code = LiveCode(opening.digest, now + policy.ttl, at)
+    challenge = replace(base, codes=(*_good(base, now), code))
+    sent = (Send(at, key.scope, key.challenge),)
     phone = logs.remember(phone, policy, sent=sent, until=challenge.expires)
-    return Opened(now, _standing(phone, challenge, scope, policy, now)), phone, challenge
+    return Opened(at, _standing(phone, challenge, key, policy, now)), phone, challenge
 
 
 def peek(
-    phone: PhoneState, challenge: ChallengeState | None, scope: str, policy: Policy, now: int
+    phone: PhoneState, challenge: ChallengeState | None, key: Key, policy: Policy, now: int
 ) -> Checked:
     """Whether a code may be compared at all."""
     phone, challenge = logs.recent(phone, now), _alive(challenge, now)
     if challenge is None:
         return Checked(Verdict.GONE)
     if challenge.attempts >= policy.max_attempts:
-        return Checked(Verdict.EXHAUSTED, retry_in=logs.until_send(phone, scope, policy, now))
-    if logs.failures_wait(phone, scope, policy, now):
-        return Checked(Verdict.EXHAUSTED, retry_in=logs.until_send(phone, scope, policy, now))
+        return Checked(Verdict.EXHAUSTED, retry_in=logs.until_send(phone, key.scope, policy, now))
+    if logs.failures_wait(phone, key.scope, policy, now):
+        return Checked(Verdict.EXHAUSTED, retry_in=logs.until_send(phone, key.scope, policy, now))
     return Checked(Verdict.PENDING)
 
 
 def check(
     phone: PhoneState,
     challenge: ChallengeState | None,
-    scope: str,
+    key: Key,
     digest: bytes,
     policy: Policy,
     now: int,
 ) -> tuple[Checked, PhoneState, ChallengeState | None]:
     """Count an attempt, compare, and consume the challenge when the code is right."""
-    answer = peek(phone, challenge, scope, policy, now)
+    answer = peek(phone, challenge, key, policy, now)
     phone, challenge = logs.recent(phone, now), _alive(challenge, now)
     if answer.verdict is not Verdict.PENDING or challenge is None:
         return answer, phone, challenge
     # All of them are compared whatever the first says: the time tells nothing.
-    live = [c for c in challenge.codes if c.expires > now][-policy.live_codes :]
+    live = _good(challenge, now)[-policy.live_codes :]
     matches = [hmac.compare_digest(code.digest, digest) for code in live]
     if any(matches) and not challenge.decoy:
         return Checked(Verdict.ACCEPTED), phone, None
     challenge = replace(challenge, attempts=challenge.attempts + 1)
-    failed = (Stamp(now, scope),)
+    failed = (Failure(now, key.scope),)
     phone = logs.remember(phone, policy, failed=failed, until=challenge.expires)
-    attempts_left = _attempts_left(phone, challenge, scope, policy, now)
+    attempts_left = _attempts_left(phone, challenge, key, policy, now)
     return Checked(Verdict.WRONG, attempts_left=attempts_left), phone, challenge
 
 
 def release(
     phone: PhoneState,
     challenge: ChallengeState | None,
-    scope: str,
+    key: Key,
     at: int,
     undelivered: bytes | None,
     policy: Policy,
@@ -99,38 +103,80 @@ def release(
 
     A challenge that was used or cancelled meanwhile stays gone.
     """
-    phone = logs.give_back(logs.recent(phone, now), Stamp(at, scope))
-    challenge = _alive(challenge, now)
+    phone, challenge = logs.recent(phone, now), _alive(challenge, now)
+    phone = logs.give_back(phone, logs.find(phone, key, at))
     if challenge is not None and undelivered is not None:
-        void = LiveCode(undelivered, at + policy.ttl)
-        codes = tuple(code for code in challenge.codes if code != void)
+        void = (at, undelivered)
+        codes = tuple(code for code in challenge.codes if (code.at, code.digest) != void)
         challenge = _alive(replace(challenge, codes=codes), now)
     if challenge is None:
         return None, phone, None
-    return _standing(phone, challenge, scope, policy, now), phone, challenge
+    return _standing(phone, challenge, key, policy, now), phone, challenge
+
+
+def report(
+    phone: PhoneState,
+    challenge: ChallengeState | None,
+    key: Key,
+    at: int,
+    status: DeliveryStatus,
+    _policy: Policy,
+    now: int,
+) -> tuple[Reported, PhoneState, ChallengeState | None]:
+    """Take in how far the message got that was reserved at `at`. When it certainly did not
+    arrive, its send is given back, once; its code stays good, since carriers err.
+
+    The challenge's code remembers it for as long as it lives, and the phone's log for as long
+    as the send counts, so a used challenge's reports are not taken twice either.
+    """
+    phone, challenge = logs.recent(phone, now), _alive(challenge, now)
+    sent = logs.find(phone, key, at)
+    code = next((c for c in _good(challenge, now) if c.at == at), None)
+    last = code or sent
+    if last is None:
+        return Reported(known=False), phone, challenge
+    if not status.follows(DeliveryStatus(last.status)):
+        return Reported(known=True), phone, challenge
+    had = phone
+    if sent is not None:
+        failed = status.failed
+        phone = logs.give_back(phone, sent) if failed else logs.mark(phone, sent, status)
+    if challenge is not None and code is not None:
+        codes = (replace(c, status=status) if c is code else c for c in challenge.codes)
+        challenge = replace(challenge, codes=tuple(codes))
+    changed, given_back = code is not None or phone != had, len(phone.sends) < len(had.sends)
+    return Reported(True, changed, given_back), phone, challenge
+
+
+def status(challenge: ChallengeState | None, _policy: Policy, now: int) -> DeliveryStatus | None:
+    """How far the newest code's message got; `None` when there is no live challenge."""
+    good = _good(challenge, now)
+    return DeliveryStatus(good[-1].status) if good else None
+
+
+def _good(challenge: ChallengeState | None, now: int) -> list[LiveCode]:
+    return [code for code in challenge.codes if code.expires > now] if challenge else []
 
 
 def _alive(challenge: ChallengeState | None, now: int) -> ChallengeState | None:
-    if challenge is None or not any(code.expires > now for code in challenge.codes):
-        return None
-    return challenge
+    return challenge if _good(challenge, now) else None
 
 
 def _attempts_left(
-    phone: PhoneState, challenge: ChallengeState, scope: str, policy: Policy, now: int
+    phone: PhoneState, challenge: ChallengeState, key: Key, policy: Policy, now: int
 ) -> int:
     own = max(0, policy.max_attempts - challenge.attempts)
-    budget = logs.failures_left(phone, scope, policy, now)
+    budget = logs.failures_left(phone, key.scope, policy, now)
     return own if budget is None else min(own, budget)
 
 
 def _standing(
-    phone: PhoneState, challenge: ChallengeState, scope: str, policy: Policy, now: int
+    phone: PhoneState, challenge: ChallengeState, key: Key, policy: Policy, now: int
 ) -> Standing:
     return Standing(
         expires_in=challenge.expires - now,
-        resend_in=logs.until_send(phone, scope, policy, now),
-        attempts_left=_attempts_left(phone, challenge, scope, policy, now),
+        resend_in=logs.until_send(phone, key.scope, policy, now),
+        attempts_left=_attempts_left(phone, challenge, key, policy, now),
         sends_left=limits.left([s.at for s in phone.sends], policy.sends_per_phone, now),
         decoy=challenge.decoy,
     )

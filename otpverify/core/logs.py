@@ -8,12 +8,17 @@ with the last event in it.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from otpverify.core import limits
+from otpverify.core.delivery import DeliveryStatus
+from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.outcomes import Refusal, Refused
 from otpverify.core.policy import Policy
-from otpverify.core.state import Horizon, PhoneState, Stamp
+from otpverify.core.state import Failure, Horizon, PhoneState, Send
+
+_Event = TypeVar("_Event", Send, Failure)
 
 SPARE = 100
 """How many events a log holds beyond the largest count of any limit. Limits look at the newest
@@ -40,8 +45,8 @@ def widest(one: Horizon, other: Horizon) -> Horizon:
 def recent(phone: PhoneState, now: int) -> PhoneState:
     """The phone with what is within its horizon; without anything there, the horizon is over."""
     begin = now - phone.horizon.window
-    sends = tuple(stamp for stamp in phone.sends if stamp.at > begin)
-    failures = tuple(stamp for stamp in phone.failures if stamp.at > begin)
+    sends = tuple(send for send in phone.sends if send.at > begin)
+    failures = tuple(failure for failure in phone.failures if failure.at > begin)
     if not sends and not failures:
         return PhoneState(expires=phone.expires)
     return replace(phone, sends=sends, failures=failures)
@@ -52,8 +57,8 @@ def remember(
     policy: Policy,
     *,
     until: int,
-    sent: tuple[Stamp, ...] = (),
-    failed: tuple[Stamp, ...] = (),
+    sent: tuple[Send, ...] = (),
+    failed: tuple[Failure, ...] = (),
 ) -> PhoneState:
     """The phone with one more event, if any limit will ever look at it; to be kept for as long
     as one does, and as there are challenges whose failures it may have to take."""
@@ -61,24 +66,34 @@ def remember(
     expires = max(phone.expires, until)
     if not horizon.window:
         return PhoneState(expires=expires)
-    ends = (stamp.at + horizon.window for stamp in (*sent, *failed))
+    events: tuple[Send | Failure, ...] = (*sent, *failed)
     return PhoneState(
         _newest((*phone.sends, *sent), horizon),
         _newest((*phone.failures, *failed), horizon),
         horizon,
-        max(expires, *ends),
+        max(expires, *(event.at + horizon.window for event in events)),
     )
 
 
-def give_back(phone: PhoneState, sent: Stamp) -> PhoneState:
+def find(phone: PhoneState, key: Key, at: int) -> Send | None:
+    """The challenge's send that was reserved at `at`."""
+    return next((s for s in phone.sends if (s.at, s.challenge) == (at, key.challenge)), None)
+
+
+def mark(phone: PhoneState, sent: Send, status: DeliveryStatus) -> PhoneState:
+    """The phone with that send's status."""
+    return _exchange(phone, sent, replace(sent, status=status))
+
+
+def give_back(phone: PhoneState, sent: Send | None) -> PhoneState:
     """The phone without that send. A log that is full may have dropped an older one that would
     count in its place; there the send stays."""
-    of_scope = sum(stamp.scope == sent.scope for stamp in phone.sends)
-    if sent not in phone.sends or of_scope >= phone.horizon.count + SPARE:
+    if sent is None:
         return phone
-    sends = list(phone.sends)
-    sends.remove(sent)
-    return replace(phone, sends=tuple(sends))
+    of_scope = sum(send.scope == sent.scope for send in phone.sends)
+    if of_scope >= phone.horizon.count + SPARE:
+        return phone
+    return _exchange(phone, sent)
 
 
 def refusal(phone: PhoneState, scope: str, policy: Policy, now: int) -> Refused | None:
@@ -86,9 +101,9 @@ def refusal(phone: PhoneState, scope: str, policy: Policy, now: int) -> Refused 
     waits = []
     if policy.resend_cooldown_seconds:
         cooldown = Limit(1, policy.resend_cooldown_seconds)
-        own = [stamp.at for stamp in phone.sends if stamp.scope == scope]
+        own = [send.at for send in phone.sends if send.scope == scope]
         waits.append((limits.wait(own, cooldown, now), Refusal.COOLDOWN, cooldown))
-    sends = [stamp.at for stamp in phone.sends]
+    sends = [send.at for send in phone.sends]
     waits += [
         (limits.wait(sends, limit, now), Refusal.SENDS, limit) for limit in policy.sends_per_phone
     ]
@@ -121,15 +136,20 @@ def failures_left(phone: PhoneState, scope: str, policy: Policy, now: int) -> in
 
 
 def _failures(phone: PhoneState, scope: str) -> list[int]:
-    return [stamp.at for stamp in phone.failures if stamp.scope == scope]
+    return [failure.at for failure in phone.failures if failure.scope == scope]
 
 
-def _newest(stamps: tuple[Stamp, ...], horizon: Horizon) -> tuple[Stamp, ...]:
+def _exchange(phone: PhoneState, sent: Send, *by: Send) -> PhoneState:
+    place = phone.sends.index(sent)
+    return replace(phone, sends=(*phone.sends[:place], *by, *phone.sends[place + 1 :]))
+
+
+def _newest(events: tuple[_Event, ...], horizon: Horizon) -> tuple[_Event, ...]:
     """For each scope, what a log holds at most; in order, even if the clock went back."""
     held: dict[str, int] = {}
     kept = []
-    for stamp in sorted(stamps, key=lambda stamp: stamp.at)[::-1]:
-        held[stamp.scope] = held.get(stamp.scope, 0) + 1
-        if held[stamp.scope] <= horizon.count + SPARE:
-            kept.append(stamp)
+    for event in sorted(events, key=lambda event: event.at)[::-1]:
+        held[event.scope] = held.get(event.scope, 0) + 1
+        if held[event.scope] <= horizon.count + SPARE:
+            kept.append(event)
     return tuple(kept[::-1])

@@ -51,7 +51,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A code is in place and its send is reserved; `at` names the reservation for `release`."""
+    """A code is in place and its send is reserved; `at` names the reservation for `release`
+    and `report`, and no other of this challenge."""
 
     at: int
     standing: Standing
@@ -80,3 +81,19 @@ class Checked:
     verdict: Verdict
     attempts_left: int = 0
     retry_in: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a delivery report did.
+
+    Attributes:
+        known: The message is remembered. What was given back is remembered for as long as its
+            challenge lives, anything else at least for as long as a limit counts it.
+        changed: It is news: neither a repeat nor overtaken by another.
+        given_back: The send counts no more.
+    """
+
+    known: bool
+    changed: bool = False
+    given_back: bool = False

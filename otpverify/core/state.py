@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from otpverify.core.delivery import DeliveryStatus
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -22,11 +24,21 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
-    """Something that happened at `at` to the phone, for one scope (phone and purpose)."""
+class Failure:
+    """A wrong code for one scope (phone and purpose)."""
 
     at: int
     scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message for one challenge, and how far it got: a `DeliveryStatus` or its value."""
+
+    at: int
+    scope: str
+    challenge: str
+    status: str = DeliveryStatus.QUEUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +59,21 @@ class PhoneState:
     """A phone's logs: what was sent, and which codes were wrong, oldest first. Useless after
     `expires`."""
 
-    sends: tuple[Stamp, ...] = ()
-    failures: tuple[Stamp, ...] = ()
+    sends: tuple[Send, ...] = ()
+    failures: tuple[Failure, ...] = ()
     horizon: Horizon = Horizon()
     expires: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LiveCode:
-    """The digest of one code, good until `expires`."""
+    """The digest of one code, good until `expires`; its message was reserved at `at`, and got as
+    far as `status` says."""
 
     digest: bytes
     expires: int
+    at: int
+    status: str = DeliveryStatus.QUEUED
 
 
 @dataclass(frozen=True, slots=True)

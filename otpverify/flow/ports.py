@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
 from otpverify.core.results import Message, Receipt
@@ -30,6 +31,8 @@ class Ports:
     peek: Callable[[Key, Policy], Awaitable[Checked]]
     check: Callable[[Key, bytes, Policy], Awaitable[Checked]]
     release: Callable[[Key, int, bytes | None, Policy], Awaitable[Standing | None]]
+    report: Callable[[Key, int, DeliveryStatus, Policy], Awaitable[Reported]]
+    status: Callable[[Key, Policy], Awaitable[DeliveryStatus | None]]
     cancel: Callable[[Key], Awaitable[None]]
     reserve: Callable[[str, tuple[Limit, ...]], Awaitable[Reserved | Refused]]
     give_back: Callable[[str, int], Awaitable[None]]

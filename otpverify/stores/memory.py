@@ -11,9 +11,10 @@ from typing import ClassVar, TypeVar
 from cachetools import TLRUCache
 
 from otpverify.core import challenge as transitions
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit, require_whole
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
 from otpverify.core.state import ChallengeState, CounterState, Opening, PhoneState
 from otpverify.errors import StoreError
@@ -98,7 +99,7 @@ class MemoryStore:
             now = self._tick()
             phone, challenge = self._load(key)
             answer, new_phone, new_challenge = transitions.open_(
-                phone, challenge, key.scope, opening, policy, now
+                phone, challenge, key, opening, policy, now
             )
             if isinstance(answer, Opened):
                 self._require_room(self._challenges, key.challenge)
@@ -111,7 +112,7 @@ class MemoryStore:
         with self._lock:
             now = self._tick()
             phone, challenge = self._load(key)
-            return transitions.peek(phone, challenge, key.scope, policy, now)
+            return transitions.peek(phone, challenge, key, policy, now)
 
     def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
         """See `Store.check`. Raises `StoreError` at capacity."""
@@ -122,7 +123,7 @@ class MemoryStore:
                 # Before the code is compared: a failure that finds no room would be uncounted.
                 self._require_room(self._phones, key.phone)
             answer, new_phone, new_challenge = transitions.check(
-                phone, challenge, key.scope, digest, policy, now
+                phone, challenge, key, digest, policy, now
             )
             self._save(key, new_phone, new_challenge)
             return answer
@@ -135,10 +136,26 @@ class MemoryStore:
             now = self._tick()
             phone, challenge = self._load(key)
             answer, new_phone, new_challenge = transitions.release(
-                phone, challenge, key.scope, at, undelivered, policy, now
+                phone, challenge, key, at, undelivered, policy, now
             )
             self._save(key, new_phone, new_challenge)
             return answer
+
+    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+        """See `Store.report`."""
+        with self._lock:
+            now = self._tick()
+            answer, new_phone, new_challenge = transitions.report(
+                *self._load(key), key, at, status, policy, now
+            )
+            self._save(key, new_phone, new_challenge)
+            return answer
+
+    def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
+        """See `Store.status`."""
+        with self._lock:
+            now = self._tick()
+            return transitions.status(self._challenges.get(key.challenge), policy, now)
 
     def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""

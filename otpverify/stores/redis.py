@@ -11,12 +11,14 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
 from otpverify.core.state import Opening
 from otpverify.stores import redis_client as clients
+from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
 from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
 
@@ -78,33 +80,41 @@ class RedisStore:
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
         """See `Store.open`."""
-        return scripts.opened(self._run(self.scripts.open(key, opening, policy)), policy)
+        return replies.opened(self._run(self.scripts.open(key, opening, policy)), policy)
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
-        return scripts.checked(self._run(self.scripts.peek(key, policy)))
+        return replies.checked(self._run(self.scripts.peek(key, policy)))
 
     def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
         """See `Store.check`."""
-        return scripts.checked(self._run(self.scripts.check(key, digest, policy)))
+        return replies.checked(self._run(self.scripts.check(key, digest, policy)))
 
     def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None:
         """See `Store.release`."""
-        return scripts.released(self._run(self.scripts.release(key, at, undelivered, policy)))
+        return replies.released(self._run(self.scripts.release(key, at, undelivered, policy)))
+
+    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+        """See `Store.report`."""
+        return replies.reported(self._run(self.scripts.report(key, at, status, policy)))
+
+    def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
+        """See `Store.status`."""
+        return replies.status(self._run(self.scripts.status(key, policy)))
 
     def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""
-        scripts.done(self._run(self.scripts.cancel(key)))
+        replies.done(self._run(self.scripts.cancel(key)))
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`."""
-        return scripts.reserved(self._run(self.scripts.reserve(counter, limits)), limits)
+        return replies.reserved(self._run(self.scripts.reserve(counter, limits)), limits)
 
     def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
-        scripts.done(self._run(self.scripts.give_back(counter, at)))
+        replies.done(self._run(self.scripts.give_back(counter, at)))
 
     def health(self) -> Health:
         """What the server says of itself: version, eviction, persistence, and what to mend.

@@ -10,12 +10,14 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.exceptions import NoScriptError
 
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
 from otpverify.core.state import Opening
 from otpverify.stores import redis_client as clients
+from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
 from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
 
@@ -61,34 +63,42 @@ class AsyncRedisStore:
 
     async def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
         """See `Store.open`."""
-        return scripts.opened(await self._run(self.scripts.open(key, opening, policy)), policy)
+        return replies.opened(await self._run(self.scripts.open(key, opening, policy)), policy)
 
     async def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
-        return scripts.checked(await self._run(self.scripts.peek(key, policy)))
+        return replies.checked(await self._run(self.scripts.peek(key, policy)))
 
     async def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
         """See `Store.check`."""
-        return scripts.checked(await self._run(self.scripts.check(key, digest, policy)))
+        return replies.checked(await self._run(self.scripts.check(key, digest, policy)))
 
     async def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None:
         """See `Store.release`."""
         call = self.scripts.release(key, at, undelivered, policy)
-        return scripts.released(await self._run(call))
+        return replies.released(await self._run(call))
+
+    async def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+        """See `Store.report`."""
+        return replies.reported(await self._run(self.scripts.report(key, at, status, policy)))
+
+    async def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
+        """See `Store.status`."""
+        return replies.status(await self._run(self.scripts.status(key, policy)))
 
     async def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""
-        scripts.done(await self._run(self.scripts.cancel(key)))
+        replies.done(await self._run(self.scripts.cancel(key)))
 
     async def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`."""
-        return scripts.reserved(await self._run(self.scripts.reserve(counter, limits)), limits)
+        return replies.reserved(await self._run(self.scripts.reserve(counter, limits)), limits)
 
     async def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
-        scripts.done(await self._run(self.scripts.give_back(counter, at)))
+        replies.done(await self._run(self.scripts.give_back(counter, at)))
 
     async def health(self) -> Health:
         """What the server says of itself: version, eviction, persistence, and what to mend.

@@ -1,5 +1,5 @@
-"""The Lua scripts, and what they are sent and what they answer, without any I/O: both Redis
-stores prepare a call here, make it, and conclude from its reply here.
+"""The Lua scripts, and what they are sent, without any I/O: both Redis stores prepare a call
+here, make it, and conclude from its reply with `redis_replies`.
 
 One `.lua` file holds one operation; its header states keys, arguments and reply. What is sent
 once more because a reply got lost is recognised by its nonce, so that every call is safe to
@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple, TypeAlias
 
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.logs import horizon_of, policy_horizon
-from otpverify.core.outcomes import Checked, Opened, Refusal, Refused, Reserved, Standing, Verdict
 from otpverify.core.policy import Policy
 from otpverify.core.state import Opening
-from otpverify.errors import StoreError
 
 Value: TypeAlias = str | bytes | int
 
@@ -31,8 +30,12 @@ _DIGEST_BYTES = 32  # what a record has room for
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
 _REMEMBER_USED_MS = 30_000  # longer than any sensible time-out, repeats included
 _COMMON = ("clock", "common")
-_IN_FRONT = {"open": _COMMON, "peek": _COMMON, "check": _COMMON, "release": (*_COMMON, "sends")}
-_VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
+_IN_FRONT: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("open", "peek", "check", "status"), _COMMON),
+    **dict.fromkeys(("release", "report"), (*_COMMON, "sends")),
+}
+STATUSES = tuple(DeliveryStatus)
+"""By the number that the scripts know a status by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,13 @@ class Scripts:
         args = (self._numbers(policy), _scope(key), at, void)
         return Call(self._load("release"), self._keys(key), args)
 
+    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Call:
+        args = (self._numbers(policy), _scope(key), at, STATUSES.index(status))
+        return Call(self._load("report"), self._keys(key), args)
+
+    def status(self, key: Key, policy: Policy) -> Call:
+        return Call(self._load("status"), self._keys(key), (self._numbers(policy), _scope(key)))
+
     def cancel(self, key: Key) -> Call:
         return Call(self._load("cancel"), self._keys(key)[1:], ())
 
@@ -122,82 +132,6 @@ class Scripts:
 
     def _counter(self, counter: str) -> str:
         return f"{self._prefix}:ip:{{{counter}}}"
-
-
-def opened(reply: object, policy: Policy) -> Opened | Refused:
-    """The answer to `open`."""
-    numbers = _integers(reply)
-    if len(numbers) == 7 and numbers[0] == 1:
-        return Opened(numbers[1], _standing(numbers[2:]))
-    match numbers:
-        case [0, wait, 0]:
-            cooldown = Limit(1, policy.resend_cooldown_seconds)
-            return Refused(Refusal.COOLDOWN, wait, cooldown)
-        case [0, wait, -1]:
-            return Refused(Refusal.FAILURES, wait, policy.failures_per_phone)
-        case [0, wait, which] if 0 < which <= len(policy.sends_per_phone):
-            return Refused(Refusal.SENDS, wait, policy.sends_per_phone[which - 1])
-        case [2, wait]:
-            return Refused(Refusal.ATTEMPTS, wait)
-        case [3]:
-            return Refused(Refusal.GONE)
-    raise nonsense()
-
-
-def checked(reply: object) -> Checked:
-    """The answer to `peek` and `check`."""
-    numbers = _integers(reply)
-    if len(numbers) != 2 or not 0 <= numbers[0] < len(_VERDICTS):
-        raise nonsense()
-    verdict = _VERDICTS[numbers[0]]
-    if verdict is Verdict.WRONG:
-        return Checked(verdict, attempts_left=numbers[1])
-    return Checked(verdict, retry_in=numbers[1])
-
-
-def released(reply: object) -> Standing | None:
-    """The answer to `release`."""
-    match _integers(reply):
-        case [0]:
-            return None
-        case [1, 0, *rest]:
-            return _standing(rest)
-    raise nonsense()
-
-
-def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
-    """The answer to `reserve`."""
-    match _integers(reply):
-        case [1, at]:
-            return Reserved(at)
-        case [0, wait, which] if 0 < which <= len(limits):
-            return Refused(Refusal.NETWORK, wait, limits[which - 1])
-    raise nonsense()
-
-
-def done(reply: object) -> None:
-    """The answer to `cancel` and `give_back`."""
-    if _integers(reply) != [1]:
-        raise nonsense()
-
-
-def nonsense() -> StoreError:
-    """The error for a reply that is none of the script's."""
-    return StoreError("Redis answered nonsense; is it the right server, and this version's?")
-
-
-def _standing(numbers: Sequence[int]) -> Standing:
-    if len(numbers) != 5 or not 0 <= numbers[4] <= 1:
-        raise nonsense()
-    expires_in, resend_in, attempts_left, sends_left, decoy = numbers
-    known = None if sends_left < 0 else sends_left
-    return Standing(expires_in, resend_in, attempts_left, known, decoy == 1)
-
-
-def _integers(reply: object) -> list[int]:
-    if isinstance(reply, list) and set(map(type, reply)) == {int}:
-        return reply
-    raise nonsense()
 
 
 def _scope(key: Key) -> str:

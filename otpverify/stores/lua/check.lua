@@ -26,7 +26,7 @@ end
 -- The newest live codes. Digests are keyed, so that how long this takes tells a guesser nothing.
 local codes, live = live_part(raw, codes_at)
 local matches = false
-for from = math.max(0, live - live_codes) * 44 + 13, #codes, 44 do
+for from = math.max(0, live - live_codes) * 51 + 20, #codes, 51 do
   matches = matches or codes:sub(from, from + 31) == digest
 end
 if matches and kind ~= 'D' then
@@ -38,6 +38,6 @@ end
 local known = raw:sub(nonces < 8 and 7 or 13, codes_at - 1) .. nonce
 raw = pack_bytes('>c1I4B', kind, attempts + 1, #known / 6) .. known .. raw:sub(codes_at)
 call('PSETEX', KEYS[2], expires - now, raw)
-log_entry('F')
+log_entry('F', now)
 failures[#failures + 1] = now
 return {3, attempts_left(attempts + 1)}

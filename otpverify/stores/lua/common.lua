@@ -10,13 +10,16 @@
 -- sends: count (4), window (6). Times are in milliseconds; 0 where there is no such limit. All
 -- numbers here are big-endian.
 --
--- A phone is the horizon (10 bytes) of all policies that wrote to it, and records of 15 bytes,
--- oldest first: 'S' (sent) or 'F' (failed), the instant (6 bytes), the scope (8 bytes). What lies
--- behind the horizon is as good as gone; without anything before it, so is the horizon.
+-- A phone is the horizon (10 bytes) of all policies that wrote to it, and records of 19 bytes,
+-- oldest first: 'F' (a wrong code) or a send by its message's status, 'S' (queued, or unknown),
+-- 'T' (with the carrier), 'D' (delivered); the instant (6 bytes), the scope (8), the end of the
+-- challenge's name (4). What lies behind the horizon is as good as gone; without anything before
+-- it, so is the horizon.
 --
 -- A challenge is 'L' (live) or 'D' (decoy), its attempts (4 bytes), a count (1 byte) of the nonces
--- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 44 bytes:
--- expiry (6 bytes), nonce (6), digest (32). A used one is 'U' and the nonce of its use, for a
+-- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 51 bytes:
+-- expiry (6 bytes), nonce (6), the instant that names its send (6), its message's status (1),
+-- digest (32). Statuses are 0 queued, 1 sent, 2 delivered, above that failed. A used one is 'U' and the nonce of its use, for a
 -- few seconds.
 
 local call, unpack_bytes, pack_bytes = redis.call, struct.unpack, struct.pack
@@ -36,11 +39,11 @@ local function read_phone()
     return
   end
   window, count = unpack_bytes('>I6I4', log)
-  for from = 11, #log, 15 do
+  for from = 11, #log, 19 do
     local kind, at, whose = unpack_bytes('>c1I6c8', log, from)
     if at <= now - window then
-      begin = from + 15
-    elseif kind == 'S' then
+      begin = from + 19
+    elseif kind ~= 'F' then
       sends[#sends + 1] = at
       if whose == scope then
         last = at
@@ -68,7 +71,7 @@ end
 -- of the policy, -1 the failures. The first of equals.
 local function send_wait()
   local longest, which, index, from = 0, 0, 0, limits_at
-  if last and last > now - cooldown then
+  if cooldown > 0 and last and last > now - cooldown then
     longest = last + cooldown - now
   end
   while from <= #policy do
@@ -90,38 +93,38 @@ end
 -- Of each kind and scope, the newest records, as many as a log holds.
 local function newest(records)
   local held, kept = {}, {}
-  for from = #records - 14, 1, -15 do
+  for from = #records - 18, 1, -19 do
     local kind, _, whose = unpack_bytes('>c1I6c8', records, from)
-    local which = kind .. whose
+    local which = (kind == 'F' and 'F' or 'S') .. whose
     held[which] = (held[which] or 0) + 1
     if held[which] <= count + SPARE then
-      kept[#records - from] = records:sub(from, from + 14)
+      kept[#records - from] = records:sub(from, from + 18)
     end
   end
   local parts = {}
-  for place = #records - 1, 1, -15 do
+  for place = #records - 1, 1, -19 do
     parts[#parts + 1] = kept[place]
   end
   return table.concat(parts)
 end
 
 -- Put an entry into the log, drop what no limit looks at any more, and write it.
-local function log_entry(kind)
+local function log_entry(kind, at)
   window, count = math.max(window, own_window), math.max(count, own_count)
   if window == 0 then
     return
   end
   -- After a failover the clock may have gone back; the log stays in order.
   local stop = #log
-  while stop > begin and unpack_bytes('>I6', log, stop - 13) > now do
-    stop = stop - 15
+  while stop > begin and unpack_bytes('>I6', log, stop - 17) > at do
+    stop = stop - 19
   end
-  local entry = pack_bytes('>c1I6c8', kind, now, scope)
+  local entry = pack_bytes('>c1I6c8c4', kind, at, scope, KEYS[2]:sub(-4))
   local records = log:sub(begin, stop) .. entry .. log:sub(stop + 1)
-  if #records > SPARE * 15 then
+  if #records > SPARE * 19 then
     records = newest(records)
   end
-  call('PSETEX', KEYS[1], window, pack_bytes('>I6I4', window, count) .. records)
+  call('PSETEX', KEYS[1], at + window - now, pack_bytes('>I6I4', window, count) .. records)
 end
 
 local function recent(instants, window)
@@ -154,7 +157,7 @@ local function read_challenge(raw)
     return nil, raw:sub(2)
   end
   local codes_at, expires = 7 + nonces * 6, 0
-  for from = codes_at, #raw, 44 do
+  for from = codes_at, #raw, 51 do
     expires = math.max(expires, (unpack_bytes('>I6', raw, from)))
   end
   if expires > now then
@@ -166,9 +169,9 @@ end
 -- The codes that have not expired, as they are stored, and how many they are.
 local function live_part(raw, codes_at)
   local parts = {}
-  for from = codes_at, #raw, 44 do
+  for from = codes_at, #raw, 51 do
     if unpack_bytes('>I6', raw, from) > now then
-      parts[#parts + 1] = raw:sub(from, from + 43)
+      parts[#parts + 1] = raw:sub(from, from + 50)
     end
   end
   return table.concat(parts), #parts

@@ -10,16 +10,17 @@
 -- another one came between.
 
 local digest, nonce, mode = ARGV[3], ARGV[4], ARGV[5]
-local code = pack_bytes('>I6c6c32', now + ttl, nonce, digest)
 read_phone()
 
-local raw = call('GET', KEYS[2])
+local raw, at = call('GET', KEYS[2]), now
 local kind, attempts, nonces, codes_at, expires = read_challenge(raw)
-for from = codes_at or 1, kind and #raw or 0, 44 do
-  local ends, seen = unpack_bytes('>I6c6', raw, from)
+for from = codes_at or 1, kind and #raw or 0, 51 do
+  local _, seen, reserved = unpack_bytes('>I6c6I6', raw, from)
   if seen == nonce then
-    return standing(1, ends - ttl, kind, attempts, expires)
+    return standing(1, reserved, kind, attempts, expires)
   end
+  -- It names the reservation, so no two of a challenge are the same.
+  at = math.max(at, reserved + 1)
 end
 if mode ~= 'R' then
   kind, attempts = mode == 'D' and 'D' or 'L', 0
@@ -33,6 +34,7 @@ if wait > 0 then
   return {0, wait, which}
 end
 
+local code = pack_bytes('>I6c6I6Bc32', now + ttl, nonce, at, 0, digest)
 expires = math.max(expires or 0, now + ttl)
 if mode == 'R' then
   raw = raw:sub(1, codes_at - 1) .. live_part(raw, codes_at) .. code
@@ -41,7 +43,7 @@ else
   expires = now + ttl
 end
 call('PSETEX', KEYS[2], expires - now, raw)
-log_entry('S')
-sends[#sends + 1] = now
-last = now
-return standing(1, now, kind, attempts, expires)
+log_entry('S', at)
+sends[#sends + 1] = at
+last = at
+return standing(1, at, kind, attempts, expires)

@@ -7,15 +7,18 @@
 
 local at, undelivered = tonumber(ARGV[3]), ARGV[4]
 read_phone()
-give_back(at)
+local sent = find_send(at)
+if sent then
+  give_back(sent)
+end
 
 local raw = call('GET', KEYS[2])
 local kind, attempts, nonces, codes_at, expires = read_challenge(raw)
 if kind and undelivered ~= '' then
-  local void, kept = pack_bytes('>I6', at + ttl), {raw:sub(1, codes_at - 1)}
-  for from = codes_at, #raw, 44 do
-    if raw:sub(from, from + 5) ~= void or raw:sub(from + 12, from + 43) ~= undelivered then
-      kept[#kept + 1] = raw:sub(from, from + 43)
+  local void, kept = pack_bytes('>I6', at), {raw:sub(1, codes_at - 1)}
+  for from = codes_at, #raw, 51 do
+    if raw:sub(from + 12, from + 17) ~= void or raw:sub(from + 19, from + 50) ~= undelivered then
+      kept[#kept + 1] = raw:sub(from, from + 50)
     end
   end
   raw = table.concat(kept)

@@ -6,7 +6,7 @@
         def make_store(self, clock):
             return MyStore(clock=clock)
 
-pytest runs some eighty tests on it: the answers and counts of all seven operations, expiry to the
+pytest runs some hundred tests on it: the answers and counts of all nine operations, expiry to the
 millisecond, rolling windows, races from threads or tasks with exact counts, and a random walk
 of which every answer is compared with the pure functions of `otpverify.core.challenge`.
 Synchronous and asynchronous stores run the same tests.
@@ -19,11 +19,21 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"
-        for name in ("base", "limits", "operations", "races", "sharing", "times", "walk")
+        for name in (
+            "base",
+            "delivery",
+            "limits",
+            "operations",
+            "races",
+            "sharing",
+            "times",
+            "walk",
+        )
     )
 )
 
 from otpverify.testing.conformance.base import Driven, Timeline
+from otpverify.testing.conformance.delivery import Delivery
 from otpverify.testing.conformance.limits import Limits
 from otpverify.testing.conformance.operations import Operations
 from otpverify.testing.conformance.races import Races
@@ -35,7 +45,7 @@ from otpverify.testing.conformance.walk import RandomWalk
 __all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
 
 
-class StoreConformance(Operations, Limits, Sharing, Times, Races, RandomWalk):
+class StoreConformance(Operations, Delivery, Limits, Sharing, Times, Races, RandomWalk):
     """Inherit this, override `make_store`, and let pytest collect your class.
 
     `make_store(clock)` gives a new, empty store that takes its time from `clock()`, in seconds

@@ -16,9 +16,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key, Keyring
 from otpverify.core.limits import DAY_SECONDS, Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
 from otpverify.core.state import Opening
 from otpverify.protocols import AsyncStore, Clock, Store
@@ -76,6 +77,8 @@ class Driven:
     peek: Callable[[Key, Policy], Checked]
     check: Callable[[Key, bytes, Policy], Checked]
     release: Callable[[Key, int, bytes | None, Policy], Standing | None]
+    report: Callable[[Key, int, DeliveryStatus, Policy], Reported]
+    status: Callable[[Key, Policy], DeliveryStatus | None]
     cancel: Callable[[Key], None]
     reserve: Callable[[str, tuple[Limit, ...]], Reserved | Refused]
     give_back: Callable[[str, int], None]
@@ -93,7 +96,7 @@ class Driven:
         self._runner = runner
         self._moves_time = moves_time
         self._asynchronous = inspect.iscoroutinefunction(store.open)
-        for name in ("open", "peek", "check", "release", "cancel", "reserve", "give_back"):
+        for name in self.__annotations__:
             plain = getattr(store, name)
             setattr(self, name, self._awaited(plain) if self._asynchronous else plain)
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from otpverify.core import challenge as transitions
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reserved, Standing
+from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
 from otpverify.core.state import ChallengeState, CounterState, Opening, PhoneState
 
@@ -32,19 +33,19 @@ class Reference:
     def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
         """See `Store.open`."""
         answer, phone, challenge = transitions.open_(
-            *self._load(key), key.scope, opening, policy, self._now()
+            *self._load(key), key, opening, policy, self._now()
         )
         self._save(key, phone, challenge)
         return answer
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
-        return transitions.peek(*self._load(key), key.scope, policy, self._now())
+        return transitions.peek(*self._load(key), key, policy, self._now())
 
     def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
         """See `Store.check`."""
         answer, phone, challenge = transitions.check(
-            *self._load(key), key.scope, digest, policy, self._now()
+            *self._load(key), key, digest, policy, self._now()
         )
         self._save(key, phone, challenge)
         return answer
@@ -54,10 +55,22 @@ class Reference:
     ) -> Standing | None:
         """See `Store.release`."""
         answer, phone, challenge = transitions.release(
-            *self._load(key), key.scope, at, undelivered, policy, self._now()
+            *self._load(key), key, at, undelivered, policy, self._now()
         )
         self._save(key, phone, challenge)
         return answer
+
+    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+        """See `Store.report`."""
+        answer, phone, challenge = transitions.report(
+            *self._load(key), key, at, status, policy, self._now()
+        )
+        self._save(key, phone, challenge)
+        return answer
+
+    def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
+        """See `Store.status`."""
+        return transitions.status(self._challenges.get(key.challenge), policy, self._now())
 
     def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""

@@ -1,0 +1,119 @@
+"""What the Lua scripts answer: from a reply to the outcome, or an error for a reply that is none of
+the script's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from otpverify.core.delivery import DeliveryStatus
+from otpverify.core.limits import Limit
+from otpverify.core.outcomes import (
+    Checked,
+    Opened,
+    Refusal,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+    Verdict,
+)
+from otpverify.core.policy import Policy
+from otpverify.errors import StoreError
+from otpverify.stores.redis_scripts import STATUSES
+
+_VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
+
+
+def opened(reply: object, policy: Policy) -> Opened | Refused:
+    """The answer to `open`."""
+    numbers = _integers(reply)
+    if len(numbers) == 7 and numbers[0] == 1:
+        return Opened(numbers[1], _standing(numbers[2:]))
+    match numbers:
+        case [0, wait, 0]:
+            cooldown = Limit(1, policy.resend_cooldown_seconds)
+            return Refused(Refusal.COOLDOWN, wait, cooldown)
+        case [0, wait, -1]:
+            return Refused(Refusal.FAILURES, wait, policy.failures_per_phone)
+        case [0, wait, which] if 0 < which <= len(policy.sends_per_phone):
+            return Refused(Refusal.SENDS, wait, policy.sends_per_phone[which - 1])
+        case [2, wait]:
+            return Refused(Refusal.ATTEMPTS, wait)
+        case [3]:
+            return Refused(Refusal.GONE)
+    raise nonsense()
+
+
+def checked(reply: object) -> Checked:
+    """The answer to `peek` and `check`."""
+    numbers = _integers(reply)
+    if len(numbers) != 2 or not 0 <= numbers[0] < len(_VERDICTS):
+        raise nonsense()
+    verdict = _VERDICTS[numbers[0]]
+    if verdict is Verdict.WRONG:
+        return Checked(verdict, attempts_left=numbers[1])
+    return Checked(verdict, retry_in=numbers[1])
+
+
+def released(reply: object) -> Standing | None:
+    """The answer to `release`."""
+    match _integers(reply):
+        case [0]:
+            return None
+        case [1, 0, *rest]:
+            return _standing(rest)
+    raise nonsense()
+
+
+def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
+    """The answer to `reserve`."""
+    match _integers(reply):
+        case [1, at]:
+            return Reserved(at)
+        case [0, wait, which] if 0 < which <= len(limits):
+            return Refused(Refusal.NETWORK, wait, limits[which - 1])
+    raise nonsense()
+
+
+def reported(reply: object) -> Reported:
+    """The answer to `report`."""
+    numbers = _integers(reply)
+    if len(numbers) != 3 or not set(numbers) <= {0, 1}:
+        raise nonsense()
+    known, changed, given_back = map(bool, numbers)
+    return Reported(known, changed, given_back)
+
+
+def status(reply: object) -> DeliveryStatus | None:
+    """The answer to `status`."""
+    match _integers(reply):
+        case [0]:
+            return None
+        case [1, number] if 0 <= number < len(STATUSES):
+            return STATUSES[number]
+    raise nonsense()
+
+
+def done(reply: object) -> None:
+    """The answer to `cancel` and `give_back`."""
+    if _integers(reply) != [1]:
+        raise nonsense()
+
+
+def nonsense() -> StoreError:
+    """The error for a reply that is none of the script's."""
+    return StoreError("Redis answered nonsense; is it the right server, and this version's?")
+
+
+def _standing(numbers: Sequence[int]) -> Standing:
+    if len(numbers) != 5 or not 0 <= numbers[4] <= 1:
+        raise nonsense()
+    expires_in, resend_in, attempts_left, sends_left, decoy = numbers
+    known = None if sends_left < 0 else sends_left
+    return Standing(expires_in, resend_in, attempts_left, known, decoy == 1)
+
+
+def _integers(reply: object) -> list[int]:
+    if isinstance(reply, list) and set(map(type, reply)) == {int}:
+        return reply
+    raise nonsense()
