@@ -24,10 +24,7 @@ _count = itertools.count()
 # Time stands still at `at`, and keys expire by it: each value carries its deadline, and is not
 # there any more when that has come. The server itself must not expire it sooner.
 _MOVED_TIME = """
-local at, server = {at}, redis
-local function clock()
-  return at
-end
+local now, at, server = {at}, {at}, redis
 local function due_of(raw)
   return raw and struct.unpack('>I6', raw) or 0
 end
@@ -39,6 +36,14 @@ end
 local redis = {{call = function(command, key, ...)
   local given = {{...}}
   assert(key == KEYS[1] or key == KEYS[2], 'a key that was not declared')
+  if command == 'MGET' then
+    assert(given[1] == KEYS[2] and not given[2], 'a key that was not declared')
+    local found = server.call('MGET', key, given[1])
+    for place = 1, 2 do
+      found[place] = due_of(found[place]) > at and found[place]:sub(7)
+    end
+    return found
+  end
   if command == 'GET' then
     local raw = server.call('GET', key)
     return due_of(raw) > at and raw:sub(7)

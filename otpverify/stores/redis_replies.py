@@ -114,6 +114,11 @@ def _standing(numbers: Sequence[int]) -> Standing:
 
 
 def _integers(reply: object) -> list[int]:
-    if isinstance(reply, list) and set(map(type, reply)) == {int}:
-        return reply
+    """The numbers of a reply. It is one text: redis-py takes longer over a list, and a client may
+    have been told to decode texts."""
+    if isinstance(reply, bytes | str):
+        try:
+            return [int(number) for number in reply.split()]
+        except ValueError:
+            pass
     raise nonsense()

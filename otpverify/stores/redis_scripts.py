@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,13 +28,8 @@ Value: TypeAlias = str | bytes | int
 
 _NONCE_BYTES = 6
 _DIGEST_BYTES = 32  # what a record has room for
+_INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
-_REMEMBER_USED_MS = 30_000  # longer than any sensible time-out, repeats included
-_COMMON = ("clock", "common")
-_IN_FRONT: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("open", "peek", "check", "status"), _COMMON),
-    **dict.fromkeys(("release", "report"), (*_COMMON, "sends")),
-}
 STATUSES = tuple(DeliveryStatus)
 """By the number that the scripts know a status by."""
 
@@ -61,14 +57,19 @@ def load(name: str, first_line: str = "", clock: str | None = None) -> Script:
     Args:
         name: Without `.lua`.
         first_line: Such as `"#!lua"`, by which clusters of Redis 7 and Valkey check keys.
-        clock: Lua that defines `clock()` in place of `clock.lua`, for tests that move time.
+        clock: Lua that defines `now` in place of `clock.lua`, for tests that move time.
     """
-    folder = resources.files("otpverify.stores") / "lua"
-    parts = [*_IN_FRONT.get(name, ("clock",)), name]
-    files = [(folder / f"{part}.lua").read_text("utf-8") for part in parts]
-    files[0] = files[0] if clock is None else clock
-    text = "\n".join([first_line, *files] if first_line else files)
+    text = _read(name, clock)
+    text = f"{first_line}\n{text}" if first_line else text
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read(name: str, clock: str | None) -> str:
+    """A file, with the files that it includes in their place."""
+    if name == "clock" and clock is not None:
+        return clock
+    text = (resources.files("otpverify.stores") / "lua" / f"{name}.lua").read_text("utf-8")
+    return _INCLUDE.sub(lambda found: _read(found[1], clock), text)
 
 
 class Scripts:
@@ -86,28 +87,25 @@ class Scripts:
         self._last: tuple[Policy | None, bytes] = (None, b"")
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Call:
-        kind = "R" if not opening.new else "D" if opening.decoy else "N"
-        args = (self._numbers(policy), _scope(key), _digest(opening.digest), _nonce(), kind)
-        return Call(self._load("open"), self._keys(key), args)
+        kind = b"R" if not opening.new else b"D" if opening.decoy else b"N"
+        return self._call("open", key, policy, _nonce() + _digest(opening.digest) + kind)
 
     def peek(self, key: Key, policy: Policy) -> Call:
-        return Call(self._load("peek"), self._keys(key), (self._numbers(policy), _scope(key)))
+        return self._call("peek", key, policy)
 
     def check(self, key: Key, digest: bytes, policy: Policy) -> Call:
-        args = (self._numbers(policy), _scope(key), _digest(digest), _nonce(), _REMEMBER_USED_MS)
-        return Call(self._load("check"), self._keys(key), args)
+        return self._call("check", key, policy, _nonce() + _digest(digest))
 
     def release(self, key: Key, at: int, undelivered: bytes | None, policy: Policy) -> Call:
         void = b"" if undelivered is None else _digest(undelivered)
-        args = (self._numbers(policy), _scope(key), at, void)
-        return Call(self._load("release"), self._keys(key), args)
+        return self._call("release", key, policy, at.to_bytes(6, "big") + void)
 
     def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Call:
-        args = (self._numbers(policy), _scope(key), at, STATUSES.index(status))
-        return Call(self._load("report"), self._keys(key), args)
+        number = STATUSES.index(status)
+        return self._call("report", key, policy, at.to_bytes(6, "big") + bytes([number]))
 
     def status(self, key: Key, policy: Policy) -> Call:
-        return Call(self._load("status"), self._keys(key), (self._numbers(policy), _scope(key)))
+        return self._call("status", key, policy)
 
     def cancel(self, key: Key) -> Call:
         return Call(self._load("cancel"), self._keys(key)[1:], ())
@@ -117,6 +115,11 @@ class Scripts:
 
     def give_back(self, counter: str, at: int) -> Call:
         return Call(self._load("give_back"), (self._counter(counter),), (at,))
+
+    def _call(self, name: str, key: Key, policy: Policy, added: bytes = b"") -> Call:
+        # One argument for all: redis-py takes longer over each than the script over unpacking.
+        argument = key.scope[:_SCOPE_LENGTH].encode() + self._numbers(policy) + added
+        return Call(self._load(name), self._keys(key), (argument,))
 
     def _numbers(self, policy: Policy) -> bytes:
         last, numbers = self._last
@@ -132,10 +135,6 @@ class Scripts:
 
     def _counter(self, counter: str) -> str:
         return f"{self._prefix}:ip:{{{counter}}}"
-
-
-def _scope(key: Key) -> str:
-    return key.scope[:_SCOPE_LENGTH]
 
 
 def _digest(digest: bytes) -> bytes:
@@ -160,6 +159,7 @@ def _numbers(policy: Policy) -> bytes:
         (failures.window if failures else 0, 6),
         (horizon.window, 6),
         (horizon.count, 4),
+        (len(policy.sends_per_phone), 2),
     )
     return _packed(numbers) + _windows(policy.sends_per_phone)
 

@@ -1,43 +1,46 @@
 -- Count an attempt, compare, and consume the challenge when the code is right.
 --
 -- KEYS   phone, challenge
--- ARGV   policy, scope, digest, nonce, milliseconds for which a used challenge is remembered
--- Reply  {0, 0} gone, {1, retry_in} exhausted, {3, attempts_left} wrong, {4, 0} accepted
+-- ARGV   scope, policy, nonce (6 bytes), digest (32)
+-- Reply  "0 0" gone, "1 retry_in" exhausted, "3 attempts_left" wrong, "4 0" accepted
 --
 -- Safe to repeat: an attempt with a nonce that was seen is answered again and not counted again,
 -- so that a reply that got lost neither costs an attempt nor burns a right code.
 
-local digest, nonce = ARGV[3], ARGV[4]
-local raw = call('GET', KEYS[2])
-local kind, attempts, nonces, codes_at, expires = read_challenge(raw)
+local REMEMBER_USED = 30000 -- milliseconds: longer than any sensible time-out, repeats included
+
+-- include clock
+-- include common
+local nonce, digest = unpack_bytes('>c6c32', arguments, added_at)
 if not kind then
-  return {attempts == nonce and 4 or 0, 0}
+  return used == nonce and '4 0' or '0 0'
 end
-read_phone()
 for from = 7, codes_at - 6, 6 do
-  if raw:sub(from, from + 5) == nonce then
-    return {3, attempts_left(attempts)}
+  if sub(raw, from, from + 5) == nonce then
+    return '3 ' .. left
   end
 end
-if attempts >= max_attempts or budget_wait() > 0 then
-  return {1, (send_wait())}
-end
+if left > 0 then
+  -- The newest live codes. Digests are keyed: how long this takes tells a guesser nothing.
+  local live, matches = 0, false
+  for from = #raw - 50, codes_at, -51 do
+    if live < live_codes and unpack_bytes('>I6', raw, from) > now then
+      live = live + 1
+      matches = matches or sub(raw, from + 19, from + 50) == digest
+    end
+  end
+  if matches and kind ~= 'D' then
+    call('PSETEX', KEYS[2], REMEMBER_USED, 'U' .. nonce)
+    return '4 0'
+  end
 
--- The newest live codes. Digests are keyed, so that how long this takes tells a guesser nothing.
-local codes, live = live_part(raw, codes_at)
-local matches = false
-for from = math.max(0, live - live_codes) * 51 + 20, #codes, 51 do
-  matches = matches or codes:sub(from, from + 31) == digest
+  -- The nonces of the last eight attempts are kept.
+  local known = sub(raw, nonces < 8 and 7 or 13, codes_at - 1) .. nonce
+  raw = pack_bytes('>c1I4B', kind, attempts + 1, #known / 6) .. known .. sub(raw, codes_at)
+  call('PSETEX', KEYS[2], expires - now, raw)
+  local event, at = 'F', now
+-- include log
+  return '3 ' .. left - 1
 end
-if matches and kind ~= 'D' then
-  call('PSETEX', KEYS[2], ARGV[5], 'U' .. nonce)
-  return {4, 0}
-end
-
--- The nonces of the last eight attempts are kept.
-local known = raw:sub(nonces < 8 and 7 or 13, codes_at - 1) .. nonce
-raw = pack_bytes('>c1I4B', kind, attempts + 1, #known / 6) .. known .. raw:sub(codes_at)
-call('PSETEX', KEYS[2], expires - now, raw)
-log_entry('F', now)
-failures[#failures + 1] = now
-return {3, attempts_left(attempts + 1)}
+-- include wait
+return '1 ' .. send_wait()

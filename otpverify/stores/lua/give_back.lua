@@ -2,9 +2,10 @@
 --
 -- KEYS   counter
 -- ARGV   at
--- Reply  {1}
+-- Reply  "1"
 
-local raw, at, now = redis.call('GET', KEYS[1]) or '', tonumber(ARGV[1]), clock()
+-- include clock
+local raw, at = redis.call('GET', KEYS[1]) or '', tonumber(ARGV[1])
 local found, recent = nil, 0
 for from = 11, #raw, 12 do
   local one = struct.unpack('>I6', raw, from)
@@ -24,4 +25,4 @@ if found and recent < struct.unpack('>I4', raw, 7) + 100 then
     redis.call('SET', KEYS[1], raw:sub(1, 10) .. rest, 'KEEPTTL')
   end
 end
-return {1}
+return '1'

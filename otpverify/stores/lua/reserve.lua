@@ -3,20 +3,21 @@
 -- KEYS   counter
 -- ARGV   limits (their longest window in 6 bytes and largest count in 4; then count in 4 and
 --        window in 6, each), nonce
--- Reply  {1, at}, or {0, wait, which}: the limit that refused, 1 and up
+-- Reply  "1 at", or "0 wait which": the limit that refused, 1 and up
 --
 -- The value is the horizon (window and count as above) of all limits that it was counted for, and
 -- records of 12 bytes, oldest first: instant (6), nonce (6). It is kept as a phone's log is; see
 -- common.lua. Safe to repeat: an event with a nonce that was seen is not counted again.
 
-local limits, nonce, now = ARGV[1], ARGV[2], clock()
+-- include clock
+local limits, nonce = ARGV[1], ARGV[2]
 local SPARE = 100 -- what a log holds beyond the largest count
 local log, instants, begin, wait, which = redis.call('GET', KEYS[1]) or '', {}, 11, 0, 0
 local window, count = struct.unpack('>I6I4', log ~= '' and log or limits)
 for from = 11, #log, 12 do
   local at, seen = struct.unpack('>I6c6', log, from)
   if seen == nonce then
-    return {1, at}
+    return string.format('1 %d', at)
   end
   if at <= now - window then
     begin = from + 12
@@ -32,7 +33,7 @@ for from = 11, #limits, 10 do
   end
 end
 if wait > 0 then
-  return {0, wait, which}
+  return '0 ' .. wait .. ' ' .. which
 end
 
 local own_window, own_count = struct.unpack('>I6I4', limits)
@@ -49,4 +50,4 @@ end
 local records = log:sub(begin, stop) .. struct.pack('>I6c6', now, nonce) .. log:sub(stop + 1)
 records = records:sub(math.max(1, #records - (count + SPARE) * 12 + 1))
 redis.call('PSETEX', KEYS[1], window, struct.pack('>I6I4', window, count) .. records)
-return {1, now}
+return string.format('1 %d', now)

@@ -1,14 +1,14 @@
 -- Say how far the newest code's message got; change nothing.
 --
 -- KEYS   phone, challenge
--- ARGV   policy, scope
--- Reply  {1, status} (see common.lua), or {0} when there is no live challenge
+-- ARGV   scope, policy
+-- Reply  "1 status" (see common.lua), or "0" when there is no live challenge
 
-local raw = call('GET', KEYS[2])
-local kind, _, _, codes_at = read_challenge(raw)
+-- include clock
+-- include common
 local status
 for from = codes_at or 1, kind and #raw or 0, 51 do
   local ends, _, _, got = unpack_bytes('>I6c6I6B', raw, from)
   status = ends > now and got or status
 end
-return status and {1, status} or {0}
+return status and '1 ' .. status or '0'

@@ -1,0 +1,33 @@
+-- Take the record `found` out of the phone's log, if there is one.
+
+local given_back = false
+if found then
+  local own = 0
+  for from = begin, #log, 19 do
+    if sub(log, from, from) ~= 'F' and sub(log, from + 7, from + 14) == scope then
+      own = own + 1
+    end
+  end
+  -- A log that is full may have dropped an older send that would count in its place.
+  if own < count + SPARE then
+    given_back = true
+    local records = sub(log, begin, found - 1) .. sub(log, found + 19)
+    if records == '' then
+      call('DEL', KEYS[1])
+    else
+      call('SET', KEYS[1], sub(log, 1, 10) .. records, 'KEEPTTL')
+    end
+    last = nil
+    for place = #sends, 1, -1 do
+      if sends[place] == at then
+        table.remove(sends, place)
+        break
+      end
+    end
+    for from = 1, #records, 19 do
+      if sub(records, from, from) ~= 'F' and sub(records, from + 7, from + 14) == scope then
+        last = unpack_bytes('>I6', records, from + 1)
+      end
+    end
+  end
+end
