@@ -123,15 +123,21 @@ def test_the_published_prices_are_by_country() -> None:
 def test_the_cost_is_segments_times_recipients_by_country() -> None:
     table = PriceTable({"EE": Decimal("0.04"), "DE": Decimal("0.1")})
     phones = ["+37256789045", "+4915123456789", "+37256789046", "+12025550123", "+8821612345678"]
+    phones += ["+78005553535", "+77172580000", "+447781000000", "+442079460000"]
     cost = estimate(phones, 3, table)
     assert [(s.country, s.recipients, s.cost) for s in cost.shares] == [
         ("EE", 2, Decimal("0.24")),
         ("DE", 1, Decimal("0.3")),
+        ("GB", 1, None),
+        ("GG", 1, None),
+        ("KZ", 1, None),
+        ("RU", 1, None),
         ("US", 1, None),
         ("no country", 1, None),
     ]
-    assert (cost.recipients, cost.total) == (5, Decimal("0.54"))
-    assert str(cost) == "0.54 EUR and the price of US (1), no country (1), which is not known"
+    assert (cost.recipients, cost.total) == (9, Decimal("0.54"))
+    few = estimate([*phones[:4], phones[4]], 3, table)
+    assert str(few) == "0.54 EUR and the price of US (1), no country (1), which is not known"
 
 
 @pytest.mark.parametrize(
@@ -419,7 +425,7 @@ def test_a_full_disk_ends_it_in_time(
 
     monkeypatch.setattr(Journal, "_append", append)
     assert send("--batch-size", "2", "--concurrency", "1") == 1
-    assert "could not be written: No space left on device" in capsys.readouterr().out
+    assert "It ended early: No space left on device." in capsys.readouterr().out
     assert len(smspm_sandbox.messages) == 2
     monkeypatch.setattr(Journal, "_append", whole)
     assert send("--resume") == 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -101,6 +102,22 @@ def test_killed_while_the_gateway_thinks(tmp_path: Path) -> None:
         assert run([*arguments, "--resume"], sandbox.environ) == 1
         assert received(sandbox) == Counter(numbers)
         assert statuses(tmp_path) == {n: "unknown" if n == stalled else "sent" for n in numbers}
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_requests_end(tmp_path: Path, stop: signal.Signals) -> None:
+    stalled = "+12025550108"
+    arguments = [*listed(tmp_path, [stalled, *NUMBERS]), "--batch-size", "1", "--concurrency", "1"]
+    with Sandbox(stall_seconds=0.5) as sandbox:
+        process = start(arguments, sandbox)
+        wait_for(lambda: received(sandbox)[stalled] == 1, process)
+        process.send_signal(stop)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Sent        0\nFailed      0\nUnknown     1\nNot tried   12\n" in said
+        # The connection was closed: what the gateway did is not known, and that was written down.
+        assert '"reason":"connection_lost"' in (tmp_path / "results.jsonl").read_text()
+        assert statuses(tmp_path) == {stalled: "unknown"}
 
 
 def test_killed_at_random_moments(tmp_path: Path, smspm_sandbox: Sandbox) -> None:

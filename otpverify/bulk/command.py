@@ -153,23 +153,29 @@ def _send(
 
     def progress(news: BulkProgress) -> None:
         journal.settled(news)
-        shown.show(news)
+        shown.show(report.attempted(news))
 
     how = _pace(options)
     how["on_sending"], how["on_progress"] = journal.sending, progress
-    stopped: BulkInterrupted | None = None
-    with shown:
-        try:
+    why: str | None = None
+    try:
+        with shown:
             client.send_bulk(todo, mailing.text, **how)
-        except BulkInterrupted as error:
-            stopped = error
-    for line in report.after(mailing.plan, journal.known.status):
-        say(line)
-    if stopped is not None:
-        why = stopped.__cause__
-        said = getattr(why, "strerror", None) or type(why).__name__
-        say(f"It ended early, since the results file could not be written: {said}.")
+    except BulkInterrupted as error:
+        why = _why(error.__cause__)
+    finally:
+        for line in report.after(mailing.plan, journal.known.status):
+            say(line)
+    if why is not None:
+        say(why)
     invalid = any(entry.phone is None for entry in found)
     status = journal.known.status
     sent = all(status.get(phone) == "sent" for phone in mailing.plan.recipients)
     return 0 if sent and not invalid else _NOT_EVERYBODY
+
+
+def _why(cause: BaseException | None) -> str:
+    """Why it ended early. Only an operating system's own words are repeated."""
+    if isinstance(cause, OSError):
+        return f"It ended early: {cause.strerror or type(cause).__name__}."
+    return f"It ended early, through a fault: {type(cause).__name__}."

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from otpverify.core.phone import describe
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+from otpverify.core.phone import REGIONS, describe
 from otpverify.sms.prices import PriceTable
 
 NOWHERE = "no country"
@@ -75,10 +77,22 @@ def estimate(phones: Iterable[str], parts: int, table: PriceTable) -> Estimate:
         parts: Segments of the text.
         table: The prices.
     """
-    found = Counter(describe(phone).country or NOWHERE for phone in phones)
+    found = Counter(map(_country, phones))
     shares = []
     for country, recipients in sorted(found.items(), key=lambda item: (-item[1], item[0])):
         price = table.per_segment.get(country)
         cost = None if price is None else price * recipients * parts
         shares.append(Share(country, recipients, cost))
     return Estimate(tuple(shares), parts, table)
+
+
+def _country(phone: str) -> str:
+    """The country. Where a calling code is of one country alone, it needs no more than that: a
+    list may have many numbers."""
+    for end in (2, 3, 4):
+        regions = COUNTRY_CODE_TO_REGION_CODE.get(int(phone[1:end]), ())
+        if len(regions) == 1 and regions[0] in REGIONS:
+            return str(regions[0])
+        if regions:
+            break
+    return describe(phone).country or NOWHERE

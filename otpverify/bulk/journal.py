@@ -15,8 +15,8 @@ from otpverify.bulk.records import Known
 
 try:
     import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]  # `_lock` says so
+except ImportError:  # not a POSIX system; `_open` says so
+    fcntl = None  # type: ignore[assignment]  # asked for before it is used
 
 _TAKEN = "is there already. Add --resume to go on with it, or choose another --results"
 
@@ -44,8 +44,7 @@ class Journal:
         Raises:
             ConfigurationError: Something is there, or it cannot be made.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        journal = cls(_open(path, flags))
+        journal = cls(_open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         try:
             _lock(journal._file, path)
             journal._append(header)
@@ -67,7 +66,7 @@ class Journal:
             ConfigurationError: It is not there, belongs to something else, cannot be read, or is
                 in use by another process.
         """
-        journal = cls(_open(path, os.O_RDWR | os.O_CLOEXEC))
+        journal = cls(_open(path, os.O_RDWR))
         try:
             _lock(journal._file, path)
             journal._read(header)
@@ -159,6 +158,8 @@ def refuse_taken(path: Path) -> None:
 
 
 def _open(path: Path, flags: int) -> int:
+    if fcntl is None:
+        raise ConfigurationError("send-bulk needs file locks as POSIX systems have them.")
     try:
         return os.open(path, flags, 0o600)
     except FileExistsError:
@@ -171,8 +172,6 @@ def _open(path: Path, flags: int) -> int:
 
 
 def _lock(descriptor: int, path: Path) -> None:
-    if fcntl is None:
-        raise ConfigurationError("send-bulk needs file locks as POSIX systems have them.")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -184,7 +183,7 @@ def _lock(descriptor: int, path: Path) -> None:
 
 def _sync_directory(path: Path) -> None:
     """Have the file's name on the disk, too."""
-    directory = os.open(path.resolve().parent, os.O_RDONLY | os.O_CLOEXEC)
+    directory = os.open(path.resolve().parent, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from otpverify import BulkProgress
 from otpverify.bulk.estimate import Estimate
 from otpverify.bulk.numbers import Row
 from otpverify.phone import mask
@@ -35,6 +37,13 @@ def before(plan: Plan, rows: Sequence[Row], counted: Segments, cost: Estimate) -
         yield f"  {share.country}: {share.recipients} recipients, {price}"
 
 
+def attempted(progress: BulkProgress) -> BulkProgress:
+    """The progress without those who were left for another time; they come last."""
+    left = sum(entry.reason == "not_attempted" for entry in progress.entries)
+    counts = replace(progress.counts, failed=progress.counts.failed - left)
+    return replace(progress, counts=counts)
+
+
 def after(plan: Plan, status: dict[str, str]) -> Iterator[str]:
     """The lines at the end.
 
@@ -50,6 +59,8 @@ def after(plan: Plan, status: dict[str, str]) -> Iterator[str]:
     yield f"Not tried   {found['left']}"
     yield f"Invalid     {invalid}"
     yield f"Duplicates  {len(plan.found) - invalid}"
+    if found["unknown"]:
+        yield "Unknown may have been sent to; --resume leaves them alone without --retry-unknown."
 
 
 def _of(cost: Estimate) -> str:
