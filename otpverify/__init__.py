@@ -19,12 +19,14 @@ if TYPE_CHECKING:
         BulkProgress,
         BulkResult,
     )
+    from otpverify.core.delivery import DeliveryStatus
     from otpverify.core.fictional import TestNumber
     from otpverify.core.limits import Limit
     from otpverify.core.phone import Destination
     from otpverify.core.policy import Policy
     from otpverify.core.results import (
         Challenge,
+        DeliveryReport,
         Event,
         Message,
         Receipt,
@@ -89,12 +91,14 @@ _MODULES = {
         "BulkProgress",
         "BulkResult",
     ),
+    "otpverify.core.delivery": ("DeliveryStatus",),
     "otpverify.core.fictional": ("TestNumber",),
     "otpverify.core.limits": ("Limit",),
     "otpverify.core.phone": ("Destination",),
     "otpverify.core.policy": ("Policy",),
     "otpverify.core.results": (
         "Challenge",
+        "DeliveryReport",
         "Event",
         "Message",
         "Receipt",
@@ -180,6 +184,8 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryError",
     "DeliveryRejected",
+    "DeliveryReport",
+    "DeliveryStatus",
     "DeliveryUnavailable",
     "Destination",
     "DestinationBlocked",

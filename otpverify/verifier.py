@@ -8,9 +8,11 @@ from typing import Self
 
 from otpverify.colour import run_sync
 from otpverify.composition import Secrets, compose, sync_ports
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.policy import Policy
-from otpverify.core.results import Challenge, Event, Verified
+from otpverify.core.results import Challenge, DeliveryReport, Event, Verified
 from otpverify.environment import Settings, settings_from
+from otpverify.flow.reports import delivery_status, take_report
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 
 
@@ -194,3 +196,34 @@ class Verifier:
             InvalidPhoneNumber, StoreError: As `check`.
         """
         run_sync(self._flow.cancel(phone, challenge, purpose))
+
+    def delivery_report(self, params: Mapping[str, object]) -> DeliveryReport:
+        """Take a delivery report in. A final failure lifts the cooldown and gives the send back.
+
+        Reports may come late, twice and out of order: a final status stays, and what is no news
+        changes nothing. Whatever a stranger posts gives a report that is not `known`, quietly.
+
+        Args:
+            params: The callback's query parameters merged with its body's fields, of either
+                shape; `otpverify.sms.callback_params` makes them out of a raw request.
+
+        Returns:
+            What the report says, and whether it is about a message of ours.
+
+        Raises:
+            StoreError: The store cannot answer. Answer 503; the gateway sends it again.
+        """
+        return run_sync(take_report(self._flow, params))
+
+    def status(self, phone: str, *, challenge: str, purpose: str = "verify") -> DeliveryStatus:
+        """How far the newest message of a challenge got, as far as it was reported. A carrier
+        that never reports leaves it at what it was, and so does a decoy.
+
+        Args:
+            phone, challenge, purpose: As in `check`.
+
+        Raises:
+            ChallengeExpired: There is no such live challenge.
+            InvalidPhoneNumber, StoreError: As `check`.
+        """
+        return run_sync(delivery_status(self._flow, phone, challenge, purpose))

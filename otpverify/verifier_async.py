@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Self
 
 from otpverify.composition import Secrets, async_ports, compose
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.policy import Policy
-from otpverify.core.results import Challenge, Event, Verified
+from otpverify.core.results import Challenge, DeliveryReport, Event, Verified
 from otpverify.environment import Settings, settings_from
+from otpverify.flow.reports import delivery_status, take_report
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 
 
@@ -107,3 +109,13 @@ class AsyncVerifier:
     async def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """See `Verifier.cancel`."""
         await self._flow.cancel(phone, challenge, purpose)
+
+    async def delivery_report(self, params: Mapping[str, object]) -> DeliveryReport:
+        """See `Verifier.delivery_report`."""
+        return await take_report(self._flow, params)
+
+    async def status(
+        self, phone: str, *, challenge: str, purpose: str = "verify"
+    ) -> DeliveryStatus:
+        """See `Verifier.status`."""
+        return await delivery_status(self._flow, phone, challenge, purpose)

@@ -75,6 +75,11 @@ class Endpoint:
             self._taken = end
             return self.calls[begin:end]
 
+    def forget(self) -> None:
+        """Leave what came so far."""
+        with self._came:
+            self._taken = len(self.calls)
+
     def answered(self, call: Call) -> int:
         status = self._answer(call)
         with self._came:

@@ -11,7 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from otpverify import Argon2Hasher, AsyncVerifier, Challenge, Verified, Verifier
+from otpverify import (
+    Argon2Hasher,
+    AsyncVerifier,
+    Challenge,
+    DeliveryReport,
+    DeliveryStatus,
+    Verified,
+    Verifier,
+)
 
 T = TypeVar("T")
 
@@ -105,12 +113,14 @@ class Face:
     resend: Callable[..., Challenge]
     check: Callable[..., Verified]
     cancel: Callable[..., None]
+    delivery_report: Callable[..., DeliveryReport]
+    status: Callable[..., DeliveryStatus]
 
     def __init__(
         self, verifier: Verifier | AsyncVerifier, run: Callable[[Callable[[], Any]], Any]
     ) -> None:
         self.verifier = verifier
-        for name in ("start", "resend", "check", "cancel"):
+        for name in ("start", "resend", "check", "cancel", "delivery_report", "status"):
             setattr(self, name, Method(getattr(verifier, name), run))
 
 

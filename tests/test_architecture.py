@@ -158,6 +158,8 @@ def test_public_names() -> None:
         "DeliveryAttempt",
         "DeliveryError",
         "DeliveryRejected",
+        "DeliveryReport",
+        "DeliveryStatus",
         "DeliveryUnavailable",
         "Destination",
         "DestinationBlocked",

@@ -546,6 +546,41 @@ def test_premium_numbers_get_no_code(person: Visitor, sandbox: Sandbox) -> None:
     assert sent_to(sandbox, written) == 0
 
 
+def reported(sandbox: Sandbox, phone: str, status: str) -> None:
+    """Wait until the site was told this of the newest message."""
+    deadline = time.monotonic() + 30
+    while next(m.reported for m in sandbox.messages if m.to == phone) != status:
+        assert time.monotonic() < deadline, "no report came"
+        time.sleep(0.005)
+
+
+def test_the_site_learns_that_a_message_was_delivered(
+    person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    ask_for_code(person, number)
+    reported(sandbox, number, "delivered")
+    assert "a moment ago" in person.send("/phone/resend").said
+
+
+def test_after_a_failed_delivery_another_code_is_sent_at_once(
+    person: Visitor, sandbox: Sandbox
+) -> None:
+    unlucky = "+12025550190"
+    assert ask_for_code(person, unlucky).path == "/phone/code"
+    reported(sandbox, unlucky, "undelivered")
+    person.send("/phone/resend")
+    assert sent_to(sandbox, unlucky) == 2
+
+
+def test_what_a_stranger_reports_is_answered_alike(shared_site: Site) -> None:
+    for body in (b"", b"{", b'{"status": "failed", "report_token": "x"}'):
+        for reply in (
+            requests.post(f"{shared_site.url}/sms/report?id=1", body, timeout=20),
+            requests.get(f"{shared_site.url}/sms/report?report_token=x&status=failed", timeout=20),
+        ):
+            assert (reply.status_code, reply.text) == (200, "OK")
+
+
 # Password reset
 
 
@@ -558,6 +593,16 @@ def test_a_code_allows_one_new_password(newcomer: Visitor, sandbox: Sandbox) -> 
     assert copy.send("/reset/password", password="another password").path == "/reset"
     copy.close()
     assert sign_in(newcomer, sandbox, "a new password").path == "/login/done"
+
+
+def test_a_reset_asks_for_no_reports(
+    newcomer: Visitor, person: Visitor, sandbox: Sandbox, number: str
+) -> None:
+    """A cooldown that is lifted would tell that there was a message."""
+    prove_for_reset(newcomer, sandbox)
+    ask_for_code(person, number)
+    reported(sandbox, number, "delivered")
+    assert next(m.reported for m in sandbox.messages if m.to == PHONE) is None
 
 
 def test_a_new_password_signs_everybody_out(newcomer: Visitor, sandbox: Sandbox) -> None:

@@ -25,6 +25,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert policy.failures_per_phone == Limit(30, DAY)
     assert policy.live_codes == 3
     assert policy.sends_per_ip == (Limit(10, 3600),)
+    assert policy.undelivered_per_phone == (Limit(5, DAY),)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ def test_unsafe_ones_are_refused_unless_told(options: dict[str, Any], says: str)
         {"live_codes": 0},
         {"sends_per_phone": (5, 3600)},
         {"sends_per_ip": ("5/hour",)},
+        {"undelivered_per_phone": ("5/day",)},
         {"failures_per_phone": 30},
     ],
     ids=str,

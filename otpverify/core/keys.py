@@ -86,6 +86,10 @@ class Secret:
         """The store's key of an IP address's counter."""
         return tag(mac(self.value, "ip", network))
 
+    def undelivered_tag(self, key: Key) -> str:
+        """The store's key of the counter of a phone's sends that were given back by reports."""
+        return tag(mac(self.value, "undelivered", key.phone))
+
 
 @dataclass(slots=True, eq=False)
 class Subject:

@@ -35,6 +35,8 @@ class Policy:
             voids the code before it at once.
         sends_per_ip: Messages caused by one IPv4 address or one IPv6 /64 network, when
             `client_ip` is given; `()` for no such limit.
+        undelivered_per_phone: Sends to one phone that are given back because a delivery report
+            says that they failed; further ones count. `()` for no such limit.
         test_numbers: E.164 numbers with a fixed code, for app-store reviewers and CI: nothing
             is sent, every other rule stays in force. See `TestNumber`.
         allow_weak: Let an unsafe policy through. The reason belongs in your review.
@@ -53,6 +55,7 @@ class Policy:
     failures_per_phone: Limit | None = _FAILURES
     live_codes: int = 3
     sends_per_ip: tuple[Limit, ...] = (Limit(10, 3600),)
+    undelivered_per_phone: tuple[Limit, ...] = (Limit(5, DAY_SECONDS),)
     test_numbers: Mapping[str, TestNumber] = field(default_factory=dict, repr=False, hash=False)
     allow_weak: bool = False
 
@@ -66,7 +69,7 @@ class Policy:
         cooldown = self.resend_cooldown_seconds
         require_whole("resend_cooldown_seconds", cooldown, least=0, most=LARGEST)
         require_whole("live_codes", self.live_codes, least=1, most=LARGEST)
-        for name in ("sends_per_phone", "sends_per_ip"):
+        for name in ("sends_per_phone", "sends_per_ip", "undelivered_per_phone"):
             object.__setattr__(self, name, _limits(name, getattr(self, name)))
         if self.failures_per_phone is not None and not isinstance(self.failures_per_phone, Limit):
             raise ConfigurationError("failures_per_phone must be a Limit, or None.")

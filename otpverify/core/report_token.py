@@ -49,7 +49,7 @@ def write(secret: Secret, key: Key, at: int, purpose: str) -> str:
     tags = (untag(part) for part in (key.phone, key.scope, key.challenge))
     body = _HEAD.pack(secret.fingerprint, *tags, at)
     body += purpose.encode("utf-8", "surrogatepass")[:_LONGEST_PURPOSE]
-    return base64.urlsafe_b64encode(body + _seal(secret, body)).rstrip(b"=").decode("ascii")
+    return _encoded(body + _seal(secret, body))
 
 
 def read(keyring: Keyring, token: object) -> Reference | None:
@@ -57,6 +57,8 @@ def read(keyring: Keyring, token: object) -> Reference | None:
     if not isinstance(token, str) or not _WRITTEN.fullmatch(token) or len(token) % 4 == 1:
         return None
     raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    if _encoded(raw) != token:
+        return None  # its last character has bits to spare
     body, seal = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
     fingerprint, phone, scope, challenge, at = _HEAD.unpack_from(body)
     secret = keyring.named(fingerprint)
@@ -64,6 +66,10 @@ def read(keyring: Keyring, token: object) -> Reference | None:
         return None
     purpose = body[_HEAD.size :].decode("utf-8", "ignore")
     return Reference(secret, Key(tag(phone), tag(scope), tag(challenge)), at, purpose)
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 def _seal(secret: Secret, body: bytes) -> bytes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.phone import mask
 
 
@@ -102,18 +103,53 @@ class Receipt:
     message_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class DeliveryReport:
+    """What became of a message, as the gateway reports it.
+
+    Attributes:
+        message_id: The gateway's id of the message, or `None` when the report names none. It is
+            the report's word: a stranger's may say anything.
+        status: What the report says; `None` when it is nothing that we know.
+        known: The report is about a message of ours that is still remembered, and says
+            something that we know. Nothing came of any other.
+        changed: It is news: neither a repeat nor overtaken by a later one.
+        given_back: The message certainly did not arrive, so its send counts no more and another
+            can be sent at once.
+        purpose: What the message was for, or `None` when it is none of ours.
+    """
+
+    message_id: str | None
+    status: DeliveryStatus | None
+    known: bool
+    changed: bool = False
+    given_back: bool = False
+    purpose: str | None = None
+
+    def __repr__(self) -> str:
+        status = self.status.value if self.status else None
+        return (
+            f"DeliveryReport(status={status!r}, known={self.known}, changed={self.changed}, "
+            f"given_back={self.given_back}, purpose={self.purpose!r})"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened, for logs and metrics; given to `on_event`.
 
     Attributes:
-        operation: `"start"`, `"resend"`, `"check"` or `"cancel"`.
+        operation: `"start"`, `"resend"`, `"check"`, `"cancel"` or `"report"`.
         outcome: `"sent"`, `"decoy"`, `"test_number"`, `"verified"`, `"cancelled"`, or the name
-            of the error class that was raised.
-        purpose: The purpose; a good metric label, like the two above.
-        phone: The number, masked.
+            of the error class that was raised. Of a report the status that it brings, such as
+            `"delivered"`; `"duplicate"` when it brings nothing new, `"limited"` when it is one
+            failure too many to be given back, `"unknown"` when it is about no message that is
+            remembered, `"unreadable"` when it cannot be understood.
+        purpose: The purpose; a good metric label, like the two above. Empty where it is not known.
+        phone: The number, masked; `"***"` where it is not known.
         scope: Which limit refused, such as `"sends_per_phone"`; otherwise `None`.
-        provider_code: The gateway's reason when delivery failed; otherwise `None`.
+        provider_code: The gateway's reason when delivery failed, or its word for a status that is
+            not known; otherwise `None`.
     """
 
     operation: str

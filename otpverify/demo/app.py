@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -32,7 +32,9 @@ from otpverify.demo.sentences import BUSY
 from otpverify.demo.session import Sessions
 from otpverify.demo.web import HERE, SecurityHeaders, bare_page, page
 from otpverify.sandbox import Sandbox
+from otpverify.sms import callback_params
 
+REPORT_PATH = "/sms/report"
 GATEWAY_TIMEOUT_SECONDS = 3.0
 _FAULTS = (
     ("+1 202 555 0140", "is refused as an invalid number"),
@@ -42,6 +44,7 @@ _FAULTS = (
     ("+1 202 555 0108", "gets no reply in time"),
     ("+1 202 555 0160", "gets a reply that is garbage"),
     ("+1 202 555 0170", "sees the connection drop"),
+    ("+1 202 555 0190", "is reported as not delivered, and may be sent another at once"),
 )
 _WENT_WRONG = ("Something went wrong here", BUSY)
 _SAID = {
@@ -57,16 +60,24 @@ _SAID = {
 
 
 def create_app(
-    sandbox: Sandbox, *, cooldown_seconds: int = 60, sender: Sender | None = None
+    sandbox: Sandbox,
+    *,
+    url: str | None = None,
+    cooldown_seconds: int = 60,
+    sender: Sender | None = None,
 ) -> ASGIApp:
     """The site as an ASGI application. All its state is in memory.
 
     Args:
         sandbox: Takes the messages; its inbox is shown beside the forms.
+        url: The site's own address, for delivery reports; none are asked for if left out.
         cooldown_seconds: Between two messages to one phone for one purpose.
         sender: Delivers the messages instead of the sandbox's own client.
     """
-    client = sandbox.client(read_timeout_seconds=GATEWAY_TIMEOUT_SECONDS)
+    client = sandbox.client(
+        read_timeout_seconds=GATEWAY_TIMEOUT_SECONDS,
+        report_url=url and url + REPORT_PATH,
+    )
     deliver: Sender = client if sender is None else sender
     later = BackgroundSender(deliver)
     # The strength of the codes is the default's; only the amounts are what one person needs who
@@ -108,6 +119,7 @@ def create_app(
         routes=[
             Route("/", _index, methods=["GET"]),
             *(route for flow in flows for route in flow.routes()),
+            Route(REPORT_PATH, _report, methods=["GET", "POST"]),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[
@@ -124,6 +136,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.inbox_url = sandbox.inbox_url
+    app.state.verifier = prompt
     app.state.sessions = Sessions()
     # Around the whole application: what Starlette says of an unexpected error is outside its
     # own middleware.
@@ -132,6 +145,14 @@ def create_app(
 
 async def _index(request: Request) -> Response:
     return page(request, "index.html", faults=_FAULTS)
+
+
+async def _report(request: Request) -> Response:
+    """What became of a message, from the gateway or whoever says so: it proves itself by a
+    token. Store and secret are the same for all flows, and so any verifier will do."""
+    params = callback_params(request.url.query, await request.body())
+    await request.app.state.verifier.delivery_report(params)
+    return PlainTextResponse("OK")
 
 
 async def _error(request: Request, error: Exception) -> Response:

@@ -17,7 +17,8 @@ class BackgroundSender:
 
     For the password reset, where a slow or failing gateway would tell a known number from an
     unknown one, for which nothing is sent. What goes wrong shows in the log only; the person
-    requests another code.
+    requests another code. It takes no delivery reports: a cooldown that a failure lifts would
+    tell, too.
     """
 
     def __init__(self, sender: Sender) -> None:

@@ -44,7 +44,9 @@ class Site:
         sender: Sender | None = None,
     ) -> None:
         self._socket = _listen(host, port)
-        app = create_app(sandbox, cooldown_seconds=cooldown_seconds, sender=sender)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
+        app = create_app(sandbox, url=self.url, cooldown_seconds=cooldown_seconds, sender=sender)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -59,8 +61,6 @@ class Site:
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="otpverify-demo", daemon=True
         )
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -99,7 +99,7 @@ class Issuer:
             if isinstance(answer, Refused):
                 raise refusals.not_sent(answer)
         except OtpVerifyError:
-            await self._give_back(order.network, ip_at)
+            await self.give_back(order.network, ip_at)
             raise
         return answer, digest
 
@@ -121,7 +121,7 @@ class Issuer:
             _log.warning("A send could not be given back: %s", error)
             return
         failure.challenge = described(order.subject, standing, utc_now()) if standing else None
-        await self._give_back(order.network, ip_at)
+        await self.give_back(order.network, ip_at)
 
     async def _reserve_ip(self, network: str | None) -> int | None:
         if network is None:
@@ -132,13 +132,15 @@ class Issuer:
             raise refusals.not_sent(answer)
         return answer.at
 
-    async def _give_back(self, network: str | None, at: int | None) -> None:
-        if network is None or at is None:
+    async def give_back(self, counter: str | None, at: int | None) -> None:
+        """Take what was counted at `at` out of a counter again, if it was."""
+        if counter is None or at is None:
             return
         try:
-            await ask(self.ports.give_back(network, at), type(None))
+            await ask(self.ports.give_back(counter, at), type(None))
         except OtpVerifyError as error:
-            _log.warning("A send of an IP network could not be given back: %s", error)
+            # It lapses by itself.
+            _log.warning("What was counted could not be given back: %s", error)
 
     def network_tag(self, client_ip: str | None) -> str | None:
         """The tag under which the caller's IP network is counted, if it is."""

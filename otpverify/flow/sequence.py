@@ -46,7 +46,7 @@ class Flow:
         client_ip: str | None,
         deliver: bool,
     ) -> Challenge:
-        _check_words(purpose, binding)
+        check_words(purpose, binding)
         to = self._parse("start", purpose, raw)
         return await self._observed(
             "start",
@@ -64,7 +64,7 @@ class Flow:
         locale: str,
         client_ip: str | None,
     ) -> Challenge:
-        _check_words(purpose, binding)
+        check_words(purpose, binding)
         to = self._parse("resend", purpose, raw)
         return await self._observed(
             "resend",
@@ -81,14 +81,14 @@ class Flow:
         purpose: str,
         binding: Mapping[str, str] | None,
     ) -> Verified:
-        _check_words(purpose, binding)
+        check_words(purpose, binding)
         to = self._parse("check", purpose, raw)
         return await self._observed(
             "check", purpose, to, lambda to: self._check(to, code, challenge, purpose, binding)
         )
 
     async def cancel(self, raw: str, challenge: str, purpose: str) -> None:
-        _check_words(purpose, None)
+        check_words(purpose, None)
         to = self._parse("cancel", purpose, raw)
         await self._observed("cancel", purpose, to, lambda to: self._cancel(to, challenge, purpose))
 
@@ -121,7 +121,7 @@ class Flow:
         client_ip: str | None,
     ) -> tuple[str, Challenge]:
         network = self.issuer.network_tag(client_ip)
-        subject = self._subject(to, purpose, challenge, binding)
+        subject = self.subject(to, purpose, challenge, binding)
         if self.costly_hash:
             await self._refuse_cheaply(subject)
         return await self.issuer.issue(
@@ -136,7 +136,7 @@ class Flow:
         purpose: str,
         binding: Mapping[str, str] | None,
     ) -> tuple[str, Verified]:
-        subject = self._subject(to, purpose, challenge, binding)
+        subject = self.subject(to, purpose, challenge, binding)
         length = self.issuer.policy.code_length
         code = codes.clean(typed, length)
         if code is None:
@@ -151,7 +151,7 @@ class Flow:
 
     async def _cancel(self, to: str, challenge: str, purpose: str) -> tuple[str, None]:
         try:
-            subject = self._subject(to, purpose, challenge, None)
+            subject = self.subject(to, purpose, challenge, None)
         except ChallengeExpired:
             return "cancelled", None  # what was never there is gone, too
         await ask(self.ports.cancel(subject.key), type(None))
@@ -169,7 +169,7 @@ class Flow:
         try:
             return phone.parse(raw, self.region, self.issuer.test_numbers)
         except OtpVerifyError as error:
-            self._emit(operation, type(error).__name__, purpose, "")
+            self.emit(operation, type(error).__name__, purpose, "")
             raise
 
     async def _guard(self, to: str) -> None:
@@ -180,9 +180,10 @@ class Flow:
             if reason is not None:
                 raise DestinationBlocked(reason=reason)
 
-    def _subject(
+    def subject(
         self, to: str, purpose: str, challenge: object, binding: Mapping[str, str] | None
     ) -> Subject:
+        """Whom a call is about; raises `ChallengeExpired` when the id is none of ours."""
         if isinstance(challenge, Challenge):
             raise ConfigurationError("Pass the challenge's id: challenge=challenge.id")
         secret = self.issuer.keyring.find(challenge)
@@ -197,7 +198,7 @@ class Flow:
             try:
                 outcome, result = await call(to)
             except ChallengeExpired:
-                spelled = self._otherwise(to)
+                spelled = self.respelled(to)
                 if spelled == to:
                     raise
                 outcome, result = await call(spelled)
@@ -205,12 +206,12 @@ class Flow:
             scope = getattr(error, "scope", None)
             provider_code = getattr(error, "provider_code", None)
             name = type(error).__name__
-            self._emit(operation, name, purpose, to, scope, provider_code)
+            self.emit(operation, name, purpose, to, scope, provider_code)
             raise
-        self._emit(operation, outcome, purpose, to)
+        self.emit(operation, outcome, purpose, to)
         return result
 
-    def _otherwise(self, to: str) -> str:
+    def respelled(self, to: str) -> str:
         """The number as `start` wrote it, where it has E.164's form with a digit too many, as
         +44 07... has."""
         try:
@@ -218,9 +219,8 @@ class Flow:
         except OtpVerifyError:
             return to
 
-    def _emit(
-        self, operation: str, outcome: str, purpose: str, to: str, *facts: str | None
-    ) -> None:
+    def emit(self, operation: str, outcome: str, purpose: str, to: str, *facts: str | None) -> None:
+        """Tell `on_event`."""
         if self.on_event is None:
             return
         event = Event(operation, outcome, purpose, phone.mask(to), *facts)
@@ -231,7 +231,8 @@ class Flow:
             _log.exception("on_event failed for %s", event)
 
 
-def _check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
+def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
+    """Raise `ConfigurationError` for a purpose or a binding that is none."""
     if not isinstance(purpose, str) or not purpose:
         raise ConfigurationError("purpose must be a str that is not empty.")
     if binding is None:

@@ -98,8 +98,8 @@ class Sandbox:
             running, self._running = self._running, None
             if running is not None:
                 self._outbox.close()
-                self._reporter.stop()
                 running.stop()
+                self._reporter.stop()  # now that no request can begin with reports any more
 
     def __enter__(self) -> Self:
         return self.start()

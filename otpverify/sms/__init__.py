@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 from otpverify.sms.gsm import Segments, segments
 from otpverify.sms.messages import Messages
+from otpverify.sms.reports import callback_params
 
 if TYPE_CHECKING:
     from otpverify.sms.suggestions import Suggestion, suggest_gsm7
 
-__all__ = ["Messages", "Segments", "Suggestion", "segments", "suggest_gsm7"]
+__all__ = ["Messages", "Segments", "Suggestion", "callback_params", "segments", "suggest_gsm7"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,99 @@
+"""What became of a message: a delivery report taken in, and a challenge's status."""
+
+from __future__ import annotations
+
+from otpverify.core import phone, report_token
+from otpverify.core.delivery import DeliveryStatus
+from otpverify.core.outcomes import Refused, Reported, Reserved
+from otpverify.core.report_token import Reference
+from otpverify.core.results import DeliveryReport
+from otpverify.errors import ChallengeExpired, OtpVerifyError
+from otpverify.flow.ports import ask
+from otpverify.flow.sequence import Flow, check_words
+from otpverify.sms.reports import Said, read_report
+
+
+async def take_report(flow: Flow, params: object) -> DeliveryReport:
+    """Take a delivery report in; `Verifier` documents it."""
+    said = read_report(params)
+    about = report_token.read(flow.issuer.keyring, said.token)
+    if about is None:
+        # No word of it goes further: it may be a stranger's.
+        flow.emit("report", "unknown" if said.token else "unreadable", "", "")
+        return DeliveryReport(said.message_id, said.status, known=False)
+    to = _confirmed(about, said)
+    if said.status is None:
+        flow.emit("report", "unreadable", about.purpose, to, None, said.word)
+        return DeliveryReport(said.message_id, None, known=False, purpose=about.purpose)
+    try:
+        answer = await _taken(flow, about, said.status)
+    except OtpVerifyError as error:
+        flow.emit("report", type(error).__name__, about.purpose, to)
+        raise
+    if isinstance(answer, Refused):
+        flow.emit("report", "limited", about.purpose, to, "undelivered_per_phone")
+        return DeliveryReport(said.message_id, said.status, known=True, purpose=about.purpose)
+    flow.emit("report", _outcome(answer, said.status), about.purpose, to)
+    return DeliveryReport(
+        said.message_id,
+        said.status,
+        known=answer.known,
+        changed=answer.changed,
+        given_back=answer.given_back,
+        purpose=about.purpose,
+    )
+
+
+async def _taken(flow: Flow, about: Reference, status: DeliveryStatus) -> Reported | Refused:
+    """The store's answer. A failure is counted first: where messages to a phone fail again and
+    again, their sends must end somewhere, and a carrier in league with a pumper may say
+    anything."""
+    issuer = flow.issuer
+    counter, counted = None, None
+    if status.failed and issuer.policy.undelivered_per_phone:
+        counter = about.secret.undelivered_tag(about.key)
+        call = flow.ports.reserve(counter, issuer.policy.undelivered_per_phone)
+        reserved = await ask(call, Reserved, Refused)
+        if isinstance(reserved, Refused):
+            return reserved
+        counted = reserved.at
+    try:
+        answer = await ask(flow.ports.report(about.key, about.at, status, issuer.policy), Reported)
+    except OtpVerifyError:
+        await issuer.give_back(counter, counted)
+        raise
+    if not answer.given_back:
+        await issuer.give_back(counter, counted)
+    return answer
+
+
+async def delivery_status(flow: Flow, raw: str, challenge: str, purpose: str) -> DeliveryStatus:
+    """The newest message's status; `Verifier` documents it. A read, so it is no event."""
+    check_words(purpose, None)
+    canonical = phone.is_canonical(raw)
+    to = raw if canonical else phone.parse(raw, flow.region, flow.issuer.test_numbers)
+    status = await _status(flow, to, challenge, purpose)
+    if status is None and (respelled := flow.respelled(to)) != to:
+        status = await _status(flow, respelled, challenge, purpose)
+    if status is None:
+        raise ChallengeExpired
+    return status
+
+
+async def _status(flow: Flow, to: str, challenge: str, purpose: str) -> DeliveryStatus | None:
+    key = flow.subject(to, purpose, challenge, None).key
+    return await ask(flow.ports.status(key, flow.issuer.policy), DeliveryStatus, type(None))
+
+
+def _confirmed(about: Reference, said: Said) -> str:
+    """The report's number where it is the one that the token was made for; otherwise empty."""
+    if said.number is None:
+        return ""
+    same = about.secret.key(said.number, about.purpose, "").phone == about.key.phone
+    return said.number if same else ""
+
+
+def _outcome(answer: Reported, status: DeliveryStatus) -> str:
+    if not answer.known:
+        return "unknown"
+    return status.value if answer.changed else "duplicate"

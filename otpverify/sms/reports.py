@@ -1,0 +1,140 @@
+"""How the SMSPM gateway's delivery reports are read, whatever their shape.
+
+A stranger may post anything to a callback's address, so nothing in here raises: what cannot be
+understood is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from otpverify.core.delivery import DeliveryStatus
+from otpverify.core.report_token import PARAMETER
+
+_LONGEST_VALUE = 1024
+_MOST_FIELDS = 50
+_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
+_NUMBER = re.compile(r"\+?([1-9][0-9]{3,14})", re.ASCII)
+_WORD = re.compile(r"[a-z][a-z_]{0,30}", re.ASCII)
+
+_STATUSES = {
+    "queued": DeliveryStatus.QUEUED,
+    "added to queue": DeliveryStatus.QUEUED,
+    "submitted": DeliveryStatus.SENT,
+    "sent": DeliveryStatus.SENT,
+    # Handed to the carrier, whose last word it may be.
+    "pending": DeliveryStatus.SENT,
+    "delivered": DeliveryStatus.DELIVERED,
+    "undelivered": DeliveryStatus.UNDELIVERED,
+    "rejected": DeliveryStatus.REJECTED,
+    "expired": DeliveryStatus.EXPIRED,
+    "failed": DeliveryStatus.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Said:
+    """What a report says, as far as it can be understood.
+
+    Attributes:
+        token: Our token, not yet checked.
+        status: The status; `None` when it is none that we know.
+        word: The gateway's own word for it, if it is one.
+        message_id: The gateway's id of the message.
+        number: The number in E.164, if it has that form.
+    """
+
+    token: str | None = None
+    status: DeliveryStatus | None = None
+    word: str | None = None
+    message_id: str | None = None
+    number: str | None = None
+
+
+def read_report(params: object) -> Said:
+    """Read a report.
+
+    Args:
+        params: The callback's query parameters merged with the fields of its body. Names in any
+            case; values as they are, or in lists, as `parse_qs` gives them; also one level down,
+            in a `messages` of one entry. Further fields are left alone.
+    """
+    fields = _fields(params)
+    token, _, swallowed = fields.get(PARAMETER, "").partition("?")
+    if swallowed:
+        # The gateway put its own `?` behind the one that was there.
+        fields = {**callback_params(swallowed), **fields}
+    word = " ".join(fields.get("status", "").lower().split())
+    message_id = _ID.fullmatch(fields.get("messageid") or fields.get("id") or "")
+    number = _NUMBER.fullmatch(fields.get("tonumber") or fields.get("to") or "")
+    return Said(
+        token=token or None,
+        status=_STATUSES.get(word),
+        word=word if _WORD.fullmatch(word) else None,
+        message_id=message_id.group() if message_id else None,
+        number=f"+{number.group(1)}" if number else None,
+    )
+
+
+def callback_params(query: str | bytes = "", body: str | bytes = b"") -> dict[str, str]:
+    """A callback's parameters, out of what came over HTTP, for `delivery_report`.
+
+    Args:
+        query: The URL's query, as it was sent.
+        body: The request's body: JSON, a form, or nothing. Let your server bound its size.
+
+    Returns:
+        Both, merged; what cannot be read is left out.
+    """
+    return {**_form(query), **(_json(body) or _form(body))}
+
+
+def _fields(params: object, *, nested: bool = False) -> dict[str, str]:
+    """The fields as text, their names in lower case; those one level down come second."""
+    if not isinstance(params, Mapping):
+        return {}
+    found: dict[str, str] = {}
+    below: dict[str, str] = {}
+    for name, value in params.items():
+        key = (_text(name) or "").lower()
+        if key == "messages" and not nested:
+            below = _fields(_only(value), nested=True)
+        elif (text := _text(value)) is not None:
+            found[key] = text
+    return {**below, **found}
+
+
+def _only(value: object) -> object:
+    """The entry of a list of one; anything else as it is."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+
+
+def _text(value: object) -> str | None:
+    """A scalar as text, without the space around it; the last of a list."""
+    if isinstance(value, list | tuple) and value:
+        value = value[-1]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**30:
+        return str(value)
+    return value.strip() if isinstance(value, str) and len(value) <= _LONGEST_VALUE else None
+
+
+def _form(raw: str | bytes) -> dict[str, str]:
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+    try:
+        return dict(parse_qsl(text, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        return {}
+
+
+def _json(raw: str | bytes) -> dict[str, str]:
+    try:
+        said = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return _fields(_only(said))
