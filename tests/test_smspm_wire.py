@@ -19,9 +19,12 @@ from otpverify import (
     Receipt,
 )
 from otpverify.sms import smspm_wire as wire
+from otpverify.sms.attempts import Attempts
+from otpverify.sms.retry import Retry
 from otpverify.sms.smspm_account import Account
 from otpverify.sms.smspm_address import check_url
-from otpverify.sms.smspm_call import read_balance
+from otpverify.sms.smspm_base import SmspmBase
+from otpverify.sms.smspm_call import Balance, Call, Reply, read_balance
 
 ACCOUNT = Account("h4shQwertyuiop", "t0kenAsdfghjkl")
 MESSAGE = Message("+12025550123", "904817 is your Zanzibar code.", "ref-1")
@@ -212,6 +215,42 @@ def test_whatever_comes_back_gives_a_receipt_or_an_error_without_our_secrets(
         wire.read_object(status, body, SENT)
     except DeliveryError as error:
         assert_says_nothing(error)
+
+
+accounts = st.fixed_dictionaries(
+    {}, optional={"balance": values, "stale": values, "senders": values, "error": values}
+)
+
+
+@settings(deadline=None)
+@given(
+    status=st.sampled_from([200, 429, 503]) | st.integers(100, 599),
+    body=bodies | accounts.map(lambda reply: json.dumps(reply).encode()),
+    retry_after=st.none() | st.sampled_from(["0", "1", "99999999999"]) | st.text(),
+)
+def test_whatever_comes_back_ends_an_attempt_of_any_call(
+    status: int, body: bytes, retry_after: str | None
+) -> None:
+    client = SmspmBase.__new__(SmspmBase)
+    client._account, client._method, client._url = ACCOUNT, "POST", "https://api.smspm.com"
+    calls: list[Call[Any]] = [
+        client._send_call(MESSAGE),
+        client._exchange_call(SENT, "send_bulk"),
+        client._balance_call(),
+        client._sender_ids_call(),
+    ]
+    for call in calls:
+        attempts = Attempts(Retry(), "SmspmClient", None)
+        try:
+            result = attempts.conclude(call, Reply(status, body, retry_after))
+        except DeliveryError as error:
+            assert_says_nothing(error)
+            maybe_sent = error.maybe_sent or "Nobody knows" in str(error)
+        else:
+            maybe_sent = False
+            assert status == 200 or call.operation == "send_bulk"
+            assert isinstance(result, Receipt | Balance | tuple)
+        assert call.sends or not maybe_sent
 
 
 @pytest.mark.parametrize("amount", [None, True, "12", [], math.nan, math.inf, 10**400])

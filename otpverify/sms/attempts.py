@@ -82,8 +82,6 @@ class Attempts:
             else:
                 tell(self._observer, call.operation, self._sender, self._number)
                 return result
-        if not call.sends:
-            error.maybe_sent = False
         wait = self._wait_before_next(call, error, outcome)
         tell(self._observer, call.operation, self._sender, self._number, error, wait)
         self._maybe_sent = self._maybe_sent or error.maybe_sent

@@ -109,7 +109,7 @@ def not_answered(failure: Failure, *, sends: bool) -> DeliveryUnavailable:
         said = f"SMSPM did not answer ({code})."
     maybe_sent = sends and failure.begun
     if maybe_sent:
-        said += " Nobody knows whether the message was taken."
+        said += f" {wire.NOBODY_KNOWS}"
     return DeliveryUnavailable(said, provider_code=code, maybe_sent=maybe_sent)
 
 

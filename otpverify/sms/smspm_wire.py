@@ -42,6 +42,7 @@ _HINTS = {
     "invalid_phone_number": "The gateway does not take this number.",
     "rate_limited": "The gateway asks to slow down.",
 }
+NOBODY_KNOWS = "Nobody knows whether the message was taken."
 _WORD = re.compile(r"[A-Za-z]{1,20}")
 
 
@@ -109,7 +110,7 @@ def read_object(status: int, body: bytes, sent: Mapping[str, Any]) -> dict[str, 
     refusal = refusal_in(reply, None)
     if status == 200 and reply and refusal is None:
         return reply
-    raise failure(status, refusal, sent)
+    raise failure(status, refusal, sent, sends=False)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -152,29 +153,36 @@ def text_or_none(value: object) -> str | None:
     return str(value)
 
 
-def failure(status: int, refusal: str | None, sent: Mapping[str, Any]) -> DeliveryError:
+def failure(
+    status: int, refusal: str | None, sent: Mapping[str, Any], *, sends: bool = True
+) -> DeliveryError:
     """The error for a status and an error text, of which it shows what is harmless."""
     code = _known_code(refusal) or _KNOWN_STATUSES.get(status)
     if status == 429 or code == "rate_limited":
-        return _unavailable("rate_limited", status, maybe_sent=False)
+        return _unavailable("rate_limited", status, sends=sends, maybe_sent=False)
     if code == "internal_error" or status >= 500 or status == 408:
-        return _unavailable(code or f"http_{status}", status, maybe_sent=True)
+        return _unavailable(code or f"http_{status}", status, sends=sends, maybe_sent=sends)
     if refusal is None and not 400 <= status < 500:
-        return not_understood(status)
+        return not_understood(status, sends=sends)
     code = code or (f"http_{status}" if status != 200 else "rejected")
     said = _HINTS.get(code) or _harmless(refusal or "", sent)
     return DeliveryRejected(
-        f"SMSPM refused the message: {code} (HTTP {status}). {said}".rstrip(), provider_code=code
+        f"SMSPM refused the {_thing(sends)}: {code} (HTTP {status}). {said}".rstrip(),
+        provider_code=code,
     )
 
 
-def _unavailable(code: str, status: int, *, maybe_sent: bool) -> DeliveryUnavailable:
-    hint = _HINTS.get(code, "Nobody knows whether the message was taken.")
+def _unavailable(code: str, status: int, *, sends: bool, maybe_sent: bool) -> DeliveryUnavailable:
+    hint = _HINTS.get(code, NOBODY_KNOWS if maybe_sent else "")
     return DeliveryUnavailable(
-        f"SMSPM did not take the message: {code} (HTTP {status}). {hint}",
+        f"SMSPM did not take the {_thing(sends)}: {code} (HTTP {status}). {hint}".rstrip(),
         provider_code=code,
         maybe_sent=maybe_sent,
     )
+
+
+def _thing(sends: bool) -> str:
+    return "message" if sends else "request"
 
 
 def unreadable(message: str) -> DeliveryUnavailable:
@@ -182,12 +190,13 @@ def unreadable(message: str) -> DeliveryUnavailable:
     return DeliveryUnavailable(message, provider_code="unreadable_reply", maybe_sent=False)
 
 
-def not_understood(status: int) -> DeliveryUnavailable:
-    """The error for a reply to a send that cannot be understood."""
+def not_understood(status: int, *, sends: bool = True) -> DeliveryUnavailable:
+    """The error for a reply that cannot be understood."""
+    said = f"SMSPM's reply could not be understood (HTTP {status})."
     return DeliveryUnavailable(
-        f"SMSPM's reply could not be understood (HTTP {status}). "
-        "Nobody knows whether the message was taken.",
+        f"{said} {NOBODY_KNOWS}" if sends else said,
         provider_code="unreadable_reply",
+        maybe_sent=sends,
     )
 
 
