@@ -120,7 +120,7 @@ def test_a_missing_extra_is_named(
 def test_the_sandbox_runs_until_it_is_stopped(stop: signal.Signals) -> None:
     with running("sandbox", "--port", "0", "--dialect", "tutorial") as process:
         url = address(process, "Sandbox")
-        assert requests.get(f"{url}/messages", timeout=5).json() == []
+        assert requests.get(f"{url}/messages", timeout=30).json() == []
         assert process.stdout is not None
         exports = [process.stdout.readline() for _ in range(5)]
         assert f"export SMSPM_URL={url}\n" in exports
@@ -130,7 +130,7 @@ def test_the_sandbox_runs_until_it_is_stopped(stop: signal.Signals) -> None:
             "export SMSPM_URL",
         }
         process.send_signal(stop)
-        _, error = process.communicate(timeout=10)
+        _, error = process.communicate(timeout=60)
         assert (process.returncode, error) == (0, "")
 
 
@@ -139,10 +139,10 @@ def test_the_demo_runs_until_it_is_stopped(stop: signal.Signals) -> None:
     with running("demo", "--port", "0", "--sandbox-port", "0") as process:
         site, inbox = address(process, "Demo"), address(process, "Inbox")
         with requests.Session() as kept_open:
-            assert kept_open.get(f"{site}/phone", timeout=5).ok
-            assert kept_open.get(inbox, timeout=5).ok
+            assert kept_open.get(f"{site}/phone", timeout=30).ok
+            assert kept_open.get(inbox, timeout=30).ok
             process.send_signal(stop)
-            _, error = process.communicate(timeout=10)
+            _, error = process.communicate(timeout=60)
         assert (process.returncode, error) == (0, "")
 
 

@@ -93,7 +93,7 @@ def newcomer(sandbox: Sandbox) -> Iterator[Visitor]:
 
 def newest_code(sandbox: Sandbox, phone: str, sent_before: int = 0) -> str:
     """The reset's messages go out behind the reply's back, so this waits for them."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         codes = [message.code for message in sandbox.messages if message.to == phone]
         if len(codes) > sent_before and codes[0] is not None:
@@ -268,7 +268,7 @@ def test_a_right_code_sent_twice_at_once_is_accepted_once(
     went: list[str] = []
 
     def send() -> None:
-        reply = requests.post(url, data, cookies=cookies, allow_redirects=False, timeout=10)
+        reply = requests.post(url, data, cookies=cookies, allow_redirects=False, timeout=30)
         went.append(reply.headers["Location"])
 
     threads = [threading.Thread(target=send) for _ in range(8)]
@@ -697,17 +697,17 @@ def test_a_form_without_the_token_is_refused(
     shared_site: Site, sandbox: Sandbox, path: str, token: str
 ) -> None:
     with requests.Session() as http:
-        http.get(shared_site.url + "/phone", timeout=5)
+        http.get(shared_site.url + "/phone", timeout=30)
         before = len(sandbox.messages)
         data = {"csrf": token, "phone": STRANGER, "user": USER, "password": PASSWORD}
-        reply = http.post(shared_site.url + path, data, timeout=5)
+        reply = http.post(shared_site.url + path, data, timeout=30)
     assert reply.status_code == 403
     assert "form has expired" in reply.text
     assert len(sandbox.messages) == before
 
 
 def test_nobody_s_token_is_not_an_empty_one(shared_site: Site) -> None:
-    reply = requests.post(shared_site.url + "/phone", {"csrf": "", "phone": STRANGER}, timeout=5)
+    reply = requests.post(shared_site.url + "/phone", {"csrf": "", "phone": STRANGER}, timeout=30)
     assert reply.status_code == 403
 
 
@@ -715,7 +715,7 @@ def test_nobody_s_token_is_not_an_empty_one(shared_site: Site) -> None:
     "path", ["/", "/login", "/phone", "/reset", "/phone/code", "/nothing", "/static/demo.css"]
 )
 def test_every_reply_has_the_headers(shared_site: Site, sandbox: Sandbox, path: str) -> None:
-    reply = requests.get(shared_site.url + path, timeout=5)
+    reply = requests.get(shared_site.url + path, timeout=30)
     policy = reply.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert f"frame-src {sandbox.url};" in policy
@@ -729,7 +729,7 @@ def test_every_reply_has_the_headers(shared_site: Site, sandbox: Sandbox, path: 
 
 def test_pages_need_nothing_from_elsewhere(shared_site: Site, sandbox: Sandbox) -> None:
     for path in ("/", "/login", "/phone", "/reset"):
-        html = requests.get(shared_site.url + path, timeout=5).text
+        html = requests.get(shared_site.url + path, timeout=30).text
         assert '<html lang="en">' in html
         assert html.count("<h1>") == 1
         assert "<script>" not in html
@@ -752,7 +752,7 @@ def test_an_expired_form_says_so(person: Visitor) -> None:
 
 def test_a_form_that_cannot_be_read_says_so(shared_site: Site) -> None:
     headers = {"Content-Type": "multipart/form-data"}
-    reply = requests.post(shared_site.url + "/phone", b"x", headers=headers, timeout=5)
+    reply = requests.post(shared_site.url + "/phone", b"x", headers=headers, timeout=30)
     assert reply.status_code == 400
     assert "This form could not be read" in reply.text
 
@@ -876,4 +876,4 @@ def test_the_usual_port_when_taken_is_another(
         monkeypatch.setattr(server, "SITE_PORT", port)
         with Site(sandbox, port=None) as site:
             assert site.url != f"http://127.0.0.1:{port}"
-            assert requests.get(site.url, timeout=5).ok
+            assert requests.get(site.url, timeout=30).ok

@@ -32,9 +32,9 @@ from otpverify.testing import OutboxSender
 
 LONG = REPEATS >= 200
 SERVICE = "codes"
-TIMEOUT = 0.2
+TIMEOUT = 0.4
 # A lost primary is asked for anew, so a call may wait for the sentinels, too.
-BOUND = 4 * (TIMEOUT + TIMEOUT) + 0.5
+BOUND = 4 * (TIMEOUT + TIMEOUT) + 3
 POLICY = Policy(
     resend_cooldown_seconds=0,
     sends_per_phone=(),
@@ -96,7 +96,7 @@ def role(server: Server) -> str:
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for something that is about to be."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -175,7 +175,7 @@ def test_a_failover_in_the_middle_of_traffic(
 
     loss(group)
     seen: Counter[tuple[str, ...]] = Counter()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not group.failed_over():
         seen += traffic(colour, face, outbox)
         assert time.monotonic() < deadline

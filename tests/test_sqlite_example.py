@@ -104,7 +104,7 @@ def test_8_processes_share_one_file(tmp_path: Path) -> None:
         store.open(key(phone), first("a"), FREE)
     wait_and_go(racers, "made")
     seen = Counter(
-        line for racer in racers for line in racer.communicate(timeout=30)[0].splitlines()
+        line for racer in racers for line in racer.communicate(timeout=120)[0].splitlines()
     )
     assert [racer.returncode for racer in racers] == [0] * 8
     assert seen == {
