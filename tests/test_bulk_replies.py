@@ -3,14 +3,18 @@ anything."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otpverify import (
+    BulkProgress,
     ConfigurationError,
     DeliveryError,
     DeliveryRejected,
@@ -18,9 +22,21 @@ from otpverify import (
     InvalidPhoneNumber,
     Receipt,
 )
+from otpverify.colour import run_sync
 from otpverify.sms.bulk import Pace, Run, batches, plan
+from otpverify.sms.bulk_drive import Bulk, BulkOptions
+from otpverify.sms.bulk_tasks import Tasks
+from otpverify.sms.bulk_threads import Threads
 from otpverify.sms.smspm_account import Account
-from otpverify.sms.smspm_batch import BatchReply, Outcome, Split, batch_fields, read_batch
+from otpverify.sms.smspm_batch import (
+    BatchReply,
+    Fields,
+    Outcome,
+    Reply,
+    Split,
+    batch_fields,
+    read_batch,
+)
 
 ACCOUNT = Account("h4shQwertyuiop", "t0ken+As/dfghjkl=")
 TEXT = "Your parcel waits behind the blue door until Friday"
@@ -266,6 +282,7 @@ def test_entries_belong_to_recipients(entries: list[object], outcomes: list[str]
         (400, {"error": "Token is required"}, "no token_required", None, "token_required"),
         (429, {"error": "Too many requests"}, "no rate_limited", None, None),
         (500, {"error": "Internal server error"}, "unknown internal_error", None, None),
+        (400, {"error": "toNumber must be a string"}, "no http_400", "singles", None),
         (400, {"error": "Invalid sender ID"}, "no http_400", None, None),
         (400, {"error": f"Invalid phone number: {N2}"}, "no invalid_phone_number", "halves", None),
         (
@@ -357,3 +374,109 @@ def test_any_reply_gives_typed_outcomes_that_show_nothing(
         assert count > 1
     errors = [o for o in reply.outcomes if isinstance(o, DeliveryError)]
     assert len({id(error) for error in errors}) == len(errors)
+
+
+# --- the whole sequence, with a gateway that lies as gateways do ----------------------------
+
+
+class Unsteady:
+    """A gateway that knows whom it took, and says it more or less well.
+
+    Attributes:
+        moods: How it answers each request; the last one for all that follow.
+        taken: Whom it took, how often.
+    """
+
+    def __init__(self, moods: list[str]) -> None:
+        self.moods = moods
+        self.taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def submit(self, fields: Fields) -> Reply:
+        to = fields["toNumber"]
+        asked = to if isinstance(to, list) else [to]
+        with self._lock:
+            mood = self.moods.pop(0) if len(self.moods) > 1 else self.moods[0]
+            return self._answer(mood, asked)
+
+    async def submit_async(self, fields: Fields) -> Reply:
+        await asyncio.sleep(0)
+        return self.submit(fields)
+
+    def _answer(self, mood: str, asked: list[str]) -> Reply:
+        if mood == "spoilt" and len(asked) > 1:
+            return self._say(400, {"error": f"Invalid phone number: {asked[0]}"})
+        if mood == "one-alone" and len(asked) > 1:
+            return self._say(200, {"status": "error", "message": "toNumber must be one number"})
+        if mood == "busy":
+            raise DeliveryUnavailable(provider_code="rate_limited", maybe_sent=False)
+        if mood == "no-balance":
+            return self._say(402, {"error": "Insufficient balance"})
+        good = [n for n in asked if mood != "picky" or int(n) % 3]
+        self.taken.update(good)
+        if mood == "broken":
+            return self._say(500, {"error": "Internal server error"})
+        if mood == "silent":
+            raise DeliveryUnavailable(provider_code="timeout")
+        entries = [
+            entry(n, id=n) if n in good else entry(n, error=f"Invalid phone number: {n}")
+            for n in asked
+        ]
+        if mood == "forgetful":
+            entries = entries[1:]
+        if mood == "reordered":
+            entries.reverse()
+        return self._say(200, {"messages": entries})
+
+    def _say(self, status: int, reply: object) -> Reply:
+        return status, json.dumps(reply).encode()
+
+
+MOODS = ["well", "picky", "forgetful", "reordered", "broken", "silent", "busy", "spoilt"]
+MOODS += ["one-alone", "no-balance"]
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@given(
+    st.lists(VALID, max_size=40),
+    st.lists(st.sampled_from(MOODS), min_size=1, max_size=12),
+    st.integers(1, 10),
+    st.integers(1, 4),
+)
+@settings(max_examples=100)
+def test_nobody_is_taken_twice_and_everybody_is_told_the_truth(
+    colour: str, numbers: list[str], moods: list[str], size: int, concurrency: int
+) -> None:
+    gateway = Unsteady(moods)
+    told: Counter[int] = Counter()
+
+    def on_progress(progress: BulkProgress) -> None:
+        told.update(entry.index for entry in progress.entries)
+
+    options: BulkOptions = {
+        "batch_size": size,
+        "concurrency": concurrency,
+        "on_progress": on_progress,
+    }
+    bulk = Bulk(ACCOUNT, TEXT, options)
+    planned = bulk.plan(numbers)
+    if colour == "sync":
+        with Threads(gateway.submit, concurrency) as threads:
+            result = run_sync(bulk.send(planned, threads))
+    else:
+        with Tasks(gateway.submit_async) as tasks:
+            result = asyncio.run(bulk.send(planned, tasks))
+    assert set(gateway.taken.values()) <= {1}
+    assert [entry.given for entry in result.entries] == numbers
+    assert told == Counter(range(len(numbers)))
+    for each in result.entries:
+        assert each.phone is not None
+        was_taken = each.phone[1:] in gateway.taken
+        if each.status == "sent":
+            assert was_taken
+            assert each.message_id == each.phone[1:]
+        elif each.status == "failed":
+            assert not was_taken
+        elif each.status == "duplicate":
+            assert each.duplicate_of is not None
+            assert result.entries[each.duplicate_of].phone == each.phone

@@ -92,7 +92,7 @@ def read_batch(status: int, body: bytes, numbers: Sequence[str], sent: Fields) -
     # Without entries, nobody knows how many of them even a success took.
     outcomes = tuple(_whole(status, refusal, flat) for _ in numbers)
     account = _account_code(outcomes)
-    return BatchReply(outcomes, None if account else _split(outcomes[0], reply), account)
+    return BatchReply(outcomes, None if account else _split(outcomes[0], reply, refusal), account)
 
 
 def _flat(sent: Fields) -> dict[str, str]:
@@ -120,12 +120,15 @@ def _account_code(outcomes: Sequence[Outcome]) -> str | None:
     return next((code for code in codes if code in _ACCOUNT_CODES), None)
 
 
-def _split(outcome: Outcome, reply: Mapping[str, Any]) -> Split | None:
+def _split(outcome: Outcome, reply: Mapping[str, Any], refusal: str | None) -> Split | None:
+    """How else the gateway might take a batch that it refused whole."""
     if not isinstance(outcome, DeliveryRejected):
         return None
     if outcome.provider_code == "invalid_phone_number":
         return "halves"
-    return "singles" if "status" in reply else None
+    # The tutorial's dialect, or a refusal of the field that holds them.
+    one_alone = "status" in reply or "tonumber" in (refusal or "").lower()
+    return "singles" if one_alone else None
 
 
 def _matched(

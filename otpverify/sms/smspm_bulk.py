@@ -35,7 +35,8 @@ class SendsBulk(_Client):
         self, numbers: Iterable[str], text: str, **options: Unpack[BulkOptions]
     ) -> BulkResult:
         """Hand one text for many recipients to the gateway, up to 100 a request and several
-        requests at a time. Nobody is sent to twice.
+        requests at a time. A number that is given twice is sent to once, and a request that may
+        have been taken is not repeated, unless the client's `Retry(after_timeout=True)` says so.
 
         Invalid numbers and duplicates are found before anything is sent. Once the gateway
         refuses the account, the rest is not attempted. A batch that is refused because the
