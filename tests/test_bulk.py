@@ -307,10 +307,10 @@ def test_once_the_account_is_refused_the_rest_is_not_attempted(
         numbers(1000),
         client={"url": gateway.url},
         batch_size=10,
-        concurrency=2,
+        concurrency=1,
         on_progress=told.append,
     )
-    assert len(gateway.asked) < 10
+    assert len(gateway.asked) == 3
     attempted = {f"+{n}" for asked in gateway.asked for n in asked}
     for entry in result.entries:
         if entry.phone not in attempted:

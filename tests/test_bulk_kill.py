@@ -108,10 +108,11 @@ def test_killed_while_the_gateway_thinks(tmp_path: Path) -> None:
 def test_a_signal_lets_requests_end(tmp_path: Path, stop: signal.Signals) -> None:
     stalled = "+12025550108"
     arguments = [*listed(tmp_path, [stalled, *NUMBERS]), "--batch-size", "1", "--concurrency", "1"]
-    with Sandbox(stall_seconds=0.5) as sandbox:
+    with Sandbox(stall_seconds=60) as sandbox:
         process = start(arguments, sandbox)
         wait_for(lambda: received(sandbox)[stalled] == 1, process)
         process.send_signal(stop)
+        sandbox.stop()  # which closes the connection
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Sent        0\nFailed      0\nUnknown     1\nNot tried   12\n" in said
