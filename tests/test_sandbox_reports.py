@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -16,7 +17,7 @@ import pytest
 from endpoint import Endpoint
 
 from otpverify import ConfigurationError, Message
-from otpverify.sandbox import Sandbox, reports
+from otpverify.sandbox import Sandbox, reporter, reports
 from otpverify.sandbox.reports import PLANS, address
 
 PHONE = "+12025550123"
@@ -207,7 +208,10 @@ def test_redirects_are_not_followed(endpoint: Endpoint) -> None:
         assert len(elsewhere.calls) == 1
 
 
-def test_stop_ends_a_report_under_way_and_those_that_wait() -> None:
+def test_stop_ends_a_report_under_way_and_those_that_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reporter, "_TIMEOUT_SECONDS", 120)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(20)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
@@ -218,8 +222,10 @@ def test_stop_ends_a_report_under_way_and_those_that_wait() -> None:
         with held:
             assert held.recv(1024)
             sandbox.stop()
-        names = {thread.name for thread in threading.enumerate()}
-        assert "otpverify-sandbox-reports" not in names
+            deadline = time.monotonic() + 30
+            while "otpverify-sandbox-reports" in {t.name for t in threading.enumerate()}:
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
 
 
 @pytest.mark.parametrize(

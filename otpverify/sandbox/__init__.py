@@ -5,7 +5,8 @@ with Sandbox() as sandbox:
     sandbox.messages[0].code  # "123456"
 
 It sends nothing, keeps everything in memory, and uses the standard library only.
-`otpverify.sandbox.faults` lists the numbers that make it fail.
+`otpverify.sandbox.faults` lists the numbers that make it fail, `otpverify.sandbox.reports` those that are
+reported as failed.
 """
 
 from otpverify.sandbox.outbox import Captured

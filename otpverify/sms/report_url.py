@@ -28,13 +28,15 @@ def check_report_url(url: str) -> str:
         host = ""
     if not host or not url.isascii():
         raise ConfigurationError(
-            "report_url must be an address such as https://app.example/sms/report, "
-            "in ASCII, without credentials or a fragment."
+            "report_url (SMSPM_REPORT_URL) must be an address such as "
+            "https://app.example/sms/report, in ASCII, without credentials or a fragment."
         )
     if PARAMETER in parts.query:
         raise ConfigurationError(f"report_url must leave the parameter {PARAMETER} free.")
     if parts.scheme == "http" and not is_local(host):
-        raise ConfigurationError("report_url must use https, except on this machine.")
+        raise ConfigurationError(
+            "report_url (SMSPM_REPORT_URL) must use https, except on this machine."
+        )
     return url
 
 
