@@ -30,6 +30,8 @@ from otpverify import (
     Retry,
 )
 from otpverify.sandbox import Sandbox
+from otpverify.sms.bulk_tasks import Tasks
+from otpverify.sms.bulk_threads import Threads
 from otpverify.sms.smspm_base import SmspmBase
 
 TEXT = "The bus to Narva leaves at eight."
@@ -348,6 +350,15 @@ def test_the_rate_is_kept(send: Callable[..., BulkResult], smspm_sandbox: Sandbo
     )
     assert result.sent == 20
     assert started[-1] - started[0] >= 0.3 - 0.001
+
+
+def test_a_clock_that_stands_still_does_not_stop_it(
+    send: Callable[..., BulkResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a test that stops time."""
+    for ports in (Threads, Tasks):
+        monkeypatch.setattr(ports, "now", lambda self: 1000.0)
+    assert send(numbers(6), recipients_per_second=100, batch_size=2).sent == 6
 
 
 # --- callbacks -----------------------------------------------------------------------------

@@ -261,6 +261,21 @@ def test_who_may_have_been_sent_to_is_left_alone(here: Path, smspm_sandbox: Sand
     assert received(smspm_sandbox)[NUMBERS[0]] == 1
 
 
+def test_a_retry_that_fails_leaves_who_may_have_been_sent_to_unknown(
+    here: Path, smspm_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = ["+12025550170", "+12125550170", "+13125550170"]
+    (here / "numbers.csv").write_text("\n".join(lost))
+    assert send("--batch-size", "1") == 1
+    monkeypatch.setenv("SMSPM_TOKEN", "wrong")  # one is refused, the others are not attempted
+    assert send("--resume", "--retry-unknown", "--batch-size", "1", "--concurrency", "1") == 1
+    monkeypatch.setenv("SMSPM_TOKEN", smspm_sandbox.environ["SMSPM_TOKEN"])
+    assert send("--resume") == 1
+    assert received(smspm_sandbox) == Counter(lost)
+    assert lines(here)[-1]["status"] == "unknown"
+    assert lines(here)[-1]["reason"] == "unauthorized"
+
+
 @pytest.mark.parametrize("answer", ["n", "", "maybe", EOFError, "y", "YES "])
 def test_a_person_is_asked(
     here: Path,

@@ -12,6 +12,7 @@ from otpverify import BulkEntry, BulkProgress, ConfigurationError
 from otpverify.bulk import records
 from otpverify.bulk.numbers import Row
 from otpverify.bulk.records import Known
+from otpverify.core.bulk import Status
 
 try:
     import fcntl
@@ -30,6 +31,8 @@ class Journal:
 
     def __init__(self, descriptor: int) -> None:
         self.known = Known()
+        self._begun: set[str] = set()
+        self._doubted: set[str] = set()
         self._file = descriptor
         self._end = 0
 
@@ -100,23 +103,31 @@ class Journal:
 
     def sending(self, phones: Sequence[str]) -> None:
         """Write down who is about to be sent to; it is on the disk when this returns."""
+        self._begun.update(phones)
         self.known.status.update(dict.fromkeys(phones, "unknown"))
         self._append(records.sending(phones))
 
     def settled(self, progress: BulkProgress) -> None:
         """Write down what became of these."""
-        # Whoever was not attempted has no line, and is left for the next run; unless it was
-        # about to be, when that line must not stand alone.
-        entries = [
-            entry
-            for entry in progress.entries
-            if entry.phone is not None
-            and entry.duplicate_of is None
-            and (entry.reason != "not_attempted" or entry.phone in self.known.status)
-        ]
-        self._append(b"".join(records.outcome(entry) for entry in entries))
-        for entry in entries:
-            self.known.status[str(entry.phone)] = entry.status
+        known: dict[str, Status] = {}
+        for entry in progress.entries:
+            if entry.phone is None or entry.duplicate_of is not None:
+                continue
+            # Whoever was not attempted has no line, and is left for the next run; unless it was
+            # about to be, when that line must not stand alone.
+            if entry.reason == "not_attempted" and entry.phone not in self._begun:
+                continue
+            known[entry.phone] = entry.status
+            if entry.status == "failed" and entry.phone in self._doubted:
+                known[entry.phone] = "unknown"  # it may have been sent by the run before
+        self._append(
+            b"".join(
+                records.outcome(entry, known[entry.phone])
+                for entry in progress.entries
+                if entry.phone in known and entry.duplicate_of is None
+            )
+        )
+        self.known.status.update(known)
 
     def _read(self, header: bytes) -> None:
         with os.fdopen(os.dup(self._file), "rb") as file:
@@ -132,6 +143,8 @@ class Journal:
         records.check_header(first + b"\n", header)
         for number, line in enumerate(others, 2):
             self.known.read(line, number)
+        status = self.known.status
+        self._doubted = {phone for phone in status if status[phone] == "unknown"}
         self._end = len(whole)
         os.ftruncate(self._file, self._end)
 

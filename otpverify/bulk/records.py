@@ -16,6 +16,7 @@ from typing import Any
 
 from otpverify import BulkEntry, ConfigurationError
 from otpverify.bulk.numbers import Row
+from otpverify.core.bulk import Status
 
 _OUTCOMES = {"sent", "failed", "unknown"}
 _NOT_SENDING = {"invalid", "duplicate"}
@@ -63,10 +64,15 @@ def sending(phones: Sequence[str]) -> bytes:
     return _line({"at": _now(), "sending": list(phones)})
 
 
-def outcome(entry: BulkEntry) -> bytes:
-    """The line of someone's outcome."""
-    said: dict[str, object] = {"at": _now(), "number": entry.phone, "status": entry.status}
-    if entry.status == "sent":
+def outcome(entry: BulkEntry, status: Status) -> bytes:
+    """The line of someone's outcome.
+
+    Args:
+        entry: What came of the attempt.
+        status: What is known of the person, over all attempts.
+    """
+    said: dict[str, object] = {"at": _now(), "number": entry.phone, "status": status}
+    if status == "sent":
         said["id"] = entry.message_id
     else:
         said["reason"] = entry.reason

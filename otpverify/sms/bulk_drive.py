@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict
 
@@ -28,7 +28,8 @@ class BulkOptions(TypedDict, total=False):
         recipients_per_second: How many recipients are sent to a second at most, spread evenly;
             batches shrink to a second's worth. No limit if left out.
         on_sending: Called with the numbers (E.164) of a request right before it is made, so
-            that they can be written down first. If it raises, the request is not made.
+            that they can be written down first. If it raises, the request is not made. It is
+            called again with those of a batch that the gateway refused and may take otherwise.
         on_progress: Called with a `BulkProgress` after something was settled, the first time
             with the invalid numbers and duplicates, if there are any.
     """
@@ -74,7 +75,7 @@ class Ports(Protocol):
     def start(self, batch: Batch, fields: Fields) -> None:
         """Make a request beside the others."""
 
-    async def landed(self, seconds: float | None) -> Iterable[Flight]:
+    async def landed(self, seconds: float | None) -> Sequence[Flight]:
         """Wait until a request is done, or for so many seconds."""
 
     def dismiss(self, flight: Flight) -> None:
@@ -147,7 +148,10 @@ class Bulk:
         await self._report(run, ports)
         while run.next is not None or ports.flying:
             patience = await self._start_what_may(run, pace, ports)
-            for flight in await ports.landed(patience):
+            landed = await ports.landed(patience)
+            if patience is not None and not landed:
+                pace.waited()
+            for flight in landed:
                 self._settle(run, ports, flight)
                 await self._report(run, ports)
         run.end()

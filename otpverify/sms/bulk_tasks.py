@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Self
 
 from otpverify.sms.bulk import Batch
@@ -42,7 +42,7 @@ class Tasks:
         task = asyncio.get_running_loop().create_task(self._submit(fields))
         self._flights[task] = Flight(batch, fields, task)
 
-    async def landed(self, seconds: float | None) -> Iterable[Flight]:
+    async def landed(self, seconds: float | None) -> Sequence[Flight]:
         """As `Ports`."""
         if not self._flights:
             await asyncio.sleep(seconds or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any, Self
@@ -45,7 +45,7 @@ class Threads:
         future = self._pool.submit(copy_context().run, self._submit, fields)
         self._flights[future] = Flight(batch, fields, future)
 
-    async def landed(self, seconds: float | None) -> Iterable[Flight]:
+    async def landed(self, seconds: float | None) -> Sequence[Flight]:
         """As `Ports`."""
         if not self._flights:
             time.sleep(seconds or 0)  # noqa: ASYNC251 - of the blocking colour; no loop waits
