@@ -486,6 +486,15 @@ def test_what_makes_no_sense_is_exit_code_2(
     assert list(here.iterdir()) == [here / "numbers.csv"]
 
 
+def test_an_option_is_written_out(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        send("--resume", "--retry")
+    assert caught.value.code == 2
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["send-bulk", "numbers.csv", "--text", TEXT, "--text-file", "text.txt"])
+    assert caught.value.code == 2
+
+
 def test_without_credentials_nothing_begins(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
         help=_HELP,
         description=_HELP.capitalize() + ".",
         epilog=_EPILOG,
+        allow_abbrev=False,  # --retry-unknown is to be meant
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("numbers", type=Path, metavar="numbers.csv", help="the list, in UTF-8")

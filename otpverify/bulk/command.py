@@ -119,7 +119,8 @@ def _left(planned: Plan, journal: Journal, *, retry_unknown: bool) -> list[str]:
 
 def _agreed(mailing: Mailing, todo: Sequence[str], options: argparse.Namespace) -> bool:
     """Whether the person wants it; nobody is asked where nobody sits."""
-    if options.yes or not todo or not sys.stdin.isatty():
+    somebody = sys.stdin is not None and sys.stdin.isatty()
+    if options.yes or not todo or not somebody:
         return True
     parts = mailing.segments.parts
     question = (

@@ -47,7 +47,8 @@ class SendsBulk(_Client):
             numbers: The numbers as people wrote them.
             text: The text, the same for all.
             **options: `region`, `reference`, `batch_size`, `concurrency`,
-                `recipients_per_second`, `on_sending` and `on_progress`; see `BulkOptions`.
+                `recipients_per_second`, `on_sending` and `on_progress`; all can be left out, and
+                `otpverify.sms.bulk_drive.BulkOptions` says what each means.
 
         Returns:
             What became of each number, in input order. A message that could not be sent is an
