@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+import uvloop
 from clients import HASH, ONCE, TOKEN, Client
 from freezegun.api import FrozenDateTimeFactory
 from gateways import GOOD, recording
@@ -112,33 +113,65 @@ def test_a_code_whose_resend_was_cancelled_works_if_it_arrives() -> None:
         asyncio.run(run(sandbox))
 
 
-@pytest.mark.parametrize("steps", range(12))
-def test_cancelled_sends_leave_nothing_in_the_pool(
-    steps: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(smspm_pool, "_POOL_SIZE", 2)
+def test_cancelled_sends_leave_nothing_in_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smspm_pool, "_POOL_SIZE", 1)
+    stalled = Message(STALLED, "1234 is your code.")
 
     async def run(sandbox: Sandbox) -> None:
         async with AsyncSmspmClient(**account(sandbox), retry=ONCE) as client:
-            for _ in range(3):
-                sends = [
-                    asyncio.create_task(client.send(Message(STALLED, "1234 is your code.")))
-                    for _ in range(3)
-                ]
-                # Each step lets them get a little further: to the pool, the connection, the
-                # request, the wait.
+            # Each is cancelled one step of the loop later than the one before it: waiting for
+            # the pool, connecting, between that and the request, waiting for the reply.
+            for steps in range(60):
+                send = asyncio.create_task(client.send(stalled))
                 for _ in range(steps):
-                    await asyncio.sleep(0.0005)
-                for send in sends:
-                    send.cancel()
-                done = await asyncio.gather(*sends, return_exceptions=True)
-                assert all(isinstance(outcome, asyncio.CancelledError) for outcome in done)
-            good = Message("+12025550123", "4321 is your code.")
-            receipts = await asyncio.gather(*(client.send(good) for _ in range(4)))
-            assert all(receipt.message_id for receipt in receipts)
+                    await asyncio.sleep(0)
+                send.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await send
+            assert 0 < len(sandbox.messages) < 60
+            for _ in range(2):
+                assert (await client.send(Message("+12025550123", "4321 is your code."))).message_id
 
     with Sandbox(stall_seconds=PATIENCE_SECONDS) as sandbox:
         asyncio.run(run(sandbox))
+
+
+def test_nor_do_those_that_waited_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smspm_pool, "_POOL_SIZE", 1)
+    stalled = Message(STALLED, "1234 is your code.")
+
+    async def run(sandbox: Sandbox) -> None:
+        async with AsyncSmspmClient(**account(sandbox), retry=ONCE) as client:
+            for steps in range(20):
+                sandbox.clear()
+                first, second = (asyncio.create_task(client.send(stalled)) for _ in range(2))
+                await arrival(sandbox)
+                first.cancel()
+                # The second is cancelled while it gets what the first gives up.
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                second.cancel()
+                done = await asyncio.gather(first, second, return_exceptions=True)
+                assert all(isinstance(outcome, asyncio.CancelledError) for outcome in done)
+            assert (await client.send(Message("+12025550123", "4321 is your code."))).message_id
+
+    with Sandbox(stall_seconds=PATIENCE_SECONDS) as sandbox:
+        asyncio.run(run(sandbox))
+
+
+def test_a_handshake_that_is_cancelled_is_closed() -> None:
+    async def run(url: str) -> None:
+        async with AsyncSmspmClient(HASH, TOKEN, url=url) as client:
+            for pause in (0.0, 0.001, 0.01):
+                send = asyncio.create_task(client.send(GOOD))
+                await asyncio.sleep(pause)
+                send.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await send
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(run(f"https://127.0.0.1:{listener.getsockname()[1]}"))
+    gc.collect()  # a socket that is still open would warn, and a warning fails the test
 
 
 def test_cancelling_between_attempts_ends_the_call() -> None:
@@ -198,13 +231,19 @@ def test_waiting_for_the_pool_is_within_the_deadline(monkeypatch: pytest.MonkeyP
         asyncio.run(run(sandbox))
 
 
-def test_every_loop_has_connections_of_its_own_and_closes_them() -> None:
+@pytest.mark.parametrize(
+    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_every_loop_has_connections_of_its_own_and_closes_them(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     with recording() as gateway:
         client = AsyncSmspmClient(HASH, TOKEN, url=gateway.url)
         for _ in range(3):
             # Not closed: the loop does that as it ends. A socket that nobody closed would warn,
             # and a warning fails the test.
-            asyncio.run(client.send(GOOD))
+            with asyncio.Runner(loop_factory=loop) as runner:
+                runner.run(client.send(GOOD))
             gc.collect()
         assert len(gateway.requests) == 3
 
@@ -213,7 +252,8 @@ def test_every_loop_has_connections_of_its_own_and_closes_them() -> None:
             gc.collect()
             await asyncio.sleep(0.01)
 
-        asyncio.run(drop())
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(drop())
         gc.collect()
 
 

@@ -4,6 +4,7 @@ the error, what becomes of the reservation, and that nothing is told and everyth
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -46,6 +47,13 @@ def plain_http() -> Iterator[str]:
         yield gateway.url.replace("http:", "https:")
 
 
+@contextmanager
+def silent() -> Iterator[str]:
+    """Takes connections and says nothing, not even of encryption."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+
 @dataclass
 class Case:
     """A fault, and what must come of it.
@@ -74,6 +82,7 @@ CASES = {
     ),
     "invalid certificate": Case(UNAVAILABLE, "tls_failed", given_back=True, where=untrusted),
     "no encryption": Case(UNAVAILABLE, "tls_failed", given_back=True, where=plain_http),
+    "no handshake": Case(UNAVAILABLE, "unreachable", given_back=True, where=silent, options=SOON),
     "reset before the request was read": Case(UNAVAILABLE, "connection_lost", where=resetting),
     "71 reset after the request was read": Case(UNAVAILABLE, "connection_lost"),
     "70 closed after the request was read": Case(UNAVAILABLE, "connection_lost"),

@@ -39,8 +39,9 @@ class Retry:
     Args:
         attempts: How many there are at most, the first included; 1 to 10. 1 repeats nothing.
         total_seconds: How long the whole call may take, all attempts and waits included; at most
-            600. It also ends a reply that arrives byte by byte. Only the look-up of a name is
-            the system's and takes as long as that allows.
+            600. It also ends a reply that arrives byte by byte. Outside of event loops, only
+            the look-up of a name takes as long as the system allows, and each further address
+            of a name as long as the connection may.
         first_wait_seconds: What the wait before the second attempt is drawn from.
         longest_wait_seconds: What no wait exceeds, unless the gateway asked for more.
         after_timeout: Whether a send is repeated, too, when the gateway read it and then gave no

@@ -34,7 +34,6 @@ _HEADERS = {
     # What is not compressed cannot swell.
     "Accept-Encoding": "identity",
 }
-_BEGUN = "http11.send_request_headers.started"
 _LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
 _carrying: ContextVar[bool] = ContextVar("otpverify_carrying", default=False)
 
@@ -84,14 +83,7 @@ class Pool:
             timeouts: Seconds for the connection, and for each wait for the reply.
             seconds: How long all of it may take.
         """
-        begun = False
-
-        async def watch(event: str, info: Mapping[str, Any]) -> None:
-            nonlocal begun
-            # A proxy that is asked for a tunnel learns nothing of the message.
-            if event == _BEGUN and info["request"].method != b"CONNECT":
-                begun = True
-
+        visit = _Visit()
         connect, read = timeouts
         posts = call.method == "POST"
         request = httpx2.Request(
@@ -102,20 +94,28 @@ class Pool:
             params=None if posts else dict(call.fields),
             extensions={
                 "timeout": {"connect": connect, "read": read, "write": read, "pool": seconds},
-                "trace": watch,
+                "trace": visit.watch,
             },
         )
         token = _carrying.set(True)
         try:
-            async with asyncio.timeout(seconds):
-                transport = await self._transport()
-                return await _exchange(transport, request)
+            task = asyncio.create_task(_exchange(await self._transport(), request))
+        finally:
+            _carrying.reset(token)
+        try:
+            await asyncio.wait([task], timeout=seconds)
+        finally:
+            late = not task.done()
+            if late:
+                await visit.end(task)
+        if late:
+            return Failure(begun=visit.begun, late=True)
+        try:
+            return task.result()
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
             # Given, not raised: the library's exception, which may repeat the reply, is not to
             # be chained to ours.
-            return _why(error, begun=begun)
-        finally:
-            _carrying.reset(token)
+            return _why(error, begun=visit.begun)
 
     async def _transport(self) -> httpx2.AsyncHTTPTransport:
         loop = asyncio.get_running_loop()
@@ -124,6 +124,42 @@ class Pool:
             keeper = _keep(self._ssl, self._proxy)
             held = self._open[loop] = keeper, await anext(keeper)
         return held[1]
+
+
+class _Visit:
+    """How far an exchange has come, and how it is ended before its time.
+
+    httpcore2 closes what is cancelled, but for a connection that is cancelled in its handshake:
+    that one is closed here, and fails by itself.
+    """
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._over = False
+        self._made: Any = None
+
+    async def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """What httpcore2 tells of its steps, as its extension `trace`."""
+        if event == "connection.connect_tcp.complete":
+            self._made = info["return_value"]
+        # A proxy that is asked for a tunnel learns nothing of the message.
+        elif event == "http11.send_request_headers.started" and (
+            info["request"].method != b"CONNECT"
+        ):
+            if self._over:
+                raise ConnectionAbortedError("The time is up.")
+            self.begun = True
+
+    async def end(self, task: asyncio.Task[Reply]) -> None:
+        """End an exchange that is late, or whose caller was cancelled. It sends nothing more."""
+        self._over = True
+        if self._made is not None and not self.begun:
+            await self._made.aclose()
+        else:
+            task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # and so it is not said that nobody asked
 
 
 async def _keep(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> _Keeper:
