@@ -265,20 +265,6 @@ def test_waits_double_up_to_the_longest_and_are_drawn_from_the_upper_half() -> N
 # The deadline
 
 
-@pytest.mark.parametrize("digits", ["09", "10"])
-def test_a_reply_that_drips_is_cut_off(digits: str, connect: Connect) -> None:
-    plan = Retry(attempts=3, total_seconds=0.3)
-    with (
-        Sandbox() as sandbox,
-        connect("sandbox-hash", "sandbox-token", url=sandbox.url, retry=plan) as client,
-    ):
-        begun = time.perf_counter()
-        error = failing(client, Message(f"+120255501{digits}", "904817 is your code."))
-        took = time.perf_counter() - begun
-    assert (error.provider_code, error.maybe_sent) == ("timeout", True)
-    assert 0.25 < took < 5
-
-
 def test_the_deadline_spans_all_attempts(
     connect: Connect, gateway: Recorder, told: list[DeliveryAttempt]
 ) -> None:
