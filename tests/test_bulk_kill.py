@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -116,8 +117,10 @@ def test_a_signal_lets_requests_end(tmp_path: Path, stop: signal.Signals) -> Non
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Sent        0\nFailed      0\nUnknown     1\nNot tried   12\n" in said
-        # The connection was closed: what the gateway did is not known, and that was written down.
-        assert '"reason":"connection_lost"' in (tmp_path / "results.jsonl").read_text()
+        # What the gateway did is not known, and that was written down. The signal may also have
+        # come between the request's start and the note of it.
+        (reason,) = re.findall('"reason":"([a-z_]+)"', (tmp_path / "results.jsonl").read_text())
+        assert reason in ("connection_lost", "interrupted")
         assert statuses(tmp_path) == {stalled: "unknown"}
 
 
