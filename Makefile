@@ -16,9 +16,13 @@ demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machi
 test: $(VENV)/dev.done ## Run the test suite
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-bench: $(VENV)/dev.done ## Measure against a floor on a real server
+bench: $(VENV)/dev.done $(VENV)/hiredis ## Measure against a floor on a real server
 	cd tests && for part in operations memory concurrency tutorial imports; do \
 		echo; ../$(BIN)/python -m benchmarks.$$part || exit 1; done
+
+# Apart from the other packages: redis-py would use it wherever it finds it.
+$(VENV)/hiredis: $(VENV)/dev.done
+	$(BIN)/python -m pip install --quiet --target $@ 'hiredis>=3.2'
 
 lint: $(VENV)/dev.done ## Check types, style and formatting
 	$(BIN)/mypy

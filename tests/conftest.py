@@ -9,6 +9,7 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 from hypothesis import HealthCheck, settings
+from servers import binaries, version
 from support import QUICK, SECRET, AsyncColour, Colour, Face
 
 from otpverify.testing import OutboxSender
@@ -16,6 +17,13 @@ from otpverify.testing import OutboxSender
 # A machine that is busy is no reason for a property to fail.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the servers that the tests ran on."""
+    terminalreporter.section("servers")
+    for name, path in binaries().items():
+        terminalreporter.write_line(f"{name}: {version(path)}")
 
 
 @pytest.fixture(params=[Colour, AsyncColour], ids=lambda colour: colour.name)

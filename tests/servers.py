@@ -49,6 +49,12 @@ def binaries() -> dict[str, Path]:
     return found
 
 
+def version(path: Path) -> str:
+    """What a server says that it is, such as `"Valkey server v=9.0.1"`."""
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    return said.partition(" sha=")[0].strip()
+
+
 def binary(name: str) -> Path:
     """The server of that name. Without it the test is skipped, but never in CI."""
     found = binaries().get(name)
