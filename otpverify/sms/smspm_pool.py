@@ -102,6 +102,7 @@ class Pool:
             task = asyncio.create_task(_exchange(await self._transport(), request))
         finally:
             _carrying.reset(token)
+        task.add_done_callback(_take_note)
         try:
             await asyncio.wait([task], timeout=seconds)
         finally:
@@ -158,8 +159,6 @@ class _Visit:
         else:
             task.cancel()
         await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # and so it is not said that nobody asked
 
 
 async def _keep(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> _Keeper:
@@ -187,6 +186,13 @@ async def _exchange(transport: httpx2.AsyncHTTPTransport, request: httpx2.Reques
         return Reply(response.status_code, body, response.headers.get("Retry-After"))
     finally:
         await response.aclose()
+
+
+def _take_note(task: asyncio.Task[Reply]) -> None:
+    """Ask for the task's exception, so that asyncio does not log it where nobody else does: it
+    may repeat the reply."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _proxy_for(url: str) -> httpx2.Proxy | None:
