@@ -203,7 +203,7 @@ def test_a_fault(
     assert_secret(RuntimeError(repr(told) + repr(client.real)), [], *secrets)
 
 
-@pytest.mark.parametrize("name", WORKING)
+@pytest.mark.parametrize("name", sorted(WORKING))
 def test_what_works_all_the_same(
     name: str, colour: Colour, make: Callable[..., Face], sandbox: Sandbox
 ) -> None:
