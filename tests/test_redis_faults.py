@@ -40,7 +40,7 @@ from otpverify.core.keys import Key
 from otpverify.testing import OutboxSender, code_in
 
 LONG = REPEATS >= 200
-TIMEOUT = 0.4
+TIMEOUT = 0.3
 BOUND = 2 * (TIMEOUT + TIMEOUT) + 3
 """What the timeouts promise, and three seconds for a machine that does other things."""
 
@@ -712,7 +712,7 @@ class TestNonsense:
             real = visit(server.url)
             walk = Walk(real)
             walk.steps[0]()
-            site = visit(f"redis://127.0.0.1:{port}")
+            site = visit(f"redis://127.0.0.1:{port}", timeout=0.2)
             for reply in NONSENSE:
                 liar.reply = reply
                 assert site.outcome(partial(site.verifier.start, PHONE)) == "StoreError", reply
