@@ -57,19 +57,39 @@ class Verifier:
         )
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        policy: Policy | None = None,
+        hasher: Hasher | None = None,
+        messages: Renderer | None = None,
+        guards: Sequence[Guard] = (),
+        on_event: Callable[[Event], object] | None = None,
+    ) -> Self:
         """A verifier from environment variables (`environ`, or `os.environ`), which owns its
         client and store: `close()` closes them, and so does the end of a `with`.
 
         `SMSPM_HASH` and `SMSPM_TOKEN` are needed; `SMSPM_SENDER`, `SMSPM_URL`,
         `SMSPM_REPORT_URL`, `OTPVERIFY_SECRET` (several, separated by commas, rotate),
-        `OTPVERIFY_REDIS_URL` and `OTPVERIFY_REGION` are read where set.
+        `OTPVERIFY_REDIS_URL` and `OTPVERIFY_REGION` are read where set. The other arguments are
+        those of `Verifier`.
 
         Raises:
             ConfigurationError: One is missing or unsafe.
         """
         found = settings_from(environ, asynchronous=False)
-        made = cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+        made = cls(
+            found.sender,
+            store=found.store,
+            policy=policy,
+            secret=found.secrets,
+            hasher=hasher,
+            messages=messages,
+            guards=guards,
+            region=found.region,
+            on_event=on_event,
+        )
         made._made = found
         return made
 

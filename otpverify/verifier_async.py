@@ -42,10 +42,29 @@ class AsyncVerifier:
         )
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        policy: Policy | None = None,
+        hasher: Hasher | None = None,
+        messages: Renderer | None = None,
+        guards: Sequence[Guard] = (),
+        on_event: Callable[[Event], object] | None = None,
+    ) -> Self:
         """See `Verifier.from_env`."""
         found = settings_from(environ, asynchronous=True)
-        made = cls(found.sender, store=found.store, secret=found.secrets, region=found.region)
+        made = cls(
+            found.sender,
+            store=found.store,
+            policy=policy,
+            secret=found.secrets,
+            hasher=hasher,
+            messages=messages,
+            guards=guards,
+            region=found.region,
+            on_event=on_event,
+        )
         made._made = found
         return made
 

@@ -18,6 +18,7 @@ from otpverify import (
     Argon2Hasher,
     AsyncVerifier,
     BlockNumberTypes,
+    Challenge,
     ChallengeExpired,
     ConfigurationError,
     CooldownActive,
@@ -38,6 +39,7 @@ from otpverify import (
 )
 from otpverify.colour import run_sync
 from otpverify.core import phone as phone_rules
+from otpverify.sandbox import Sandbox
 from otpverify.testing import OutboxSender
 
 Make = Callable[..., Face]
@@ -163,6 +165,35 @@ class TestFromEnv:
         )
         assert isinstance(verifier, cls)
         assert "the-token" not in repr(verifier)
+
+    @pytest.mark.parametrize("name", ["sync", "async"])
+    def test_the_rest_are_arguments(self, name: str, smspm_sandbox: Sandbox) -> None:
+        seen: list[Event] = []
+        options: dict[str, Any] = {
+            "policy": Policy(max_attempts=3),
+            "hasher": QUICK,
+            "messages": Messages(brand="Example"),
+            "guards": [AllowCountries(["EE"])],
+            "on_event": seen.append,
+        }
+        environ = smspm_sandbox.environ
+
+        async def awaited() -> Challenge:
+            async with AsyncVerifier.from_env(environ, **options) as verifier:
+                with pytest.raises(DestinationBlocked):
+                    await verifier.start("+12025550123")
+                return await verifier.start(PHONE)
+
+        if name == "async":
+            challenge = asyncio.run(awaited())
+        else:
+            with Verifier.from_env(environ, **options) as verifier:
+                with pytest.raises(DestinationBlocked):
+                    verifier.start("+12025550123")
+                challenge = verifier.start(PHONE)
+        assert challenge.attempts_left == 3
+        assert smspm_sandbox.messages[0].text.startswith("Example: ")
+        assert [event.outcome for event in seen] == ["DestinationBlocked", "sent"]
 
     def test_from_the_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in self.ENV.items():
