@@ -110,10 +110,12 @@ def _serving(listener: _Listener) -> Iterator[None]:
 
 @contextmanager
 def answering(
-    answer: Callable[[bytes], bytes], hold: threading.Event | None = None
+    answer: Callable[[bytes], bytes],
+    hold: threading.Event | None = None,
+    until: bytes = CODE.encode(),
 ) -> Iterator[str]:
-    """A server that reads one request, answers it with whatever bytes, and hangs up; after
-    `hold` is set, if given."""
+    """A server that reads one request up to these bytes, answers it with whatever bytes, and
+    hangs up; after `hold` is set, if given."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(5)
 
@@ -122,7 +124,7 @@ def answering(
             with connection:
                 connection.settimeout(5)
                 request = b""
-                while CODE.encode() not in request:
+                while until not in request:
                     request += connection.recv(65_536)
                 connection.sendall(answer(request))
                 if hold is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 import uvloop
 from clients import HASH, ONCE, TOKEN, Client
 from freezegun.api import FrozenDateTimeFactory
-from gateways import GOOD, recording
+from gateways import CODE, GOOD, TEXT, answering, assert_secret, recording
 from support import PHONE, QUICK, SECRET, Colour
 
 from otpverify import (
@@ -26,6 +27,7 @@ from otpverify import (
     AsyncVerifier,
     ConfigurationError,
     CooldownActive,
+    DeliveryRejected,
     DeliveryUnavailable,
     Message,
     Policy,
@@ -191,6 +193,56 @@ def test_cancelling_between_attempts_ends_the_call() -> None:
             assert len(gateway.requests) == 1
 
     asyncio.run(run())
+
+
+# What asyncio itself logs
+
+
+def echo(before: bytes) -> Callable[[bytes], bytes]:
+    return lambda request: before + request.replace(b"\r\n", b" ") + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("operation", ["send", "send_bulk", "balance", "sender_ids"])
+@pytest.mark.parametrize(
+    "before", [b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\n"], ids=["status line", "header"]
+)
+def test_asyncios_debug_mode_tells_nothing_of_an_echo(
+    before: bytes, operation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments: dict[str, tuple[Any, ...]] = {"send": (GOOD,), "send_bulk": ([GOOD.to], TEXT)}
+    sends = operation in arguments
+
+    async def run(url: str) -> None:
+        asyncio.get_running_loop().slow_callback_duration = 0
+        async with AsyncSmspmClient(HASH, TOKEN, url=url, retry=ONCE) as client:
+            with suppress(DeliveryUnavailable):
+                await getattr(client, operation)(*arguments.get(operation, ()))
+
+    caplog.set_level(logging.DEBUG)
+    with answering(echo(before), until=CODE.encode() if sends else b"\r\n\r\n") as url:
+        asyncio.run(run(url), debug=True)
+    assert "Executing <Task finished" in caplog.text
+    assert_secret(RuntimeError(), caplog.records)
+
+
+def test_nor_of_a_reply_that_names_a_number(caplog: pytest.LogCaptureFixture) -> None:
+    invalid = "+12025550140"
+
+    async def run(sandbox: Sandbox) -> None:
+        asyncio.get_running_loop().slow_callback_duration = 0
+        async with AsyncSmspmClient(**account(sandbox)) as client:
+            (entry,) = (await client.send_bulk([invalid], TEXT)).entries
+            assert entry.status == "failed"
+            with pytest.raises(DeliveryRejected):
+                await client.send(Message(invalid, TEXT))
+
+    caplog.set_level(logging.DEBUG)
+    with Sandbox() as sandbox:
+        asyncio.run(run(sandbox), debug=True)
+    assert "Executing <Task finished" in caplog.text
+    assert "b'{" not in caplog.text
+    secrets = (invalid[1:], "sandbox-hash", "sandbox-token")
+    assert_secret(RuntimeError(), caplog.records, *secrets)
 
 
 # The pool

@@ -6,11 +6,33 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 from otpverify.sms.bulk import Batch
 from otpverify.sms.bulk_drive import Flight
 from otpverify.sms.smspm_batch import Fields, Reply
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Brought:
+    """What a task brought. In debug mode asyncio logs a task's result, and the gateway repeats
+    numbers in its replies."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Landing:
+    """A task, as `Future`."""
+
+    task: asyncio.Task[_Brought]
+
+    def cancelled(self) -> bool:
+        return self.task.cancelled()
+
+    def result(self) -> Reply:
+        return self.task.result().reply
 
 
 class Tasks:
@@ -22,7 +44,7 @@ class Tasks:
 
     def __init__(self, submit: Callable[[Fields], Coroutine[Any, Any, Reply]]) -> None:
         self._submit = submit
-        self._flights: dict[asyncio.Task[Reply], Flight] = {}
+        self._flights: dict[asyncio.Task[_Brought], Flight] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -39,8 +61,11 @@ class Tasks:
 
     def start(self, batch: Batch, fields: Fields) -> None:
         """As `Ports`."""
-        task = asyncio.get_running_loop().create_task(self._submit(fields))
-        self._flights[task] = Flight(batch, fields, task)
+        task = asyncio.get_running_loop().create_task(self._bring(fields))
+        self._flights[task] = Flight(batch, fields, _Landing(task))
+
+    async def _bring(self, fields: Fields) -> _Brought:
+        return _Brought(await self._submit(fields))
 
     async def landed(self, seconds: float | None) -> Sequence[Flight]:
         """As `Ports`."""

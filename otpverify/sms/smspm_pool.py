@@ -99,24 +99,16 @@ class Pool:
         )
         token = _carrying.set(True)
         try:
-            task = asyncio.create_task(_exchange(await self._transport(), request))
+            task = asyncio.create_task(_exchange(await self._transport(), request, visit))
         finally:
             _carrying.reset(token)
-        task.add_done_callback(_take_note)
         try:
             await asyncio.wait([task], timeout=seconds)
         finally:
             late = not task.done()
             if late:
                 await visit.end(task)
-        if late:
-            return Failure(begun=visit.begun, late=True)
-        try:
-            return task.result()
-        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
-            # Given, not raised: the library's exception, which may repeat the reply, is not to
-            # be chained to ours.
-            return _why(error, begun=visit.begun)
+        return Failure(begun=visit.begun, late=True) if late else task.result()
 
     async def _transport(self) -> httpx2.AsyncHTTPTransport:
         loop = asyncio.get_running_loop()
@@ -151,7 +143,7 @@ class _Visit:
                 raise ConnectionAbortedError("The time is up.")
             self.begun = True
 
-    async def end(self, task: asyncio.Task[Reply]) -> None:
+    async def end(self, task: asyncio.Task[Reply | Failure]) -> None:
         """End an exchange that is late, or whose caller was cancelled. It sends nothing more."""
         self._over = True
         if self._made is not None and not self.begun:
@@ -174,7 +166,18 @@ async def _keep(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> _Keeper:
         yield transport
 
 
-async def _exchange(transport: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> Reply:
+async def _exchange(
+    transport: httpx2.AsyncHTTPTransport, request: httpx2.Request, visit: _Visit
+) -> Reply | Failure:
+    """What a task of its own does. In debug mode asyncio logs what became of a task, and the
+    library's exception may repeat what was sent: it ends in here, and is not to be chained to."""
+    try:
+        return await _reply(transport, request)
+    except Exception as error:
+        return _why(error, begun=visit.begun)
+
+
+async def _reply(transport: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> Reply:
     response = await transport.handle_async_request(request)
     try:
         body = b""
@@ -186,13 +189,6 @@ async def _exchange(transport: httpx2.AsyncHTTPTransport, request: httpx2.Reques
         return Reply(response.status_code, body, response.headers.get("Retry-After"))
     finally:
         await response.aclose()
-
-
-def _take_note(task: asyncio.Task[Reply]) -> None:
-    """Ask for the task's exception, so that asyncio does not log it where nobody else does: it
-    may repeat the reply."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _proxy_for(url: str) -> httpx2.Proxy | None:
