@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from clients import Client
 from freezegun.api import FrozenDateTimeFactory
-from gateways import GOOD, unused_url
+from gateways import GOOD, recording, unused_url
 from support import PHONE, AsyncColour, Colour, Face
 
 from otpverify import (
@@ -232,6 +232,22 @@ def test_a_second_gateway_delivers_what_the_first_cannot(
         assert challenge.message_id == smspm_sandbox.messages[0].id
         code = smspm_sandbox.messages[0].code
         assert verifier.check(PHONE, code, challenge=challenge.id).phone == PHONE
+
+
+@pytest.mark.parametrize(("status", "moves_on"), [(429, True), (503, True), (504, False)])
+def test_it_moves_on_from_a_gateway_that_is_too_busy(
+    status: int, moves_on: bool, row: Row, scripted: type[Scripted], send: Send, colour: Colour
+) -> None:
+    second = scripted(TAKEN)
+    with recording() as gateway, Client(colour, url=gateway.url) as busy:
+        gateway.status = status
+        sender = row(busy.real, second)
+        if moves_on:
+            assert send(sender) is TAKEN
+        else:
+            with pytest.raises(DeliveryUnavailable):
+                send(sender)
+    assert second.asked == moves_on
 
 
 @pytest.mark.parametrize("last", [NO_BALANCE, NOT_REACHED])

@@ -238,7 +238,7 @@ FAILURES: dict[str, tuple[type[DeliveryError], str, bool]] = {
     "29": (DeliveryUnavailable, "rate_limited", False),
     "50": (DeliveryUnavailable, "internal_error", True),
     "02": (DeliveryUnavailable, "http_502", True),
-    "03": (DeliveryUnavailable, "http_503", True),
+    "03": (DeliveryUnavailable, "http_503", False),
     "04": (DeliveryUnavailable, "http_504", True),
     "08": (DeliveryUnavailable, "timeout", True),
     "60": (DeliveryUnavailable, "unreadable_reply", True),

@@ -103,7 +103,7 @@ CASES = {
     "29 429 and seconds": Case(UNAVAILABLE, "rate_limited", 3, given_back=True),
     "50 500": Case(UNAVAILABLE, "internal_error"),
     "02 502": Case(UNAVAILABLE, "http_502", 3),
-    "03 503": Case(UNAVAILABLE, "http_503", 3),
+    "03 503": Case(UNAVAILABLE, "http_503", 3, given_back=True),
     "04 504": Case(UNAVAILABLE, "http_504", 3),
 }
 WORKING = {"63 success without an id", "66 wrong content type", "13 the second time"}

@@ -85,7 +85,7 @@ def test_what_asks_to_come_back_is_asked_again(
         ("send", name, n) for n in (1, 2, 3)
     ]
     assert [(a.outcome, a.provider_code, a.maybe_sent) for a in told] == [
-        *[("unavailable", code, status != 429)] * 2,
+        *[("unavailable", code, status in (502, 504))] * 2,
         ("ok", None, False),
     ]
     assert all(0 < (a.next_in_seconds or 0) <= 0.001 for a in told[:2])
@@ -171,12 +171,13 @@ def test_a_timeout_is_repeated_by_choice_only(
 @pytest.mark.parametrize(
     ("replies", "kind", "code", "maybe_sent"),
     [
-        ([503, 402], DeliveryUnavailable, "no_balance", True),
-        ([503, 429, 429], DeliveryUnavailable, "rate_limited", True),
+        ([502, 402], DeliveryUnavailable, "no_balance", True),
+        ([504, 429, 503], DeliveryUnavailable, "http_503", True),
         ([None, 400], DeliveryUnavailable, "http_400", True),
         ([None, 429, 401], DeliveryUnavailable, "unauthorized", True),
         ([429, 402], DeliveryRejected, "no_balance", False),
-        ([429, 429, 429], DeliveryUnavailable, "rate_limited", False),
+        ([429, 503, 429], DeliveryUnavailable, "rate_limited", False),
+        ([429, 429, 503], DeliveryUnavailable, "http_503", False),
         ([429, 503, 500], DeliveryUnavailable, "http_500", True),
     ],
 )

@@ -76,9 +76,9 @@ class FallbackSender(_Row):
     """Sends through the first of several senders that takes the message.
 
     The next one is asked when the one before it certainly did not take the message: it was not
-    reached, was too busy, or refused it, as an account without balance or with wrong credentials
-    is refused. A refusal of the number (`invalid_phone_number`) or of the text (`invalid_text`)
-    is final.
+    reached, was too busy (429 or 503), or refused it, as an account without balance or with wrong
+    credentials is refused. A refusal of the number (`invalid_phone_number`) or of the text
+    (`invalid_text`) is final.
 
     Args:
         primary: The sender to ask first.

@@ -41,6 +41,7 @@ _HINTS = {
     "no_balance": "The account has no balance left.",
     "invalid_phone_number": "The gateway does not take this number.",
     "rate_limited": "The gateway asks to slow down.",
+    "http_503": "The gateway is too busy, or down.",
 }
 NOBODY_KNOWS = "Nobody knows whether the message was taken."
 _WORD = re.compile(r"[A-Za-z]{1,20}")
@@ -160,6 +161,9 @@ def failure(
     code = _known_code(refusal) or _KNOWN_STATUSES.get(status)
     if status == 429 or code == "rate_limited":
         return _unavailable("rate_limited", status, sends=sends, maybe_sent=False)
+    if status == 503:
+        # It is unable to handle the request (RFC 9110, 15.6.4). Any other 5xx leaves that open.
+        return _unavailable(code or "http_503", status, sends=sends, maybe_sent=False)
     if code == "internal_error" or status >= 500 or status == 408:
         return _unavailable(code or f"http_{status}", status, sends=sends, maybe_sent=sends)
     if refusal is None and not 400 <= status < 500:
