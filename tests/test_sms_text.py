@@ -130,6 +130,10 @@ SUGGESTIONS = [
     # Composed, GSM-7 has it.
     ("e\u0301", "é"),
     ("n\u0303", "ñ"),
+    ("e\u0301\u0302", "é"),
+    ("n\u0303\u0304\u0301", "ñ"),
+    ("x\u0302\u0301", "x"),
+    ("ж\u0301", None),
     # Composed or not, it does not.
     ("o\u0303", "o"),
     ("α", None),

@@ -62,6 +62,7 @@ _SINGLE |= {
 # Greek capitals that look as Latin ones; GSM-7 has the others.
 _SINGLE |= dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True))
 
+_MARKS = "".join(map(chr, range(0x300, 0x370)))
 # A character and the marks that combine with it are one thing to whoever reads.
 _CLUSTER = re.compile(r"[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]+")
 
@@ -87,7 +88,8 @@ class Suggestion:
 def suggest_gsm7(text: str) -> tuple[Suggestion, ...]:
     """Name the characters that make a text UCS-2, which halves what a segment holds.
 
-    A text whose suggestions are all taken is GSM-7 (3GPP TS 23.038). Accents that GSM-7 lacks
+    A text is GSM-7 (3GPP TS 23.038) once every suggestion is taken, and every character for
+    which there is no replacement is taken out or written otherwise. Accents that GSM-7 lacks
     are dropped, as people do in text messages; whether a language's readers accept that is
     for its writer to judge.
 
@@ -114,6 +116,10 @@ def _replacement(cluster: str) -> str | None:
         return composed
     if composed in _SINGLE:
         return _SINGLE[composed]
+    base = composed.rstrip(_MARKS)
+    if base and base != composed:
+        # More marks than one character has: those that are left over are dropped.
+        return _replacement(base)
     parts = [_part(character) for character in unicodedata.normalize("NFKC", composed)]
     return None if None in parts else "".join(part for part in parts if part is not None)
 
