@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from otpverify import ConfigurationError
 from otpverify.sms import Segments, segments, suggest_gsm7
 from otpverify.sms.checks import Finding, template_findings
 from otpverify.sms.frame import SAMPLE_CODE, Frame
-from otpverify.sms.languages import DEFAULT, Language, languages, negotiate
+from otpverify.sms.languages import DEFAULT, Language, languages, nearest
 
 # Seconds and minutes; some numbers of every plural form that a language may have.
 _NUMBERS = (10, 1, 2, 3, 5, 11, 21, 22, 25, 59)
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         0 when there are no findings, 1 when there are.
 
     Raises:
-        ConfigurationError: The file cannot be read.
+        ConfigurationError: The file cannot be read, or the language is unknown.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that lacks a language's letters must not end the report.
@@ -80,32 +80,48 @@ def run(options: argparse.Namespace) -> int:
 
 def _reports(options: argparse.Namespace, frame: Frame) -> Iterator[_Report]:
     table = languages()
+    only = None if options.locale is None else nearest(options.locale)
+    if options.locale is not None and only is None:
+        raise ConfigurationError(
+            f"--locale must be one of {', '.join(table)}, or near one; not {options.locale!r}."
+        )
     if not options.all:
-        language = table[negotiate(options.locale or DEFAULT)]
+        language = table[only or DEFAULT]
         template = options.template if options.file is None else _read(options.file)
         yield _report(language.tag, template, language, frame, options.max_segments)
         return
-    only = None if options.locale is None else negotiate(options.locale)
     for tag, language in table.items():
         for purpose in language.purposes:
-            if only in (None, tag):
-                template = frame.built_in(language, purpose)
-                name = f"{tag} {purpose}"
-                yield _report(name, template, language, frame, options.max_segments)
+            if only not in (None, tag):
+                continue
+            # With an origin line, some lifetimes may leave room for the brand and others none.
+            by_template: dict[str, list[int]] = {}
+            for ttl_seconds in _LIFETIMES:
+                template = frame.built_in(language, purpose, ttl_seconds)
+                by_template.setdefault(template, []).append(ttl_seconds)
+            for template, lifetimes in by_template.items():
+                without = bool(frame.brand) and not template.startswith(language.prefix)
+                name = f"{tag} {purpose}{' (without the brand)' if without else ''}"
+                yield _report(name, template, language, frame, options.max_segments, lifetimes)
 
 
 def _report(
-    name: str, template: str, language: Language, frame: Frame, max_segments: int
+    name: str,
+    template: str,
+    language: Language,
+    frame: Frame,
+    max_segments: int,
+    lifetimes: Sequence[int] = _LIFETIMES,
 ) -> _Report:
     found = frame.template_findings(
-        template, language, max_segments=max_segments, lifetimes=_LIFETIMES
+        template, language, max_segments=max_segments, lifetimes=lifetimes
     )
     if any(template_findings(template, has_brand=frame.brand is not None)):
         # It cannot be filled in: as it stands is all that can be shown.
         return _Report(name, template, segments(template), found)
     texts = [
         frame.text(frame.lay_out(template, language, ttl_seconds), SAMPLE_CODE)
-        for ttl_seconds in _LIFETIMES
+        for ttl_seconds in lifetimes
     ]
     longest = max(map(segments, texts), key=lambda count: (count.parts, count.units))
     return _Report(name, texts[0], longest, found)

@@ -103,6 +103,28 @@ def test_no_suggestions_where_the_script_decides(capsys: pytest.CaptureFixture[s
     assert "suggestion" not in lint(capsys, "Код «{code}»", "--locale", "ru")[1]
 
 
+@pytest.mark.parametrize("what", ["--all", "{code}"])
+@pytest.mark.parametrize("locale", ["xx", "", "*"])
+def test_a_language_that_is_unknown(
+    what: str, locale: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["lint-message", what, "--locale", locale]) == 2
+    assert "must be one of ar, bg, ca, " in capsys.readouterr().err
+
+
+def test_where_the_brand_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--brand", BRAND, "--origin", "example.com"]
+    code, out = lint(capsys, "--all", *options)
+    assert (code, out.splitlines()[-1]) == (0, "No findings.")
+    messages = Messages(brand=BRAND, origin="example.com")
+    text = messages.render("123456", ttl_seconds=600, purpose="login", locale="ru")
+    assert BRAND not in text
+    shown = "".join(f"    {line}\n" for line in text.split("\n"))
+    head = r"^ru login \(without the brand\): UCS-2, up to \d+ units, 1 segment\n"
+    assert re.search(head + re.escape(shown), out, re.MULTILINE)
+    assert lint(capsys, "--all", "--brand", BRAND, "--origin", f"{'a' * 40}.example.com")[0] == 1
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe{code}"])
 def test_a_file_that_cannot_be_read(
     content: bytes | None, capsys: pytest.CaptureFixture[str], tmp_path: Path

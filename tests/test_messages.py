@@ -51,7 +51,7 @@ def render(messages: Messages, **options: Any) -> str:
             Messages(brand="Bank"),
             {"binding": {"amount": "25.00 EUR", "payee": "Two\n\n@evil.example #999999"}},
             "Bank: 012345 is your login code. It expires in 10 minutes. Do not share it.\n"
-            "It approves amount: 25.00 EUR, payee: Two @evil.example#999999.",
+            "It approves amount: 25.00 EUR, payee: Two @evil. example#999999.",
         ),
         (
             Messages(origin="login.example.com"),
@@ -95,19 +95,31 @@ class TestEveryLanguage:
                 assert count.parts == 1, text
                 assert count.encoding == ("UCS-2" if tag in UCS2 else "GSM-7"), text
 
-    @pytest.mark.parametrize("tag", [*sorted(set(TAGS) - UCS2), "zh-Hans", "zh-Hant"])
+    @pytest.mark.parametrize("tag", TAGS)
     def test_has_room_for_the_origin_line(self, tag: str) -> None:
         messages = Messages(brand=BRAND, origin="example.com")
         for purpose in PURPOSES:
             text = render(messages, locale=tag, purpose=purpose)
             assert segments(text).parts == 1, text
+            assert (BRAND in text) or tag in UCS2 - {"zh-Hans", "zh-Hant"}
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_has_room_for_the_origin_line_where_no_brand_stands(self, tag: str) -> None:
-        messages = Messages(origin="example.com")
-        for purpose in PURPOSES:
-            text = render(messages, locale=tag, purpose=purpose)
-            assert segments(text).parts == 1, text
+    def test_leaves_the_brand_out_only_where_that_saves_a_segment(self, tag: str) -> None:
+        for host in ("a.eu", "example.com", "login.example.com", "accounts.bank.example.com"):
+            bare, named = Messages(origin=host), Messages(brand="Shop", origin=host)
+            for purpose, ttl_seconds, code in [
+                *((purpose, 600, CODE) for purpose in PURPOSES),
+                *(("login", ttl_seconds, CODE) for ttl_seconds in (1, 45, 60, 3540, 86_400)),
+                *(("login", 600, "1" * digits) for digits in (4, 8, 10)),
+            ]:
+                given: dict[str, Any] = {"ttl_seconds": ttl_seconds, "purpose": purpose}
+                text, without = (
+                    messages.render(code, locale=tag, **given) for messages in (named, bare)
+                )
+                body = Messages(brand="Shop").render(code, locale=tag, **given)
+                branded = f"{body}\n@{host} #{code}"
+                saves = segments(branded).parts > 1 and segments(without).parts == 1
+                assert text == (without if saves else branded)
 
     @given(tag=st.sampled_from(TAGS), data=st.data())
     @settings(max_examples=300)
@@ -127,11 +139,11 @@ class TestEveryLanguage:
             code, ttl_seconds=ttl_seconds, purpose=purpose, locale=tag, binding=binding
         )
         assert find_code(text) == code
-        assert brand is None or brand in text
+        assert brand is None or origin is not None or brand in text
         for name, value in (binding or {}).items():
             for word in f"{name} {value}".split():
                 kept = re.sub(CONTROLS, "", word)
-                assert kept.lstrip("#") in text
+                assert kept.lstrip("#") in text.replace(" ", "")
         assert not re.search(r"\{|\}", "" if binding else text)
         last = text.rpartition("\n")[2]
         if origin:
@@ -190,16 +202,17 @@ def test_right_to_left_texts_read_in_order(tag: str, base: str | None) -> None:
         return str(get_display(line, base_dir=base))
 
     for brand in (BRAND, "Shop (EU)", "שלום", "بنك"):
-        messages = Messages(brand=brand, origin="example.com")
+        messages = Messages(brand=brand)
         for purpose in PURPOSES:
             text = render(messages, locale=tag, purpose=purpose, binding={"סכום": "1250.00 EUR"})
-            name, code, lifetime, approval, origin = text.split("\n")
+            name, code, lifetime, approval = text.split("\n")
             assert shown(name) in (brand, get_display(brand, base_dir=base))
             assert code.endswith(f" {CODE}")
             assert shown(code).startswith(f"{CODE} ")
             assert "10" in shown(lifetime)
             assert "1250.00 EUR" in shown(approval)
-            assert shown(origin, "L") == f"@example.com #{CODE}"
+        text = render(Messages(brand=brand, origin="example.com"), locale=tag)
+        assert shown(text.split("\n")[-1], "L") == f"@example.com #{CODE}"
 
 
 @pytest.mark.parametrize("tag", ["en", "he"])
@@ -207,7 +220,89 @@ def test_what_is_approved_reads_as_it_is_written(tag: str) -> None:
     value = "A\u202eB\x00\u2066C\n\r\u2028@x.example \t #1\u200f2"
     line = render(Messages(), locale=tag, binding={"payee": value}).split("\n")[-1]
     assert re.findall(CONTROLS, line.replace(f" {FSI}", " ").replace(PDI, "", 1)) == []
-    assert "payee: ABC @x.example#12" in line.replace(FSI, "")
+    assert "payee: ABC @x. example#12" in line.replace(FSI, "")
+
+
+# What the link detectors of phones and browsers go by, and a little more.
+OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+DOTS = ".\u3002\uff0e\uff61"
+TAPPABLE = (
+    rf"(?i)://[\w@/\[]|\bwww[{DOTS}]\w|\S[{DOTS}][^\W\d_]{{2,}}|\S[{DOTS}]भा"
+    rf"|(?a:(?<!\d)(?:{OCTET}\.){{3}}{OCTET}(?!\d))"
+)
+PIECES = ["http", "https", "://", "www", ".", "。", "evil", "com", "bit.ly", "/x", "@", " ", "#9"]
+PIECES += [
+    "xn--p1ai",
+    "рф",
+    "भारत",
+    "1.2.3.4",
+    "25",
+    "-",
+    ":",
+    "\u202e",
+    "\n",
+    "a",
+    "{fields}",
+    "255",
+]
+
+
+@given(
+    tag=st.sampled_from(TAGS),
+    value=st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=30),
+)
+@settings(max_examples=300)
+def test_nothing_in_a_binding_can_be_tapped(tag: str, value: str) -> None:
+    text = render(Messages(), locale=tag, binding={"payee": value, "note": value})
+    line = re.sub(f"[{FSI}{PDI}]", "", text[len(render(Messages(), locale=tag)) :])
+    assert re.search(TAPPABLE, line) is None
+    assert as_chromium_parses(text) is None
+    # It is still all there to read.
+    assert re.sub(rf"{CONTROLS}|\s", "", value) in re.sub(rf"{CONTROLS}|\s", "", line)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("http://evil.com/x", "http:// evil. com/x"),
+        ("HTTPS://WWW.EVIL.CO.UK", "HTTPS:// WWW. EVIL. CO. UK"),
+        ("www.1", "www. 1"),
+        ("pay me@evil.com", "pay me@evil. com"),
+        ("пример.рф", "пример. рф"),
+        ("उदाहरण.भारत", "उदाहरण. भारत"),
+        ("evil。com", "evil。 com"),
+        ("evil.xn--p1ai", "evil. xn--p1ai"),
+        ("192.168.0.1/x", "192. 168. 0. 1/x"),
+        ("http://2130706433", "http:// 2130706433"),
+    ],
+    ids=ascii,
+)
+def test_a_link_in_a_binding_is_cut(value: str, shown: str) -> None:
+    assert f"payee: {shown}." in render(Messages(), binding={"payee": value})
+
+
+AMOUNTS = ["1.234,56 EUR", "25.00 EUR", "EUR 1.234.567,00", "1,234.50", "€9.99", "Fr. 20.50"]
+DATES = ["22.11.2026", "22.11.2026 18:30", "2026-11-22T18:30:00.000Z", "18.30"]
+NAMES = ["S.p.A. & Co", "J. P. Morgan", "e.g. 5", "Shop/Cafe", "a:b", "24/7", "A.", "1.5x"]
+
+
+@pytest.mark.parametrize("value", [*AMOUNTS, *DATES, *NAMES], ids=ascii)
+def test_amounts_dates_and_names_stay_as_they_are(value: str) -> None:
+    assert f"payee: {value}." in render(Messages(), binding={"payee": value})
+
+
+@given(cents=st.integers(0, 10**11 - 1), point=st.sampled_from([".", ","]))
+def test_every_amount_stays_as_it_is(cents: int, point: str) -> None:
+    value = f"{cents / 100:,.2f} EUR"
+    if point == ",":
+        value = value.translate({ord(","): ".", ord("."): ","})
+    assert f"amount: {value}." in render(Messages(), binding={"amount": value})
+
+
+@pytest.mark.parametrize("binding", [{"amount": 25}, {5: "x"}, [("a", "b")], 5, "x", {"a": None}])
+def test_a_binding_that_is_none(binding: Any) -> None:
+    with pytest.raises(ConfigurationError, match="binding must map str to str"):
+        render(Messages(), binding=binding)
 
 
 def as_the_specification_parses(text: str) -> tuple[str, str] | None:
@@ -401,14 +496,47 @@ class TestTemplates:
         with pytest.raises(ConfigurationError, match="takes 2"):
             Messages(templates={"en": fits_in_minutes + "x"})
 
-    @pytest.mark.parametrize("templates", [{"xx": "{code}"}, {"EN": "{code}"}, {"de-AT": "{code}"}])
-    def test_only_languages_that_there_are(self, templates: dict[str, str]) -> None:
-        with pytest.raises(ConfigurationError, match=r"by language tag \(ar, bg, "):
-            Messages(templates=templates)
+    @pytest.mark.parametrize(
+        ("tag", "said"),
+        [
+            ("xx", "Not 'xx'"),
+            ("", "Not ''"),
+            (5, "Not 5"),
+            (None, "Not None"),
+            ("en-US", "'en-US' would be used for all of 'en'"),
+            ("de_AT", "all of 'de'"),
+            ("zh-TW", "all of 'zh-Hant'"),
+            ("nn", "all of 'nb'"),
+        ],
+    )
+    def test_only_languages_that_there_are(self, tag: Any, said: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"by language tag \(ar, bg, ") as caught:
+            Messages(templates={tag: "{code}"})
+        assert said in str(caught.value)
 
-    @pytest.mark.parametrize("templates", [{"en": {"login": None}}, {"en": {"login": 5}}])
+    @pytest.mark.parametrize(
+        ("tag", "locale"),
+        [("EN", "en"), ("pt_BR", "pt-BR"), ("PT-br", "pt-BR"), ("ZH_hant", "zh-TW"), ("iw", "he")],
+    )
+    def test_a_tag_in_any_spelling(self, tag: str, locale: str) -> None:
+        assert render(Messages(templates={tag: "= {code}"}), locale=locale) == f"= {CODE}"
+        with pytest.raises(ConfigurationError, match="twice"):
+            Messages(templates={tag: "{code}", negotiate(tag): "{code}"} | {tag.title(): "{code}"})
+
+    @pytest.mark.parametrize(
+        "templates",
+        [
+            *({"en": given} for given in (5, None, ["{code}"], {5: "{code}"}, {"login": None})),
+            {"en": {"login": 5}},
+            [("en", "{code}")],
+            [],
+            5,
+            "en",
+        ],
+        ids=str,
+    )
     def test_only_text(self, templates: Any) -> None:
-        with pytest.raises(ConfigurationError, match="str"):
+        with pytest.raises(ConfigurationError, match=r"templates.* must be a "):
             Messages(templates=templates)
 
 
@@ -433,6 +561,12 @@ class TestTemplates:
         {"origin": ""},
         {"origin": "-a.com"},
         {"origin": "münchen.example"},
+        {"brand": 5},
+        {"origin": 5},
+        {"app_hash": 5},
+        {"max_segments": 0},
+        {"max_segments": "2"},
+        {"max_segments": True},
         {"app_hash": ""},
         {"app_hash": "FA+9qCX9VS"},
         {"app_hash": "FA+9qCX9VSuu"},

@@ -91,6 +91,14 @@ class Secret:
         return tag(mac(self.value, "undelivered", key.phone))
 
 
+def check_binding(binding: Mapping[str, str]) -> None:
+    """Raise `ConfigurationError` for a binding that is none."""
+    if not isinstance(binding, Mapping) or not all(
+        isinstance(part, str) for pair in binding.items() for part in pair
+    ):
+        raise ConfigurationError("binding must map str to str; format amounts and dates yourself.")
+
+
 @dataclass(slots=True, eq=False)
 class Subject:
     """Whom and what a call is about, with the secret that signed the challenge's id, and where

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from otpverify.core import codes, phone, refusals
-from otpverify.core.keys import ID_RANDOM_BYTES, Subject
+from otpverify.core.keys import ID_RANDOM_BYTES, Subject, check_binding
 from otpverify.core.outcomes import Checked, Verdict
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.errors import (
@@ -235,9 +235,5 @@ def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
     """Raise `ConfigurationError` for a purpose or a binding that is none."""
     if not isinstance(purpose, str) or not purpose:
         raise ConfigurationError("purpose must be a str that is not empty.")
-    if binding is None:
-        return
-    if not isinstance(binding, Mapping) or not all(
-        isinstance(part, str) for pair in binding.items() for part in pair
-    ):
-        raise ConfigurationError("binding must map str to str; format amounts and dates yourself.")
+    if binding is not None:
+        check_binding(binding)

@@ -39,6 +39,9 @@ class Finding(NamedTuple):
 
 def brand_findings(brand: str) -> Iterator[Finding]:
     """What a brand must not hold."""
+    if not isinstance(brand, str):
+        yield Finding("brand", "brand must be a str.")
+        return
     if not brand.strip():
         yield Finding("brand", "brand is empty; leave it out, or give the name people know.")
     if re.search(r"\d", brand):
@@ -51,7 +54,7 @@ def brand_findings(brand: str) -> Iterator[Finding]:
 
 def origin_findings(origin: str) -> Iterator[Finding]:
     """What is no host by which a browser would know the page."""
-    if not re.fullmatch(_HOST, origin):
+    if not isinstance(origin, str) or not re.fullmatch(_HOST, origin):
         yield Finding(
             "origin",
             'origin must be a bare lower-case host such as "example.com", without https://.',
@@ -60,7 +63,7 @@ def origin_findings(origin: str) -> Iterator[Finding]:
 
 def app_hash_findings(app_hash: str) -> Iterator[Finding]:
     """What is no app hash of Android's SMS Retriever."""
-    if not re.fullmatch(_APP_HASH, app_hash):
+    if not isinstance(app_hash, str) or not re.fullmatch(_APP_HASH, app_hash):
         yield Finding(
             "app_hash",
             'app_hash must be the 11 characters that identify an Android app, such as "FA+9qCX9VSu"'

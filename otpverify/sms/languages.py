@@ -27,12 +27,12 @@ DEFAULT: Final = "en"
 EVERY_PURPOSE: Final = "*"
 
 _LONGEST_TAG = 64
-# Tags that mean a language which the table has under another (IANA language subtag registry,
-# and the scripts that Unicode CLDR finds likely for a region).
+# Deprecated tags of languages (IANA language subtag registry).
+_RENAMED = {"in": "id", "iw": "he", "mo": "ro"}
+# Tags that mean a language which the table has under another: those, and the scripts that
+# Unicode CLDR finds likely for a region.
 _MEANS = {
-    "in": "id",
-    "iw": "he",
-    "mo": "ro",
+    **_RENAMED,
     "nn": "nb",
     "no": "nb",
     "yue": "zh-hant",
@@ -93,15 +93,27 @@ def negotiate(locale: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _negotiate(locale: str) -> str:
+    return nearest(locale) or DEFAULT
+
+
+def exact(tag: str) -> str | None:
+    """The key of `languages()` that a tag is another spelling of: upper or lower case, with
+    underscores, or deprecated. `None` for any other, also one that is only near."""
+    tag = tag.strip().lower().replace("_", "-")
+    return _by_lower_case().get(_RENAMED.get(tag, tag))
+
+
+def nearest(locale: str) -> str | None:
+    """As `negotiate`, but `None` for what is unknown."""
     known = _by_lower_case()
-    subtags = re.split(r"[-_.@]", locale.strip().lower())
+    subtags = re.split(r"[-_.@]", locale.strip().lower()[:_LONGEST_TAG])
     while subtags:
         tag = "-".join(subtags)
         tag = _MEANS.get(tag, tag)
         if tag in known:
             return known[tag]
         subtags.pop()
-    return DEFAULT
+    return None
 
 
 @cache

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from otpverify.core.keys import check_binding
 from otpverify.errors import ConfigurationError
-from otpverify.sms.checks import BIDI_CONTROLS, Finding
+from otpverify.sms.approval import approval
+from otpverify.sms.checks import Finding
 from otpverify.sms.frame import Frame, Layout
-from otpverify.sms.languages import EVERY_PURPOSE, Language, languages, negotiate
+from otpverify.sms.languages import EVERY_PURPOSE, exact, languages, nearest, negotiate
 
 Templates = Mapping[str, str | Mapping[str, str]]
-
-# First strong isolate, and its end: a value keeps its own direction in a right-to-left line.
-_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
-_CONTROLS = "".join(map(chr, (*range(32), *range(127, 160)))) + BIDI_CONTROLS
-_NO_CONTROLS = str.maketrans("", "", _CONTROLS)
 
 
 class Messages:
@@ -24,11 +20,14 @@ class Messages:
     approves, and a last line for autofill.
 
     There are built-in texts in over 40 languages. With a brand of up to 20 characters in the
-    language's own script or Latin letters, and a code of 6 digits, each is one segment.
-    `otpverify lint-message --all` shows what yours come to.
+    language's own script or Latin letters, and a code of 6 digits, each is one segment. Where
+    brand and `origin` together would take a second one, and the text without the brand does
+    not, the brand is left out: the last line names you. `otpverify lint-message --all` shows
+    what yours come to.
 
     Args:
-        brand: The name that people know you by, such as `"Example"`.
+        brand: The name that people know you by, such as `"Example"`. A template of yours that
+            asks for it has it in any case.
         origin: The host of the page where the code is typed, such as `"example.com"`. It adds
             the last line of the origin-bound one-time codes specification (WICG,
             `@example.com #123456`), by which a browser fills the code in on that host alone.
@@ -36,9 +35,10 @@ class Messages:
             then reads the message (of at most 140 bytes) without a permission. It ends the last
             line. With `origin`, it follows the code there: that specification ignores what
             follows, and the Retriever what precedes.
-        templates: Texts of your own, by language tag: one for every purpose, or one by purpose
-            (`"*"` for those not named). `{code}` must stand in it once, `{brand}` and
-            `{lifetime}` may. What a binding approves, and the last line, are added to it.
+        templates: Texts of your own, by language tag (`"pt-BR"`, or `"PT_br"`): one for every
+            purpose, or one by purpose (`"*"` for those not named). `{code}` must stand in it
+            once, `{brand}` and `{lifetime}` may. What a binding approves, and the last line,
+            are added to it.
         max_segments: How many segments a template of yours may take.
 
     Raises:
@@ -59,8 +59,10 @@ class Messages:
         self.app_hash = app_hash
         self._frame = Frame(brand, origin, app_hash)
         _refuse(self._frame.findings())
-        self._templates = _by_purpose(templates or {})
-        # Purposes and lifetimes are the program's, languages ours: there are few of each.
+        self._templates = _by_purpose(templates)
+        if type(max_segments) is not int or max_segments < 1:
+            raise ConfigurationError("max_segments must be a whole number, 1 or more.")
+        # Purposes, lifetimes and digits are the program's, languages ours: there are few of each.
         self._layout = lru_cache(maxsize=1024)(self._lay_out)
         for tag, by_purpose in self._templates.items():
             for purpose, template in by_purpose.items():
@@ -91,57 +93,61 @@ class Messages:
             locale: A BCP 47 tag such as `"de-AT"`; the nearest language there is, English if
                 there is none.
             binding: What the code approves; every field is written out, since a person must
-                see what a code approves before typing it. It may take more segments.
+                see what a code approves before typing it. It may take more segments. Links in
+                it are cut by a space, so that phones do not make them tappable.
+
+        Raises:
+            ConfigurationError: `binding` does not map str to str.
         """
         tag = negotiate(locale)
-        approval = _approval(languages()[tag], binding) if binding else None
-        return self._frame.text(self._layout(tag, purpose, ttl_seconds), code, approval)
+        approves = None
+        if binding is not None:
+            check_binding(binding)
+            approves = approval(languages()[tag], binding) if binding else None
+        return self._frame.text(self._layout(tag, purpose, ttl_seconds, len(code)), code, approves)
 
-    def _lay_out(self, tag: str, purpose: str, ttl_seconds: int) -> Layout:
+    def _lay_out(self, tag: str, purpose: str, ttl_seconds: int, digits: int) -> Layout:
         language = languages()[tag]
         mine = self._templates.get(tag, {})
         template = mine.get(purpose) or mine.get(EVERY_PURPOSE)
         if template is None:
-            template = self._frame.built_in(language, purpose)
+            template = self._frame.built_in(language, purpose, ttl_seconds, "0" * digits)
         return self._frame.lay_out(template, language, ttl_seconds)
 
 
-def _by_purpose(templates: Templates) -> dict[str, dict[str, str]]:
-    if not templates:
+def _by_purpose(templates: Templates | None) -> dict[str, dict[str, str]]:
+    if templates is None:
         return {}
-    unknown = sorted(set(templates) - set(languages()))
-    if unknown:
-        raise ConfigurationError(
-            f"templates are by language tag ({', '.join(languages())}); not {', '.join(unknown)}."
-        )
-    by_tag = {
-        tag: {EVERY_PURPOSE: given} if isinstance(given, str) else dict(given)
-        for tag, given in templates.items()
-    }
-    if not all(isinstance(text, str) for given in by_tag.values() for text in given.values()):
-        raise ConfigurationError("Each template is a str, or a mapping from purposes to str.")
+    if not isinstance(templates, Mapping):
+        raise ConfigurationError("templates must be a mapping from language tags to templates.")
+    by_tag: dict[str, dict[str, str]] = {}
+    for given, template in templates.items():
+        tag = _language(given)
+        if tag in by_tag:
+            raise ConfigurationError(f"templates has {tag} twice.")
+        by_purpose = {EVERY_PURPOSE: template} if isinstance(template, str) else template
+        if not isinstance(by_purpose, Mapping) or not all(
+            isinstance(part, str) for pair in by_purpose.items() for part in pair
+        ):
+            raise ConfigurationError(
+                f"templates[{given!r}] must be a str, or a mapping from purposes (str) to str."
+            )
+        by_tag[tag] = dict(by_purpose)
     return by_tag
+
+
+def _language(given: object) -> str:
+    """The language that a key of templates names."""
+    tag = exact(given) if isinstance(given, str) else None
+    if tag is not None:
+        return tag
+    near = nearest(given) if isinstance(given, str) else None
+    said = (
+        f"{given!r} would be used for all of {near!r}: write that." if near else f"Not {given!r}."
+    )
+    raise ConfigurationError(f"templates are by language tag ({', '.join(languages())}). {said}")
 
 
 def _refuse(findings: Iterable[Finding], where: str = "") -> None:
     for finding in findings:
         raise ConfigurationError(f"{where}{finding.message}")
-
-
-def _approval(language: Language, binding: Mapping[str, str]) -> str:
-    """The line that says what the code approves."""
-    rtl = language.direction == "rtl"
-    fields = language.list.join(
-        f"{_plain(name)}: {_ISOLATE}{_plain(value)}{_END_OF_ISOLATE}"
-        if rtl
-        else f"{_plain(name)}: {_plain(value)}"
-        for name, value in binding.items()
-    )
-    return language.approves.replace("{fields}", fields)
-
-
-def _plain(value: str) -> str:
-    """One line that reads as it is written, whatever the field held. Chromium takes the first
-    `@host #code` of a text, wherever it stands, so none may be left."""
-    line = " ".join(value.split()).translate(_NO_CONTROLS)
-    return re.sub(r"(@\S+) (?=#)", r"\1", line)
