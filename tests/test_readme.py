@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import io
+import json
 import re
+import socket
+import threading
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -27,6 +31,8 @@ from otpverify import (
 )
 from otpverify.sandbox import Sandbox
 from otpverify.sandbox.faults import FAULTS
+from otpverify.sandbox.manners import misbehave
+from otpverify.sandbox.replies import Reply
 from otpverify.sms.languages import languages
 
 ROOT = Path(__file__).parent.parent
@@ -129,6 +135,30 @@ def test_every_error_is_named() -> None:
 
 def test_every_fault_of_the_sandbox_is_listed() -> None:
     assert [digits for digits, _ in FAULT_ROWS] == list(FAULTS)
+
+
+class Waits(threading.Event):
+    """Adds up what is waited for, and waits for nothing."""
+
+    seconds = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds += timeout or 0
+        return False
+
+
+@pytest.mark.parametrize("manner", ["slow headers", "slow body"])
+def test_what_drips_outlasts_a_client_as_it_comes(manner: str) -> None:
+    """Without the 15 seconds that it takes."""
+    waits, sent = Waits(), io.BytesIO()
+    with socket.socket() as unused:
+        misbehave(manner, Reply(200, b"{}"), unused, sent, waits, 0)
+    assert waits.seconds > Retry().total_seconds + 5
+    head, _, body = sent.getvalue().partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert json.loads(body) == {}
+    if manner == "slow headers":
+        assert len(head) > len(body) * 10, "they are what takes so long"
 
 
 @pytest.mark.parametrize(("digits", "outcome"), FAULT_ROWS)

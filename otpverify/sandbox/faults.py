@@ -17,8 +17,8 @@ fails by its last two digits:
 | 04 | 504 | no |
 | 13 | 503 to every other request, and success in between | yes |
 | 08 | no answer until the sandbox's `stall_seconds` are over | yes |
-| 09 | a reply whose headers arrive byte by byte | yes |
-| 10 | a reply whose body arrives byte by byte | yes |
+| 09 | a reply whose headers arrive byte by byte, over 30 seconds | yes |
+| 10 | a reply whose body arrives byte by byte, over 30 seconds | yes |
 | 60 | 200 with an HTML page | yes |
 | 61 | 200 with JSON that breaks off | yes |
 | 62 | 200 with no message in it: `{"messages": []}` | no |

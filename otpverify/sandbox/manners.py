@@ -10,6 +10,8 @@ from io import BufferedIOBase
 from otpverify.sandbox.replies import Reply
 
 _SECONDS_A_BYTE = 0.02
+# Together 30 seconds: longer than a client's default `Retry.total_seconds`.
+_DRIPPED_BYTES = 1500
 # The kernel then forgets what was not sent, and resets.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -38,12 +40,15 @@ def misbehave(
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         socket.close(connection.detach())
     elif manner in ("slow headers", "slow body"):
+        slow_body = manner == "slow body"
+        body = b" " * _DRIPPED_BYTES + reply.body if slow_body else reply.body
+        padding = "" if slow_body else f"X-Padding: {'x' * _DRIPPED_BYTES}\r\n"
         head = (
-            f"HTTP/1.1 {reply.status} OK\r\nContent-Type: {reply.content_type}\r\n"
-            f"Content-Length: {len(reply.body)}\r\nConnection: close\r\n\r\n"
+            f"HTTP/1.1 {reply.status} OK\r\n{padding}Content-Type: {reply.content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         ).encode()
-        whole = head + reply.body
-        at_once = len(head) if manner == "slow body" else 0
+        whole = head + body
+        at_once = len(head) if slow_body else 0
         wfile.write(whole[:at_once])
         for place in range(at_once, len(whole)):
             wfile.write(whole[place : place + 1])
