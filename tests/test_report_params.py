@@ -161,6 +161,13 @@ def test_hostile_bodies_are_read_quietly(body: bytes) -> None:
     assert read_report(callback_params("", body)) == Said()
 
 
+def test_nothing_at_all_may_be_none() -> None:
+    """Some frameworks give `None` for a query or a body that is not there."""
+    assert callback_params(None, None) == {}
+    assert callback_params("a=1", None) == {"a": "1"}
+    assert callback_params(None, b"a=1") == {"a": "1"}
+
+
 def test_what_has_more_fields_than_any_report_is_not_read() -> None:
     assert callback_params("&".join(f"a{n}=1" for n in range(60))) == {}
 

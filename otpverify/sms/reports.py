@@ -80,16 +80,20 @@ def read_report(params: object) -> Said:
     )
 
 
-def callback_params(query: str | bytes = "", body: str | bytes = b"") -> dict[str, str]:
+def callback_params(
+    query: str | bytes | None = "", body: str | bytes | None = b""
+) -> dict[str, str]:
     """A callback's parameters, out of what came over HTTP, for `delivery_report`.
 
     Args:
-        query: The URL's query, as it was sent.
-        body: The request's body: JSON, a form, or nothing. Let your server bound its size.
+        query: The URL's query, as it was sent; `None` for none.
+        body: The request's body: JSON, a form, or nothing; `None` for none. Let your server bound
+            its size.
 
     Returns:
         Both, merged; what cannot be read is left out.
     """
+    query, body = query or "", body or ""
     return {**_form(query), **(_json(body) or _form(body))}
 
 
