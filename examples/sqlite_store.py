@@ -83,13 +83,13 @@ class SqliteStore:
     def release(self, key: Key, at: int, digest: bytes | None, policy: Policy) -> Standing | None:
         return self._on(key, transitions.release, at, digest, policy)
 
-    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
-        return self._on(key, transitions.report, at, status, policy)
+    def report(
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
+    ) -> Reported:
+        return self._on(key, transitions.report, at, status, policy, give_back)
 
     def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
-        return self._on(
-            key, lambda *had: (transitions.status(had[1], *had[3:]), had[0], had[1]), policy
-        )
+        return self._on(key, lambda p, c, _, *at: (transitions.status(c, *at), p, c), policy)
 
     def cancel(self, key: Key) -> None:
         self._do((f"challenge {key.challenge}",), lambda _challenge, _now: (None, None))

@@ -78,11 +78,13 @@ class Store(Protocol):
         challenge is left."""
         ...
 
-    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+    def report(
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
+    ) -> Reported:
         """Take in how far the message got whose send was reserved at `at`. A final status stays,
         no other goes backwards, and a repeat changes nothing. The first final failure gives the
-        send back, unless it was given back before; also when the challenge is gone. The code
-        stays good."""
+        send back, unless it was given back before; also when the challenge is gone. Without
+        `give_back` the send stays counted, whatever is reported later. The code stays good."""
         ...
 
     def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
@@ -115,7 +117,7 @@ class AsyncStore(Protocol):
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None: ...
     async def report(
-        self, key: Key, at: int, status: DeliveryStatus, policy: Policy
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
     ) -> Reported: ...
     async def status(self, key: Key, policy: Policy) -> DeliveryStatus | None: ...
     async def cancel(self, key: Key) -> None: ...

@@ -257,18 +257,25 @@ class Store(RuleBasedStateMachine):
         assert (answer is not None) == model.alive(self.now)
 
     @rule(
-        model=challenges, which=st.integers(0, 5), status=st.sampled_from(DeliveryStatus), one=ONE
+        model=challenges,
+        which=st.integers(0, 5),
+        status=st.sampled_from(DeliveryStatus),
+        one=ONE,
+        give_back=st.booleans(),
     )
-    def report(self, model: Model, which: int, status: DeliveryStatus, one: int) -> None:
+    def report(
+        self, model: Model, which: int, status: DeliveryStatus, one: int, give_back: bool
+    ) -> None:
         if which >= len(model.codes):
             return
         sent = model.codes[which]
         counted = any(one.sent is sent for one in self.counted(model.key.phone))
         remembered = counted or (not model.over and sent in model.good(self.now))
-        answer = self.store.report(model.key, round(sent.at * 1000), status, self.policy(one))
+        at, policy = round(sent.at * 1000), self.policy(one)
+        answer = self.store.report(model.key, at, status, policy, give_back)
         order = [*map(RANK.__getitem__, (sent.status, status))]
         news = remembered and order[0] < order[1]
-        failed = news and order[1] == 2 and status is not DeliveryStatus.DELIVERED
+        failed = news and order[1] == 2 and status is not DeliveryStatus.DELIVERED and give_back
         assert answer == Reported(remembered, news, failed and counted)
         if news:
             sent.status = status

@@ -202,10 +202,12 @@ def test_a_report_that_comes_twice_gives_back_once(
 
 
 def test_one_of_many_that_come_at_once_gives_back(app: Application) -> None:
-    app.verifier.start(PHONE)
+    # Each is counted until it is found to be a repeat, so the limit has room for all.
+    verifier = app.make(policy=Policy(undelivered_per_phone=(Limit(10, 3600),)))
+    verifier.start(PHONE)
     call = app.call("failed")
     params = callback_params(call.query, call.body)
-    found: list[Any] = app.colour.together([partial(app.verifier.delivery_report, params)] * 10)
+    found: list[Any] = app.colour.together([partial(verifier.delivery_report, params)] * 10)
     assert sum(report.given_back for report in found) == 1
     assert sum(report.changed for report in found) == 1
     app.verifier.start(PHONE)
@@ -320,16 +322,47 @@ def test_a_phone_s_failures_are_given_back_so_often_only(
         clock.tick(1)
         app.verifier.resend(PHONE, challenge=started.id)
     report = app.report("failed")
-    assert (report.known, report.changed, report.given_back) == (True, False, False)
+    assert (report.known, report.changed, report.given_back) == (True, True, False)
     assert (app.events[-1].outcome, app.events[-1].scope) == ("limited", "undelivered_per_phone")
+    assert app.verifier.status(PHONE, challenge=started.id) is DeliveryStatus.FAILED
+    for late in ("failed", "undelivered", "delivered", "sent"):
+        report = app.report(late)
+        assert (report.known, report.changed, report.given_back) == (True, False, False)
+        assert app.events[-1].outcome == "duplicate"
+    assert app.verifier.status(PHONE, challenge=started.id) is DeliveryStatus.FAILED
     with pytest.raises(CooldownActive):
         app.verifier.resend(PHONE, challenge=started.id)
-    assert app.report("delivered").changed
     app.verifier.start(OTHER_PHONE)
     assert app.report("failed").given_back
     clock.tick(86_400)
     app.verifier.start(PHONE)
     assert app.report("failed").given_back
+
+
+@pytest.mark.parametrize("end", ["alive", "used", "cancelled"])
+def test_what_a_limit_kept_is_kept_when_the_limit_admits_again(
+    app: Application, clock: FrozenDateTimeFactory, end: str
+) -> None:
+    """A repeat is no way round it."""
+    numbers: Any = {"resend_cooldown_seconds": 0, "undelivered_per_phone": Limit(1, 60)}
+    policy = Policy(sends_per_phone=(Limit(2, 3600),), **numbers)
+    verifier = app.make(policy=policy)
+    started = verifier.start(PHONE)
+    assert app.report("failed", verifier=verifier).given_back
+    clock.tick(1)
+    verifier.resend(PHONE, challenge=started.id)
+    report = app.report("failed", verifier=verifier)
+    assert (report.known, report.changed, report.given_back) == (True, True, False)
+    kept = app.newest
+    if end == "used":
+        verifier.check(PHONE, app.sandbox.messages[0].code, challenge=started.id)
+    elif end == "cancelled":
+        verifier.cancel(PHONE, challenge=started.id)
+    clock.tick(60)
+    report = app.report("failed", message=kept, verifier=verifier)
+    assert (report.known, report.changed, report.given_back) == (True, False, False)
+    assert verifier.start(PHONE).sends_left == 0
+    assert app.report("failed", verifier=verifier).given_back, "the repeat took nobody's place"
 
 
 def test_a_policy_may_give_every_failure_back(

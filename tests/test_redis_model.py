@@ -40,6 +40,7 @@ ALL = [*POLICIES.values(), Policy()]
 ONE = st.integers(0, 2)
 """Which of up to three policies a step has."""
 STATUSES = st.sampled_from(DeliveryStatus)
+REPORTS = st.tuples(STATUSES, st.booleans())
 
 
 class Beside(RuleBasedStateMachine):
@@ -117,12 +118,15 @@ class Beside(RuleBasedStateMachine):
     def release_what_was_not_reserved(self, where: Key, ago: int, one: int) -> None:
         self.both("release", where, self.clock.ms - ago, None, self.policy(one))
 
-    @rule(send=sends, statuses=st.lists(STATUSES, min_size=1, max_size=3), one=ONE)
+    @rule(send=sends, reports=st.lists(REPORTS, min_size=1, max_size=3), one=ONE)
     def report(
-        self, send: tuple[Key, int, bytes], statuses: list[DeliveryStatus], one: int
+        self,
+        send: tuple[Key, int, bytes],
+        reports: list[tuple[DeliveryStatus, bool]],
+        one: int,
     ) -> None:
-        for status in statuses:
-            self.both("report", *send[:2], status, self.policy(one))
+        for status, give_back in reports:
+            self.both("report", *send[:2], status, self.policy(one), give_back)
         self.both("status", send[0], self.policy(one))
 
     @rule(where=challenges, ago=st.integers(0, 3), status=STATUSES, one=ONE)

@@ -569,6 +569,9 @@ class TestRepeats:
         assert twice_the_last(scripts.report(key(2), opened[1], SENT, policy)) == [1, 1, 0]
         assert twice_the_last(scripts.report(key(2), opened[1], FAILED, policy)) == [1, 1, 1]
         assert twice(scripts.status(key(2), policy)) == [1, 6]
+        kept = twice(scripts.open(key(3), first("a"), policy))
+        assert twice_the_last(scripts.report(key(3), kept[1], FAILED, policy, False)) == [1, 1, 0]
+        assert sent(client, scripts.report(key(3), kept[1], FAILED, policy)) == [1, 0, 0]
         assert twice(scripts.release(key(2), opened[1], digest("a"), policy)) == [0]
         assert twice(scripts.cancel(key(2))) == [1]
         one = (Limit(2, 60),)

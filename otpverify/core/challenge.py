@@ -121,10 +121,12 @@ def report(
     at: int,
     status: DeliveryStatus,
     _policy: Policy,
+    give_back: bool,
     now: int,
 ) -> tuple[Reported, PhoneState, ChallengeState | None]:
     """Take in how far the message got that was reserved at `at`. When it certainly did not
-    arrive, its send is given back, once; its code stays good, since carriers err.
+    arrive, its send is given back, once, if it may be: where it may not, it stays counted for
+    good. Its code stays good, since carriers err.
 
     The challenge's code remembers it for as long as it lives, and the phone's log for as long
     as the send counts, so a used challenge's reports are not taken twice either.
@@ -137,15 +139,15 @@ def report(
         return Reported(known=False), phone, challenge
     if not status.follows(DeliveryStatus(last.status)):
         return Reported(known=True), phone, challenge
-    had = phone
+    given_back = False
     if sent is not None:
-        failed = status.failed
-        phone = logs.give_back(phone, sent) if failed else logs.mark(phone, sent, status)
+        less = logs.give_back(phone, sent) if status.failed and give_back else phone
+        given_back = less is not phone
+        phone = less if given_back else logs.mark(phone, sent, status)
     if challenge is not None and code is not None:
         codes = (replace(c, status=status) if c is code else c for c in challenge.codes)
         challenge = replace(challenge, codes=tuple(codes))
-    changed, given_back = code is not None or phone != had, len(phone.sends) < len(had.sends)
-    return Reported(True, changed, given_back), phone, challenge
+    return Reported(True, True, given_back), phone, challenge
 
 
 def status(challenge: ChallengeState | None, _policy: Policy, now: int) -> DeliveryStatus | None:

@@ -31,7 +31,7 @@ class Ports:
     peek: Callable[[Key, Policy], Awaitable[Checked]]
     check: Callable[[Key, bytes, Policy], Awaitable[Checked]]
     release: Callable[[Key, int, bytes | None, Policy], Awaitable[Standing | None]]
-    report: Callable[[Key, int, DeliveryStatus, Policy], Awaitable[Reported]]
+    report: Callable[[Key, int, DeliveryStatus, Policy, bool], Awaitable[Reported]]
     status: Callable[[Key, Policy], Awaitable[DeliveryStatus | None]]
     cancel: Callable[[Key], Awaitable[None]]
     reserve: Callable[[str, tuple[Limit, ...]], Awaitable[Reserved | Refused]]

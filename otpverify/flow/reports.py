@@ -26,14 +26,14 @@ async def take_report(flow: Flow, params: object) -> DeliveryReport:
         flow.emit("report", "unreadable", about.purpose, to, None, said.word)
         return DeliveryReport(said.message_id, None, known=False, purpose=about.purpose)
     try:
-        answer = await _taken(flow, about, said.status)
+        answer, limited = await _taken(flow, about, said.status)
     except OtpVerifyError as error:
         flow.emit("report", type(error).__name__, about.purpose, to)
         raise
-    if isinstance(answer, Refused):
+    if limited and answer.changed:
         flow.emit("report", "limited", about.purpose, to, "undelivered_per_phone")
-        return DeliveryReport(said.message_id, said.status, known=True, purpose=about.purpose)
-    flow.emit("report", _outcome(answer, said.status), about.purpose, to)
+    else:
+        flow.emit("report", _outcome(answer, said.status), about.purpose, to)
     return DeliveryReport(
         said.message_id,
         said.status,
@@ -44,27 +44,27 @@ async def take_report(flow: Flow, params: object) -> DeliveryReport:
     )
 
 
-async def _taken(flow: Flow, about: Reference, status: DeliveryStatus) -> Reported | Refused:
-    """The store's answer. A failure is counted first: where messages to a phone fail again and
-    again, their sends must end somewhere, and a carrier in league with a pumper may say
-    anything."""
+async def _taken(flow: Flow, about: Reference, status: DeliveryStatus) -> tuple[Reported, bool]:
+    """The store's answer, and whether a limit keeps the send counted. A failure is counted
+    first: where messages to a phone fail again and again, their sends must end somewhere, and a
+    carrier in league with a pumper may say anything. The status is taken in all the same."""
     issuer = flow.issuer
-    counter, counted = None, None
+    counter, counted, limited = None, None, False
     if status.failed and issuer.policy.undelivered_per_phone:
         counter = about.secret.undelivered_tag(about.key)
         call = flow.ports.reserve(counter, issuer.policy.undelivered_per_phone)
         reserved = await ask(call, Reserved, Refused)
-        if isinstance(reserved, Refused):
-            return reserved
-        counted = reserved.at
+        limited = isinstance(reserved, Refused)
+        counted = None if isinstance(reserved, Refused) else reserved.at
     try:
-        answer = await ask(flow.ports.report(about.key, about.at, status, issuer.policy), Reported)
+        taking = flow.ports.report(about.key, about.at, status, issuer.policy, not limited)
+        answer = await ask(taking, Reported)
     except OtpVerifyError:
         await issuer.give_back(counter, counted)
         raise
     if not answer.given_back:
         await issuer.give_back(counter, counted)
-    return answer
+    return answer, limited
 
 
 async def delivery_status(flow: Flow, raw: str, challenge: str, purpose: str) -> DeliveryStatus:

@@ -141,12 +141,14 @@ class MemoryStore:
             self._save(key, new_phone, new_challenge)
             return answer
 
-    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+    def report(
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
+    ) -> Reported:
         """See `Store.report`."""
         with self._lock:
             now = self._tick()
             answer, new_phone, new_challenge = transitions.report(
-                *self._load(key), key, at, status, policy, now
+                *self._load(key), key, at, status, policy, give_back, now
             )
             self._save(key, new_phone, new_challenge)
             return answer

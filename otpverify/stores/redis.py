@@ -96,9 +96,12 @@ class RedisStore:
         """See `Store.release`."""
         return replies.released(self._run(self.scripts.release(key, at, undelivered, policy)))
 
-    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+    def report(
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
+    ) -> Reported:
         """See `Store.report`."""
-        return replies.reported(self._run(self.scripts.report(key, at, status, policy)))
+        call = self.scripts.report(key, at, status, policy, give_back)
+        return replies.reported(self._run(call))
 
     def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
         """See `Store.status`."""

@@ -80,9 +80,12 @@ class AsyncRedisStore:
         call = self.scripts.release(key, at, undelivered, policy)
         return replies.released(await self._run(call))
 
-    async def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+    async def report(
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
+    ) -> Reported:
         """See `Store.report`."""
-        return replies.reported(await self._run(self.scripts.report(key, at, status, policy)))
+        call = self.scripts.report(key, at, status, policy, give_back)
+        return replies.reported(await self._run(call))
 
     async def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
         """See `Store.status`."""

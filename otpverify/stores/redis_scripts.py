@@ -100,9 +100,11 @@ class Scripts:
         void = b"" if undelivered is None else _digest(undelivered)
         return self._call("release", key, policy, at.to_bytes(6, "big") + void)
 
-    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Call:
-        number = STATUSES.index(status)
-        return self._call("report", key, policy, at.to_bytes(6, "big") + bytes([number]))
+    def report(
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
+    ) -> Call:
+        added = at.to_bytes(6, "big") + bytes([STATUSES.index(status), give_back])
+        return self._call("report", key, policy, added)
 
     def status(self, key: Key, policy: Policy) -> Call:
         return self._call("status", key, policy)

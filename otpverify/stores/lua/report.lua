@@ -1,14 +1,15 @@
--- Take in how far a message got; give its send back when it certainly did not arrive.
+-- Take in how far a message got; give its send back when it certainly did not arrive, if it may be.
 --
 -- KEYS   phone, challenge
--- ARGV   scope, policy, at (6 bytes), status (1; see common.lua)
+-- ARGV   scope, policy, at (6 bytes), status (1; see common.lua), whether a failed send may be given
+--        back (1): 0 or 1
 -- Reply  "known changed given_back", each 0 or 1
 --
 -- Safe to repeat: a status that is there already is not news.
 
 -- include clock
 -- include common
-local at, status = unpack_bytes('>I6B', arguments, added_at)
+local at, status, may_give_back = unpack_bytes('>I6BB', arguments, added_at)
 -- include sends
 local code, was
 for from = codes_at or 1, kind and #raw or 0, 51 do
@@ -28,13 +29,15 @@ if code then
   raw = sub(raw, 1, code + 17) .. pack_bytes('B', status) .. sub(raw, code + 19)
   call('PSETEX', KEYS[2], expires - now, raw)
 end
-if status <= DELIVERED then
-  if found then
-    local kinds = {'S', 'T', 'D'}
-    log = sub(log, 1, found - 1) .. kinds[status + 1] .. sub(log, found + 1)
-    call('SET', KEYS[1], log, 'KEEPTTL')
-  end
-  return (code or found) and '1 1 0' or '1 0 0'
-end
+if status > DELIVERED and may_give_back == 1 then
 -- include unsend
-return given_back and '1 1 1' or code and '1 1 0' or '1 0 0'
+  if given_back then
+    return '1 1 1'
+  end
+end
+if found then
+  local kinds = {'S', 'T', 'D'}
+  log = sub(log, 1, found - 1) .. (kinds[status + 1] or 'K') .. sub(log, found + 1)
+  call('SET', KEYS[1], log, 'KEEPTTL')
+end
+return '1 1 0'

@@ -77,7 +77,7 @@ class Driven:
     peek: Callable[[Key, Policy], Checked]
     check: Callable[[Key, bytes, Policy], Checked]
     release: Callable[[Key, int, bytes | None, Policy], Standing | None]
-    report: Callable[[Key, int, DeliveryStatus, Policy], Reported]
+    report: Callable[..., Reported]
     status: Callable[[Key, Policy], DeliveryStatus | None]
     cancel: Callable[[Key], None]
     reserve: Callable[[str, tuple[Limit, ...]], Reserved | Refused]

@@ -146,6 +146,48 @@ class Delivery(Base):
             assert not store.report(key(), at, failure, THREE).given_back
         assert store.opened(key(challenge=3), first("a"), THREE).standing.sends_left == 1
 
+    @pytest.mark.parametrize("failure", FAILURES)
+    @pytest.mark.parametrize("before", [None, SENT])
+    def test_a_failure_that_may_not_be_given_back_stays_counted(
+        self, store: Driven, failure: DeliveryStatus, before: DeliveryStatus | None
+    ) -> None:
+        at = store.opened(key(), first("a"), DEFAULTS).at
+        if before:
+            store.report(key(), at, before, DEFAULTS)
+        assert store.report(key(), at, failure, DEFAULTS, False) == NEWS
+        assert store.status(key(), DEFAULTS) is failure
+        for late in DeliveryStatus:
+            for give_back in (True, False):
+                assert store.report(key(), at, late, DEFAULTS, give_back) == OLD
+        assert store.status(key(), DEFAULTS) is failure, "what is final stays"
+        assert store.refused(key(), further("b"), DEFAULTS).refusal is Refusal.COOLDOWN
+        assert store.check(key(), digest("a"), DEFAULTS).verdict is Verdict.ACCEPTED, "carriers err"
+
+    @pytest.mark.parametrize("end", ["used", "cancelled", "expired", "begun anew"])
+    @pytest.mark.parametrize("reported", ["before", "after"])
+    def test_it_stays_counted_when_the_challenge_is_over(
+        self, store: Driven, end: str, reported: str
+    ) -> None:
+        at = store.opened(key(), first("a"), THREE).at
+        if reported == "before":
+            assert store.report(key(), at, FAILED, THREE, False) == NEWS
+        self._end(store, end)
+        if reported == "after":
+            assert store.report(key(), at, FAILED, THREE, False) == NEWS
+        for late in DeliveryStatus:
+            assert store.report(key(), at, late, THREE) == OLD
+        left = store.opened(key(challenge=3), first("b"), THREE).standing.sends_left
+        assert left == (0 if end == "begun anew" else 1)
+
+    def test_whether_to_give_back_is_asked_of_failures_only(self, store: Driven) -> None:
+        at = store.opened(key(), first("a"), THREE).at
+        for status in (SENT, DELIVERED):
+            assert store.report(key(), at, status, THREE, False) == NEWS
+            assert store.status(key(), THREE) is status
+        other = store.opened(key(challenge=2), first("a"), THREE).at
+        assert store.report(key(challenge=2), other, SENT, THREE, False) == NEWS
+        assert store.report(key(challenge=2), other, FAILED, THREE) == GIVEN_BACK
+
     def test_a_release_and_a_report_give_back_once(self, store: Driven) -> None:
         opened = [store.opened(key(challenge=n), first(n), THREE) for n in range(3)]
         store.release(key(challenge=0), opened[0].at, None, THREE)

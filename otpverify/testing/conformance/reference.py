@@ -60,10 +60,12 @@ class Reference:
         self._save(key, phone, challenge)
         return answer
 
-    def report(self, key: Key, at: int, status: DeliveryStatus, policy: Policy) -> Reported:
+    def report(
+        self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
+    ) -> Reported:
         """See `Store.report`."""
         answer, phone, challenge = transitions.report(
-            *self._load(key), key, at, status, policy, self._now()
+            *self._load(key), key, at, status, policy, give_back, self._now()
         )
         self._save(key, phone, challenge)
         return answer
