@@ -26,8 +26,10 @@ class Account:
     report_url: str | None = None
 
     def __post_init__(self) -> None:
-        if not (self.hash and self.token):
+        if not all(isinstance(part, str) and part for part in (self.hash, self.token)):
             raise ConfigurationError("SMSPM needs both a hash and a token.")
+        if not isinstance(self.sender_id, str):
+            raise ConfigurationError("The sender ID must be a string.")
         if not is_sender_id(self.sender_id):
             raise ConfigurationError(
                 "An alphanumeric sender ID has 1 to 11 characters (GSM 03.40); "

@@ -22,7 +22,7 @@ def check_url(url: str) -> str:
             beside it.
     """
     try:
-        parts = urlsplit(url if _URL.fullmatch(url) else "")
+        parts = urlsplit(url if isinstance(url, str) and _URL.fullmatch(url) else "")
         # Reading the port is what checks it.
         host = "" if parts.port == 0 else parts.hostname or ""
     except ValueError:

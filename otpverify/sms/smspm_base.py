@@ -45,7 +45,8 @@ class SmspmBase:
         if method not in ("POST", "GET"):
             raise ConfigurationError('method must be "POST" or "GET".')
         for seconds in (connect_timeout_seconds, read_timeout_seconds):
-            if not (isinstance(seconds, int | float) and 0 < seconds <= _LONGEST_TIMEOUT_SECONDS):
+            number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            if not (number and 0 < seconds <= _LONGEST_TIMEOUT_SECONDS):
                 raise ConfigurationError(
                     f"Timeouts must be above 0 and at most {_LONGEST_TIMEOUT_SECONDS} seconds."
                 )
