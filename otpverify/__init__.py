@@ -8,6 +8,8 @@ challenge = verifier.start("+372 5678 9045", purpose="login", client_ip=ip)
 verified = verifier.check(phone, code, challenge=challenge.id, purpose="login")
 """
 
+import sys
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from otpverify._version import __version__
@@ -217,6 +219,13 @@ __all__ = [
     "Verifier",
     "__version__",
 ]
+
+
+if sys.modules.get("httpx2") is None and (
+    "httpx2" in sys.modules or PathFinder.find_spec("httpx2") is None
+):
+    # Without the extra `async`, who asks for all names is to get the others.
+    del __all__[__all__.index("AsyncSmspmClient")]
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
     OtpVerifyError
     ├── ConfigurationError            the program is set up wrongly; fix it before it goes live
+    │   └── ExtraMissing              an extra is not installed (also an ImportError)
     ├── InvalidPhoneNumber            reason (also a ValueError)
     ├── DestinationBlocked            reason
     ├── RateLimited                   retry_after, limit, scope
@@ -37,6 +38,10 @@ class OtpVerifyError(Exception):
 
 class ConfigurationError(OtpVerifyError):
     """The program is set up wrongly. The message says what is wrong and how to mend it."""
+
+
+class ExtraMissing(ConfigurationError, ImportError):
+    """Something needs a package that an extra of this library installs. The message names it."""
 
 
 class InvalidPhoneNumber(OtpVerifyError, ValueError):

@@ -10,7 +10,7 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,9 +34,9 @@ class Recorder:
     """What a plain server was sent, and what it answers: first each of `replies` in turn (a
     status, or `None` to hang up, and headers), then always the same."""
 
-    replies: list[tuple[int | None, dict[str, str]]] = field(default_factory=list)
+    replies: list[tuple[int | None, Mapping[str, str | list[str]]]] = field(default_factory=list)
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | list[str]] = field(default_factory=dict)
     body: bytes = b'{"messages": [{"id": "m-1"}]}'
     last: bool = False
     """Whether the first request is the last: it then listens no more."""
@@ -63,6 +63,7 @@ class _RecordingHandler(BaseHTTPRequestHandler):
         if recorder.last:
             self.server.server_close()
         status: int | None
+        headers: Mapping[str, str | list[str]]
         status, headers, answer = recorder.status, recorder.headers, recorder.body
         if recorder.replies:
             (status, headers), answer = recorder.replies.pop(0), b"{}"
@@ -71,7 +72,8 @@ class _RecordingHandler(BaseHTTPRequestHandler):
             return
         self.send_response(status)
         for name, value in headers.items():
-            self.send_header(name, value)
+            for one in [value] if isinstance(value, str) else value:
+                self.send_header(name, one)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)

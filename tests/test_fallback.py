@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -248,6 +250,35 @@ def test_it_moves_on_from_a_gateway_that_is_too_busy(
             with pytest.raises(DeliveryUnavailable):
                 send(sender)
     assert second.asked == moves_on
+
+
+def test_what_is_joined_is_two_sentences(row: Row, scripted: type[Scripted], send: Send) -> None:
+    for said in ("Sender ID no", "Sender ID no."):
+        sender = row(scripted(UNKNOWN), scripted(DeliveryRejected(said)), when_unknown=True)
+        with pytest.raises(DeliveryUnavailable) as raised:
+            send(sender)
+        assert str(raised.value) == (
+            "Sender ID no. Nobody knows whether an earlier attempt was taken."
+        )
+
+
+def test_an_asynchronous_row_ends_its_threads_and_opens_anew() -> None:
+    def threads() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name.startswith("otpverify")}
+
+    async def run() -> None:
+        before = threads()
+        sender = AsyncFallbackSender(Scripted(NOT_REACHED), Scripted(TAKEN))
+        for _ in range(2):
+            assert await sender.send(GOOD) is TAKEN
+            own = threads() - before
+            assert own
+            await sender.aclose()
+            for thread in own:
+                await asyncio.to_thread(thread.join, 20)
+            assert not any(thread.is_alive() for thread in own)
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("last", [NO_BALANCE, NOT_REACHED])

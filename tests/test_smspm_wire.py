@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -69,7 +70,17 @@ def test_a_text_that_no_encoding_carries_is_rejected() -> None:
     [
         ({"messages": [ENTRY]}, "m-1"),
         ({"messages": [{**ENTRY, "id": 17}]}, "17"),
-        ({"messages": [{"toNumber": "1", "status": "Added to queue"}]}, None),
+        ({"messages": [{"toNumber": "12025550123", "status": "Added to queue"}]}, None),
+        ({"messages": [{**ENTRY, "toNumber": 12025550123}]}, "m-1"),
+        ({"messages": [{**ENTRY, "toNumber": "+1 (202) 555-0123"}]}, "m-1"),
+        ({"messages": [{**ENTRY, "toNumber": None}]}, "m-1"),
+        ({"messages": [{**ENTRY, "toNumber": ""}]}, "m-1"),
+        ({"messages": [{**ENTRY, "id": "m" * 128}]}, "m" * 128),
+        ({"messages": [{**ENTRY, "id": "m" * 129}]}, None),
+        ({"messages": [{**ENTRY, "id": "m 1"}]}, None),
+        ({"messages": [{**ENTRY, "id": "m\n1"}]}, None),
+        ({"messages": [{**ENTRY, "id": "mé1"}]}, None),
+        ({"status": "success", "messageId": "m\x1b[31m"}, None),
         ({"messages": [{**ENTRY, "id": ""}]}, None),
         ({"messages": [{**ENTRY, "id": True}]}, None),
         ({"messages": [{**ENTRY, "id": ["x"]}]}, None),
@@ -84,6 +95,13 @@ def test_a_text_that_no_encoding_carries_is_rejected() -> None:
 )
 def test_success_in_both_dialects(reply: Any, message_id: str | None) -> None:
     assert read(200, reply) == Receipt(message_id)
+
+
+def test_a_receipt_does_not_show_the_gateways_id() -> None:
+    assert repr(read(200, {"messages": [{**ENTRY, "id": "12025550123"}]})) == (
+        "Receipt(message_id=<11 characters>)"
+    )
+    assert repr(Receipt()) == "Receipt(message_id=None)"
 
 
 UNAVAILABLE, REJECTED = DeliveryUnavailable, DeliveryRejected
@@ -106,6 +124,15 @@ UNAVAILABLE, REJECTED = DeliveryUnavailable, DeliveryRejected
         (200, {"messages": [{"id": "1", "status": "Rejected"}]}, REJECTED, "rejected", False),
         (200, {"messages": [{"status": "failed"}]}, REJECTED, "rejected", False),
         (200, {"messages": [{}]}, UNAVAILABLE, "unreadable_reply", True),
+        (200, {"messages": [{**ENTRY, "toNumber": "12025550124"}]}, UNAVAILABLE, None, True),
+        (200, {"messages": [{**ENTRY, "toNumber": 1202555012}]}, UNAVAILABLE, None, True),
+        (
+            200,
+            {"messages": [{"toNumber": "12025550124", "error": "Unauthorized"}]},
+            UNAVAILABLE,
+            None,
+            True,
+        ),
         (200, {"messages": [{"toNumber": "1"}]}, UNAVAILABLE, "unreadable_reply", True),
         (200, {"status": "failed", "message": {"a": 1}}, REJECTED, "rejected", False),
         (200, {"status": None, "message": "?"}, REJECTED, "rejected", False),
@@ -145,7 +172,8 @@ def test_refusals_and_nonsense(
     with pytest.raises(DeliveryError) as raised:
         read(status, reply)
     assert type(raised.value) is kind
-    assert raised.value.provider_code == (code or "invalid_phone_number")
+    nameless = "invalid_phone_number" if kind is REJECTED else "unreadable_reply"
+    assert raised.value.provider_code == (code or nameless)
     assert raised.value.maybe_sent is maybe_sent
     assert raised.value.challenge is None
     assert_says_nothing(raised.value)
@@ -212,7 +240,7 @@ def test_whatever_comes_back_gives_a_receipt_or_an_error_without_our_secrets(
         assert_says_nothing(error)
     else:
         assert status == 200
-        assert isinstance(receipt.message_id, str | None)
+        assert receipt.message_id is None or re.fullmatch("[!-~]{1,128}", receipt.message_id)
     try:
         wire.read_object(status, body, SENT)
     except DeliveryError as error:
@@ -228,10 +256,10 @@ accounts = st.fixed_dictionaries(
 @given(
     status=st.sampled_from([200, 429, 503]) | st.integers(100, 599),
     body=bodies | accounts.map(lambda reply: json.dumps(reply).encode()),
-    retry_after=st.none() | st.sampled_from(["0", "1", "99999999999"]) | st.text(),
+    retry_after=st.lists(st.sampled_from(["0", "1", "99999999999"]) | st.text(), max_size=2),
 )
 def test_whatever_comes_back_ends_an_attempt_of_any_call(
-    status: int, body: bytes, retry_after: str | None
+    status: int, body: bytes, retry_after: list[str]
 ) -> None:
     client = SmspmBase.__new__(SmspmBase)
     client._account, client._method, client._url = ACCOUNT, "POST", "https://api.smspm.com"
@@ -244,7 +272,7 @@ def test_whatever_comes_back_ends_an_attempt_of_any_call(
     for call in calls:
         attempts = Attempts(Retry(), "SmspmClient", None)
         try:
-            result = attempts.conclude(call, Reply(status, body, retry_after))
+            result = attempts.conclude(call, Reply(status, body, tuple(retry_after)))
         except DeliveryError as error:
             assert_says_nothing(error)
             maybe_sent = error.maybe_sent or "Nobody knows" in str(error)
@@ -291,6 +319,8 @@ def test_addresses_that_are_taken(url: str) -> None:
         "https://[",
         "https://api.smspm.com:99999",
         "https://api.smspm.com:0",
+        None,
+        5,
         "https://api.smspm.com:port",
         "https://api smspm com",
         "https://api.smspm.com\n",
@@ -302,6 +332,6 @@ def test_addresses_that_are_taken(url: str) -> None:
         "http://[2001:db8::1]",
     ],
 )
-def test_addresses_that_are_refused(url: str) -> None:
+def test_addresses_that_are_refused(url: Any) -> None:
     with pytest.raises(ConfigurationError, match="SMSPM_URL"):
         check_url(url)

@@ -92,7 +92,7 @@ class Message:
         return f"Message(to={mask(self.to)!r}, text=<{len(self.text)} characters>)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Receipt:
     """A sender's word that the message was taken.
 
@@ -101,6 +101,10 @@ class Receipt:
     """
 
     message_id: str | None = None
+
+    def __repr__(self) -> str:
+        shown = None if self.message_id is None else f"<{len(self.message_id)} characters>"
+        return f"Receipt(message_id={shown})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import stamina
 
 from otpverify.errors import DeliveryError, DeliveryRejected
-from otpverify.sms.retry import Observer, Retry, nobody_knows, seconds_asked_for, tell
+from otpverify.sms.retry import Observer, Retry, longest_asked_for, nobody_knows, tell
 from otpverify.sms.smspm_call import Call, Failure, Reply, not_answered
 from otpverify.sms.smspm_wire import BUSY_STATUSES
 
@@ -31,10 +32,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NOT_REACHED = frozenset({"unreachable", "pool_full"})
 _NO_ANSWER = frozenset({"timeout", "connection_lost"})
 # A server behind the one that answered may have taken it (RFC 9110, 15.6.3 and 15.6.5).
 _BY_ANOTHER = frozenset({502, 504})
 _SHORTEST_SECONDS = 0.001
+_NAME = "otpverify"
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """Of our repeats `on_attempt` is told; stamina's warning of each, which Python prints where
+    no logging is set up, would be one too many."""
+    return getattr(record, "stamina.callable", None) != _NAME
+
+
+logging.getLogger("stamina").addFilter(_not_ours)
 
 
 class Attempts:
@@ -57,7 +69,8 @@ class Attempts:
 
     def repeats(self) -> Repeats:
         """What to loop over, with `for` or `async for`, and to enter for each attempt."""
-        return stamina.retry_context(on=self._wait, attempts=self._plan.attempts, timeout=None)
+        context = stamina.retry_context(on=self._wait, attempts=self._plan.attempts, timeout=None)
+        return context.with_name(_NAME, (), {})
 
     def seconds_left(self) -> float:
         """How long the attempt that now begins may take."""
@@ -102,7 +115,7 @@ class Attempts:
         again = self._number < self._plan.attempts and stamina.is_active()
         if not again or not self._may_repeat(call, error, outcome):
             return None
-        asked = seconds_asked_for(outcome.retry_after) if isinstance(outcome, Reply) else None
+        asked = longest_asked_for(outcome.retry_after) if isinstance(outcome, Reply) else None
         drawn = random.random()  # noqa: S311 - spreads load, guards nothing
         wait = self._plan.wait_after(self._number, drawn) if asked is None else asked
         return wait if time.monotonic() + wait < self._ends else None
@@ -116,4 +129,4 @@ class Attempts:
             return outcome.status in BUSY_STATUSES or error.provider_code == "rate_limited"
         if error.provider_code in _NO_ANSWER:
             return self._plan.after_timeout or not call.sends
-        return error.provider_code == "unreachable"
+        return error.provider_code in _NOT_REACHED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from otpverify.colour import in_thread, inline, run_sync, suspends
 from otpverify.core.results import Message, Receipt
@@ -16,6 +16,9 @@ from otpverify.errors import (
 )
 from otpverify.protocols import AsyncSender, Sender
 from otpverify.sms.retry import Observer, check_observer, nobody_knows, tell
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Port: TypeAlias = Callable[[Message], Awaitable[Receipt]]
 
@@ -149,14 +152,24 @@ class AsyncFallbackSender(_Row):
         on_attempt: Observer | None = None,
     ) -> None:
         senders = _checked(primary, secondary, *others)
-        from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
-
-        executor = ThreadPoolExecutor(_IO_THREADS, thread_name_prefix="otpverify")
+        self._executor: ThreadPoolExecutor | None = None
         ports: list[Port] = [
-            sender.send if suspends(sender.send) else in_thread(sender.send, executor)
+            sender.send if suspends(sender.send) else self._threaded(sender.send)
             for sender in senders
         ]
         super().__init__(senders, ports, when_unknown, on_attempt)
+
+    def _threaded(self, send: Callable[[Message], Receipt]) -> Port:
+        """A synchronous sender as a port. Threads are made anew after `aclose`."""
+
+        async def port(message: Message) -> Receipt:
+            from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
+
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(_IO_THREADS, thread_name_prefix="otpverify")
+            return await in_thread(send, self._executor)(message)
+
+        return port
 
     async def __aenter__(self) -> Self:
         return self
@@ -170,7 +183,10 @@ class AsyncFallbackSender(_Row):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the senders that can be closed."""
+        """Close the senders that can be closed, and end the worker threads."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False)
         for sender in self._senders:
             if hasattr(sender, "aclose"):
                 await sender.aclose()

@@ -6,7 +6,7 @@ import inspect
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -22,6 +22,7 @@ from otpverify.errors import (
 _log = logging.getLogger("otpverify")
 _MOST_ATTEMPTS = 10
 _LONGEST_SECONDS = 600
+_AGES_SECONDS = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +149,10 @@ def tell(
 def nobody_knows(last: DeliveryError) -> DeliveryUnavailable:
     """The error of a send whose last attempt certainly was not taken, and an earlier one may
     have been."""
+    said = str(last).rstrip()
+    said += "" if said.endswith((".", "!", "?")) else "."
     return DeliveryUnavailable(
-        f"{last} Nobody knows whether an earlier attempt was taken.",
+        f"{said} Nobody knows whether an earlier attempt was taken.",
         provider_code=last.provider_code,
     )
 
@@ -164,8 +167,8 @@ def seconds_asked_for(retry_after: str | None) -> float | None:
         0 or more; `None` when there is no such header, or it says neither.
     """
     said = (retry_after or "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", said):
-        return float(said)
+    if re.fullmatch(r"[0-9]+", said):
+        return min(float(said), _AGES_SECONDS)
     try:
         date = parsedate_to_datetime(said)
         # A date without a zone is in UTC, as all HTTP dates are.
@@ -173,6 +176,12 @@ def seconds_asked_for(retry_after: str | None) -> float | None:
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return max(0.0, at - time.time())
+
+
+def longest_asked_for(retry_afters: Iterable[str]) -> float | None:
+    """As `seconds_asked_for`, of all headers that there are: the longest."""
+    asked = map(seconds_asked_for, retry_afters)
+    return max((seconds for seconds in asked if seconds is not None), default=None)
 
 
 def _is_seconds(value: object) -> bool:

@@ -18,8 +18,8 @@ class AsyncSmspmClient(SmspmBase, AsyncSendsBulk):
     """`SmspmClient`, awaitable, with the same arguments and errors. Many tasks may share one.
 
     It needs the extra `async`. At most 32 requests are under way at a time; the others wait
-    within their deadline. An event loop that ends closes the connections that it used, and
-    `aclose` closes them sooner.
+    within their deadline, and then fail with `provider_code="pool_full"`, certainly not sent. An
+    event loop that ends closes the connections that it used, and `aclose` closes them sooner.
 
     A cancelled `send` may have been taken all the same, so `AsyncVerifier` keeps its reservation:
     the person can ask again when the cooldown is over.

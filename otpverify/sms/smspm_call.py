@@ -57,12 +57,12 @@ class Reply:
     Attributes:
         status: The HTTP status.
         body: The body, cut off soon after the longest that is read.
-        retry_after: The header `Retry-After`, if there is one.
+        retry_after: The headers `Retry-After`.
     """
 
     status: int
     body: bytes
-    retry_after: str | None
+    retry_after: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,14 @@ class Failure:
         late: The time was up.
         tls: The encryption failed.
         certificate: Because of the gateway's certificate.
+        full: All of our own connections were in use.
     """
 
     begun: bool
     late: bool = False
     tls: bool = False
     certificate: bool = False
+    full: bool = False
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
@@ -102,6 +104,8 @@ def not_answered(failure: Failure, *, sends: bool) -> DeliveryUnavailable:
     if failure.tls or failure.certificate:
         why = "; its certificate is not valid." if failure.certificate else "."
         said, code = "The encrypted connection to SMSPM failed" + why, "tls_failed"
+    elif failure.full:
+        said, code = "All connections to SMSPM were in use.", "pool_full"
     elif not failure.begun:
         said, code = "SMSPM could not be reached.", "unreachable"
     else:

@@ -15,14 +15,14 @@ from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
 from otpverify._version import __version__
-from otpverify.errors import ConfigurationError
+from otpverify.errors import ConfigurationError, ExtraMissing
 from otpverify.sms.smspm_call import Call, Failure, Reply, causes_of
 from otpverify.sms.smspm_wire import LARGEST_REPLY
 
 try:
     import httpx2
 except ModuleNotFoundError as error:
-    raise ConfigurationError(
+    raise ExtraMissing(
         f"{error.name} is not installed. AsyncSmspmClient needs it: pip install 'otpverify[async]'"
     ) from error
 
@@ -108,7 +108,7 @@ class Pool:
             late = not task.done()
             if late:
                 await visit.end(task)
-        return Failure(begun=visit.begun, late=True) if late else task.result()
+        return visit.late if late else task.result()
 
     async def _transport(self) -> httpx2.AsyncHTTPTransport:
         loop = asyncio.get_running_loop()
@@ -128,11 +128,14 @@ class _Visit:
 
     def __init__(self) -> None:
         self.begun = False
+        self._waits = True
         self._over = False
         self._made: Any = None
 
     async def watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """What httpcore2 tells of its steps, as its extension `trace`."""
+        """What httpcore2 tells of its steps, as its extension `trace`. There are none before it
+        has a connection to use or to make."""
+        self._waits = False
         if event == "connection.connect_tcp.complete":
             self._made = info["return_value"]
         # A proxy that is asked for a tunnel learns nothing of the message.
@@ -142,6 +145,11 @@ class _Visit:
             if self._over:
                 raise ConnectionAbortedError("The time is up.")
             self.begun = True
+
+    @property
+    def late(self) -> Failure:
+        """What is to be said if the time is up."""
+        return Failure(begun=self.begun, late=True, full=self._waits)
 
     async def end(self, task: asyncio.Task[Reply | Failure]) -> None:
         """End an exchange that is late, or whose caller was cancelled. It sends nothing more."""
@@ -186,7 +194,7 @@ async def _reply(transport: httpx2.AsyncHTTPTransport, request: httpx2.Request) 
                 body += chunk
                 if len(body) > LARGEST_REPLY:
                     break
-        return Reply(response.status_code, body, response.headers.get("Retry-After"))
+        return Reply(response.status_code, body, tuple(response.headers.get_list("Retry-After")))
     finally:
         await response.aclose()
 
@@ -225,4 +233,5 @@ def _why(error: BaseException, *, begun: bool) -> Failure:
         late=any(isinstance(cause, TimeoutError | httpx2.TimeoutException) for cause in causes),
         tls=any(isinstance(cause, ssl.SSLError) for cause in causes),
         certificate=any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes),
+        full=any(isinstance(cause, httpx2.PoolTimeout) for cause in causes),
     )

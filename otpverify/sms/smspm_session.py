@@ -180,8 +180,8 @@ def carry(
             allow_redirects=False,
             stream=True,
         ) as response:
-            asked = response.headers.get("Retry-After")
-            return Reply(response.status_code, _read(response), asked)
+            asked = response.raw.headers.getlist("Retry-After")
+            return Reply(response.status_code, _read(response), tuple(asked))
     except (requests.RequestException, HTTPError) as error:
         # Given, not raised: the library's exception, which prints the URL and holds the
         # request, is not to be chained to ours.

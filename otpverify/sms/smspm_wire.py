@@ -44,6 +44,7 @@ _HINTS = {
     "http_503": "The gateway is too busy, or down.",
 }
 NOBODY_KNOWS = "Nobody knows whether the message was taken."
+_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z]{1,20}")
 
 
@@ -89,6 +90,8 @@ def read_receipt(status: int, body: bytes, sent: Mapping[str, Any]) -> Receipt:
     """
     reply = json_object(body)
     entry = _only_entry(reply)
+    if status == 200 and entry is not None and _is_anothers(entry, sent):
+        raise not_understood(status)
     refusal = refusal_in(reply, entry)
     if status == 200 and refusal is None:
         if entry is not None and ("id" in entry or "status" in entry):
@@ -130,6 +133,13 @@ def _only_entry(reply: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def _is_anothers(entry: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
+    """Whether an entry names another number than ours."""
+    named = entry.get("toNumber")
+    digits = re.sub(r"[^0-9]", "", str(named)) if isinstance(named, str | int) else ""
+    return digits not in ("", sent.get("toNumber"))
+
+
 def refusal_in(reply: dict[str, Any], entry: dict[str, Any] | None) -> str | None:
     """The gateway's error text, if it said no, of the whole or of this entry. It may hold
     anything, a phone number for one."""
@@ -148,10 +158,10 @@ def _reason(said: object) -> str:
 
 
 def text_or_none(value: object) -> str | None:
-    """An id; a bool is an int to Python, and no id."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    """An id; a bool is an int to Python, and no id. Nor is what no delivery report could name."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value)
+    return str(value) if _ID.fullmatch(str(value)) else None
 
 
 def failure(
