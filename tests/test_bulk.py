@@ -4,6 +4,7 @@ batches as a test says."""
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import threading
 import time
@@ -28,8 +29,10 @@ from otpverify import (
     DeliveryUnavailable,
     InvalidPhoneNumber,
     Retry,
+    SmspmClient,
 )
 from otpverify.sandbox import Sandbox
+from otpverify.sms.bulk_drive import BulkOptions
 from otpverify.sms.bulk_tasks import Tasks
 from otpverify.sms.bulk_threads import Threads
 from otpverify.sms.smspm_base import SmspmBase
@@ -520,7 +523,15 @@ def test_a_fault_of_the_client_loses_nothing(
         {"concurrency": True},
         {"recipients_per_second": 0},
         {"recipients_per_second": float("nan")},
+        {"recipients_per_second": "50"},
+        {"recipients_per_second": True},
         {"region": "Estonia"},
+        {"reference": 5},
+        {"on_sending": "x"},
+        {"on_progress": 5},
+        {"text": " \n\t"},
+        {"text": 5},
+        {"text": None},
     ],
 )
 def test_options_that_make_no_sense_are_refused(
@@ -529,6 +540,29 @@ def test_options_that_make_no_sense_are_refused(
     with pytest.raises(ConfigurationError):
         send(numbers(2), **options)
     assert smspm_sandbox.messages == []
+
+
+def test_one_number_is_no_list(send: Callable[..., BulkResult], smspm_sandbox: Sandbox) -> None:
+    with pytest.raises(ConfigurationError):
+        send(number(1))
+    assert smspm_sandbox.messages == []
+
+
+def test_unknown_options_are_refused_before_anything_is_sent(
+    send: Callable[..., BulkResult], smspm_sandbox: Sandbox
+) -> None:
+    with pytest.raises(TypeError, match="dry_run"):
+        send(numbers(2), dry_run=True)
+    assert smspm_sandbox.messages == []
+
+
+@pytest.mark.parametrize("client", [SmspmClient, AsyncSmspmClient])
+def test_the_signature_names_every_option(
+    client: type[SmspmClient] | type[AsyncSmspmClient],
+) -> None:
+    given = inspect.signature(client.send_bulk).parameters
+    options = {name for name, each in given.items() if each.kind is each.KEYWORD_ONLY}
+    assert options == set(BulkOptions.__annotations__)
 
 
 @pytest.mark.parametrize("text", ["", "half a pair: \ud83d"])

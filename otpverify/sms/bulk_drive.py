@@ -21,8 +21,8 @@ class BulkOptions(TypedDict, total=False):
 
     Attributes:
         region: The ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers without a country code.
-        reference: Our own, sent as `smsId`; it comes back in the delivery report of every
-            recipient.
+        reference: Our own, sent as `smsId`. No delivery reports are asked for, so it shows in the
+            gateway's own records only.
         batch_size: How many recipients a request has at most, 1 to 100; 100 if left out.
         concurrency: How many requests are made at a time at most, 1 to 32; 4 if left out.
         recipients_per_second: How many recipients are sent to a second at most, spread evenly;
@@ -93,7 +93,7 @@ class Bulk:
     """One text for many recipients.
 
     Raises:
-        ConfigurationError: An option makes no sense.
+        ConfigurationError: An option makes no sense, or the text is none or only white space.
         DeliveryRejected: The text is empty, or no encoding can carry it.
     """
 
@@ -102,6 +102,8 @@ class Bulk:
     options: BulkOptions
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or (self.text and not self.text.strip()):
+            raise ConfigurationError("text must be a str that is not only white space.")
         if not self.text:
             raise DeliveryRejected("The text is empty.", provider_code="invalid_text")
         # Building the fields is what checks the text.
@@ -215,8 +217,16 @@ def check_options(options: BulkOptions) -> None:
     _check_range("batch_size", options.get("batch_size", 1), LARGEST_BATCH)
     _check_range("concurrency", options.get("concurrency", 1), LARGEST_CONCURRENCY)
     rate = options.get("recipients_per_second")
-    if rate is not None and not 0 < rate < float("inf"):
-        raise ConfigurationError("recipients_per_second must be above 0.")
+    if rate is not None and (
+        isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf")
+    ):
+        raise ConfigurationError("recipients_per_second must be a number above 0.")
+    if not isinstance(options.get("reference"), str | None):
+        raise ConfigurationError("reference must be a str.")
+    for name in ("on_sending", "on_progress"):
+        hook = options.get(name)
+        if hook is not None and not callable(hook):
+            raise ConfigurationError(f"{name} must be callable.")
 
 
 def _check_range(name: str, value: object, largest: int) -> None:

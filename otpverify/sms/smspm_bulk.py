@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from otpverify.core.bulk import BulkResult
+    from otpverify.core.bulk import BulkProgress, BulkResult
+    from otpverify.sms.bulk import Batch
     from otpverify.sms.bulk_drive import Bulk, BulkOptions
     from otpverify.sms.smspm_account import Account
     from otpverify.sms.smspm_batch import Reply
@@ -32,7 +33,17 @@ class SendsBulk(_Client):
     """`send_bulk` for a client that blocks."""
 
     def send_bulk(
-        self, numbers: Iterable[str], text: str, **options: Unpack[BulkOptions]
+        self,
+        numbers: Iterable[str],
+        text: str,
+        *,
+        region: str | None = None,
+        reference: str | None = None,
+        batch_size: int = 100,
+        concurrency: int = 4,
+        recipients_per_second: float | None = None,
+        on_sending: Callable[[Batch], object] | None = None,
+        on_progress: Callable[[BulkProgress], object] | None = None,
     ) -> BulkResult:
         """Hand one text for many recipients to the gateway, up to 100 a request and several
         requests at a time. A number that is given twice is sent to once, and a request that may
@@ -46,16 +57,24 @@ class SendsBulk(_Client):
         Args:
             numbers: The numbers as people wrote them.
             text: The text, the same for all.
-            **options: `region`, `reference`, `batch_size`, `concurrency`,
-                `recipients_per_second`, `on_sending` and `on_progress`; all can be left out, and
-                `otpverify.sms.bulk_drive.BulkOptions` says what each means.
+            region: The ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers without a country
+                code.
+            reference: Our own, sent as `smsId`. No delivery reports are asked for.
+            batch_size: How many recipients a request has at most, 1 to 100.
+            concurrency: How many requests are made at a time at most, 1 to 32.
+            recipients_per_second: How many recipients are sent to a second at most; no limit if
+                left out.
+            on_sending: Called with the numbers (E.164) of a request right before it is made.
+            on_progress: Called with a `BulkProgress` after something was settled.
+                `otpverify.sms.bulk_drive.BulkOptions` says more of all these.
 
         Returns:
             What became of each number, in input order. A message that could not be sent is an
             entry with its error, and raises nothing.
 
         Raises:
-            ConfigurationError: An option makes no sense.
+            ConfigurationError: An option makes no sense, `numbers` is one string, or the text is
+                none or only white space. Nothing was sent.
             DeliveryRejected: The text is empty, or no encoding can carry it.
             BulkInterrupted: A callback raised. Requests on their way were waited for; `result`
                 says what became of everyone. Where something else ends it (Ctrl-C, a cancelled
@@ -64,6 +83,15 @@ class SendsBulk(_Client):
         from otpverify.colour import run_sync
         from otpverify.sms.bulk_threads import Threads
 
+        options: BulkOptions = {
+            "region": region,
+            "reference": reference,
+            "batch_size": batch_size,
+            "concurrency": concurrency,
+            "recipients_per_second": recipients_per_second,
+            "on_sending": on_sending,
+            "on_progress": on_progress,
+        }
         bulk = self._bulk(text, options)
         with Threads(self._exchange, bulk.concurrency) as ports:
             return run_sync(bulk.send(bulk.plan(numbers), ports))
@@ -77,7 +105,17 @@ class AsyncSendsBulk(_Client):
     """`send_bulk` for a client that is awaited."""
 
     async def send_bulk(
-        self, numbers: Iterable[str], text: str, **options: Unpack[BulkOptions]
+        self,
+        numbers: Iterable[str],
+        text: str,
+        *,
+        region: str | None = None,
+        reference: str | None = None,
+        batch_size: int = 100,
+        concurrency: int = 4,
+        recipients_per_second: float | None = None,
+        on_sending: Callable[[Batch], object] | None = None,
+        on_progress: Callable[[BulkProgress], object] | None = None,
     ) -> BulkResult:
         """As `SmspmClient.send_bulk`; callbacks may be coroutine functions. When the task is
         cancelled, requests on their way are cancelled, too: their recipients are unknown."""
@@ -85,6 +123,15 @@ class AsyncSendsBulk(_Client):
 
         from otpverify.sms.bulk_tasks import Tasks
 
+        options: BulkOptions = {
+            "region": region,
+            "reference": reference,
+            "batch_size": batch_size,
+            "concurrency": concurrency,
+            "recipients_per_second": recipients_per_second,
+            "on_sending": on_sending,
+            "on_progress": on_progress,
+        }
         bulk = self._bulk(text, options)
         # Iterated here: it may be a generator that belongs to this thread.
         given = numbers if isinstance(numbers, str | bytes) else tuple(numbers)
