@@ -25,6 +25,7 @@ from otpverify import (
     BulkProgress,
     BulkResult,
     ConfigurationError,
+    DeliveryAttempt,
     DeliveryRejected,
     DeliveryUnavailable,
     InvalidPhoneNumber,
@@ -327,6 +328,37 @@ def test_once_the_account_is_refused_the_rest_is_not_attempted(
     assert result.failed + result.sent == 1000
     assert result.sent == len(attempted) - 10
     assert sorted(e.index for p in told for e in p.entries) == list(range(1000))
+
+
+def test_the_sandbox_refuses_the_account_for_a_number_of_the_batch(
+    send: Callable[..., BulkResult], smspm_sandbox: Sandbox
+) -> None:
+    to = [*numbers(2), "+12025550141", *numbers(4, 2)]
+    result = send(to, batch_size=3, concurrency=1)
+    assert [entry.reason for entry in result.entries] == (
+        ["unauthorized"] * 3 + ["not_attempted"] * 4
+    )
+    assert smspm_sandbox.messages == []
+
+
+def test_the_sandbox_slows_a_batch_down_and_loses_one(
+    send: Callable[..., BulkResult], smspm_sandbox: Sandbox
+) -> None:
+    told: list[DeliveryAttempt] = []
+    slow = {
+        "retry": Retry(attempts=2, first_wait_seconds=0.001, longest_wait_seconds=0.001),
+        "on_attempt": told.append,
+    }
+    result = send([*numbers(2), "+12025550127"], client=slow)
+    assert [attempt.provider_code for attempt in told] == ["rate_limited"] * 2
+    assert [entry.status for entry in result.entries] == ["failed"] * 3
+    told.clear()
+    # It is befallen at every other attempt, and so the second goes through.
+    assert send([*numbers(2), "+12025550113"], client=slow).sent == 3
+    assert [attempt.outcome for attempt in told] == ["unavailable", "ok"]
+    lost = send([*numbers(2, 2), "+12025550170"])
+    assert [entry.status for entry in lost.entries] == ["unknown"] * 3
+    assert len(smspm_sandbox.messages) == 6
 
 
 def test_wrong_credentials_are_tried_once(

@@ -158,7 +158,7 @@ def test_a_hundred_recipients_are_taken(smspm_sandbox: Sandbox, browser: Browser
 
 
 def test_one_bad_number_of_a_batch_fails_alone(smspm_sandbox: Sandbox, browser: Browser) -> None:
-    numbers = ["12025550124", "+12025550140", "12", "12025550150"]
+    numbers = ["12025550124", "+12025550140", "12", "12025550125"]
     entries = browser.ask("POST", "/", {**FIELDS, "toNumber": numbers}).json["messages"]
     assert [entry.get("error") for entry in entries] == [
         None,
@@ -166,8 +166,16 @@ def test_one_bad_number_of_a_batch_fails_alone(smspm_sandbox: Sandbox, browser: 
         "Invalid phone number: 12",
         None,
     ]
-    # The other faults concern single sends: 50 is queued like any number.
-    assert [m.to for m in smspm_sandbox.messages] == ["+12025550150", "+12025550124"]
+    assert [m.to for m in smspm_sandbox.messages] == ["+12025550125", "+12025550124"]
+
+
+@pytest.mark.parametrize(("first", "status"), [("141", 401), ("127", 429), ("150", 500)])
+def test_the_first_other_fault_rules_a_whole_batch(
+    smspm_sandbox: Sandbox, browser: Browser, first: str, status: int
+) -> None:
+    numbers = ["12025550124", "12025550140", f"12025550{first}", "12025550142"]
+    assert browser.ask("POST", "/", {**FIELDS, "toNumber": numbers}).status == status
+    assert smspm_sandbox.messages == []
 
 
 def test_too_many_requests_say_when_to_come_back(browser: Browser) -> None:

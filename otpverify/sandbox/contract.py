@@ -12,7 +12,7 @@ from email.utils import formatdate
 
 from otpverify import InvalidPhoneNumber
 from otpverify.phone import normalize
-from otpverify.sandbox.faults import INVALID_NUMBER, fault_of
+from otpverify.sandbox.faults import INVALID_NUMBER, Fault, fault_of
 from otpverify.sandbox.outbox import Captured, find_code
 from otpverify.sandbox.replies import Dialect, Refusal, Reply
 from otpverify.sms import segments
@@ -106,7 +106,7 @@ def _answer_recipients(
         return _answer_one(numbers[0], text, sender_id, fields.get("smsId"), dialect, turns)
     if dialect == "tutorial":
         return Refusal("toNumber must be one number")
-    return _answer_many(numbers, text, sender_id, fields.get("smsId"))
+    return _answer_many(numbers, text, sender_id, fields.get("smsId"), turns)
 
 
 def _answer_one(
@@ -115,10 +115,18 @@ def _answer_one(
     e164 = _e164(number)
     if e164 is None:
         return Refusal(INVALID_NUMBER.format(number=number))
-    fault = fault_of(e164)
+    fault = _befalls(e164, turns)
     message = _captured(e164, text, sender_id, reference)
-    if fault is None or (fault.alternating and not _has_turn(e164, turns)):
-        return Answer(_success(message, number, dialect), (message,))
+    success = _success(message, number, dialect, with_id=fault is None or not fault.without_id)
+    if fault is None:
+        return Answer(success, (message,))
+    return _faulty(fault, number, success, (message,))
+
+
+def _faulty(
+    fault: Fault, number: str, success: Reply, captured: tuple[Captured, ...]
+) -> Answer | Refusal:
+    """What a fault makes of a whole request, which else were this success."""
     headers = fault.headers
     if fault.retry_in_seconds is not None:
         date = formatdate(time.time() + fault.retry_in_seconds, usegmt=True)
@@ -128,10 +136,17 @@ def _answer_one(
     if fault.body is not None:
         reply = Reply(fault.status, fault.body, fault.content_type, headers)
     else:
-        success = _success(message, number, dialect, with_id=not fault.without_id)
         body = b" " * fault.padding + success.body
         reply = replace(success, body=body, content_type=fault.content_type)
-    return Answer(reply, (message,) if fault.taken else (), fault.manner)
+    return Answer(reply, captured if fault.taken else (), fault.manner)
+
+
+def _befalls(e164: str | None, turns: set[str]) -> Fault | None:
+    """The fault that befalls this request for the sake of a number, if one does."""
+    fault = fault_of(e164) if e164 else None
+    if e164 is None or fault is None or (fault.alternating and not _has_turn(e164, turns)):
+        return None
+    return fault
 
 
 def _has_turn(e164: str, turns: set[str]) -> bool:
@@ -143,19 +158,33 @@ def _has_turn(e164: str, turns: set[str]) -> bool:
     return True
 
 
-def _answer_many(numbers: list[str], text: str, sender_id: str, reference: object) -> Answer:
-    entries: list[dict[str, str]] = []
-    captured: list[Captured] = []
+def _answer_many(
+    numbers: list[str], text: str, sender_id: str, reference: object, turns: set[str]
+) -> Answer | Refusal:
+    ruling: tuple[str, Fault] | None = None
+    answered: list[tuple[str, Captured | None]] = []
     for number in numbers:
         e164 = _e164(number)
         fault = fault_of(e164) if e164 else None
         if e164 is None or (fault and fault.error == INVALID_NUMBER):
-            error = INVALID_NUMBER.format(number=number)
-            entries.append({"toNumber": number, "error": error})
-        else:
-            captured.append(_captured(e164, text, sender_id, reference))
-            entries.append(_entry(captured[-1].id, number))
-    return Answer(Reply.of_json({"messages": entries}), tuple(captured))
+            answered.append((number, None))
+            continue
+        answered.append((number, _captured(e164, text, sender_id, reference)))
+        if ruling is None and (befalling := _befalls(e164, turns)):
+            ruling = number, befalling
+    with_id = ruling is None or not ruling[1].without_id
+    entries = [
+        _entry(message.id if with_id else None, number)
+        if message
+        else {"toNumber": number, "error": INVALID_NUMBER.format(number=number)}
+        for number, message in answered
+    ]
+    success = Reply.of_json({"messages": entries})
+    captured = tuple(message for _, message in answered if message)
+    if ruling is None:
+        return Answer(success, captured)
+    number, fault = ruling
+    return _faulty(fault, number, success, captured)
 
 
 def _success(message: Captured, number: str, dialect: Dialect, *, with_id: bool = True) -> Reply:

@@ -31,8 +31,8 @@ fails by its last two digits:
 
 Every other number works. What is kept in the inbox was taken by the gateway, although the
 client cannot know: its code arrives after all, and must be good. Among several recipients 40
-refuses its own entry only, and the others have no effect. In the tutorial's dialect 40 and 41
-come with status 200, as all of its refusals do.
+refuses its own entry only; of the others, the first rules the whole request and all its
+recipients. In the tutorial's dialect 40 and 41 come with status 200, as all of its refusals do.
 """
 
 from __future__ import annotations
