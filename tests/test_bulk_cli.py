@@ -234,6 +234,21 @@ def test_somebody_who_was_not_sent_to_is_exit_code_1(
     assert send("--results", "none.jsonl") == 1
 
 
+def test_it_says_why_at_the_end(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "numbers.csv").write_text("\n".join([*NUMBERS, "+12025550140", "+12025550170"]))
+    assert send("--batch-size", "7", "--concurrency", "1", "--results", "lost.jsonl") == 1
+    out = capsys.readouterr().out
+    assert "Why\n  invalid_phone_number: 1\n  connection_lost: 1\n" in out
+    (here / "numbers.csv").write_text("\n".join([*NUMBERS, "+12025550141"]))
+    assert send("--results", "refused.jsonl") == 1
+    out += capsys.readouterr().out
+    assert "Why\n  unauthorized: 7\n" in out
+    assert "Check SMSPM_HASH and SMSPM_TOKEN." in out
+    assert "0140" not in out
+    assert NUMBERS[0] not in out
+    assert TEXT not in out
+
+
 def test_an_account_that_was_refused_goes_on_when_it_is_mended(
     here: Path,
     smspm_sandbox: Sandbox,

@@ -150,10 +150,12 @@ def _send(
     journal.leave_out(
         (e, rows[e.index], None if e.duplicate_of is None else rows[e.duplicate_of]) for e in found
     )
+    reasons = report.Reasons()
     shown = display(len(todo), say, terminal=sys.stdout.isatty())
 
     def progress(news: BulkProgress) -> None:
         journal.settled(news)
+        reasons.take(news)
         shown.show(report.attempted(news))
 
     how = _pace(options)
@@ -165,7 +167,7 @@ def _send(
     except BulkInterrupted as error:
         why = _why(error.__cause__)
     finally:
-        for line in report.after(mailing.plan, journal.known.status):
+        for line in (*report.after(mailing.plan, journal.known.status), *reasons.lines()):
             say(line)
     if why is not None:
         say(why)

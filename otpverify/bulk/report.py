@@ -12,6 +12,7 @@ from otpverify.bulk.numbers import Row
 from otpverify.phone import mask
 from otpverify.sms import Segments
 from otpverify.sms.bulk import Plan
+from otpverify.sms.smspm_batch import ACCOUNT_CODES
 
 _MOST_SHOWN = 20
 
@@ -42,6 +43,33 @@ def attempted(progress: BulkProgress) -> BulkProgress:
     left = sum(entry.reason == "not_attempted" for entry in progress.entries)
     counts = replace(progress.counts, failed=progress.counts.failed - left)
     return replace(progress, counts=counts)
+
+
+class Reasons:
+    """Why people were not sent to, or nobody knows: counts by reason, no numbers and no text."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._account_refused: str | None = None
+
+    def take(self, progress: BulkProgress) -> None:
+        """Count those who were settled. Those who were not attempted count as not tried."""
+        for entry in progress.entries:
+            if entry.error is None or entry.reason == "not_attempted":
+                continue
+            self._counts[entry.reason or "no reason given"] += 1
+            if entry.reason in ACCOUNT_CODES:
+                # Of these errors the message is wholly ours, and says what to mend.
+                self._account_refused = str(entry.error)
+
+    def lines(self) -> Iterator[str]:
+        """The lines at the end, the most frequent reason first."""
+        if self._counts:
+            yield "Why"
+        for reason, count in self._counts.most_common():
+            yield f"  {reason}: {count}"
+        if self._account_refused is not None:
+            yield self._account_refused
 
 
 def after(plan: Plan, status: dict[str, str]) -> Iterator[str]:

@@ -26,7 +26,8 @@ Reply = tuple[int, bytes]
 Outcome = Receipt | DeliveryError
 Split = Literal["halves", "singles"]
 
-_ACCOUNT_CODES = {"unauthorized", "no_balance", "token_required", "hash_required"}
+ACCOUNT_CODES = {"unauthorized", "no_balance", "token_required", "hash_required"}
+"""Those that refuse the account, whoever the recipients."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -117,7 +118,7 @@ def _whole(status: int, refusal: str | None, sent: dict[str, str]) -> DeliveryEr
 def _account_code(outcomes: Sequence[Outcome]) -> str | None:
     """Why the account is refused, if one of them says so."""
     codes = (o.provider_code for o in outcomes if isinstance(o, DeliveryRejected))
-    return next((code for code in codes if code in _ACCOUNT_CODES), None)
+    return next((code for code in codes if code in ACCOUNT_CODES), None)
 
 
 def _split(outcome: Outcome, reply: Mapping[str, Any], refusal: str | None) -> Split | None:
