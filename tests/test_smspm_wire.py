@@ -22,9 +22,9 @@ from otpverify import (
 from otpverify.sms import smspm_wire as wire
 from otpverify.sms.attempts import Attempts
 from otpverify.sms.retry import Retry
+from otpverify.sms.smspm import SmspmClient
 from otpverify.sms.smspm_account import Account
 from otpverify.sms.smspm_address import check_url
-from otpverify.sms.smspm_base import SmspmBase
 from otpverify.sms.smspm_call import Balance, Call, Reply, read_balance
 
 ACCOUNT = Account("h4shQwertyuiop", "t0kenAsdfghjkl")
@@ -261,7 +261,7 @@ accounts = st.fixed_dictionaries(
 def test_whatever_comes_back_ends_an_attempt_of_any_call(
     status: int, body: bytes, retry_after: list[str]
 ) -> None:
-    client = SmspmBase.__new__(SmspmBase)
+    client = SmspmClient.__new__(SmspmClient)
     client._account, client._method, client._url = ACCOUNT, "POST", "https://api.smspm.com"
     calls: list[Call[Any]] = [
         client._send_call(MESSAGE),

@@ -17,7 +17,8 @@ from otpverify.core.report_token import PARAMETER
 
 _LONGEST_VALUE = 1024
 _MOST_FIELDS = 50
-_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
+MESSAGE_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
+"""What is taken for a gateway's id of a message, in a reply and in a report."""
 _NUMBER = re.compile(r"\+?([1-9][0-9]{3,14})", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z_]{0,30}", re.ASCII)
 
@@ -69,7 +70,7 @@ def read_report(params: object) -> Said:
         # The gateway put its own `?` behind the one that was there.
         fields = {**callback_params(swallowed), **fields}
     word = " ".join(fields.get("status", "").lower().split())
-    message_id = _ID.fullmatch(fields.get("messageid") or fields.get("id") or "")
+    message_id = MESSAGE_ID.fullmatch(fields.get("messageid") or fields.get("id") or "")
     number = _NUMBER.fullmatch(fields.get("tonumber") or fields.get("to") or "")
     return Said(
         token=token or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ from otpverify.sms.smspm_call import (
 _LONGEST_TIMEOUT_SECONDS = 600
 
 
-class SmspmBase:
+class SmspmBase(ABC):
     """Settings, and the calls as data. `SmspmClient` documents the arguments."""
 
     def __init__(
@@ -61,9 +62,9 @@ class SmspmBase:
         self._on_attempt = on_attempt
         self._open()
 
+    @abstractmethod
     def _open(self) -> None:
         """Make what carries the calls."""
-        raise NotImplementedError
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:

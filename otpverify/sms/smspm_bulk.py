@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 # What sends in bulk is loaded when it is first used; few programs do.
 
 
-class _Client:
+class _Client(ABC):
     """What it needs of a client."""
 
     _account: Account
@@ -96,9 +97,9 @@ class SendsBulk(_Client):
         with Threads(self._exchange, bulk.concurrency) as ports:
             return run_sync(bulk.send(bulk.plan(numbers), ports))
 
+    @abstractmethod
     def _exchange(self, fields: Mapping[str, Any]) -> Reply:
         """Make one request, and give status and body, or raise `DeliveryUnavailable`."""
-        raise NotImplementedError
 
 
 class AsyncSendsBulk(_Client):
@@ -139,6 +140,6 @@ class AsyncSendsBulk(_Client):
         with Tasks(self._exchange) as ports:
             return await bulk.send(plan, ports)
 
+    @abstractmethod
     async def _exchange(self, fields: Mapping[str, Any]) -> Reply:
         """See `SendsBulk._exchange`."""
-        raise NotImplementedError

@@ -19,6 +19,7 @@ from otpverify.errors import (
     DeliveryUnavailable,
 )
 from otpverify.sms.report_url import report_address
+from otpverify.sms.reports import MESSAGE_ID
 from otpverify.sms.smspm_account import Account
 
 LARGEST_REPLY = 65_536
@@ -44,7 +45,6 @@ _HINTS = {
     "http_503": "The gateway is too busy, or down.",
 }
 NOBODY_KNOWS = "Nobody knows whether the message was taken."
-_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z]{1,20}")
 
 
@@ -161,7 +161,7 @@ def text_or_none(value: object) -> str | None:
     """An id; a bool is an int to Python, and no id. Nor is what no delivery report could name."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value) if _ID.fullmatch(str(value)) else None
+    return str(value) if MESSAGE_ID.fullmatch(str(value)) else None
 
 
 def failure(

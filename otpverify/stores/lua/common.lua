@@ -13,8 +13,8 @@
 -- A phone is the horizon (10 bytes) of all policies that wrote to it, and records of 19 bytes,
 -- oldest first: 'F' (a wrong code) or a send by its message's status, 'S' (queued, or unknown),
 -- 'T' (with the carrier), 'D' (delivered), 'K' (failed, and kept: it counts, and is not given back
--- for a report any more); the instant (6 bytes), the scope (8), the end of the challenge's name (4). What lies behind the horizon is as good as gone; without anything before
--- it, so is the horizon.
+-- for a report any more); the instant (6 bytes), the scope (8), the end of the challenge's name (4).
+-- What lies behind the horizon is as good as gone; without anything before it, so is the horizon.
 --
 -- A challenge is 'L' (live) or 'D' (decoy), its attempts (4 bytes), a count (1 byte) of the nonces
 -- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 51 bytes:
