@@ -9,7 +9,9 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
+
+import pytest
 
 from otpverify import (
     Argon2Hasher,
@@ -31,6 +33,18 @@ QUICK = Argon2Hasher(memory_kib=8, iterations=1, allow_weak=True)
 
 REPEATS = int(os.environ.get("OTPVERIFY_TEST_REPEATS", "10"))
 """How often a race is run; CI runs 200."""
+
+LONG = os.environ.get("OTPVERIFY_TEST_LONG", "") not in ("", "0")
+"""Whether the long form is asked for, as CI does: browsers, real workers, searches in depth."""
+
+long_form = pytest.mark.skipif(
+    not LONG, reason="takes long; OTPVERIFY_TEST_LONG=1 asks for it, as CI does"
+)
+
+
+def missing(what: str) -> NoReturn:
+    """End a test for want of a program: a failure in the long form, a skip in the short one."""
+    (pytest.fail if LONG else pytest.skip)(what)
 
 
 class Colour:
