@@ -32,8 +32,15 @@ async def reset(verifier: AsyncVerifier, sandbox: Sandbox, phone: str) -> None:
         )
     except VerificationFailed as error:
         print("refused:", error)
-    else:
-        accounts[verified.phone] = "new password"
+        return
+    # The page for the new password comes next. The session keeps `verified.proof` for it, so that
+    # a password that will not do costs no second SMS.
+    for password in ("short", "a new password"):
+        if len(password) < 8:
+            print("too short, try another")
+            continue
+        verified = await verifier.redeem(phone, verified.proof, purpose="password-reset")
+        accounts[verified.phone] = password
         print("password changed")
 
 

@@ -28,8 +28,7 @@ Change = Callable[..., tuple[T, *tuple[Any, ...]]]
 
 def read(database: sqlite3.Connection, name: str) -> Any:
     row = database.execute("SELECT state FROM states WHERE name = ?", (name,)).fetchone()
-    found = json.loads(row[0]) if row else None
-    if not found:
+    if not row or not (found := json.loads(row[0])):
         return kinds.PhoneState() if name.startswith("phone") else None
     if name.startswith("phone"):
         sends, failures = starmap(kinds.Send, found[0]), starmap(kinds.Failure, found[1])
@@ -80,6 +79,9 @@ class SqliteStore:
     def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
         return self._on(key, transitions.check, digest, policy)
 
+    def redeem(self, key: Key) -> bool:
+        return self._do((f"challenge {key.challenge}",), transitions.redeem)
+
     def release(self, key: Key, at: int, digest: bytes | None, policy: Policy) -> Standing | None:
         return self._on(key, transitions.release, at, digest, policy)
 
@@ -104,11 +106,9 @@ class SqliteStore:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox, sandbox.client() as client:
         path, key = Path(folder) / "codes.db", "the same in all processes, and long"
-        # Two stores on one file, as two processes have them: one sends, the other checks.
         web, api = (Verifier(client, store=SqliteStore(path), secret=key) for _ in range(2))
         challenge = web.start("+37256789045", client_ip="192.0.2.1")
-        code = sandbox.messages[-1].code or ""
-        for typed in (f"{int(code) ^ 1:06}", code, code):
+        for typed in (f"{int(code := sandbox.messages[-1].code or '') ^ 1:06}", code, code):
             try:
                 print("accepted", api.check("+37256789045", typed, challenge=challenge.id).phone)
             except VerificationFailed as error:

@@ -28,6 +28,7 @@ _STORE_OPERATIONS = (
     "open",
     "peek",
     "check",
+    "redeem",
     "release",
     "report",
     "status",

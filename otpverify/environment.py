@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from otpverify.protocols import AsyncSender, Sender
 
@@ -33,6 +34,28 @@ class Settings:
                 await part.aclose()
             elif part is not None:
                 part.close()
+
+
+class Owner:
+    """What `Verifier.from_env` and its twin make own their client and store."""
+
+    _made: Settings | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what `from_env` made. Parts that were passed in are their owner's to close."""
+        if self._made is not None:
+            self._made.close()
 
 
 def settings_from(environ: Mapping[str, str] | None, *, asynchronous: bool) -> Settings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
 from otpverify.colour import run_sync
@@ -11,12 +10,12 @@ from otpverify.composition import Secrets, compose, sync_ports
 from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, Event, Verified
-from otpverify.environment import Settings, settings_from
+from otpverify.environment import Owner, settings_from
 from otpverify.flow.reports import delivery_status, take_report
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 
 
-class Verifier:
+class Verifier(Owner):
     """Proves that a person holds a phone. Safe to share between threads; make one a process.
 
     Args:
@@ -36,8 +35,6 @@ class Verifier:
     Raises:
         ConfigurationError: The parts do not fit together; the message says how to mend it.
     """
-
-    _made: Settings | None = None
 
     def __init__(
         self,
@@ -95,22 +92,6 @@ class Verifier:
 
     def __repr__(self) -> str:
         return f"<Verifier {self._flow.issuer.policy}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close what `from_env` made. Parts that were passed in are their owner's to close."""
-        if self._made is not None:
-            self._made.close()
 
     def start(
         self,
@@ -206,8 +187,27 @@ class Verifier:
         """
         return run_sync(self._flow.check(phone, code, challenge, purpose, binding))
 
+    def redeem(self, phone: str, proof: str, *, purpose: str = "verify") -> Verified:
+        """Accept the proof of a right code, once: for a step that comes after the code, such as
+        the form for a new password. It serves one phone and purpose, until
+        `Policy.proof_ttl_seconds` have passed.
+
+        Args:
+            phone, purpose: As given to `check`.
+            proof: `Verified.proof`, from the session.
+
+        Returns:
+            What `check` returned.
+
+        Raises:
+            ChallengeExpired: The proof was used, has expired, was cancelled, or never was.
+            InvalidPhoneNumber, StoreError: As `check`.
+        """
+        return run_sync(self._flow.redeem(phone, proof, purpose))
+
     def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
-        """Void a challenge. One that does not exist is void already. Cooldown and limits stay.
+        """Void a challenge, and its proof. One that does not exist is void already. Cooldown and
+        limits stay.
 
         Args:
             phone, challenge, purpose: As in `check`.

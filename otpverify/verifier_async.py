@@ -125,6 +125,10 @@ class AsyncVerifier:
         """See `Verifier.check`."""
         return await self._flow.check(phone, code, challenge, purpose, binding)
 
+    async def redeem(self, phone: str, proof: str, *, purpose: str = "verify") -> Verified:
+        """See `Verifier.redeem`."""
+        return await self._flow.redeem(phone, proof, purpose)
+
     async def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """See `Verifier.cancel`."""
         await self._flow.cancel(phone, challenge, purpose)

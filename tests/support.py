@@ -120,12 +120,16 @@ class Method:
         return partial(self._method, *args, **kwargs)
 
 
+METHODS = ("start", "resend", "check", "redeem", "cancel", "delivery_report", "status")
+
+
 class Face:
     """A verifier of either colour, with plain calls."""
 
     start: Callable[..., Challenge]
     resend: Callable[..., Challenge]
     check: Callable[..., Verified]
+    redeem: Callable[..., Verified]
     cancel: Callable[..., None]
     delivery_report: Callable[..., DeliveryReport]
     status: Callable[..., DeliveryStatus]
@@ -134,7 +138,7 @@ class Face:
         self, verifier: Verifier | AsyncVerifier, run: Callable[[Callable[[], Any]], Any]
     ) -> None:
         self.verifier = verifier
-        for name in ("start", "resend", "check", "cancel", "delivery_report", "status"):
+        for name in METHODS:
             setattr(self, name, Method(getattr(verifier, name), run))
 
 

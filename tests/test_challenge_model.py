@@ -32,6 +32,7 @@ POLICY = Policy(
     resend_cooldown_seconds=5,
     sends_per_phone=(Limit(3, 30), Limit(6, 200)),
     failures_per_phone=Limit(7, 120),
+    proof_ttl_seconds=25,
     allow_weak=True,
 )
 OTHER = Policy(
@@ -41,6 +42,7 @@ OTHER = Policy(
     resend_cooldown_seconds=90,
     sends_per_phone=(Limit(5, 10),),
     failures_per_phone=Limit(3, 40),
+    proof_ttl_seconds=5,
     allow_weak=True,
 )
 BRIEF = Policy(
@@ -84,6 +86,7 @@ class Model:
     codes: list[Sent] = field(default_factory=list)
     wrong: int = 0
     over: bool = False
+    proof: float = 0
 
     def good(self, now: float) -> list[Sent]:
         return [c for c in self.codes if not c.void and now < c.expires]
@@ -237,12 +240,18 @@ class Store(RuleBasedStateMachine):
             assert peeked is Verdict.PENDING
             assert answer.verdict is Verdict.ACCEPTED
             model.over = True
+            model.proof = self.now + policy.proof_ttl_seconds
         else:
             assert peeked is Verdict.PENDING
             assert answer.verdict is Verdict.WRONG
             model.wrong += 1
             self.happened(model.key, None, policy)
             assert answer.attempts_left == self.left(model, policy)
+
+    @rule(model=challenges)
+    def redeem(self, model: Model) -> None:
+        assert self.store.redeem(model.key) == (self.now < model.proof)
+        model.proof = 0
 
     @rule(model=challenges, which=st.integers(0, 5), void=st.booleans(), one=ONE)
     def release(self, model: Model, which: int, void: bool, one: int) -> None:
@@ -290,7 +299,7 @@ class Store(RuleBasedStateMachine):
     @rule(model=consumes(challenges))
     def cancel(self, model: Model) -> None:
         self.store.cancel(model.key)
-        model.over = True
+        model.over, model.proof = True, 0
         assert self.store.peek(model.key, POLICY).verdict is Verdict.GONE
 
     @rule(seconds=st.sampled_from([0.001, 0.5, 4.999, 5, 24.5, 30, 59.999, 60, 120, 200]))
@@ -299,7 +308,8 @@ class Store(RuleBasedStateMachine):
 
     @invariant()
     def no_more_than_is_alive_is_kept(self) -> None:
-        assert len(self.store) == sum(model.alive(self.now) for model in self.all)
+        kept = [model for model in self.all if model.alive(self.now) or self.now < model.proof]
+        assert len(self.store) == len(kept)
 
 
 Store.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

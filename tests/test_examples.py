@@ -13,6 +13,7 @@ LAST_LINES = {
     "login_second_factor.py": ["wrong code, 4 attempts left", "signed in"],
     "phone_confirmation.py": ["send again in 60 seconds", "confirmed +37256789045"],
     "password_reset.py": [
+        "too short, try another",
         "password changed",
         "If this number has an account, a code is on its way.",
         "refused: The code is not right.",

@@ -197,6 +197,14 @@ class TestProcesses:
             found = crew.race({}, [check(id_, crew.outbox.code())] * 200)
             assert found.kinds == {"Verified": 1, "ChallengeExpired": 199}
 
+    def test_200_times_a_proof_is_redeemed_exactly_once(self, crew: Crew, kind: str) -> None:
+        for _ in repeats(kind):
+            verifier = crew.verifier({})
+            id_ = verifier.start(PHONE).id
+            proof = verifier.check(PHONE, crew.outbox.code(), challenge=id_).proof
+            found = crew.race({}, [("redeem", {"phone": PHONE, "proof": proof})] * 200)
+            assert found.kinds == {"Verified": 1, "ChallengeExpired": 199}
+
     def test_200_starts_send_exactly_one_message(self, crew: Crew, kind: str) -> None:
         for _ in repeats(kind):
             crew.verifier({})

@@ -647,7 +647,11 @@ class TestCapacity:
         with pytest.raises(IncorrectCode) as caught:
             verifier.check(kept[0].phone, wrong(outbox.messages[0].text[:6]), challenge=kept[0].id)
         assert caught.value.attempts_left == 3
-        verifier.check(kept[1].phone, outbox.messages[1].text[:6], challenge=kept[1].id)
+        code = outbox.messages[1].text[:6]
+        proof = verifier.check(kept[1].phone, code, challenge=kept[1].id).proof
+        with pytest.raises(StoreError, match="full"):
+            verifier.start("+37256789049")  # a proof is alive, too
+        verifier.redeem(kept[1].phone, proof)
         verifier.start("+37256789049")
         clock.tick(600)
         assert len(store) == 0

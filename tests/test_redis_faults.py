@@ -588,6 +588,18 @@ class TestLostReplies:
         assert site.outcome(cancel) == "NoneType"
         assert site.outcome(walk.steps[3]) == "ChallengeExpired"
 
+    def test_a_proof_is_redeemed_though_the_reply_was_lost(
+        self, visit: Visit, wire: Wire, kind: str
+    ) -> None:
+        site = visit(wire.url)
+        id_ = site.verifier.start(PHONE).id
+        verified = site.verifier.check(PHONE, site.outbox.code(), challenge=id_)
+        wire.spoils.append(CLOSED)
+        redeem = partial(site.verifier.redeem, PHONE, verified.proof)
+        assert redeem() == verified
+        assert not wire.spoils
+        assert site.outcome(redeem) == "ChallengeExpired"
+
     def test_a_network_s_send_counts_once(self, visit: Visit, wire: Wire, kind: str) -> None:
         policy = Policy(resend_cooldown_seconds=0, sends_per_ip=(Limit(3, 3600),))
         site = visit(wire.url, policy=policy)

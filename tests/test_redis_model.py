@@ -105,6 +105,15 @@ class Beside(RuleBasedStateMachine):
         for _ in range(3):
             self.both("check", where, digest("wrong"), self.policy(one))
 
+    @rule(where=challenges, code=st.integers(0, 2), one=ONE)
+    def use(self, where: Key, code: int, one: int) -> None:
+        self.both("check", where, digest(code), self.policy(one))
+        self.both("redeem", where)
+
+    @rule(where=challenges)
+    def redeem(self, where: Key) -> None:
+        self.both("redeem", where)
+
     @rule(where=challenges)
     def cancel(self, where: Key) -> None:
         self.both("cancel", where)

@@ -84,6 +84,8 @@ def test_the_random_walks_reach_every_answer() -> None:
             elif isinstance(answer, Refused):
                 seen[answer.refusal] += 1
                 seen[answer.limit] += 1
+            elif isinstance(answer, bool):
+                seen[operation, answer] += 1
             elif isinstance(answer, Reported | DeliveryStatus):
                 seen[answer] += 1
             else:
@@ -95,6 +97,7 @@ def test_the_random_walks_reach_every_answer() -> None:
     tight = POLICIES["tight"]
     wanted = [*expected, *Refusal, *tight.sends_per_phone, tight.failures_per_phone, *NETWORK]
     wanted += [("release", "NoneType"), ("release", "Standing"), ("reserve", "Reserved")]
+    wanted += [("redeem", True), ("redeem", False)]
     wanted += [UNKNOWN, OLD, NEWS, GIVEN_BACK, ("status", "NoneType")]
     wanted += [DeliveryStatus.QUEUED, DeliveryStatus.SENT, DeliveryStatus.DELIVERED]
     assert not [answer for answer in wanted if seen[answer] < 2]

@@ -17,7 +17,17 @@ from otpverify.core.outcomes import Checked, Opened, Refusal, Refused, Reported,
 from otpverify.core.policy import Policy
 from otpverify.core.state import ChallengeState, Failure, LiveCode, Opening, PhoneState, Send
 
-__all__ = ["check", "give_back", "open_", "peek", "release", "report", "reserve", "status"]
+__all__ = [
+    "check",
+    "give_back",
+    "open_",
+    "peek",
+    "redeem",
+    "release",
+    "report",
+    "reserve",
+    "status",
+]
 
 
 def open_(
@@ -29,11 +39,11 @@ def open_(
     now: int,
 ) -> tuple[Opened | Refused, PhoneState, ChallengeState | None]:
     """Reserve a send and put a code in place, or refuse and change nothing."""
-    phone, challenge = logs.recent(phone, now), _alive(challenge, now)
+    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
     if opening.new:
         base = ChallengeState(codes=(), decoy=opening.decoy)
-    elif challenge is None:
-        return Refused(Refusal.GONE), phone, None
+    elif challenge is None or not challenge.codes:
+        return Refused(Refusal.GONE), phone, challenge
     elif challenge.attempts >= policy.max_attempts:
         refused = Refused(Refusal.ATTEMPTS, logs.until_send(phone, key.scope, policy, now))
         return refused, phone, challenge
@@ -55,8 +65,8 @@ def peek(
     phone: PhoneState, challenge: ChallengeState | None, key: Key, policy: Policy, now: int
 ) -> Checked:
     """Whether a code may be compared at all."""
-    phone, challenge = logs.recent(phone, now), _alive(challenge, now)
-    if challenge is None:
+    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
+    if challenge is None or not challenge.codes:
         return Checked(Verdict.GONE)
     if challenge.attempts >= policy.max_attempts:
         return Checked(Verdict.EXHAUSTED, retry_in=logs.until_send(phone, key.scope, policy, now))
@@ -73,21 +83,31 @@ def check(
     policy: Policy,
     now: int,
 ) -> tuple[Checked, PhoneState, ChallengeState | None]:
-    """Count an attempt, compare, and consume the challenge when the code is right."""
+    """Count an attempt, compare, and consume the challenge when the code is right: then nothing
+    is left of it but its proof."""
     answer = peek(phone, challenge, key, policy, now)
-    phone, challenge = logs.recent(phone, now), _alive(challenge, now)
+    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
     if answer.verdict is not Verdict.PENDING or challenge is None:
         return answer, phone, challenge
     # All of them are compared whatever the first says: the time tells nothing.
     live = _good(challenge, now)[-policy.live_codes :]
     matches = [hmac.compare_digest(code.digest, digest) for code in live]
     if any(matches) and not challenge.decoy:
-        return Checked(Verdict.ACCEPTED), phone, None
+        used = ChallengeState(codes=(), proof=now + policy.proof_ttl)
+        return Checked(Verdict.ACCEPTED), phone, used
     challenge = replace(challenge, attempts=challenge.attempts + 1)
     failed = (Failure(now, key.scope),)
     phone = logs.remember(phone, policy, failed=failed, until=challenge.expires)
     attempts_left = _attempts_left(phone, challenge, key, policy, now)
     return Checked(Verdict.WRONG, attempts_left=attempts_left), phone, challenge
+
+
+def redeem(challenge: ChallengeState | None, now: int) -> tuple[bool, ChallengeState | None]:
+    """Use the proof of a challenge up, which a right code left behind."""
+    challenge = _kept(challenge, now)
+    if challenge is None or challenge.codes:
+        return False, challenge
+    return True, None
 
 
 def release(
@@ -103,14 +123,14 @@ def release(
 
     A challenge that was used or cancelled meanwhile stays gone.
     """
-    phone, challenge = logs.recent(phone, now), _alive(challenge, now)
+    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
     phone = logs.give_back(phone, logs.find(phone, key, at))
     if challenge is not None and undelivered is not None:
         void = (at, undelivered)
         codes = tuple(code for code in challenge.codes if (code.at, code.digest) != void)
-        challenge = _alive(replace(challenge, codes=codes), now)
-    if challenge is None:
-        return None, phone, None
+        challenge = _kept(replace(challenge, codes=codes), now)
+    if challenge is None or not challenge.codes:
+        return None, phone, challenge
     return _standing(phone, challenge, key, policy, now), phone, challenge
 
 
@@ -131,7 +151,7 @@ def report(
     The challenge's code remembers it for as long as it lives, and the phone's log for as long
     as the send counts, so a used challenge's reports are not taken twice either.
     """
-    phone, challenge = logs.recent(phone, now), _alive(challenge, now)
+    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
     sent = logs.find(phone, key, at)
     code = next((c for c in _good(challenge, now) if c.at == at), None)
     last = code or sent
@@ -160,8 +180,10 @@ def _good(challenge: ChallengeState | None, now: int) -> list[LiveCode]:
     return [code for code in challenge.codes if code.expires > now] if challenge else []
 
 
-def _alive(challenge: ChallengeState | None, now: int) -> ChallengeState | None:
-    return challenge if _good(challenge, now) else None
+def _kept(challenge: ChallengeState | None, now: int) -> ChallengeState | None:
+    """What is still worth something: a code, or the proof of one. A challenge without a good code
+    is gone for all but `redeem`."""
+    return challenge if challenge and challenge.expires > now else None
 
 
 def _attempts_left(

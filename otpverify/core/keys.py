@@ -20,7 +20,7 @@ from otpverify.errors import ConfigurationError
 SECRET_BYTES = 32
 ID_RANDOM_BYTES = 16
 _FINGERPRINT_BYTES = 2
-_ID_LENGTH = 24  # base64url of 18 bytes, without padding
+ID_LENGTH = 24  # base64url of 18 bytes, without padding
 _TAG_BYTES = 16
 _TAG_LENGTH = 22
 
@@ -153,7 +153,7 @@ class Keyring:
 
     def find(self, challenge: object) -> Secret | None:
         """The secret that signed this challenge's id; `None` when it is no id of ours."""
-        if not isinstance(challenge, str) or len(challenge) != _ID_LENGTH:
+        if not isinstance(challenge, str) or len(challenge) != ID_LENGTH:
             return None
         try:
             raw = base64.b64decode(challenge.encode("ascii"), altchars=b"-_", validate=True)

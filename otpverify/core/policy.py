@@ -13,6 +13,7 @@ from otpverify.errors import ConfigurationError
 SHORTEST_CODE = 6
 LONGEST_CODE = 10
 LONGEST_TTL_SECONDS = 600
+LONGEST_PROOF = 3600
 HIGHEST_TAKEOVER = 1 / 10_000
 _FAILURES = Limit(30, DAY_SECONDS)
 
@@ -37,6 +38,8 @@ class Policy:
             `client_ip` is given; `()` for no such limit.
         undelivered_per_phone: Sends to one phone that are given back because a delivery report
             says that they failed; further ones count. `()` for no such limit.
+        proof_ttl_seconds: For how many seconds after a right code `redeem` takes its proof, at
+            most 3600: as long as a person needs for the step that the code allows.
         test_numbers: E.164 numbers with a fixed code, for app-store reviewers and CI: nothing
             is sent, every other rule stays in force. See `TestNumber`.
         allow_weak: Let an unsafe policy through. The reason belongs in your review.
@@ -56,6 +59,7 @@ class Policy:
     live_codes: int = 3
     sends_per_ip: tuple[Limit, ...] = (Limit(10, 3600),)
     undelivered_per_phone: tuple[Limit, ...] = (Limit(5, DAY_SECONDS),)
+    proof_ttl_seconds: int = 600
     test_numbers: Mapping[str, TestNumber] = field(default_factory=dict, repr=False, hash=False)
     allow_weak: bool = False
 
@@ -68,6 +72,7 @@ class Policy:
         require_whole("max_attempts", self.max_attempts, least=1, most=LARGEST)
         cooldown = self.resend_cooldown_seconds
         require_whole("resend_cooldown_seconds", cooldown, least=0, most=LARGEST)
+        require_whole("proof_ttl_seconds", self.proof_ttl_seconds, least=1, most=LONGEST_PROOF)
         require_whole("live_codes", self.live_codes, least=1, most=LARGEST)
         for name in ("sends_per_phone", "sends_per_ip", "undelivered_per_phone"):
             object.__setattr__(self, name, _limits(name, getattr(self, name)))
@@ -81,6 +86,11 @@ class Policy:
     def ttl(self) -> int:
         """A code's lifetime in milliseconds."""
         return self.ttl_seconds * SECOND
+
+    @property
+    def proof_ttl(self) -> int:
+        """A proof's lifetime in milliseconds."""
+        return self.proof_ttl_seconds * SECOND
 
     @property
     def cooldown(self) -> int:

@@ -56,12 +56,15 @@ class Verified:
         purpose: What the code was for.
         challenge: The id of the challenge, now used up.
         verified_at: When (aware, UTC).
+        proof: What `redeem` takes once, for a step that comes later: 56 URL-safe characters. Keep
+            it where you keep the challenge's id.
     """
 
     phone: str
     purpose: str
     challenge: str
     verified_at: datetime
+    proof: str = ""
 
     def __repr__(self) -> str:
         return (
@@ -143,11 +146,12 @@ class Event:
     """What happened, for logs and metrics; given to `on_event`.
 
     Attributes:
-        operation: `"start"`, `"resend"`, `"check"`, `"cancel"` or `"report"`.
-        outcome: `"sent"`, `"decoy"`, `"test_number"`, `"verified"`, `"cancelled"`, or the name
-            of the error class that was raised. Of a report the status that it brings, such as
-            `"delivered"`; `"duplicate"` when it brings nothing new, `"limited"` when it is one
-            failure too many to be given back, `"unknown"` when it is about no message that is
+        operation: `"start"`, `"resend"`, `"check"`, `"redeem"`, `"cancel"` or
+            `"report"`.
+        outcome: `"sent"`, `"decoy"`, `"test_number"`, `"verified"`, `"redeemed"`, `"cancelled"`,
+            or the name of the error class that was raised. Of a report the status that it brings,
+            such as `"delivered"`; `"duplicate"` when it brings nothing new, `"limited"` when it is
+            one failure too many to be given back, `"unknown"` when it is about no message that is
             remembered, `"unreadable"` when it cannot be understood.
         purpose: The purpose; a good metric label, like the two above. Empty where it is not known.
         phone: The number, masked; `"***"` where it is not known.

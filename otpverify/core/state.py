@@ -78,16 +78,18 @@ class LiveCode:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeState:
-    """Codes, oldest first, that share their attempts."""
+    """Codes, oldest first, that share their attempts. One that was used has no codes any more; its
+    proof is good until `proof`."""
 
     codes: tuple[LiveCode, ...]
     attempts: int = 0
     decoy: bool = False
+    proof: int = 0
 
     @property
     def expires(self) -> int:
-        """When the last of the codes expires."""
-        return max(code.expires for code in self.codes)
+        """When the last of the codes expires, or the proof."""
+        return max((code.expires for code in self.codes), default=self.proof)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Ports:
     open: Callable[[Key, Opening, Policy], Awaitable[Opened | Refused]]
     peek: Callable[[Key, Policy], Awaitable[Checked]]
     check: Callable[[Key, bytes, Policy], Awaitable[Checked]]
+    redeem: Callable[[Key], Awaitable[bool]]
     release: Callable[[Key, int, bytes | None, Policy], Awaitable[Standing | None]]
     report: Callable[[Key, int, DeliveryStatus, Policy, bool], Awaitable[Reported]]
     status: Callable[[Key, Policy], Awaitable[DeliveryStatus | None]]

@@ -8,8 +8,9 @@ from otpverify.core.outcomes import Refused, Reported, Reserved
 from otpverify.core.report_token import Reference
 from otpverify.core.results import DeliveryReport
 from otpverify.errors import ChallengeExpired, OtpVerifyError
+from otpverify.flow.calls import check_words
 from otpverify.flow.ports import ask
-from otpverify.flow.sequence import Flow, check_words
+from otpverify.flow.sequence import Flow
 from otpverify.sms.reports import Said, read_report
 
 

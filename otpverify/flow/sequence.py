@@ -1,41 +1,34 @@
-"""Start, resend, check and cancel, step by step."""
+"""Start, resend, check, redeem and cancel, step by step."""
 
 from __future__ import annotations
 
-import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from otpverify.core import codes, phone, refusals
-from otpverify.core.keys import ID_RANDOM_BYTES, Subject, check_binding
+from otpverify.core import proof as proofs
+from otpverify.core.keys import ID_RANDOM_BYTES, Subject
 from otpverify.core.outcomes import Checked, Verdict
-from otpverify.core.results import Challenge, Event, Verified
+from otpverify.core.results import Challenge, Verified
 from otpverify.errors import (
     ChallengeExpired,
     ConfigurationError,
     DestinationBlocked,
     IncorrectCode,
-    OtpVerifyError,
 )
+from otpverify.flow.calls import Calls, check_words
 from otpverify.flow.clock import utc_now
-from otpverify.flow.issue import Issuer, Order
+from otpverify.flow.issue import Order
 from otpverify.flow.ports import Ports, ask
-
-T = TypeVar("T")
-_log = logging.getLogger("otpverify")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
-    """The four sequences, over ports of either colour. `Verifier` documents their arguments."""
+class Flow(Calls):
+    """The sequences, over ports of either colour. `Verifier` documents their arguments."""
 
     ports: Ports
-    issuer: Issuer
-    region: str | None
     costly_hash: bool
-    on_event: Callable[[Event], object] | None
 
     async def start(
         self,
@@ -47,8 +40,8 @@ class Flow:
         deliver: bool,
     ) -> Challenge:
         check_words(purpose, binding)
-        to = self._parse("start", purpose, raw)
-        return await self._observed(
+        to = self.parse("start", purpose, raw)
+        return await self.observed(
             "start",
             purpose,
             to,
@@ -65,8 +58,8 @@ class Flow:
         client_ip: str | None,
     ) -> Challenge:
         check_words(purpose, binding)
-        to = self._parse("resend", purpose, raw)
-        return await self._observed(
+        to = self.parse("resend", purpose, raw)
+        return await self.observed(
             "resend",
             purpose,
             to,
@@ -82,15 +75,22 @@ class Flow:
         binding: Mapping[str, str] | None,
     ) -> Verified:
         check_words(purpose, binding)
-        to = self._parse("check", purpose, raw)
-        return await self._observed(
+        to = self.parse("check", purpose, raw)
+        return await self.observed(
             "check", purpose, to, lambda to: self._check(to, code, challenge, purpose, binding)
+        )
+
+    async def redeem(self, raw: str, proof: str, purpose: str) -> Verified:
+        check_words(purpose, None)
+        to = self.parse("redeem", purpose, raw)
+        return await self.observed(
+            "redeem", purpose, to, lambda to: self._redeem(to, proof, purpose)
         )
 
     async def cancel(self, raw: str, challenge: str, purpose: str) -> None:
         check_words(purpose, None)
-        to = self._parse("cancel", purpose, raw)
-        await self._observed("cancel", purpose, to, lambda to: self._cancel(to, challenge, purpose))
+        to = self.parse("cancel", purpose, raw)
+        await self.observed("cancel", purpose, to, lambda to: self._cancel(to, challenge, purpose))
 
     async def _start(
         self,
@@ -147,7 +147,17 @@ class Flow:
         answer = await ask(self.ports.check(subject.key, digest, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.ACCEPTED:
             raise refusals.not_accepted(answer)
-        return "verified", Verified(to, purpose, challenge, utc_now())
+        now = utc_now()
+        return "verified", Verified(to, purpose, challenge, now, proofs.write(subject, now))
+
+    async def _redeem(self, to: str, proof: str, purpose: str) -> tuple[str, Verified]:
+        if isinstance(proof, Verified):
+            raise ConfigurationError("Pass the proof itself: verified.proof")
+        subject = self.subject(to, purpose, proofs.challenge_of(proof), None)
+        verified_at = proofs.read(subject, proof)
+        if verified_at is None or not await ask(self.ports.redeem(subject.key), bool):
+            raise ChallengeExpired
+        return "redeemed", Verified(to, purpose, subject.challenge, verified_at, proof)
 
     async def _cancel(self, to: str, challenge: str, purpose: str) -> tuple[str, None]:
         try:
@@ -162,15 +172,6 @@ class Flow:
         answer = await ask(self.ports.peek(subject.key, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.PENDING:
             raise refusals.not_accepted(answer)
-
-    def _parse(self, operation: str, purpose: str, raw: str) -> str:
-        if operation in ("check", "resend") and phone.is_canonical(raw):
-            return raw  # `start` parsed it; `_observed` looks again where nothing is found
-        try:
-            return phone.parse(raw, self.region, self.issuer.test_numbers)
-        except OtpVerifyError as error:
-            self.emit(operation, type(error).__name__, purpose, "")
-            raise
 
     async def _guard(self, to: str) -> None:
         destination = phone.describe(to)
@@ -190,50 +191,3 @@ class Flow:
         if secret is None or not isinstance(challenge, str):
             raise ChallengeExpired
         return Subject(secret, to, purpose, challenge, binding)
-
-    async def _observed(
-        self, operation: str, purpose: str, to: str, call: Callable[[str], Awaitable[tuple[str, T]]]
-    ) -> T:
-        try:
-            try:
-                outcome, result = await call(to)
-            except ChallengeExpired:
-                spelled = self.respelled(to)
-                if spelled == to:
-                    raise
-                outcome, result = await call(spelled)
-        except OtpVerifyError as error:
-            scope = getattr(error, "scope", None)
-            provider_code = getattr(error, "provider_code", None)
-            name = type(error).__name__
-            self.emit(operation, name, purpose, to, scope, provider_code)
-            raise
-        self.emit(operation, outcome, purpose, to)
-        return result
-
-    def respelled(self, to: str) -> str:
-        """The number as `start` wrote it, where it has E.164's form with a digit too many, as
-        +44 07... has."""
-        try:
-            return phone.parse(to, self.region, self.issuer.test_numbers)
-        except OtpVerifyError:
-            return to
-
-    def emit(self, operation: str, outcome: str, purpose: str, to: str, *facts: str | None) -> None:
-        """Tell `on_event`."""
-        if self.on_event is None:
-            return
-        event = Event(operation, outcome, purpose, phone.mask(to), *facts)
-        try:
-            self.on_event(event)
-        except Exception:
-            # An observer's fault must neither let anyone in nor keep anyone out.
-            _log.exception("on_event failed for %s", event)
-
-
-def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
-    """Raise `ConfigurationError` for a purpose or a binding that is none."""
-    if not isinstance(purpose, str) or not purpose:
-        raise ConfigurationError("purpose must be a str that is not empty.")
-    if binding is not None:
-        check_binding(binding)

@@ -53,7 +53,7 @@ class MemoryStore:
     kind, touched or not.
 
     Args:
-        capacity: The most live challenges.
+        capacity: The most live challenges, and proofs that may still be redeemed.
         counter_capacity: The most phones and IP networks whose counters are remembered (for as
             long as the policy's longest window, a day by default); 10 times `capacity` if left
             out.
@@ -88,7 +88,7 @@ class MemoryStore:
         return f"<MemoryStore with {len(self)} challenges>"
 
     def __len__(self) -> int:
-        """How many challenges are alive."""
+        """How many challenges are alive, or have left a proof that is."""
         with self._lock:
             self._tick()
             return len(self._challenges)
@@ -126,6 +126,14 @@ class MemoryStore:
                 phone, challenge, key, digest, policy, now
             )
             self._save(key, new_phone, new_challenge)
+            return answer
+
+    def redeem(self, key: Key) -> bool:
+        """See `Store.redeem`."""
+        with self._lock:
+            now = self._tick()
+            answer, state = transitions.redeem(self._challenges.get(key.challenge), now)
+            self._put(self._challenges, key.challenge, state)
             return answer
 
     def release(

@@ -90,6 +90,10 @@ class RedisStore:
         """See `Store.check`."""
         return replies.checked(self._run(self.scripts.check(key, digest, policy)))
 
+    def redeem(self, key: Key) -> bool:
+        """See `Store.redeem`."""
+        return replies.redeemed(self._run(self.scripts.redeem(key)))
+
     def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None:

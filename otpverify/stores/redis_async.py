@@ -73,6 +73,10 @@ class AsyncRedisStore:
         """See `Store.check`."""
         return replies.checked(await self._run(self.scripts.check(key, digest, policy)))
 
+    async def redeem(self, key: Key) -> bool:
+        """See `Store.redeem`."""
+        return replies.redeemed(await self._run(self.scripts.redeem(key)))
+
     async def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None:

@@ -55,6 +55,14 @@ def checked(reply: object) -> Checked:
     return Checked(verdict, retry_in=numbers[1])
 
 
+def redeemed(reply: object) -> bool:
+    """The answer to `redeem`."""
+    match _integers(reply):
+        case [0 | 1 as used]:
+            return used == 1
+    raise nonsense()
+
+
 def released(reply: object) -> Standing | None:
     """The answer to `release`."""
     match _integers(reply):

@@ -94,7 +94,11 @@ class Scripts:
         return self._call("peek", key, policy)
 
     def check(self, key: Key, digest: bytes, policy: Policy) -> Call:
-        return self._call("check", key, policy, _nonce() + _digest(digest))
+        added = _nonce() + _digest(digest) + policy.proof_ttl.to_bytes(6, "big")
+        return self._call("check", key, policy, added)
+
+    def redeem(self, key: Key) -> Call:
+        return Call(self._load("redeem"), self._keys(key)[1:], (_nonce(),))
 
     def release(self, key: Key, at: int, undelivered: bytes | None, policy: Policy) -> Call:
         void = b"" if undelivered is None else _digest(undelivered)

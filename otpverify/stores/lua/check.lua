@@ -1,7 +1,7 @@
--- Count an attempt, compare, and consume the challenge when the code is right.
+-- Count an attempt, compare, and consume the challenge when the code is right: its proof is left.
 --
 -- KEYS   phone, challenge
--- ARGV   scope, policy, nonce (6 bytes), digest (32)
+-- ARGV   scope, policy, nonce (6 bytes), digest (32), lifetime of a proof (6)
 -- Reply  "0 0" gone, "1 retry_in" exhausted, "3 attempts_left" wrong, "4 0" accepted
 --
 -- Safe to repeat: an attempt with a nonce that was seen is answered again and not counted again,
@@ -11,7 +11,7 @@ local REMEMBER_USED = 30000 -- milliseconds: longer than any sensible time-out, 
 
 -- include clock
 -- include common
-local nonce, digest = unpack_bytes('>c6c32', arguments, added_at)
+local nonce, digest, proof_ttl = unpack_bytes('>c6c32I6', arguments, added_at)
 if not kind then
   return used == nonce and '4 0' or '0 0'
 end
@@ -30,7 +30,8 @@ if left > 0 then
     end
   end
   if matches and kind ~= 'D' then
-    call('PSETEX', KEYS[2], REMEMBER_USED, 'U' .. nonce)
+    local keep = math.max(proof_ttl, REMEMBER_USED)
+    call('PSETEX', KEYS[2], keep, pack_bytes('>c1c6I6', 'U', nonce, now + proof_ttl))
     return '4 0'
   end
 

@@ -19,8 +19,9 @@
 -- A challenge is 'L' (live) or 'D' (decoy), its attempts (4 bytes), a count (1 byte) of the nonces
 -- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 51 bytes:
 -- expiry (6 bytes), nonce (6), the instant that names its send (6), its message's status (1),
--- digest (32). Statuses are 0 queued, 1 sent, 2 delivered, above that failed. A used one is 'U'
--- and the nonce of its use, for a few seconds.
+-- digest (32). Statuses are 0 queued, 1 sent, 2 delivered, above that failed. A used one is 'U',
+-- the nonce of its use (6), the end of its proof (6), and the nonce by which that was redeemed (6)
+-- if it was.
 
 local call, sub, unpack_bytes, pack_bytes = redis.call, string.sub, struct.unpack, struct.pack
 local arguments = ARGV[1]
@@ -63,7 +64,7 @@ if raw then
   kind, attempts, nonces = unpack_bytes('>c1I4B', raw)
   codes_at, expires = 7 + nonces * 6, 0
   if kind == 'U' then
-    used = sub(raw, 2)
+    used = sub(raw, 2, 7)
   else
     for from = codes_at, #raw, 51 do
       local ends = unpack_bytes('>I6', raw, from)

@@ -6,7 +6,7 @@
         def make_store(self, clock):
             return MyStore(clock=clock)
 
-pytest runs some hundred tests on it: the answers and counts of all nine operations, expiry to the
+pytest runs some hundred tests on it: the answers and counts of all ten operations, expiry to the
 millisecond, rolling windows, races from threads or tasks with exact counts, and a random walk
 of which every answer is compared with the pure functions of `otpverify.core.challenge`.
 Synchronous and asynchronous stores run the same tests.
@@ -24,6 +24,7 @@ pytest.register_assert_rewrite(
             "delivery",
             "limits",
             "operations",
+            "proofs",
             "races",
             "sharing",
             "times",
@@ -36,6 +37,7 @@ from otpverify.testing.conformance.base import Driven, Timeline
 from otpverify.testing.conformance.delivery import Delivery
 from otpverify.testing.conformance.limits import Limits
 from otpverify.testing.conformance.operations import Operations
+from otpverify.testing.conformance.proofs import Proofs
 from otpverify.testing.conformance.races import Races
 from otpverify.testing.conformance.reference import Reference
 from otpverify.testing.conformance.sharing import Sharing
@@ -45,7 +47,7 @@ from otpverify.testing.conformance.walk import RandomWalk
 __all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
 
 
-class StoreConformance(Operations, Delivery, Limits, Sharing, Times, Races, RandomWalk):
+class StoreConformance(Operations, Proofs, Delivery, Limits, Sharing, Times, Races, RandomWalk):
     """Inherit this, override `make_store`, and let pytest collect your class.
 
     `make_store(clock)` gives a new, empty store that takes its time from `clock()`, in seconds

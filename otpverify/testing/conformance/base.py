@@ -76,6 +76,7 @@ class Driven:
     open: Callable[[Key, Opening, Policy], Opened | Refused]
     peek: Callable[[Key, Policy], Checked]
     check: Callable[[Key, bytes, Policy], Checked]
+    redeem: Callable[[Key], bool]
     release: Callable[[Key, int, bytes | None, Policy], Standing | None]
     report: Callable[..., Reported]
     status: Callable[[Key, Policy], DeliveryStatus | None]

@@ -50,6 +50,12 @@ class Reference:
         self._save(key, phone, challenge)
         return answer
 
+    def redeem(self, key: Key) -> bool:
+        """See `Store.redeem`."""
+        state = self._challenges.get(key.challenge)
+        answer, self._challenges[key.challenge] = transitions.redeem(state, self._now())
+        return answer
+
     def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None:
