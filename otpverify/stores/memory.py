@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import os
 import threading
-import time
 from collections.abc import Hashable
 from typing import ClassVar, TypeVar
 
@@ -19,34 +18,28 @@ from otpverify.core.policy import Policy
 from otpverify.core.state import ChallengeState, CounterState, Opening, PhoneState
 from otpverify.errors import StoreError
 from otpverify.protocols import Clock
+from otpverify.stores.forward import Forward
+from otpverify.stores.processes import Claim, refuse_several_workers
 
 _State = TypeVar("_State", PhoneState, ChallengeState, CounterState)
 _COUNTERS_PER_CHALLENGE = 10
-
-
-class _Forward:
-    """A wall clock that never runs backwards: when it is set back, the time that passed is
-    taken from the monotonic clock, so that no code outlives its minutes."""
-
-    def __init__(self, clock: Clock | None) -> None:
-        self._clock = clock
-        self._set_back = 0.0
-        self._wall = -math.inf
-        self._steady = 0.0
-
-    def __call__(self) -> float:
-        wall, steady = self._clock() if self._clock else time.time(), time.monotonic()
-        if wall < self._wall:
-            self._set_back += self._wall - wall + max(0.0, steady - self._steady)
-        self._wall, self._steady = wall, steady
-        return wall + self._set_back
+# One for all stores: there is hardly ever a second, and whoever forks takes it, so that no child
+# inherits a lock that nobody will release, or tables that are changed by half. It is held for
+# microseconds; a signal's handler that forks in their midst may take it again.
+_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
+    )
 
 
 class MemoryStore:
     """Keeps everything in this process, behind one lock. Safe between threads and tasks.
 
     It is not shared between processes: with several workers each would have limits and
-    challenges of its own. Use `RedisStore` there.
+    challenges of its own. Use `SqliteStore` or `RedisStore` there. What can be known of that is
+    refused: several workers of gunicorn, uvicorn or Celery, and two processes that use copies
+    of a store that was made before they were forked.
 
     At capacity it refuses (`StoreError`) and never evicts what is alive, since eviction would
     wipe attempt and failure counters. Whatever has expired goes at the next operation of any
@@ -59,9 +52,12 @@ class MemoryStore:
             out.
         clock: Seconds; by default `time.time`, which tests can move. It may be set back: then
             it is not believed, and no code lives longer for it.
+        allow_workers: Do not object to several worker processes, which then knowingly have a
+            store each, as behind a proxy that brings a person to the same one each time.
 
     Raises:
-        ConfigurationError: A capacity is not a whole number of at least 1.
+        ConfigurationError: A capacity is not a whole number of at least 1, or the server runs
+            several workers. Any operation raises it if another process uses a copy.
     """
 
     process_local: ClassVar[bool] = True
@@ -72,13 +68,17 @@ class MemoryStore:
         capacity: int = 100_000,
         counter_capacity: int | None = None,
         clock: Clock | None = None,
+        allow_workers: bool = False,
     ) -> None:
         require_whole("capacity", capacity, least=1)
         if counter_capacity is None:
             counter_capacity = capacity * _COUNTERS_PER_CHALLENGE
         require_whole("counter_capacity", counter_capacity, least=1)
-        self._clock = _Forward(clock)
-        self._lock = threading.Lock()
+        if not allow_workers:
+            refuse_several_workers()
+        self._claim = None if allow_workers else Claim()
+        self._clock = Forward(clock)
+        self._lock = _LOCK
         self._now = 0
         self._phones: TLRUCache[Hashable, PhoneState] = self._table(counter_capacity)
         self._challenges: TLRUCache[Hashable, ChallengeState] = self._table(capacity)
@@ -90,7 +90,7 @@ class MemoryStore:
     def __len__(self) -> int:
         """How many challenges are alive, or have left a proof that is."""
         with self._lock:
-            self._tick()
+            self._expire()
             return len(self._challenges)
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
@@ -197,6 +197,12 @@ class MemoryStore:
         )
 
     def _tick(self) -> int:
+        """Begin an operation: nobody else may use a copy, and what has expired goes."""
+        if self._claim is not None:
+            self._claim.take()
+        return self._expire()
+
+    def _expire(self) -> int:
         """Read the clock, and drop whatever has expired, in all tables."""
         self._now = round(self._clock() * 1000)
         for table in (self._phones, self._challenges, self._counters):

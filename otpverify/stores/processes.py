@@ -1,0 +1,157 @@
+"""What a process can know of the others that do the same work: how many workers its server runs,
+and who else uses a copy of its memory."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from otpverify.errors import ConfigurationError
+
+_log = logging.getLogger("otpverify")
+_REMEDY = (
+    "Pass store=SqliteStore(path), which all processes of one machine share, or a RedisStore, "
+    "or run one worker."
+)
+# Servers, by the module that starts their workers: who they are, and where in that module's
+# frame it stands how many workers there are.
+_SERVERS: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
+    "gunicorn.arbiter": ("gunicorn", lambda names: names["self"].num_workers),
+    "uvicorn._subprocess": (
+        "uvicorn",
+        lambda names: 1 if names["config"].should_reload else names["config"].workers,
+    ),
+    "celery.concurrency.prefork": ("celery", lambda names: names["self"].limit),
+}
+# Processes that these fork are strangers to each other: each runs tests of its own.
+_TEST_RUNNERS = {"django.test.runner"}
+_warned = False
+
+
+def refuse_several_workers() -> None:
+    """Object to a store in memory where the server that runs this process runs more of them.
+    Where that is likely and no more, log one warning.
+
+    Raises:
+        ConfigurationError: It certainly does.
+    """
+    found = _server()
+    if found is not None:
+        server, workers = found
+        if workers > 1:
+            raise ConfigurationError(
+                f"{server} runs {workers} worker processes, and each would have a MemoryStore of "
+                "its own: a code that one of them sent is unknown to the others, and every limit "
+                f"holds {workers} times. {_REMEDY}"
+            )
+        return
+    likely = os.environ.get("WEB_CONCURRENCY", "")
+    if likely.isdecimal() and int(likely) > 1 and _is_worker():
+        _warn_once(likely)
+
+
+def _server() -> tuple[str, int] | None:
+    """The server that runs this process, and its number of workers, as far as the main thread's
+    stack tells."""
+    for module, frame in _main_stack():
+        if module in _SERVERS:
+            server, count = _SERVERS[module]
+            try:
+                workers = count(frame.f_locals)
+            except (AttributeError, KeyError):
+                continue  # another function of that module, or another version
+            if isinstance(workers, int):
+                return server, workers
+    return None
+
+
+def _main_stack() -> Iterator[tuple[str, FrameType]]:
+    """The main thread's frames, innermost first, and the modules that they belong to. A forked
+    process has those of its parent at the bottom."""
+    frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None:
+        yield str(frame.f_globals.get("__name__")), frame
+        frame = frame.f_back
+
+
+def _is_worker() -> bool:
+    """Whether `multiprocessing` started this process. Nobody pays for an import to ask."""
+    module = sys.modules.get("multiprocessing.process")
+    return module is not None and module.parent_process() is not None
+
+
+def _warn_once(workers: str) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        _log.warning(
+            "WEB_CONCURRENCY is %s and this is a worker process, so others like it seem to have a "
+            "MemoryStore of their own: codes are refused and limits do not hold. %s",
+            workers,
+            _REMEDY,
+        )
+
+
+class Claim:
+    """Which process uses something that lives in memory, known to all that have a copy of it.
+
+    A fork copies the memory of a process; a page that all of them share tells who used it last.
+    One process after the other is well (a worker that is replaced, a daemon's child). Two at
+    once is not.
+    """
+
+    def __init__(self) -> None:
+        self._page = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+        self._mine = 0
+
+    def take(self) -> None:
+        """Say that this process uses it.
+
+        Raises:
+            ConfigurationError: Another process uses a copy, or did since this one used its own.
+        """
+        process = os.getpid()
+        if self._page[0] != process:
+            self._take_over(process)
+
+    def _take_over(self, process: int) -> None:
+        last = self._page[0]
+        # What was used before this process was forked came along with the copy.
+        beside = last not in (0, self._mine) and (self._mine == process or self._lives(last))
+        if beside and not any(module in _TEST_RUNNERS for module, _ in _main_stack()):
+            raise ConfigurationError(
+                "Several processes use copies of one MemoryStore: it was made before they were "
+                "forked. A code that one of them sent is unknown to the others, and every limit "
+                f"holds in each of them anew. {_REMEDY}"
+            )
+        self._page[1] = _born(process)
+        self._page[0] = self._mine = process
+
+    def _lives(self, process: int) -> bool:
+        born = _born(process)
+        return born == self._page[1] and born >= 0
+
+
+def _born(process: int) -> int:
+    """When a process began, in the system's ticks, so that a number that was given out again is
+    no mistake; 0 where the system does not tell, -1 if it ended."""
+    if sys.platform == "linux":
+        try:
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return -1
+        return -1 if fields[0] in "ZX" else int(fields[19])
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return -1
+    except PermissionError:
+        pass  # it is there, and another user's
+    return 0
