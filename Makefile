@@ -34,7 +34,7 @@ format: $(VENV)/dev.done ## Format the code
 	$(BIN)/ruff format
 
 clean: ## Remove the virtual environment and all caches
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .artefacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Depends on the interpreter, so that an environment whose Python is gone is made anew.
