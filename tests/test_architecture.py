@@ -26,6 +26,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"verifier": ("verifier", "verifier_async", "composition", "environment")},
     {"public": ("__init__",)},
     {"sandbox": ("sandbox",)},
+    {"integrations": ("integrations",)},
     {"testing": ("testing",), "demo": ("demo",), "bulk": ("bulk",)},
     {"cli": ("cli", "__main__", "doctor", "lint")},
 ]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
@@ -26,11 +27,11 @@ from otpverify import (
     Sender,
 )
 from otpverify.demo.accounts import Accounts, Tickets
-from otpverify.demo.background import BackgroundSender
 from otpverify.demo.flows import REGION, Login, PasswordReset, PhoneConfirmation
-from otpverify.demo.sentences import BUSY
 from otpverify.demo.session import Sessions
 from otpverify.demo.web import HERE, SecurityHeaders, bare_page, page
+from otpverify.integrations.web.background import BackgroundSender
+from otpverify.integrations.web.sentences import BUSY
 from otpverify.sandbox import Sandbox
 from otpverify.sms import callback_params
 
@@ -46,7 +47,7 @@ _FAULTS = (
     ("+1 202 555 0170", "sees the connection drop"),
     ("+1 202 555 0190", "is reported as not delivered, and may be sent another at once"),
 )
-_WENT_WRONG = ("Something went wrong here", BUSY)
+_WENT_WRONG = ("Something went wrong here", str(BUSY))
 _SAID = {
     400: (
         "This form could not be read",
@@ -89,7 +90,7 @@ def create_app(
     )
     store, secret = MemoryStore(), secrets.token_bytes(32)
 
-    def verifier(through: Sender | BackgroundSender) -> AsyncVerifier:
+    def verifier(through: Sender) -> AsyncVerifier:
         return AsyncVerifier(
             through,
             store=store,
@@ -111,7 +112,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        await later.drain()
+        await run_in_threadpool(later.close)
         client.close()
 
     parts = urlsplit(sandbox.inbox_url)

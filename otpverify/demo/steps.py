@@ -16,21 +16,15 @@ from starlette.routing import Route
 
 from otpverify import (
     AsyncVerifier,
-    AttemptsExhausted,
     ChallengeExpired,
-    CooldownActive,
-    DeliveryError,
-    DeliveryRejected,
-    IncorrectCode,
     OtpVerifyError,
-    RateLimited,
     Verified,
 )
-from otpverify.demo import sentences
 from otpverify.demo.accounts import Accounts, Tickets
-from otpverify.demo.pending import Delivery, Pending
 from otpverify.demo.session import session_of
 from otpverify.demo.web import client_ip, go, page, read_form
+from otpverify.integrations.web import steps
+from otpverify.integrations.web.pending import Pending
 
 
 class FormRefused(Exception):
@@ -106,6 +100,7 @@ class Flow(ABC):
             return go(request, self.path, error=str(error), **{self.first_field: typed})
         except OtpVerifyError as error:
             return self._begin_again(request, error, typed)
+        earlier = self._pending(request)
         try:
             challenge = await self.verifier.start(
                 self.phone_of(who),
@@ -114,9 +109,12 @@ class Flow(ABC):
                 deliver=deliver,
             )
         except OtpVerifyError as error:
-            return self._not_started(request, who, error, typed)
-        session_of(request).put(self.name, Pending.of(challenge, who))
-        return go(request, f"{self.path}/code")
+            follows = steps.not_started(error, who, earlier)
+        else:
+            follows = steps.started(challenge, who)
+        if follows.page is steps.Page.CODE:
+            session_of(request).put(self.name, follows.pending)
+        return self._go(request, follows, typed)
 
     async def code_page(self, request: Request) -> Response:
         """The form for the code."""
@@ -138,18 +136,9 @@ class Flow(ABC):
                 challenge=pending.challenge,
                 purpose=self.purpose,
             )
-        except IncorrectCode as error:
-            left = error.attempts_left
-            if left == 0:
-                exhausted = AttemptsExhausted(retry_after=pending.resend_in)
-                return self._over(request, pending, exhausted)
-            if left is not None:
-                self._change(request, pending, lambda kept: kept.attempted(left))
-            return go(request, f"{self.path}/code", error=sentences.explain(error))
-        except (AttemptsExhausted, ChallengeExpired) as error:
-            return self._over(request, pending, error)
-        except OtpVerifyError as error:
-            return go(request, f"{self.path}/code", trouble=sentences.explain(error))
+        except OtpVerifyError as failure:
+            error = failure
+            return self._follow(request, pending, lambda kept: steps.not_accepted(error, kept))
         self._change(request, pending, lambda _: None)
         return self.succeed(request, verified)
 
@@ -166,16 +155,10 @@ class Flow(ABC):
                 purpose=self.purpose,
                 client_ip=client_ip(request),
             )
-        except (AttemptsExhausted, ChallengeExpired) as error:
-            return self._over(request, pending, error)
-        except OtpVerifyError as error:
-            if isinstance(error, DeliveryRejected) and error.challenge is None:
-                return self._over(request, pending, error)
-            return self._still_pending(request, pending, error)
-        self._change(request, pending, lambda kept: kept.renewed(challenge))
-        first = pending.delivery is Delivery.NOT_SENT
-        said = f"{'A' if first else 'Another'} code is on its way."
-        return go(request, f"{self.path}/code", info=said)
+        except OtpVerifyError as failure:
+            error = failure
+            return self._follow(request, pending, lambda kept: steps.not_resent(error, kept))
+        return self._follow(request, pending, lambda kept: steps.resent(challenge, kept))
 
     async def cancel(self, request: Request) -> Response:
         """Void the challenge and begin anew."""
@@ -191,38 +174,23 @@ class Flow(ABC):
                 return self._begin_again(request, error, pending.who)
         return go(request, self.path)
 
-    def _not_started(
-        self, request: Request, who: str, error: OtpVerifyError, typed: str
+    def _follow(
+        self, request: Request, pending: Pending, decide: Callable[[Pending], steps.Next]
     ) -> Response:
-        if isinstance(error, DeliveryError) and error.challenge is not None:
-            pending = Pending.of(error.challenge, who, Delivery.after(error))
-            session_of(request).put(self.name, pending)
-            return self._still_pending(request, pending, error)
-        earlier = self._pending(request)
-        if isinstance(error, CooldownActive) and earlier is not None and earlier.who == who:
-            return self._still_pending(request, earlier, error)
-        return self._begin_again(request, error, typed)
-
-    def _still_pending(self, request: Request, pending: Pending, error: OtpVerifyError) -> Response:
-        """Back to the code page: a code that is out, or arrives after all, still works."""
-
-        def changed(kept: Pending) -> Pending:
-            if isinstance(error, RateLimited):
-                return kept.delayed(error.retry_after)
-            if isinstance(error, DeliveryError) and error.challenge is not None:
-                return kept.renewed(error.challenge, Delivery.after(error))
-            return kept
-
-        self._change(request, pending, changed)
-        return go(request, f"{self.path}/code", **sentences.notice(error, field=False))
-
-    def _over(self, request: Request, pending: Pending, error: OtpVerifyError) -> Response:
-        self._change(request, pending, lambda _: None)
-        return self._begin_again(request, error, pending.who)
+        """Go where the outcome leads. What is kept may have changed since it was read."""
+        self._change(request, pending, lambda kept: decide(kept).pending)
+        return self._go(request, decide(pending), pending.who)
 
     def _begin_again(self, request: Request, error: OtpVerifyError, typed: str = "") -> Response:
         """Back to the first page, with what was typed there."""
-        shown = sentences.notice(error, field=self.first_field == "phone")
+        return self._go(request, steps.Next(steps.Page.FIRST, None, steps.notice_of(error)), typed)
+
+    def _go(self, request: Request, follows: steps.Next, typed: str) -> Response:
+        shown = shown_as(
+            follows.notice, self.first_field if follows.page.value == "first" else "code"
+        )
+        if follows.page is steps.Page.CODE:
+            return go(request, f"{self.path}/code", **shown)
         return go(request, self.path, **shown, **{self.first_field: typed})
 
     def _pending(self, request: Request) -> Pending | None:
@@ -239,3 +207,16 @@ class Flow(ABC):
             return change(kept) if kept is not None and same else kept
 
         session_of(request).change(self.name, Pending, changed)
+
+
+def shown_as(notice: steps.Notice | None, field: str) -> dict[str, str]:
+    """What `go` is told to show, on a form with this field."""
+    if notice is None:
+        return {}
+    said = str(notice.sentence)
+    if not notice.error:
+        return {"info": said}
+    shown = {"error" if notice.field == field else "trouble": said}
+    if notice.wait:
+        shown |= {"wait": str(notice.wait), "after": str(notice.sentence.params.get("when", ""))}
+    return shown

@@ -1,10 +1,11 @@
-"""What the session keeps of a challenge."""
+"""What a session keeps of a challenge. Never a form: what a person may change proves nothing."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Self
 
@@ -30,7 +31,9 @@ class Pending:
 
     Attributes:
         challenge: Its id.
-        who: Whom it is for, in the flow's own terms.
+        who: Whom it is for, in the flow's own terms: the phone that was typed, or an account's id.
+            Where the session is a cookie that its owner can read, never a phone that the owner did
+            not type.
         expires_at: When its newest code expires, in seconds since 1970; so is `resend_at`.
         resend_at: When another code may be sent.
         attempts_left: How many codes may still be tried.
@@ -46,7 +49,13 @@ class Pending:
 
     @classmethod
     def of(cls, challenge: Challenge, who: str, delivery: Delivery = Delivery.SENT) -> Self:
-        """What is kept of this challenge."""
+        """What is kept of this challenge.
+
+        Args:
+            challenge: What `start` returned, or its error's `challenge`.
+            who: Whom it is for.
+            delivery: Whether the code went out.
+        """
         return cls(
             challenge.id,
             who,
@@ -55,6 +64,20 @@ class Pending:
             challenge.attempts_left,
             delivery,
         )
+
+    @classmethod
+    def load(cls, kept: object) -> Self | None:
+        """What `dump` gave, out of a session; `None` for anything else."""
+        if not isinstance(kept, Mapping):
+            return None
+        try:
+            return cls(**{**kept, "delivery": Delivery(kept["delivery"])})
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def dump(self) -> dict[str, str | int | float]:
+        """As plain values, for a session that holds JSON."""
+        return {**asdict(self), "delivery": int(self.delivery)}
 
     def renewed(self, challenge: Challenge, delivery: Delivery = Delivery.SENT) -> Self:
         """The same after another code: one that went out before is still out, and attempts

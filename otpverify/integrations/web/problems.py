@@ -1,0 +1,117 @@
+"""Errors as problem details for HTTP APIs (RFC 9457)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TypeAlias
+
+from otpverify import (
+    AttemptsExhausted,
+    ChallengeExpired,
+    CooldownActive,
+    DeliveryError,
+    DestinationBlocked,
+    IncorrectCode,
+    InvalidPhoneNumber,
+    OtpVerifyError,
+    RateLimited,
+    StoreError,
+)
+from otpverify.integrations.web.sentences import Sentence, explain
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:otpverify:problem:"
+Value: TypeAlias = str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem detail.
+
+    Attributes:
+        status: The HTTP status.
+        type: A URN that names the kind, such as `urn:otpverify:problem:incorrect-code`.
+        title: The kind in words, always the same.
+        detail: What happened this time, for the person; translatable.
+        more: Further members: `attempts_left`, `retry_after` (seconds), `limit`, `reason`,
+            `maybe_sent`.
+        headers: Those that the reply needs, such as `Retry-After`.
+    """
+
+    status: int
+    type: str
+    title: str
+    detail: Sentence
+    more: Mapping[str, Value] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, detail: str | None = None) -> dict[str, Value]:
+        """The JSON object, to be sent as `application/problem+json`.
+
+        Args:
+            detail: The detail in the person's language; English if left out.
+        """
+        said = str(self.detail) if detail is None else detail
+        known: dict[str, Value] = {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": said,
+        }
+        return {**known, **self.more}
+
+
+# The first that fits. A configuration error, and what is none of ours, is the server's fault.
+_KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
+    (InvalidPhoneNumber, HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid phone number"),
+    (DestinationBlocked, HTTPStatus.FORBIDDEN, "Destination blocked"),
+    (CooldownActive, HTTPStatus.TOO_MANY_REQUESTS, "Cooldown active"),
+    (RateLimited, HTTPStatus.TOO_MANY_REQUESTS, "Rate limited"),
+    (AttemptsExhausted, HTTPStatus.TOO_MANY_REQUESTS, "Attempts exhausted"),
+    (IncorrectCode, HTTPStatus.BAD_REQUEST, "Incorrect code"),
+    (ChallengeExpired, HTTPStatus.GONE, "Challenge expired"),
+    (DeliveryError, HTTPStatus.SERVICE_UNAVAILABLE, "Delivery failed"),
+    (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "Store unavailable"),
+    (OtpVerifyError, HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
+)
+
+
+def problem_of(error: OtpVerifyError) -> Problem:
+    """The problem detail of an error. It tells a person what to do, and nobody what the gateway
+    or the store said."""
+    number = isinstance(error, DeliveryError) and error.provider_code == "invalid_phone_number"
+    known = InvalidPhoneNumber if number else type(error)
+    kind, status, title = next(one for one in _KINDS if issubclass(known, one[0]))
+    seconds = getattr(error, "retry_after", None)
+    return Problem(
+        int(status),
+        type_of(kind),
+        title,
+        explain(error),
+        more=_more(error),
+        headers={} if seconds is None else {"Retry-After": str(seconds)},
+    )
+
+
+def type_of(kind: type[OtpVerifyError]) -> str:
+    """The URN of a kind of error."""
+    name = next(title for known, _, title in _KINDS if issubclass(kind, known))
+    return TYPE_PREFIX + re.sub(r"\W+", "-", name.lower())
+
+
+def _more(error: OtpVerifyError) -> dict[str, Value]:
+    match error:
+        case IncorrectCode():
+            return {"attempts_left": error.attempts_left}
+        case RateLimited():
+            return {"retry_after": error.retry_after, "limit": error.scope}
+        case AttemptsExhausted():
+            return {"retry_after": error.retry_after}
+        case DestinationBlocked():
+            return {"reason": error.reason}
+        case DeliveryError():
+            return {"maybe_sent": error.maybe_sent}
+    return {}
