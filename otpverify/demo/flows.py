@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from otpverify import Verified
+from otpverify import VerificationFailed, Verified
 from otpverify.demo.accounts import PASSWORD, PHONE, SHORTEST_PASSWORD, USER
 from otpverify.demo.session import rename_session, session_of
 from otpverify.demo.steps import Flow, FormRefused
@@ -16,7 +16,6 @@ from otpverify.phone import mask, normalize
 
 REGION = "EE"
 _SIGNED_IN = "signed-in"
-_NEW_PASSWORD = "new-password"  # noqa: S105 - the name of a right
 
 
 class Login(Flow):
@@ -148,16 +147,15 @@ class PasswordReset(Flow):
 
     def succeed(self, request: Request, verified: Verified) -> Response:
         """Allow one new password; a refused one does not cost another SMS."""
-        ticket = self.tickets.issue(_NEW_PASSWORD, verified.phone)
-        session_of(request).put("may_reset", ticket)
+        session_of(request).put("may_reset", verified)
         return go(request, "/reset/password")
 
     async def password_page(self, request: Request) -> Response:
         """The form for the new password."""
-        phone = self.tickets.holder(_NEW_PASSWORD, session_of(request).get("may_reset"))
-        if phone is None:
+        verified = session_of(request).get("may_reset")
+        if not isinstance(verified, Verified):
             return go(request, self.path, info="Prove your phone first. Begin here.")
-        user = self.accounts.user_of(phone)
+        user = self.accounts.user_of(verified.phone)
         return page(request, "password.html", flow=self, user=user, shortest=SHORTEST_PASSWORD)
 
     async def set_password(self, request: Request) -> Response:
@@ -168,14 +166,23 @@ class PasswordReset(Flow):
             said = f"A password has at least {SHORTEST_PASSWORD} characters."
             return go(request, "/reset/password", error=said)
         session = session_of(request)
-        phone = self.tickets.redeem(_NEW_PASSWORD, session.pop("may_reset"))
-        user = self.accounts.user_of(phone) if phone is not None else None
+        user = await self._prove(session.pop("may_reset"))
         if user is None:
             return go(request, self.path, trouble="This took too long. Request a new code.")
         await run_in_threadpool(self.accounts.set_password, password)
         self.tickets.revoke(_SIGNED_IN, user)
         session.put("was_reset", True)
         return go(request, "/reset/done")
+
+    async def _prove(self, verified: object) -> str | None:
+        """The account whose phone was proved, once."""
+        if not isinstance(verified, Verified):
+            return None
+        try:
+            await self.verifier.redeem(verified.phone, verified.proof, purpose=self.purpose)
+        except VerificationFailed:
+            return None
+        return self.accounts.user_of(verified.phone)
 
     async def done_page(self, request: Request) -> Response:
         """The password was changed."""
