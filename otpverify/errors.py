@@ -13,7 +13,7 @@
     │   └── ChallengeExpired          unknown, used, cancelled and expired look the same
     ├── DeliveryError                 challenge, provider_code, maybe_sent
     │   ├── DeliveryRejected          the gateway said no
-    │   └── DeliveryUnavailable       it was not reached, or nobody knows if it took it
+    │   └── DeliveryUnavailable       retry_after; it was not reached, or nobody knows
     ├── BulkInterrupted               result
     └── StoreError                    fail closed: nothing was sent, nobody got in
 
@@ -172,6 +172,10 @@ class DeliveryUnavailable(DeliveryError):
     """The gateway could not be reached, or nobody knows whether it took the message.
 
     The challenge stays good, so a code that arrives after all still works.
+
+    Attributes:
+        retry_after: Whole seconds after which the gateway asked to be tried again (RFC 9110,
+            10.2.3); `None` when it did not say.
     """
 
     def __init__(
@@ -181,9 +185,11 @@ class DeliveryUnavailable(DeliveryError):
         challenge: Challenge | None = None,
         provider_code: str | None = None,
         maybe_sent: bool = True,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(message, challenge=challenge, provider_code=provider_code)
         self.maybe_sent = maybe_sent
+        self.retry_after = retry_after
 
 
 class BulkInterrupted(OtpVerifyError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -246,6 +247,18 @@ def test_a_retry_after_past_the_deadline_ends_it(
         error = failing(client)
     assert (error.provider_code, error.maybe_sent) == ("rate_limited", False)
     assert [a.next_in_seconds for a in told] == [None]
+
+
+@pytest.mark.parametrize(("headers", "says"), [({"Retry-After": "90"}, 90), ({}, None)])
+def test_the_error_says_when_the_gateway_wants_to_be_tried_again(
+    headers: dict[str, str], says: int | None, connect: Connect, gateway: Recorder
+) -> None:
+    gateway.replies = [(429, headers)]
+    with connect(url=gateway.url, retry=Retry(attempts=1)) as client:
+        error = failing(client)
+    assert isinstance(error, DeliveryUnavailable)
+    assert error.retry_after == says
+    assert pickle.loads(pickle.dumps(error)).retry_after == says
 
 
 def test_of_two_retry_afters_the_longer_counts(

@@ -61,6 +61,17 @@ class TestMaking:
         assert (done.phone, done.purpose) == (PHONE, "verify")
         assert datetime.now(UTC) - done.verified_at < timedelta(seconds=30)
 
+    def test_a_sender_learns_when_the_code_expires(
+        self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
+    ) -> None:
+        verifier = make(policy=Policy(ttl_seconds=300))
+        started = verifier.start(PHONE)
+        assert outbox.last.expires_at == started.expires_at
+        assert started.expires_at == datetime.now(UTC) + timedelta(seconds=300)
+        clock.tick(100)
+        resent = verifier.resend(PHONE, challenge=started.id)
+        assert outbox.last.expires_at == resent.expires_at == datetime.now(UTC) + timedelta(0, 300)
+
     @pytest.mark.parametrize(
         ("options", "says"),
         [

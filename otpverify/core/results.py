@@ -84,12 +84,15 @@ class Message:
         report: The token by which `delivery_report` knows the message again, for a sender that
             `takes_reports`: a secret between you and the gateway, URL-safe, without a number or
             a code in it. `None` for every other sender.
+        expires_at: When the code in it expires (aware, UTC), for a sender that delivers later:
+            after that it is of no use to anybody. `None` for a text without a code.
     """
 
     to: str
     text: str
     reference: str | None = None
     report: str | None = None
+    expires_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Message(to={mask(self.to)!r}, text=<{len(self.text)} characters>)"

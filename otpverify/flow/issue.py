@@ -59,14 +59,17 @@ class Issuer:
         message = Message(subject.phone, await self._text(order, code), subject.key.challenge)
         ip_at = await self._reserve_ip(order.network)
         opened, digest = await self._open(order, code, ip_at)
-        describe = partial(described, subject, opened.standing, utc_now())
+        now = utc_now()
+        describe = partial(described, subject, opened.standing, now)
         if opened.standing.decoy:
             return "decoy", describe(secrets.token_hex(16))
         if fixed is not None:
             return "test_number", describe()
+        expires_at = now + timedelta(milliseconds=opened.standing.expires_in)
+        token = None
         if self.ports.takes_reports:
             token = report_token.write(subject.secret, subject.key, opened.at, subject.purpose)
-            message = replace(message, report=token)
+        message = replace(message, report=token, expires_at=expires_at)
         sent = await deliver(self.ports.send(message), message, code)
         if isinstance(sent, Receipt):
             return "sent", describe(sent.message_id)

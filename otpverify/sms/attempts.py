@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 import stamina
 
-from otpverify.errors import DeliveryError, DeliveryRejected
+from otpverify.errors import DeliveryError, DeliveryRejected, DeliveryUnavailable
 from otpverify.sms.retry import Observer, Retry, longest_asked_for, nobody_knows, tell
 from otpverify.sms.smspm_call import Call, Failure, Reply, not_answered
 from otpverify.sms.smspm_wire import BUSY_STATUSES
@@ -95,7 +96,10 @@ class Attempts:
             else:
                 tell(self._observer, call.operation, self._sender, self._number)
                 return result
-        wait = self._wait_before_next(call, error, outcome)
+        asked = longest_asked_for(outcome.retry_after) if isinstance(outcome, Reply) else None
+        if asked is not None and isinstance(error, DeliveryUnavailable):
+            error.retry_after = math.ceil(asked)
+        wait = self._wait_before_next(call, error, outcome, asked)
         tell(self._observer, call.operation, self._sender, self._number, error, wait)
         self._maybe_sent = self._maybe_sent or error.maybe_sent
         if wait is not None:
@@ -110,12 +114,15 @@ class Attempts:
         return self._failed[1] if self._failed and self._failed[0] is error else False
 
     def _wait_before_next(
-        self, call: Call[T], error: DeliveryError, outcome: Reply | Failure
+        self,
+        call: Call[T],
+        error: DeliveryError,
+        outcome: Reply | Failure,
+        asked: float | None,
     ) -> float | None:
         again = self._number < self._plan.attempts and stamina.is_active()
         if not again or not self._may_repeat(call, error, outcome):
             return None
-        asked = longest_asked_for(outcome.retry_after) if isinstance(outcome, Reply) else None
         drawn = random.random()  # noqa: S311 - spreads load, guards nothing
         wait = self._plan.wait_after(self._number, drawn) if asked is None else asked
         return wait if time.monotonic() + wait < self._ends else None

@@ -154,6 +154,7 @@ def nobody_knows(last: DeliveryError) -> DeliveryUnavailable:
     return DeliveryUnavailable(
         f"{said} Nobody knows whether an earlier attempt was taken.",
         provider_code=last.provider_code,
+        retry_after=getattr(last, "retry_after", None),
     )
 
 
