@@ -26,7 +26,11 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"verifier": ("verifier", "verifier_async", "composition", "environment")},
     {"public": ("__init__",)},
     {"sandbox": ("sandbox",)},
-    {"integrations": ("integrations",)},
+    {"web": ("integrations", "integrations.web")},
+    {
+        name: (f"integrations.{name}",)
+        for name in ("celery", "django", "fastapi", "flask")  # siblings
+    },
     {"testing": ("testing",), "demo": ("demo",), "bulk": ("bulk",)},
     {"cli": ("cli", "__main__", "doctor", "lint")},
 ]
@@ -38,7 +42,8 @@ PURE |= {"urllib", "otpverify"}
 
 def place(module: str) -> tuple[int, str]:
     """A module's layer and group. `module` is dotted, without the package's name."""
-    top = module.split(".")[0] or "__init__"
+    names = module.split(".")
+    top = ".".join(names[:2]) if names[0] == "integrations" else names[0] or "__init__"
     for level, groups in enumerate(LAYERS):
         for group, tops in groups.items():
             if top in tops:

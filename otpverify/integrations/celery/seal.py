@@ -1,0 +1,104 @@
+"""What tasks carry is sealed: a broker, its dumps, Flower and logs hold nothing that can be read.
+
+Why encryption, and no reference to a text that is kept in the store: the store holds neither codes
+nor numbers, and a reference would bring both into it. A sealed task needs nothing beside it, and is
+gone with the queue.
+
+The key is derived from the secret with HKDF (RFC 5869), one for each use; AES-256-GCM (NIST SP
+800-38D) seals, so that what somebody altered or wrote is refused as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from otpverify import ConfigurationError
+
+Secrets: TypeAlias = str | bytes | Sequence[str | bytes]
+
+_SHORTEST_SECRET = 32
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_BLOCK = 256
+
+
+class Seal:
+    """Seals and opens what tasks carry.
+
+    Args:
+        secret: As a verifier's: the first of several seals, all open.
+        use: What it is for. What was sealed for one use opens for no other.
+
+    Raises:
+        ConfigurationError: A secret is missing or too short.
+    """
+
+    def __init__(self, secret: Secrets, use: str) -> None:
+        given = [secret] if isinstance(secret, str | bytes) else list(secret)
+        if not given or not all(isinstance(value, str | bytes) for value in given):
+            raise ConfigurationError("secret must be str or bytes, or a sequence of them.")
+        values = [value.encode() if isinstance(value, str) else value for value in given]
+        if any(len(value) < _SHORTEST_SECRET for value in values):
+            raise ConfigurationError(
+                f"A secret must have at least {_SHORTEST_SECRET} bytes. "
+                "Make one with: otpverify secret"
+            )
+        self._use = use.encode()
+        self._keys = [AESGCM(_derived(value, self._use)) for value in values]
+
+    def __repr__(self) -> str:
+        return f"<Seal of {len(self._keys)}>"
+
+    def close(self, content: Mapping[str, Any]) -> str:
+        """Seal something that JSON can hold. It gives another text each time, whose length says
+        little: it comes in blocks."""
+        raw = json.dumps(content, separators=(",", ":")).encode()
+        raw = raw.ljust(-(-len(raw) // _BLOCK) * _BLOCK)
+        nonce = os.urandom(_NONCE_BYTES)
+        return base64.urlsafe_b64encode(
+            nonce + self._keys[0].encrypt(nonce, raw, self._use)
+        ).decode()
+
+    def open(self, sealed: object) -> dict[str, Any]:
+        """What was sealed.
+
+        Raises:
+            ConfigurationError: None of the secrets opens it.
+        """
+        raw = _decoded(sealed)
+        for key in self._keys:
+            try:
+                found = key.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], self._use)
+            except (InvalidTag, ValueError):
+                continue
+            opened = json.loads(found)
+            assert isinstance(opened, dict)  # noqa: S101 - `close` takes nothing else
+            return opened
+        raise ConfigurationError(
+            "No secret of this worker opens what the task carries. It needs the secrets of those "
+            "that queue: while one is exchanged, both."
+        )
+
+
+def _derived(secret: bytes, use: bytes) -> bytes:
+    info = b"otpverify celery " + use
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(secret)
+
+
+def _decoded(sealed: object) -> bytes:
+    if not isinstance(sealed, str):
+        return b""
+    try:
+        return base64.urlsafe_b64decode(sealed.encode())
+    except (binascii.Error, ValueError):
+        return b""

@@ -1,0 +1,557 @@
+"""`CelerySender`: what it queues, and what its task does with that. A message is taken off the
+queue and handed to the task as a worker hands it; `test_celery_worker.py` has a real one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.app.task import Context
+from celery.signals import task_retry, task_revoked
+from freezegun.api import FrozenDateTimeFactory
+from gateways import unused_url
+from support import OTHER_PHONE, PHONE, QUICK, SECRET, Colour, Face
+
+from otpverify import (
+    AsyncRedisStore,
+    AsyncSmspmClient,
+    ConfigurationError,
+    CooldownActive,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryStatus,
+    DeliveryUnavailable,
+    Event,
+    Limit,
+    MemoryStore,
+    Message,
+    Policy,
+    RateLimited,
+    Receipt,
+    Retry,
+    StoreError,
+)
+from otpverify.core.outcomes import Reported
+from otpverify.integrations.celery import CelerySender
+from otpverify.testing import OutboxSender
+
+OTHER_SECRET = "another unguessable secret of 32 bytes"
+NAME = "otpverify.deliver"
+BUSY = DeliveryUnavailable("Busy.", provider_code="rate_limited", maybe_sent=False, retry_after=7)
+NO = DeliveryRejected("No.", provider_code="invalid_phone_number")
+LOST = DeliveryUnavailable("Lost.", provider_code="timeout")
+
+
+class LastingStore(MemoryStore):
+    """As a store outside this process looks."""
+
+    process_local = False
+    down = False
+
+    def report(self, *args: Any) -> Reported:
+        if self.down:
+            raise StoreError("Down.")
+        return super().report(*args)
+
+
+class Queue:
+    """An application whose queue is in memory, and a verifier that sends through it."""
+
+    def __init__(self, colour: Colour, outbox: OutboxSender, **options: Any) -> None:
+        self.colour = colour
+        self.outbox = outbox
+        self.store = LastingStore()
+        self.events: list[Event] = []
+        self.app = Celery("tests", broker="memory://", set_as_current=False)
+        self.app.conf.task_default_queue = f"queue-{id(self)}"
+        self.sender = self.make(**options)
+        self.verifier = self.verify()
+
+    def make(self, sender: Any = None, **options: Any) -> CelerySender:
+        """Another sender on the same store."""
+        app = options.pop("app", self.app)
+        given: dict[str, Any] = {"store": self.store, "secret": SECRET}
+        given["on_event"] = self.events.append
+        return CelerySender(app, sender or self.outbox, **(given | options))
+
+    def verify(self, **options: Any) -> Face:
+        """A verifier of the colour on the sender."""
+        given = {"store": self.store, "secret": SECRET, "hasher": QUICK}
+        return self.colour.make(self.sender, **(given | options))
+
+    @property
+    def waiting(self) -> list[Any]:
+        """What is on the queue, taken off."""
+        found = []
+        with self.app.connection_for_read() as connection:
+            queue = connection.SimpleQueue(self.app.conf.task_default_queue)
+            while queue.qsize():
+                message = queue.get(block=False)
+                message.ack()
+                found.append(message)
+        return found
+
+    def deliver(self, message: Any, name: str = NAME, app: Celery | None = None) -> Any:
+        """Have the task run as a worker runs it. Repeats follow at once."""
+        args, _, _ = message.payload
+        task = (app or self.app).tasks[name]
+        return task.apply(args, task_id=message.headers["id"])
+
+    def deliver_all(self) -> list[Any]:
+        return [self.deliver(message) for message in self.waiting]
+
+
+@pytest.fixture
+def queue(colour: Colour, outbox: OutboxSender) -> Queue:
+    return Queue(colour, outbox)
+
+
+@pytest.fixture
+def waits() -> Iterator[list[float]]:
+    """How long the task asked to wait before each repeat."""
+    found: list[float] = []
+
+    def note(reason: Any, **_: object) -> None:
+        found.append(reason.when)
+
+    task_retry.connect(note)
+    yield found
+    task_retry.disconnect(note)
+
+
+def test_it_returns_before_anything_is_sent(queue: Queue) -> None:
+    challenge = queue.verifier.start(PHONE)
+    assert challenge.message_id
+    assert not queue.outbox.messages
+    assert [result.state for result in queue.deliver_all()] == ["SUCCESS"]
+    code = queue.outbox.code(PHONE)
+    assert queue.verifier.check(PHONE, code, challenge=challenge.id).phone == PHONE
+
+
+def test_a_message_arrives_as_it_was_queued(queue: Queue, clock: FrozenDateTimeFactory) -> None:
+    challenge = queue.verifier.start(PHONE, locale="uk", purpose="login")
+    queue.deliver_all()
+    (message,) = queue.outbox.messages
+    assert message.expires_at == challenge.expires_at
+    assert message.reference
+    assert message.report
+
+
+def test_what_is_queued_shows_nothing(queue: Queue) -> None:
+    challenge = queue.verifier.start(PHONE, purpose="login")
+    (message,) = queue.waiting
+    shown = json.dumps([message.headers, message.properties, message.payload])
+    queue.deliver(message)
+    for secret in (PHONE[1:], queue.outbox.last.text, queue.outbox.code(), challenge.id, "login"):
+        assert secret not in shown
+    assert message.headers["argsrepr"] == "(<sealed>,)"
+    assert message.headers["expires"] == challenge.expires_at.isoformat()
+
+
+def test_the_same_message_is_sealed_anew_each_time(queue: Queue) -> None:
+    for _ in range(2):
+        queue.sender.send(Message(PHONE, "Your table is ready."))
+    first, second = (message.payload[0][0] for message in queue.waiting)
+    assert first[:20] != second[:20]
+    assert len(first) == len(second)
+
+
+def test_its_length_says_little(queue: Queue) -> None:
+    for text in ("1", "123456 is your code."):
+        queue.sender.send(Message(PHONE, text))
+    assert len({len(message.payload[0][0]) for message in queue.waiting}) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(NO, DeliveryStatus.REJECTED), (BUSY, DeliveryStatus.FAILED)]
+)
+def test_a_final_failure_gives_the_send_back(
+    error: DeliveryError, status: DeliveryStatus, queue: Queue, outbox: OutboxSender
+) -> None:
+    challenge = queue.verifier.start(PHONE)
+    with pytest.raises(CooldownActive):
+        queue.verifier.resend(PHONE, challenge=challenge.id)
+    outbox.fail_with = error
+    (result,) = queue.deliver_all()
+    assert (result.state, type(result.result)) == ("FAILURE", type(error))
+    assert queue.verifier.status(PHONE, challenge=challenge.id) is status
+    assert [(e.operation, e.outcome) for e in queue.events] == [("report", status.value)]
+    outbox.fail_with = None
+    again = queue.verifier.resend(PHONE, challenge=challenge.id)
+    assert again.sends_left == challenge.sends_left
+    queue.deliver_all()
+    assert queue.verifier.check(PHONE, outbox.code(), challenge=challenge.id)
+
+
+def test_every_final_failure_gives_back(queue: Queue, outbox: OutboxSender) -> None:
+    """Unlike those that carriers report, of which `undelivered_per_phone` counts some only."""
+    outbox.fail_with = NO
+    for _ in range(8):
+        queue.verifier.start(PHONE)
+        queue.deliver_all()
+
+
+def test_what_may_have_been_sent_stays_counted_and_is_not_repeated(
+    queue: Queue, outbox: OutboxSender, waits: list[float]
+) -> None:
+    challenge = queue.verifier.start(PHONE)
+    outbox.fail_with = LOST
+    (result,) = queue.deliver_all()
+    assert (result.state, waits) == ("FAILURE", [])
+    with pytest.raises(CooldownActive):
+        queue.verifier.resend(PHONE, challenge=challenge.id)
+    assert queue.verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.QUEUED
+
+
+def test_nothing_is_given_back_where_that_would_tell(colour: Colour, outbox: OutboxSender) -> None:
+    queue = Queue(colour, outbox, give_back=False)
+    outbox.fail_with = NO
+    challenge = queue.verifier.start(PHONE)
+    queue.deliver_all()
+    with pytest.raises(CooldownActive):
+        queue.verifier.resend(PHONE, challenge=challenge.id)
+
+
+def test_what_is_busy_is_tried_again(
+    queue: Queue, outbox: OutboxSender, waits: list[float]
+) -> None:
+    def note(**_: object) -> None:
+        outbox.fail_with = None if len(waits) == 3 else BUSY
+
+    task_retry.connect(note)
+    outbox.fail_with = BUSY
+    challenge = queue.verifier.start(PHONE)
+    (result,) = queue.deliver_all()
+    task_retry.disconnect(note)
+    assert (result.state, len(waits), len(outbox)) == ("SUCCESS", 3, 1)
+    assert queue.verifier.check(PHONE, outbox.code(), challenge=challenge.id)
+
+
+def test_waits_are_jittered_and_heed_the_gateway(
+    colour: Colour, outbox: OutboxSender, waits: list[float]
+) -> None:
+    retry = Retry(attempts=5, total_seconds=600, first_wait_seconds=1, longest_wait_seconds=2)
+    queue = Queue(colour, outbox, retry=retry)
+    outbox.fail_with = BUSY
+    for phone in (PHONE, OTHER_PHONE):
+        queue.verifier.start(phone)
+    queue.deliver_all()
+    assert len(waits) == 8
+    assert all(7 + 0.5 <= wait <= 7 + 2 for wait in waits)
+    assert waits[:4] != waits[4:]
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "repeats"), [(None, True), (40, True), (60, False), (300, False)]
+)
+def test_a_repeat_that_would_come_too_late_is_none(
+    retry_after: int | None,
+    repeats: bool,
+    queue: Queue,
+    outbox: OutboxSender,
+    waits: list[float],
+    clock: FrozenDateTimeFactory,
+) -> None:
+    verifier = queue.verify(policy=Policy(ttl_seconds=60))
+    verifier.start(PHONE)
+    outbox.fail_with = DeliveryUnavailable(maybe_sent=False, retry_after=retry_after)
+    queue.deliver_all()
+    assert bool(waits) == repeats
+
+
+def test_after_timeout_repeats_what_may_have_been_sent(
+    colour: Colour, outbox: OutboxSender, waits: list[float]
+) -> None:
+    queue = Queue(colour, outbox, retry=Retry(attempts=2, after_timeout=True))
+    outbox.fail_with = LOST
+    challenge = queue.verifier.start(PHONE)
+    queue.deliver_all()
+    assert len(waits) == 1
+    with pytest.raises(CooldownActive):
+        queue.verifier.resend(PHONE, challenge=challenge.id)
+
+
+def test_a_dead_code_is_not_delivered(queue: Queue, clock: FrozenDateTimeFactory) -> None:
+    verifier = queue.verify(policy=Policy(sends_per_phone=(Limit(1, 86_400),)))
+    verifier.start(PHONE)
+    (message,) = queue.waiting
+    clock.tick(600)
+    with pytest.raises(RateLimited):
+        verifier.start(PHONE)
+    result = queue.deliver(message)
+    assert (result.state, result.result.provider_code) == ("FAILURE", "expired")
+    assert not queue.outbox.messages
+    verifier.start(PHONE)  # its send was given back
+
+
+def dropped(queue: Queue, message: Any) -> None:
+    """What Celery says when it discards a task."""
+    request = Context(args=message.payload[0], kwargs={})
+    task = queue.app.tasks[NAME]
+    task_revoked.send(sender=task, request=request, terminated=False, signum=None, expired=True)
+
+
+def test_what_celery_drops_is_given_back(queue: Queue) -> None:
+    challenge = queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    dropped(queue, message)
+    queue.verifier.resend(PHONE, challenge=challenge.id)
+    queue.deliver(message)
+    assert not queue.outbox.messages, "it was dropped"
+
+
+def test_what_was_begun_is_not_given_back_when_it_is_dropped(queue: Queue) -> None:
+    challenge = queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    queue.deliver(message)
+    dropped(queue, message)
+    with pytest.raises(CooldownActive):
+        queue.verifier.resend(PHONE, challenge=challenge.id)
+
+
+def test_what_a_broker_delivers_twice_is_sent_once(queue: Queue) -> None:
+    queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    first, second = queue.deliver(message), queue.deliver(message)
+    assert (first.state, second.state) == ("SUCCESS", "FAILURE")
+    assert (second.result.provider_code, second.result.maybe_sent) == ("begun_before", True)
+    assert len(queue.outbox) == 1
+
+
+def test_a_repeat_that_the_broker_delivers_twice_is_sent_once(
+    queue: Queue, outbox: OutboxSender
+) -> None:
+    """Each attempt has a mark of its own, and what is queued for the next is sealed anew."""
+    sealed: list[str] = []
+
+    def note(request: Any, reason: Any, **_: object) -> None:
+        sealed.append(reason.sig.args[0])
+        outbox.fail_with = None
+
+    queue.verifier.start(PHONE)
+    outbox.fail_with = BUSY
+    task_retry.connect(note)
+    (result,) = queue.deliver_all()
+    task_retry.disconnect(note)
+    assert (result.state, len(outbox)) == ("SUCCESS", 1)
+    task = queue.app.tasks[NAME]
+    assert task.apply(sealed, retries=1).result.provider_code == "begun_before"
+    assert len(outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "opens"),
+    [
+        (SECRET, OTHER_SECRET, False),
+        (SECRET, [OTHER_SECRET, SECRET], True),
+        ([OTHER_SECRET, SECRET], SECRET, False),
+        ([OTHER_SECRET, SECRET], [SECRET, OTHER_SECRET], True),
+    ],
+)
+def test_secrets_rotate(
+    theirs: Any, ours: Any, opens: bool, colour: Colour, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = Queue(colour, OutboxSender(), secret=theirs)
+    queue.verify(secret=theirs).start(PHONE)
+    (message,) = queue.waiting
+    worker = Celery("worker", broker="memory://", set_as_current=False)
+    queue.make(secret=ours, app=worker)
+    with caplog.at_level(logging.DEBUG):
+        result = queue.deliver(message, app=worker)
+    assert len(queue.outbox) == opens
+    if not opens:
+        assert isinstance(result.result, ConfigurationError)
+        assert "No secret of this worker opens" in str(result.result)
+    for secret in (SECRET, OTHER_SECRET, PHONE[1:], message.payload[0][0]):
+        assert secret not in caplog.text + str(result.result) + (result.traceback or "")
+
+
+@pytest.mark.parametrize("sealed", ["", "é", "AAAA", "A" * 400, None, 7])
+def test_what_strangers_queue_is_refused(sealed: object, queue: Queue) -> None:
+    result = queue.app.tasks[NAME].apply([sealed])
+    assert isinstance(result.result, ConfigurationError)
+
+
+def test_what_was_sealed_for_one_sender_opens_for_no_other(queue: Queue) -> None:
+    queue.make(name="other")
+    queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    assert isinstance(queue.deliver(message, "other").result, ConfigurationError)
+
+
+def test_a_store_that_is_down_for_a_moment_costs_nothing(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.verifier.start(PHONE)
+    real, failures = queue.store.reserve, iter([1, 1])
+
+    def reserve(*args: Any) -> Any:
+        if next(failures, None):
+            raise StoreError("Down.")
+        return real(*args)
+
+    monkeypatch.setattr(queue.store, "reserve", reserve)
+    (result,) = queue.deliver_all()
+    assert (result.state, len(queue.outbox)) == ("SUCCESS", 1)
+
+
+def test_a_store_that_stays_down_fails_closed(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> Any:
+        raise StoreError("Down.")
+
+    queue.verifier.start(PHONE)
+    monkeypatch.setattr(queue.store, "reserve", down)
+    (result,) = queue.deliver_all()
+    assert isinstance(result.result, StoreError)
+    assert not queue.outbox.messages
+
+
+def test_a_send_that_cannot_be_given_back_is_logged(
+    queue: Queue, outbox: OutboxSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.verifier.start(PHONE)
+    outbox.fail_with = NO
+    queue.store.down = True
+    (result,) = queue.deliver_all()
+    assert isinstance(result.result, DeliveryRejected)
+    assert "could not be given back: Down." in caplog.text
+
+
+@pytest.mark.parametrize("kind", [ValueError, DeliveryUnavailable, DeliveryRejected])
+def test_what_a_sender_says_of_a_message_goes_nowhere(
+    kind: type[Exception], colour: Colour, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Talkative(OutboxSender):
+        def send(self, message: Message) -> Receipt:
+            super().send(message)
+            try:
+                raise OSError(message.text)
+            except OSError:
+                raise kind(f"POST {message.to} {message.text} {message.report}")  # noqa: B904 - a context to lose
+
+    outbox = Talkative()
+    queue = Queue(colour, outbox)
+    queue.verifier.start(PHONE)
+    with caplog.at_level(logging.DEBUG):
+        (result,) = queue.deliver_all()
+    assert isinstance(result.result, DeliveryError)
+    said = caplog.text + repr(result.result) + result.traceback
+    for secret in (PHONE[1:], outbox.code(), str(outbox.last.report)):
+        assert secret not in said
+
+
+def test_a_sender_that_returns_nonsense(colour: Colour) -> None:
+    class Nonsense(OutboxSender):
+        def send(self, message: Message) -> Receipt:
+            return "sent"  # type: ignore[return-value]  # that is the point
+
+    queue = Queue(colour, Nonsense())
+    queue.verifier.start(PHONE)
+    (result,) = queue.deliver_all()
+    assert "returned str" in str(result.result)
+
+
+def test_a_broker_that_is_down_costs_nobody_a_send(colour: Colour, outbox: OutboxSender) -> None:
+    queue = Queue(colour, outbox)
+    down = Celery("down", broker=unused_url().replace("http", "redis"), set_as_current=False)
+    down.conf.task_publish_retry = False  # by default it takes 0.6 seconds
+    down.conf.broker_transport_options = {"max_retries": 0}
+    queue.sender = queue.make(app=down)
+    verifier = queue.verify()
+    for _ in range(7):  # more than any limit admits
+        with pytest.raises(DeliveryUnavailable, match="could not be queued") as raised:
+            verifier.start(PHONE)
+        assert (raised.value.provider_code, raised.value.maybe_sent) == ("not_queued", False)
+        assert raised.value.__cause__ is raised.value.__context__ is None
+
+
+def test_what_a_broker_took_without_saying_so_is_not_delivered(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = queue.app.tasks[NAME]
+    real = task.apply_async
+
+    def lost(*args: Any, **options: Any) -> Any:
+        real(*args, **options)
+        raise ConnectionError("redis://user:password@broker went away")
+
+    monkeypatch.setattr(task, "apply_async", lost)
+    with pytest.raises(DeliveryUnavailable) as raised:
+        queue.verifier.start(PHONE)
+    assert (raised.value.maybe_sent, "password" in str(raised.value)) == (False, False)
+    queue.deliver_all()
+    assert not queue.outbox.messages, "the caller was told that it was not sent"
+
+
+def test_nobody_knows_when_the_store_is_down_as_well(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object, **__: object) -> Any:
+        raise StoreError("Down.")
+
+    monkeypatch.setattr(queue.app.tasks[NAME], "apply_async", down)
+    monkeypatch.setattr(queue.store, "reserve", down)
+    with pytest.raises(DeliveryUnavailable) as raised:
+        queue.sender.send(Message(PHONE, "Hello."))
+    assert raised.value.maybe_sent
+
+
+def test_a_decoy_is_not_queued(queue: Queue) -> None:
+    real = queue.verifier.start(PHONE)
+    decoy = queue.verifier.start(OTHER_PHONE, deliver=False)
+    assert len(queue.waiting) == 1
+    assert len(real.message_id or "") == len(decoy.message_id or ""), "nor does it show"
+
+
+Options = Callable[[], dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (lambda: {"app": object()}, "must be a Celery application"),
+        (lambda: {"sender": object()}, "is no sender"),
+        (lambda: {"sender": AsyncSmspmClient("a", "b")}, "asynchronous"),
+        (lambda: {"store": AsyncRedisStore.from_url("redis://localhost")}, "asynchronous"),
+        (lambda: {"store": MemoryStore()}, "lives in this process"),
+        (lambda: {"secret": "short"}, "at least 32 bytes"),
+        (lambda: {"secret": []}, "at least one"),
+        (lambda: {"name": NAME}, "choose another name"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options: Options, says: str, outbox: OutboxSender) -> None:
+    queue = Queue(Colour(), outbox)
+    given = {"name": "another", **options()}
+    with pytest.raises(ConfigurationError, match=says):
+        queue.make(**given)
+
+
+def test_two_senders_have_a_task_and_a_queue_each(queue: Queue) -> None:
+    other = queue.make(name="brand.deliver", queue="brand")
+    other.send(Message(PHONE, "Hello."))
+    assert not queue.waiting
+    with queue.app.connection_for_read() as connection:
+        (task, _, _) = connection.SimpleQueue("brand").get(block=False).payload
+    assert queue.app.tasks["brand.deliver"].apply(task).state == "SUCCESS"
+    assert len(queue.outbox) == 1
+
+
+def test_reprs_say_little(queue: Queue) -> None:
+    assert repr(queue.sender) == "<CelerySender otpverify.deliver>"
+
+
+def test_an_application_that_runs_tasks_at_once(colour: Colour, outbox: OutboxSender) -> None:
+    """As tests of applications do."""
+    app = Celery("eager", set_as_current=False)
+    app.conf.task_always_eager = True
+    store = MemoryStore()
+    sender = CelerySender(app, outbox, store=store, secret=SECRET)
+    verifier = colour.make(sender, store=store, secret=SECRET, hasher=QUICK)
+    challenge = verifier.start(PHONE)
+    assert verifier.check(PHONE, outbox.code(), challenge=challenge.id)
