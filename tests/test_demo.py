@@ -712,7 +712,17 @@ def test_nobody_s_token_is_not_an_empty_one(shared_site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/login", "/phone", "/reset", "/phone/code", "/nothing", "/static/demo.css"]
+    "path",
+    [
+        "/",
+        "/login",
+        "/phone",
+        "/reset",
+        "/phone/code",
+        "/nothing",
+        "/static/demo.css",
+        "/static/otpverify/otpverify.js",
+    ],
 )
 def test_every_reply_has_the_headers(shared_site: Site, sandbox: Sandbox, path: str) -> None:
     reply = requests.get(shared_site.url + path, timeout=30)

@@ -30,6 +30,7 @@ from otpverify.demo.accounts import Accounts, Tickets
 from otpverify.demo.flows import REGION, Login, PasswordReset, PhoneConfirmation
 from otpverify.demo.session import Sessions
 from otpverify.demo.web import HERE, SecurityHeaders, bare_page, page
+from otpverify.integrations.web import ASSETS
 from otpverify.integrations.web.background import BackgroundSender
 from otpverify.integrations.web.sentences import BUSY
 from otpverify.sandbox import Sandbox
@@ -121,6 +122,7 @@ def create_app(
             Route("/", _index, methods=["GET"]),
             *(route for flow in flows for route in flow.routes()),
             Route(REPORT_PATH, _report, methods=["GET", "POST"]),
+            Mount("/static/otpverify", StaticFiles(directory=ASSETS)),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[
