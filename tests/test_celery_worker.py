@@ -1,0 +1,163 @@
+"""`CelerySender` with a real worker, Valkey as the broker, and the sandbox as the gateway."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery_app import application
+from celery_process import Overheard, Worker
+from servers import Server, binary, store_of, until
+from support import QUICK, SECRET, Colour, Face, long_form
+
+from otpverify import CooldownActive, DeliveryStatus, Limit, Policy, RateLimited
+from otpverify.sandbox import Captured, Sandbox
+
+
+class Site:
+    """The parts that belong together, and a verifier in front."""
+
+    def __init__(self, server: Server, sandbox: Sandbox, folder: Path) -> None:
+        self.server = server
+        self.sandbox = sandbox
+        self.environ = {
+            **sandbox.environ,
+            "BROKER": f"{server.url}/0",
+            "STORE": f"{server.url}/1",
+            "SECRET": SECRET,
+            "PATIENCE": "60",
+        }
+        self.app, self.sender, self.store = application(self.environ)
+        self.worker = Worker(self.environ, folder / "worker.log")
+
+    def close(self) -> None:
+        self.worker.kill()
+        self.store.close()
+        self.app.close()
+
+    def verifier(self, **options: Any) -> Face:
+        given = {"store": self.store, "secret": SECRET, "hasher": QUICK}
+        return Colour().make(self.sender, **(given | options))
+
+    def sent(self, phone: str) -> list[Captured]:
+        return [message for message in self.sandbox.messages if message.to == phone]
+
+    def arrived(self, phone: str) -> Captured:
+        """The message to this phone, once it is there."""
+        until(lambda: bool(self.sent(phone)))
+        (message,) = self.sent(phone)
+        return message
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with Server(binary("valkey9")) as server, Sandbox(stall_seconds=60) as sandbox:
+        made = Site(server, sandbox, tmp_path_factory.mktemp("celery"))
+        yield made
+        made.close()
+
+
+def reported(verifier: Face, phone: str, challenge: str) -> DeliveryStatus:
+    """The status, once the worker gave one."""
+
+    def status() -> DeliveryStatus:
+        return verifier.status(phone, challenge=challenge)
+
+    until(lambda: status() is not DeliveryStatus.QUEUED)
+    return status()
+
+
+def test_a_code_arrives_and_nothing_on_its_way_shows_it(site: Site, colour: Colour) -> None:
+    phone = {"sync": "+12025550130", "async": "+12025550131"}[colour.name]
+    with store_of(colour, site.environ["STORE"]) as store, Overheard(site.server) as heard:
+        verifier = colour.make(site.sender, store=store, secret=SECRET, hasher=QUICK)
+        challenge = verifier.start(phone, purpose="login")
+        message = site.arrived(phone)
+        site.worker.wait_for(f"{challenge.message_id}] succeeded")
+        code = message.code or ""
+        assert verifier.check(phone, code, challenge=challenge.id, purpose="login").phone == phone
+    shown = heard.text
+    for known in (str(challenge.message_id), "task-received", "task-succeeded", "(<sealed>,)"):
+        assert known in shown, "it is overheard"
+    assert "DEBUG" in site.worker.said
+    for secret in (phone[1:], phone[-8:], code, message.text[10:30], challenge.id, SECRET):
+        assert secret not in shown
+        assert secret not in site.worker.said
+
+
+def test_a_dead_code_is_not_delivered_after_an_outage(site: Site) -> None:
+    phone = "+12025550132"
+    once = Policy(ttl_seconds=1, sends_per_phone=(Limit(1, 86_400),), resend_cooldown_seconds=0)
+    verifier = site.verifier(policy=once)
+    site.worker.pause()
+    challenge = verifier.start(phone)
+    until(lambda: time.time() > challenge.expires_at.timestamp())
+    with pytest.raises(RateLimited):
+        verifier.start(phone)
+    site.worker.resume()
+    site.worker.wait_for(f"Discarding revoked task: otpverify.deliver[{challenge.message_id}]")
+    assert not site.sent(phone)
+
+    def starts() -> bool:
+        try:
+            return bool(verifier.start(phone))
+        except RateLimited:
+            return False
+
+    until(starts)  # its send was given back
+
+
+def test_what_the_gateway_refuses_is_given_back(site: Site) -> None:
+    phone, verifier = "+12025550140", site.verifier()
+    challenge = verifier.start(phone)
+    assert reported(verifier, phone, challenge.id) is DeliveryStatus.REJECTED
+    assert verifier.resend(phone, challenge=challenge.id).sends_left == challenge.sends_left
+
+
+def test_what_the_gateway_is_too_busy_for_is_tried_again(site: Site) -> None:
+    phone, verifier = "+12025550113", site.verifier()  # takes every other request
+    challenge = verifier.start(phone)
+    code = site.arrived(phone).code or ""
+    assert verifier.check(phone, code, challenge=challenge.id).phone == phone
+    said = re.findall(rf"{challenge.message_id}\] retry: Retry in ([0-9.e-]+)s", site.worker.said)
+    assert len(said) == 1
+
+
+def test_what_may_have_been_sent_stays_counted(site: Site) -> None:
+    phone, verifier = "+12025550150", site.verifier()
+    challenge = verifier.start(phone)
+    site.worker.wait_for(f"{challenge.message_id}] raised expected")
+    with pytest.raises(CooldownActive):
+        verifier.resend(phone, challenge=challenge.id)
+    assert f"{challenge.message_id}] retry" not in site.worker.said
+
+
+@long_form
+def test_the_gateway_says_when_to_come_back(site: Site) -> None:
+    phone, verifier = "+12025550129", site.verifier()  # 429 with `Retry-After: 1`
+    challenge = verifier.start(phone)
+    assert reported(verifier, phone, challenge.id) is DeliveryStatus.FAILED
+    said = re.findall(rf"{challenge.message_id}\] retry: Retry in ([0-9.]+)s", site.worker.said)
+    assert len(said) == 2
+    assert all(1 < float(wait) < 1.1 for wait in said)
+    assert said[0] != said[1]
+    verifier.resend(phone, challenge=challenge.id)
+
+
+def test_a_pool_process_that_dies_while_it_sends_sends_nothing_twice(site: Site) -> None:
+    phone, verifier = "+12025550108", site.verifier()  # no answer, though it arrives
+    challenge = verifier.start(phone)
+    code = site.arrived(phone).code or ""
+    (child,) = site.worker.children
+    os.kill(child, signal.SIGKILL)
+    site.worker.wait_for("A worker began to send this before")
+    assert len(site.sent(phone)) == 1
+    with pytest.raises(CooldownActive):
+        verifier.resend(phone, challenge=challenge.id)
+    assert verifier.check(phone, code, challenge=challenge.id).phone == phone
