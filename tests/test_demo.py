@@ -467,7 +467,7 @@ def test_the_first_page_counts_the_cooldown_down(
     page = person.send("/phone", phone=number)
     assert page.path == "/phone"
     assert re.search(r'<span data-wait="(\d+)">in \1 seconds</span>', page.html)
-    assert re.search(r'<button class="main" data-wait="\d+">', page.html)
+    assert re.search(r'<button class="main wide" data-wait="\d+">', page.html)
     assert "aria-invalid" not in page.html
     assert f'value="{number}"' in page.html
     assert "data-wait" not in person.open("/phone").html

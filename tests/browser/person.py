@@ -179,6 +179,9 @@ class Person:
                 "[document.documentElement.scrollWidth, window.innerWidth]"
             )
             assert wide <= room, f"{state} is {wide} pixels wide in {room}"
+            # What is below the fold is not painted in frames, so there is none.
+            tall = self.page.evaluate("document.documentElement.scrollHeight")
+            self.page.set_viewport_size({"width": width, "height": max(tall, size["height"])})
             picture = SCREENSHOTS / self.site.name / f"{state}{self._style}-{width}.png"
             self.page.screenshot(path=picture, full_page=True)
         serious = [
