@@ -15,6 +15,8 @@ from typing import Any
 import phonenumbers
 import pytest
 import requests
+from freezegun.api import FrozenDateTimeFactory
+from support import Colour
 
 from otpverify import (
     AttemptsExhausted,
@@ -34,6 +36,7 @@ from otpverify import (
 )
 from otpverify.demo import Site, server
 from otpverify.demo.accounts import PASSWORD, PHONE, USER, Accounts
+from otpverify.demo.guesses import Guesses, TooManyGuesses
 from otpverify.demo.session import Session, Sessions
 from otpverify.demo.visitor import Page, Visitor
 from otpverify.integrations.web.sentences import BUSY, after, explain
@@ -172,6 +175,80 @@ def test_a_wrong_password_sends_nothing(
     page = member.send("/login", user=user, password=password)
     assert (page.path, page.said) == ("/login", "User name or password is wrong.")
     assert sent_to(sandbox, PHONE) == before
+
+
+@pytest.mark.parametrize("user", [USER, "nobody"])
+def test_a_password_cannot_be_guessed_for_long(
+    newcomer: Visitor, clock: FrozenDateTimeFactory, user: str
+) -> None:
+    newcomer.open("/login")
+    for _ in range(5):
+        page = newcomer.send("/login", user=user, password="wrong")
+        assert page.said == "User name or password is wrong."
+    page = newcomer.send("/login", user=user, password=PASSWORD)
+    assert page.said == "Too many wrong passwords. You can try again in 5 minutes."
+    assert f'value="{user}"' in page.html
+    assert 'data-wait="300"' in page.html
+    clock.tick(299)
+    page = newcomer.send("/login", user=user, password=PASSWORD)
+    assert page.said == "Too many wrong passwords. You can try again in 1 second."
+    clock.tick(1)
+    right = newcomer.send("/login", user=user, password=PASSWORD)
+    assert right.path == ("/login/code" if user == USER else "/login")
+
+
+def test_a_right_password_forgives_the_wrong_ones(newcomer: Visitor) -> None:
+    for _ in range(2):
+        newcomer.open("/login")
+        for _ in range(4):
+            newcomer.send("/login", user=USER, password="wrong")
+        assert newcomer.send("/login", user=USER, password=PASSWORD).path == "/login/code"
+
+
+class TestGuesses:
+    def test_one_visitor_does_not_keep_another_out(self) -> None:
+        guesses = Guesses()
+        for _ in range(5):
+            guesses.count(USER, "192.0.2.1")
+        with pytest.raises(TooManyGuesses):
+            guesses.count(USER, "192.0.2.1")
+        guesses.count(USER, "192.0.2.2")
+        guesses.count("other", "192.0.2.1")
+
+    def test_many_visitors_have_a_day_s_worth_between_them(
+        self, clock: FrozenDateTimeFactory
+    ) -> None:
+        guesses = Guesses()
+        for nth in range(100):
+            guesses.count(USER, f"192.0.2.{nth}")
+            clock.tick(1)
+        with pytest.raises(TooManyGuesses) as refused:
+            guesses.count(USER, "192.0.2.200")
+        assert refused.value.retry_after == 86_400 - 100
+        guesses.forgive(USER, "192.0.2.0")  # gives its own guess back, and no other
+        guesses.count(USER, "192.0.2.200")
+        with pytest.raises(TooManyGuesses):
+            guesses.count(USER, "192.0.2.201")
+
+    def test_guesses_at_the_same_time_are_all_counted(self) -> None:
+        guesses = Guesses()
+
+        def guess() -> bool:
+            try:
+                guesses.count(USER, "192.0.2.1")
+            except TooManyGuesses:
+                return False
+            return True
+
+        assert sum(map(bool, Colour().together([guess] * 20))) == 5
+
+    def test_no_name_is_forgiven_to_make_room(self) -> None:
+        guesses = Guesses()
+        for nth in range(10_000):
+            guesses.count(str(nth), "192.0.2.1")
+        with pytest.raises(TooManyGuesses):
+            guesses.count("one more", "192.0.2.1")
+        guesses.count("0", "192.0.2.1")
 
 
 def test_a_password_alone_does_not_tell_the_phone(member: Visitor) -> None:

@@ -7,15 +7,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from otpverify import VerificationFailed, Verified
-from otpverify.demo.accounts import PASSWORD, PHONE, SHORTEST_PASSWORD, USER
+from otpverify import AsyncVerifier, VerificationFailed, Verified
+from otpverify.demo.accounts import PASSWORD, PHONE, SHORTEST_PASSWORD, USER, Accounts, Tickets
+from otpverify.demo.guesses import Guesses, TooManyGuesses
 from otpverify.demo.session import rename_session, session_of
-from otpverify.demo.steps import Flow, FormRefused
-from otpverify.demo.web import go, page, read_form
+from otpverify.demo.steps import Flow, FormRefused, shown_as
+from otpverify.demo.web import client_ip, go, page, read_form
+from otpverify.integrations.web.sentences import Sentence, after
+from otpverify.integrations.web.steps import Notice
 from otpverify.phone import mask, normalize
 
 REGION = "EE"
 _SIGNED_IN = "signed-in"
+_TOO_MANY = "Too many wrong passwords. You can try again %(when)s."
 
 
 class Login(Flow):
@@ -24,6 +28,10 @@ class Login(Flow):
     name = "login"
     purpose = "login"
     first_field = "user"
+
+    def __init__(self, verifier: AsyncVerifier, accounts: Accounts, tickets: Tickets) -> None:
+        super().__init__(verifier, accounts, tickets)
+        self.guesses = Guesses()
 
     def routes(self) -> list[Route]:
         """All pages of the flow."""
@@ -40,14 +48,21 @@ class Login(Flow):
             changed=self.accounts.changed,
         )
 
-    async def identify(self, fields: dict[str, str]) -> tuple[str, bool]:
+    async def identify(self, request: Request, fields: dict[str, str]) -> tuple[str, bool]:
         """The user, when the password is right."""
-        user = fields.get("user", "").strip()
+        user, address = fields.get("user", "").strip(), client_ip(request) or ""
+        try:
+            self.guesses.count(user, address)
+        except TooManyGuesses as error:
+            seconds = error.retry_after
+            notice = Notice(Sentence(_TOO_MANY, params={"when": after(seconds)}), wait=seconds)
+            raise FormRefused(**shown_as(notice, self.first_field)) from error
         right = await run_in_threadpool(
             self.accounts.password_is_right, user, fields.get("password", "")
         )
         if not right:
-            raise FormRefused("User name or password is wrong.")
+            raise FormRefused(error="User name or password is wrong.")
+        self.guesses.forgive(user, address)
         return user, True
 
     def phone_of(self, who: str) -> str:
@@ -88,7 +103,7 @@ class PhoneConfirmation(Flow):
     name = "phone"
     purpose = "phone"
 
-    async def identify(self, fields: dict[str, str]) -> tuple[str, bool]:
+    async def identify(self, _: Request, fields: dict[str, str]) -> tuple[str, bool]:
         """The number."""
         return normalize(fields.get("phone", ""), REGION), True
 
@@ -132,7 +147,7 @@ class PasswordReset(Flow):
         """The form for the number."""
         return page(request, "reset.html", flow=self, phone=PHONE)
 
-    async def identify(self, fields: dict[str, str]) -> tuple[str, bool]:
+    async def identify(self, _: Request, fields: dict[str, str]) -> tuple[str, bool]:
         """The number, and whether it has an account."""
         phone = normalize(fields.get("phone", ""), REGION)
         return phone, self.accounts.user_of(phone) is not None

@@ -28,7 +28,15 @@ from otpverify.integrations.web.pending import Pending
 
 
 class FormRefused(Exception):
-    """What was entered will not do; the message says why."""
+    """What was entered will not do.
+
+    Args:
+        **shown: What to show, see `go`.
+    """
+
+    def __init__(self, **shown: str) -> None:
+        super().__init__(*shown.values())
+        self.shown = shown
 
 
 class Flow(ABC):
@@ -51,7 +59,7 @@ class Flow(ABC):
         self.path = f"/{self.name}"
 
     @abstractmethod
-    async def identify(self, fields: dict[str, str]) -> tuple[str, bool]:
+    async def identify(self, request: Request, fields: dict[str, str]) -> tuple[str, bool]:
         """`who`, from the first form, and whether a code may really go out.
 
         Raises:
@@ -95,9 +103,9 @@ class Flow(ABC):
         fields = await read_form(request)
         typed = fields.get(self.first_field, "")
         try:
-            who, deliver = await self.identify(fields)
+            who, deliver = await self.identify(request, fields)
         except FormRefused as error:
-            return go(request, self.path, error=str(error), **{self.first_field: typed})
+            return go(request, self.path, **error.shown, **{self.first_field: typed})
         except OtpVerifyError as error:
             return self._begin_again(request, error, typed)
         earlier = self._pending(request)

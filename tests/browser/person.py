@@ -213,15 +213,16 @@ class Person:
 
     def _heard(self, kind: str, text: str) -> None:
         self._saw("the console", text)
-        if kind == "error":
+        if kind == "error" and not text.startswith("Failed to load resource"):  # see `_answered`
             self._faults.append(f"console: {text}")
 
     def _answered(self, response: Response) -> None:
         if not response.url.startswith(self.site.url):
             return
-        if response.status >= 500:
+        is_page = response.request.resource_type == "document"
+        if response.status >= (500 if is_page else 400):
             self._faults.append(f"{response.status} at {response.url}")
-        if response.request.resource_type != "document" or 300 <= response.status < 400:
+        if not is_page or 300 <= response.status < 400:
             return
         for name, expected in _HEADERS.items():
             value = response.headers.get(name, "")

@@ -65,7 +65,7 @@ def test_wrong_code(person: Person, flow: Flow, site: Site, name: str) -> None:
     person.enter(wrong(code, 2))
     person.see_error(person.code_field, "3 attempts left")
     person.enter("letters")
-    person.see_error(person.code_field, "6 digits")
+    person.see_error(person.code_field, "did not count")
     person.enter(code)
     person.finish(flow)
 
