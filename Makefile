@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format clean
+.PHONY: help demo test browser bench lint format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machi
 
 test: $(VENV)/dev.done ## Run the test suite
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+browser: $(VENV)/dev.done ## Run the tests in a real browser, and keep screenshots
+	OTPVERIFY_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) tests/browser
 
 bench: $(VENV)/dev.done $(VENV)/hiredis ## Measure against a floor on a real server
 	cd tests && for part in operations memory concurrency tutorial imports; do \
