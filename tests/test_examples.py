@@ -40,3 +40,32 @@ def test_example(path: Path) -> None:
     assert done.returncode == 0, done.stderr
     expected = LAST_LINES[path.name]
     assert done.stdout.splitlines()[-len(expected) :] == expected
+
+
+PROGRAMS = {
+    "celery_worker": [
+        "queued while no worker runs; nobody can read it there",
+        "a code arrived through the worker, and signed in",
+        "the code that expired in the queue was not sent",
+        "the gateway was busy: tried again, and arrived",
+        "the gateway refused a number: its send was given back at once",
+        "no code and no number in the worker's log",
+    ],
+}
+"""What each program with a folder of its own says when it plays its part by itself."""
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program(name: str) -> None:
+    path = f"examples/{name}/main.py"
+    assert f"python {path} --script" in (ROOT / path).read_text()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path, "--script"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == PROGRAMS[name]
