@@ -40,7 +40,7 @@ def read(database: sqlite3.Connection, name: str) -> Any:
 
 
 class SqliteStore:
-    """Shared by all processes of one machine: every operation is a transaction on the file."""
+    """One transaction on a file for each operation. The one to use is `otpverify.SqliteStore`."""
 
     process_local: ClassVar[bool] = False
 

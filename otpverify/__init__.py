@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from otpverify.stores.memory import MemoryStore
     from otpverify.stores.redis import RedisStore
     from otpverify.stores.redis_async import AsyncRedisStore
+    from otpverify.stores.sqlite import SqliteStore
     from otpverify.verifier import Verifier
     from otpverify.verifier_async import AsyncVerifier
 
@@ -156,6 +157,7 @@ _MODULES = {
     "otpverify.stores.memory": ("MemoryStore",),
     "otpverify.stores.redis": ("RedisStore",),
     "otpverify.stores.redis_async": ("AsyncRedisStore",),
+    "otpverify.stores.sqlite": ("SqliteStore",),
     "otpverify.verifier": ("Verifier",),
     "otpverify.verifier_async": ("AsyncVerifier",),
 }
@@ -211,6 +213,7 @@ __all__ = [
     "Retry",
     "Sender",
     "SmspmClient",
+    "SqliteStore",
     "Store",
     "StoreError",
     "TestNumber",

@@ -124,7 +124,10 @@ FRAMEWORKS = "starlette uvicorn jinja2 django flask fastapi celery pytest"
     [
         ("import otpverify", f"{CLIENTS} {FRAMEWORKS} argon2 phonenumbers cachetools"),
         ("import otpverify.testing.plugin", f"{CLIENTS} argon2 phonenumbers"),
-        ("from otpverify import Verifier, AsyncVerifier", f"{CLIENTS} {FRAMEWORKS} asyncio"),
+        (
+            "from otpverify import Verifier, AsyncVerifier",
+            f"{CLIENTS} {FRAMEWORKS} asyncio sqlite3",
+        ),
         ("from otpverify import SmspmClient", f"{FRAMEWORKS} redis httpx2 argon2 asyncio"),
         ("from otpverify.sandbox import Sandbox", f"requests {FRAMEWORKS}"),
     ],
@@ -189,6 +192,7 @@ def test_public_names() -> None:
         "Retry",
         "Sender",
         "SmspmClient",
+        "SqliteStore",
         "Store",
         "StoreError",
         "TestNumber",

@@ -1,5 +1,6 @@
 """Promises 1 to 3 between processes: eight of them with 25 threads each, and 200 tasks on one
-client, on every server, with exact counts. `OTPVERIFY_TEST_REPEATS` says how often.
+client, on every server and on an SQLite file, with exact counts. `OTPVERIFY_TEST_REPEATS` says
+how often.
 
 Run as a program, this file is the eight processes.
 """
@@ -12,6 +13,7 @@ import io
 import os
 import pickle
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -26,13 +29,23 @@ import uvloop
 from servers import Server, binary, store_of
 from support import PHONE, REPEATS, SECRET, AsyncColour, Colour, Face, wrong
 
-from otpverify import HmacHasher, Limit, OtpVerifyError, Policy, RedisStore, Verifier
+from otpverify import (
+    HmacHasher,
+    Limit,
+    OtpVerifyError,
+    Policy,
+    RedisStore,
+    SqliteStore,
+    Store,
+    Verifier,
+)
 from otpverify.testing import OutboxSender, code_in
 
 PROCESSES, THREADS = 8, 25
 LONG = REPEATS >= 200
 KINDS = ("valkey9", "redis6", "redis7")
 CLUSTERS = tuple(f"{kind}-cluster" for kind in KINDS)
+FILE = "sqlite"
 
 Settings: TypeAlias = dict[str, Any]
 """The arguments of a `Policy`."""
@@ -69,12 +82,18 @@ def check(id_: str, code: str) -> Call:
     return "check", {"phone": PHONE, "code": code, "challenge": id_}
 
 
+def store_on(url: str) -> Store:
+    """A store that all processes share. Counts are exact even where a machine does much else."""
+    if url.startswith(FILE):
+        return SqliteStore(url.removeprefix(f"{FILE}:"), timeout_seconds=60)
+    return RedisStore.from_url(url, connect_timeout_seconds=5, socket_timeout_seconds=5)
+
+
 def verifier_on(url: str, settings: Settings, sender: OutboxSender) -> Verifier:
     """What every process has: the same secret, the same store."""
     return Verifier(
         sender,
-        # Counts are exact even where a machine does much else.
-        store=RedisStore.from_url(url, connect_timeout_seconds=5, socket_timeout_seconds=5),
+        store=store_on(url),
         secret=SECRET,
         hasher=HmacHasher(),
         policy=Policy(**settings),
@@ -109,7 +128,7 @@ class Process:
 class Crew:
     """Processes that are started once and race many times."""
 
-    def __init__(self, server: Server, members: Sequence[Process]) -> None:
+    def __init__(self, server: Server | File, members: Sequence[Process]) -> None:
         self.server = server
         self.members = members
         self.outbox = OutboxSender()
@@ -134,8 +153,21 @@ class Crew:
         return total
 
 
-def empty(server: Server) -> None:
+class File:
+    """An SQLite file, which all processes share as they share a server."""
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"{FILE}:{path}"
+        self.path = path
+        SqliteStore(path)
+
+
+def empty(server: Server | File) -> None:
     """Forget everything."""
+    if isinstance(server, File):
+        with contextlib.closing(sqlite3.connect(server.path, timeout=60)) as admin, admin:
+            admin.execute("DELETE FROM states")
+        return
     with server.client() as admin:
         admin.flushall()
 
@@ -143,7 +175,7 @@ def empty(server: Server) -> None:
 def repeats(kind: str) -> range:
     """How often a race is run on a server of that kind."""
     if LONG:
-        return range(25 if kind in CLUSTERS else REPEATS)
+        return range(25 if kind in (*CLUSTERS, FILE) else REPEATS)
     return range(min(REPEATS, 5 if kind == KINDS[0] else 2))
 
 
@@ -161,20 +193,23 @@ def members() -> Iterator[list[Process]]:
             process.stop()
 
 
-@pytest.fixture(scope="module", params=KINDS + CLUSTERS if LONG else KINDS)
+@pytest.fixture(scope="module", params=(*KINDS, FILE, *CLUSTERS) if LONG else (*KINDS, FILE))
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def server(kind: str) -> Iterator[Server]:
+def server(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server | File]:
+    if kind == FILE:
+        yield File(tmp_path_factory.mktemp(FILE) / "codes.db")
+        return
     name, cluster, _ = kind.partition("-cluster")
     with Server(binary(name), cluster=bool(cluster)) as running:
         yield running
 
 
 @pytest.fixture
-def crew(server: Server, members: list[Process]) -> Crew:
+def crew(server: Server | File, members: list[Process]) -> Crew:
     return Crew(server, members)
 
 
@@ -291,7 +326,11 @@ class TestTasks:
         made.close()
 
     @pytest.fixture
-    def face(self, colour: Colour, server: Server, outbox: OutboxSender) -> Iterator[Face]:
+    def face(self, colour: Colour, server: Server | File, outbox: OutboxSender) -> Iterator[Face]:
+        if isinstance(server, File):
+            with SqliteStore(server.path, timeout_seconds=60) as file:
+                yield colour.make(outbox, store=file, secret=SECRET, hasher=HmacHasher())
+            return
         bounds = {"connect_timeout_seconds": 5, "socket_timeout_seconds": 5}
         with store_of(colour, server.url, **bounds) as store:
             yield colour.make(outbox, store=store, secret=SECRET, hasher=HmacHasher())
@@ -300,7 +339,7 @@ class TestTasks:
         return Counter(type(outcome).__name__ for outcome in colour.together(calls))
 
     def test_200_wrong_codes_are_compared_exactly_max_attempts_times(
-        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server, kind: str
+        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         for _ in repeats(kind):
             empty(server)
@@ -312,7 +351,7 @@ class TestTasks:
             assert self.kinds(colour, calls) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
 
     def test_50_right_codes_are_accepted_exactly_once(
-        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server, kind: str
+        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         for _ in repeats(kind):
             empty(server)
@@ -321,7 +360,7 @@ class TestTasks:
             assert self.kinds(colour, calls) == {"Verified": 1, "ChallengeExpired": 49}
 
     def test_200_starts_send_exactly_one_message(
-        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server, kind: str
+        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         for _ in repeats(kind):
             empty(server)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from redis_support import PLACES, Place, stop_servers
 from support import REPEATS
 
-from otpverify import AsyncRedisStore, MemoryStore, RedisStore
+from otpverify import AsyncRedisStore, MemoryStore, RedisStore, SqliteStore
 from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.outcomes import Checked, Refusal, Refused, Reported, Verdict
 from otpverify.protocols import Clock
@@ -26,6 +27,23 @@ __all__ = ["stop_servers"]
 class TestMemoryStore(StoreConformance):
     def make_store(self, clock: Clock) -> MemoryStore:
         return MemoryStore(clock=clock)
+
+
+class TestSqliteStore(StoreConformance):
+    crowd = 12
+    many = 60
+    repeats = max(1, REPEATS // 25)
+    steps = 25 * REPEATS
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def make_store(self, clock: Clock) -> SqliteStore:
+        return SqliteStore(self.folder / "codes.db", clock=clock, timeout_seconds=60)
+
+    def close_store(self, store: SqliteStore) -> None:
+        store.close()
 
 
 class OnEveryServer(StoreConformance):

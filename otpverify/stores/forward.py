@@ -24,3 +24,23 @@ class Forward:
             self._set_back += self._wall - wall + max(0.0, steady - self._steady)
         self._wall, self._steady = wall, steady
         return wall + self._set_back
+
+    @property
+    def steady(self) -> int:
+        """What the monotonic clock showed when this was last called, in milliseconds. All
+        processes of a machine see the same, until it boots again."""
+        return round(self._steady * 1000)
+
+    def milliseconds_after(self, instant: int, steady: int) -> int:
+        """The time now, never before what another process saw.
+
+        Args:
+            instant: The latest time that it saw, in milliseconds.
+            steady: What the monotonic clock showed then, in milliseconds.
+        """
+        now = round(self() * 1000)
+        if now < instant:
+            behind = instant - now + max(0, self.steady - steady)
+            self._set_back += behind / 1000
+            now += behind
+        return now
