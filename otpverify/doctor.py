@@ -10,6 +10,7 @@ from otpverify import (
     OtpVerifyError,
     RedisStore,
     SmspmClient,
+    SqliteStore,
     Verifier,
 )
 from otpverify.sms.smspm_account import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
@@ -43,7 +44,7 @@ def run(environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
 def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         Verifier.from_env(environ).close()
-    except ConfigurationError as error:
+    except OtpVerifyError as error:
         yield "fail", f"Settings: {error}"
     else:
         yield "ok", "Settings: a verifier can be made of them."
@@ -56,9 +57,18 @@ def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _store(environ: Mapping[str, str]) -> Iterator[Finding]:
-    url = environ.get("OTPVERIFY_REDIS_URL")
+    url, path = environ.get("OTPVERIFY_REDIS_URL"), environ.get("OTPVERIFY_SQLITE_PATH")
+    if url and path:
+        return  # said among the settings
+    if path:
+        yield from _file(path)
+        return
     if not url:
-        yield "warn", "OTPVERIFY_REDIS_URL is not set: every process has limits of its own."
+        yield (
+            "warn",
+            "OTPVERIFY_REDIS_URL is not set, nor is OTPVERIFY_SQLITE_PATH: every process has "
+            "limits of its own.",
+        )
         return
     try:
         health = RedisStore.from_url(url).health()
@@ -68,6 +78,18 @@ def _store(environ: Mapping[str, str]) -> Iterator[Finding]:
     bounds = "with maxmemory" if health.bounded else "without maxmemory"
     kept = "append-only file" if health.append_only else "no append-only file"
     yield "ok", f"Store: {health.server}, {health.role}, {health.eviction} {bounds}, {kept}."
+    for warning in health.warnings:
+        yield "warn", f"Store: {warning}"
+
+
+def _file(path: str) -> Iterator[Finding]:
+    try:
+        with SqliteStore(path) as store:
+            health = store.health()
+    except OtpVerifyError as error:
+        yield "fail", f"Store: {error}"
+        return
+    yield "ok", f"Store: {health.version}, {health.size} bytes in {path}, for this machine alone."
     for warning in health.warnings:
         yield "warn", f"Store: {warning}"
 

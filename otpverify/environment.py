@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
+from otpverify.errors import ConfigurationError
 from otpverify.protocols import AsyncSender, Sender
 
 
@@ -70,10 +71,9 @@ def settings_from(environ: Mapping[str, str] | None, *, asynchronous: bool) -> S
     """
     environ = os.environ if environ is None else environ
     given = environ.get("OTPVERIFY_SECRET", "").split(",")
-    url = environ.get("OTPVERIFY_REDIS_URL")
     return Settings(
         sender=_client(environ, asynchronous=asynchronous),
-        store=_redis(url, asynchronous=asynchronous) if url else None,
+        store=_store(environ, asynchronous=asynchronous),
         secrets=[secret.strip() for secret in given if secret.strip()] or None,
         region=environ.get("OTPVERIFY_REGION") or None,
     )
@@ -89,6 +89,21 @@ def _client(environ: Mapping[str, str], *, asynchronous: bool) -> Sender | Async
     from otpverify.sms.smspm import SmspmClient
 
     return SmspmClient.from_env(environ)
+
+
+def _store(environ: Mapping[str, str], *, asynchronous: bool) -> Any:
+    """A store for what is set; `None` where nothing is."""
+    url, path = environ.get("OTPVERIFY_REDIS_URL"), environ.get("OTPVERIFY_SQLITE_PATH")
+    if url and path:
+        raise ConfigurationError(
+            "OTPVERIFY_REDIS_URL and OTPVERIFY_SQLITE_PATH are both set; there is one store. "
+            "Unset one of them."
+        )
+    if path:
+        from otpverify.stores.sqlite import SqliteStore
+
+        return SqliteStore(path)
+    return _redis(url, asynchronous=asynchronous) if url else None
 
 
 def _redis(url: str, *, asynchronous: bool) -> Any:

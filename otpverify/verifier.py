@@ -69,11 +69,12 @@ class Verifier(Owner):
 
         `SMSPM_HASH` and `SMSPM_TOKEN` are needed; `SMSPM_SENDER`, `SMSPM_URL`,
         `SMSPM_REPORT_URL`, `OTPVERIFY_SECRET` (several, separated by commas, rotate),
-        `OTPVERIFY_REDIS_URL` and `OTPVERIFY_REGION` are read where set. The other arguments are
-        those of `Verifier`.
+        `OTPVERIFY_REDIS_URL` or `OTPVERIFY_SQLITE_PATH`, and `OTPVERIFY_REGION` are read where
+        set. The other arguments are those of `Verifier`.
 
         Raises:
             ConfigurationError: One is missing or unsafe.
+            StoreError: The SQLite file is damaged or locked, or its disk full.
         """
         found = settings_from(environ, asynchronous=False)
         made = cls(

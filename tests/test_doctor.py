@@ -42,7 +42,12 @@ def grades(environ: dict[str, str], about: str) -> list[str]:
 def test_all_is_well_but_for_the_store(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("SMSPM_SENDER", "OTPVERIFY_REDIS_URL", "OTPVERIFY_REGION"):
+    for name in (
+        "SMSPM_SENDER",
+        "OTPVERIFY_REDIS_URL",
+        "OTPVERIFY_SQLITE_PATH",
+        "OTPVERIFY_REGION",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setitem(os.environ, name, value)
@@ -50,7 +55,8 @@ def test_all_is_well_but_for_the_store(
     shown = capsys.readouterr().out
     assert shown.splitlines() == [
         "  ok  Settings: a verifier can be made of them.",
-        "warn  OTPVERIFY_REDIS_URL is not set: every process has limits of its own.",
+        "warn  OTPVERIFY_REDIS_URL is not set, nor is OTPVERIFY_SQLITE_PATH: every process has "
+        "limits of its own.",
         "  ok  Gateway: the balance is EUR 12.34.",
         "  ok  Gateway: 'SMSPM.com' is an approved sender ID.",
     ]

@@ -52,11 +52,13 @@ FAULT_ROWS = re.findall(r"^\| `\+1 ___ 555 01(\d\d)` \| [^|]+ \| (.+) \|$", READ
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[-1][:40])
 def test_python_block(
     block: str,
+    tmp_path: Path,
     smspm_sandbox: Sandbox,
     otp_outbox: object,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     for name, value in smspm_sandbox.environ.items():
         monkeypatch.setenv(name, value)
 
