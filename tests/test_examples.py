@@ -51,6 +51,12 @@ PROGRAMS = {
         "the gateway refused a number: its send was given back at once",
         "no code and no number in the worker's log",
     ],
+    "flask_app": [
+        "login:   You are signed in",
+        "phone:   Phone confirmed",
+        "reset:   Password changed",
+        "payment: Paid",
+    ],
 }
 """What each program with a folder of its own says when it plays its part by itself."""
 

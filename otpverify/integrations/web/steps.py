@@ -114,6 +114,13 @@ def not_resent(error: OtpVerifyError, pending: Pending) -> Next:
     return Next(Page.CODE, pending, notice_of(error))
 
 
+def resent_as_far_as_told(error: DeliveryError, pending: Pending) -> Next:
+    """`resend` failed where nobody may learn whether anything was sent: as if it had not."""
+    said = Notice(sentences.SENT_AGAIN, error=False)
+    kept = pending if error.challenge is None else pending.renewed(error.challenge)
+    return Next(Page.CODE, kept, said)
+
+
 def not_accepted(error: OtpVerifyError, pending: Pending) -> Next:
     """`check` failed. The last wrong code ends the challenge for the person, too."""
     if isinstance(error, IncorrectCode):

@@ -1,0 +1,92 @@
+"""A Flask application whose three flows come from otpverify."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Flask, redirect, render_template, session
+from werkzeug.wrappers import Response
+
+from examples.flask_app import accounts
+from otpverify import Limit, Policy, Verified
+from otpverify.integrations.flask import OtpVerify, harden
+
+otp = OtpVerify()
+
+otp.authenticate(accounts.with_password)
+otp.phone_of(accounts.phone_of)
+otp.find_account(accounts.with_phone)
+otp.set_password(accounts.set_password)
+
+
+@otp.account_loader
+def account() -> str | None:
+    """Who is signed in."""
+    return session.get("account")
+
+
+@otp.on_login
+def sign_in(account: str) -> None:
+    """Password and code were right."""
+    session["account"] = account
+
+
+@otp.on_confirmed
+def confirmed(verified: Verified) -> None:
+    """Your application stores `verified.phone` here."""
+
+
+def create_app(smspm: dict[str, str], **config: object) -> Flask:
+    """The application.
+
+    Args:
+        smspm: The gateway's settings; here, the sandbox's.
+        config: Further configuration.
+    """
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=secrets.token_hex(32),  # yours is always the same, and secret
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=False,  # this example has no TLS; yours has: True
+        OTPVERIFY_BRAND="Example",
+        OTPVERIFY_REGION="EE",
+        # What one person needs who tries everything from one address.
+        OTPVERIFY_POLICY=Policy(sends_per_phone=(Limit(30, 3600),), sends_per_ip=()),
+        **smspm,
+    )
+    app.config.update(config)
+    otp.init_app(app)
+    app.register_blueprint(otp.blueprint(), url_prefix="/account")
+    app.after_request(harden)
+    app.add_url_rule("/", view_func=index)
+    app.add_url_rule("/sign-out", view_func=sign_out, methods=["POST"])
+    app.add_url_rule("/payment", view_func=payment)
+    app.add_url_rule("/payment", view_func=pay, methods=["POST"])
+    return app
+
+
+def index() -> str:
+    """The way in."""
+    return render_template("index.html", signed_in=account() is not None, **_demo())
+
+
+def sign_out() -> Response:
+    """SameSite=Lax keeps other sites from sending this form; Flask-WTF would do more."""
+    session.pop("account", None)
+    return redirect("/", 303)
+
+
+def payment() -> str:
+    """What is to be paid."""
+    return render_template("payment.html", paid=False)
+
+
+@otp.proof_required("payment")
+def pay(verified: Verified) -> str:
+    """Each payment takes a fresh code: a proof is good once."""
+    assert verified.purpose == "payment"
+    return render_template("payment.html", paid=True)
+
+
+def _demo() -> dict[str, str]:
+    return {"user": accounts.USER, "password": accounts.PASSWORD, "phone": accounts.PHONE}
