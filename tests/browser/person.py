@@ -66,6 +66,10 @@ class Person:
         return self.page.locator("input[name=code]")
 
     @property
+    def check_button(self) -> Locator:
+        return self.page.locator("form:has(input[name=code]) button")
+
+    @property
     def alert(self) -> Locator:
         return self.page.get_by_role("alert")
 
