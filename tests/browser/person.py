@@ -24,8 +24,8 @@ _AXE: Final = {"resultTypes": ["violations"], "iframes": False}
 _STORED = "() => JSON.stringify([{...localStorage}, {...sessionStorage}])"
 _FOCUS_SHOWS = """element => {
     const style = getComputedStyle(element);
-    return element.matches(":focus-visible") && (style.boxShadow !== "none"
-        || style.outlineStyle === "auto" || parseFloat(style.outlineWidth) >= 2);
+    return element.matches(":focus-visible") && (style.outlineStyle === "auto"
+        || style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
 }"""
 _HEADERS: Final = {
     "content-security-policy": r"default-src '(none|self)'(?!.*unsafe-inline).*frame-ancestors '",
