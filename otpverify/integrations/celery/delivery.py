@@ -114,7 +114,7 @@ class Delivery:
         """Whether it certainly will not be sent, though nobody knows if the broker took it. What
         it may have taken is marked as begun, so no worker begins it."""
         try:
-            return self._marks.begin(sealed, parcel.mark_seconds)
+            return self._marks.begin(sealed, parcel.mark_seconds) is not None
         except OtpVerifyError as error:
             _log.warning("It is not known whether a message was queued: %s", error)
             return False

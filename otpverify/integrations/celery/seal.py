@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,7 @@ class Seal:
             )
         self._use = use.encode()
         self._keys = [AESGCM(_derived(value, self._use)) for value in values]
+        self._tag_keys = [_derived(value, self._use + b" tags") for value in values]
 
     def __repr__(self) -> str:
         return f"<Seal of {len(self._keys)}>"
@@ -68,6 +70,11 @@ class Seal:
         return base64.urlsafe_b64encode(
             nonce + self._keys[0].encrypt(nonce, raw, self._use)
         ).decode()
+
+    def tags(self, *fields: str) -> list[str]:
+        """What stands for these fields without showing them: one tag for each secret."""
+        packed = json.dumps(fields).encode()
+        return [hmac.digest(key, packed, "sha256").hex() for key in self._tag_keys]
 
     def open(self, sealed: object) -> dict[str, Any]:
         """What was sealed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import secrets
 import time
@@ -29,13 +28,13 @@ from otpverify import (
     StoreError,
     Verifier,
 )
+from otpverify.integrations.celery.checks import HIDDEN, check_parts, task_options
 from otpverify.integrations.celery.delivery import Delivery
 from otpverify.integrations.celery.marks import Marks
 from otpverify.integrations.celery.parcel import Parcel
 from otpverify.integrations.celery.seal import Seal, Secrets
 
 _log = logging.getLogger("otpverify.celery")
-_HIDDEN = "(<sealed>,)"
 
 
 class CelerySender:
@@ -94,7 +93,7 @@ class CelerySender:
         give_back: bool = True,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        _check(app, sender, store, name)
+        check_parts(app, sender, store, name)
         if retry is None:
             retry = Retry(
                 attempts=10, total_seconds=600, first_wait_seconds=2, longest_wait_seconds=90
@@ -109,19 +108,7 @@ class CelerySender:
         self._queue = {} if queue is None else {"queue": queue}
         self.takes_reports = give_back or bool(getattr(sender, "takes_reports", False))
         """Whether messages are to carry a token: by it, failures are given back."""
-        self._task = app.task(
-            self._body(),
-            bind=True,
-            shared=False,  # another application's task would deliver through this one's sender
-            name=name,
-            serializer="json",
-            acks_late=True,
-            reject_on_worker_lost=True,
-            ignore_result=True,
-            store_errors_even_if_ignored=False,
-            max_retries=None,
-            throws=(OtpVerifyError,),
-        )
+        self._task = app.task(self._body(), name=name, ignore_result=True, **task_options())
         task_revoked.connect(self._dropped, sender=self._task, weak=False)
 
     def __repr__(self) -> str:
@@ -144,7 +131,7 @@ class CelerySender:
                 (sealed,),
                 task_id=task_id,
                 expires=datetime.fromtimestamp(parcel.expires_at, UTC),
-                argsrepr=_HIDDEN,
+                argsrepr=HIDDEN,
                 **self._queue,
             )
         except Exception as error:
@@ -170,7 +157,7 @@ class CelerySender:
                 wait = self._delivery.wait_unopened(number)
                 if wait is None:
                     raise
-                raise task.retry(exc=error, countdown=wait, argsrepr=_HIDDEN, throw=False) from None
+                raise task.retry(exc=error, countdown=wait, argsrepr=HIDDEN, throw=False) from None
             if again is None:
                 return
             try:
@@ -178,7 +165,7 @@ class CelerySender:
                     args=(again.sealed,),
                     exc=again.error,
                     countdown=again.seconds,
-                    argsrepr=_HIDDEN,
+                    argsrepr=HIDDEN,
                     throw=False,
                 )
             except Reject:
@@ -197,25 +184,3 @@ class CelerySender:
             self._delivery.dropped(*request.args)
         except OtpVerifyError as error:
             _log.warning("A send could not be given back: %s", error)
-
-
-def _check(app: Any, sender: Any, store: Any, name: str) -> None:
-    if not isinstance(app, Celery):
-        raise ConfigurationError("app must be a Celery application.")
-    if not callable(getattr(sender, "send", None)):
-        raise ConfigurationError(f"{type(sender).__name__} is no sender: it has no send().")
-    if inspect.iscoroutinefunction(sender.send):
-        raise ConfigurationError(
-            f"{type(sender).__name__} is asynchronous; a worker needs a synchronous one."
-        )
-    if inspect.iscoroutinefunction(getattr(store, "reserve", None)):
-        raise ConfigurationError(
-            f"{type(store).__name__} is asynchronous; a worker needs a RedisStore of the same URL."
-        )
-    if getattr(store, "process_local", False) and not app.conf.task_always_eager:
-        raise ConfigurationError(
-            f"{type(store).__name__} lives in this process, and a worker is another one: give "
-            "both a RedisStore of one URL."
-        )
-    if name in app.tasks:
-        raise ConfigurationError(f"There is a task {name!r} already; choose another name.")

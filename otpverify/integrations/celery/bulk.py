@@ -1,0 +1,200 @@
+"""`CeleryBulk`: one text for many recipients, as tasks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import Reject
+
+from otpverify import (
+    BulkEntry,
+    ConfigurationError,
+    DeliveryUnavailable,
+    InvalidPhoneNumber,
+    Retry,
+    SmspmClient,
+    Store,
+    StoreError,
+)
+from otpverify.integrations.celery.bulk_job import BulkJob
+from otpverify.integrations.celery.checks import HIDDEN, check_parts, task_options
+from otpverify.integrations.celery.chunk import Chunks, Row
+from otpverify.integrations.celery.marks import Marks
+from otpverify.integrations.celery.seal import Seal, Secrets
+from otpverify.phone import normalize
+
+LARGEST_CHUNK = 100
+"""As many as the gateway takes in a request."""
+
+
+class CeleryBulk:
+    """Sends one text to many recipients, in tasks of up to 100.
+
+        bulk = CeleryBulk(app, SmspmClient.from_env(), store=store, secret=SECRET)
+        job = bulk.send(numbers, text, job="newsletter-2026-11")
+        bulk.job(job.id).progress()  # anywhere, later
+
+    **Nobody is sent to twice under one job's name**, within a week: however often the list is
+    queued, a broker delivers a task, or a worker dies. A mark in the store says that it was begun
+    to send to a recipient, and is taken away only when that certainly was not done. Whoever may
+    have been sent to is "unknown" and is not sent to again.
+
+    Numbers, text and results are sealed as `CelerySender` seals: a broker and a result backend show
+    how many there are, and how many ended how.
+
+    Args:
+        app: The Celery application; it needs a result backend.
+        client: The client that sends in the worker.
+        store: A store that all workers share, such as a `RedisStore`.
+        secret: At least 32 bytes. Of several, the first seals, and all open.
+        retry: How often it is tried again, and after which waits, what certainly was not sent;
+            beside those attempts that the client makes by itself.
+        name: The task's name.
+        queue: The queue; the application's default if left out.
+
+    Raises:
+        ConfigurationError: Something of this does not fit together.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        client: SmspmClient,
+        *,
+        store: Store,
+        secret: Secrets,
+        retry: Retry | None = None,
+        name: str = "otpverify.send_bulk",
+        queue: str | None = None,
+    ) -> None:
+        check_parts(app, client, store, name, needs="send_bulk")
+        if not app.conf.result_backend:
+            raise ConfigurationError(
+                "Sending in bulk needs a result backend, which keeps what became of everyone: "
+                "set result_backend."
+            )
+        retry = retry or Retry(attempts=6, first_wait_seconds=2, longest_wait_seconds=90)
+        self._app = app
+        self._chunks = Chunks(client, Marks(store), Seal(secret, name), retry)
+        self._retry = retry
+        self._queue = {} if queue is None else {"queue": queue}
+        self._task = app.task(self._body(), name=name, ignore_result=False, **task_options())
+
+    def __repr__(self) -> str:
+        return f"<CeleryBulk {self._task.name}>"
+
+    def send(
+        self, numbers: Iterable[str], text: str, *, job: str, region: str | None = None
+    ) -> BulkJob:
+        """Queue one text for many.
+
+        Args:
+            numbers: The numbers as people wrote them.
+            text: The text, the same for all.
+            job: A name for what is sent, such as `"newsletter-2026-11"`. Queue the same list again
+                under the same name whenever you are not sure: only those are sent to whom nobody
+                began to send to.
+            region: The ISO 3166-1 alpha-2 code for numbers without a country code.
+
+        Returns:
+            The job. Keep its `id`.
+
+        Raises:
+            ConfigurationError: There is no text, no name, or no such region, or `numbers` is one
+                string. Nothing was queued.
+            DeliveryUnavailable: The broker did not take all of it. Queue it again under the same
+                name.
+        """
+        if not (isinstance(text, str) and text.strip() and isinstance(job, str) and job):
+            raise ConfigurationError("A job needs a name, and a text that is not only white space.")
+        if isinstance(numbers, str | bytes):
+            raise ConfigurationError("numbers must be a list of numbers, not one string.")
+        rows, invalid = _sorted_out(numbers, region)
+        chunks = _chunks(rows)
+        if invalid and not chunks:
+            chunks = [[]]
+        total = len(invalid) + len(rows)
+        made = self.job(f"{secrets.token_hex(16)}-{total}-{len(chunks)}")
+        for number, chunk in enumerate(chunks):
+            sealed = self._chunks.close(job, text, chunk, () if number else invalid)
+            self._queue_one(made.task_ids[number], sealed)
+        return made
+
+    def job(self, id: str) -> BulkJob:  # noqa: A002 - what it is called everywhere
+        """A job by its id, in whichever process.
+
+        Raises:
+            ConfigurationError: That is no job's id.
+        """
+        return BulkJob(id, self._app, self._chunks)
+
+    def _queue_one(self, task_id: str, sealed: str) -> None:
+        try:
+            self._task.apply_async((sealed,), task_id=task_id, argsrepr=HIDDEN, **self._queue)
+        except Exception as error:
+            failed = type(error).__name__
+        else:
+            return
+        raise DeliveryUnavailable(
+            f"Not all could be queued ({failed}). Queue them again under the same name.",
+            provider_code="not_queued",
+        )
+
+    def _body(self) -> Callable[..., dict[str, Any]]:
+        """What the task runs. Celery wants a function."""
+
+        def send_bulk(task: Any, sealed: str) -> dict[str, Any]:
+            if (task.request.delivery_info or {}).get("redelivered"):
+                known = self._app.AsyncResult(task.request.id)
+                if known.state == "SUCCESS":
+                    return dict(known.result)  # it had come to its end, and was not acknowledged
+            number = task.request.retries + 1
+            try:
+                again = self._chunks.attempt(sealed, number)
+            except (ConfigurationError, StoreError) as error:
+                if number >= self._retry.attempts:
+                    raise
+                wait = self._retry.wait_after(number, secrets.randbelow(1000) / 1000)
+                raise task.retry(exc=error, countdown=wait, argsrepr=HIDDEN, throw=False) from None
+            if isinstance(again, dict):
+                return again
+            try:
+                retry = task.retry(
+                    args=(again.sealed,),
+                    exc=again.error,
+                    countdown=again.seconds,
+                    argsrepr=HIDDEN,
+                    throw=False,
+                )
+            except Reject:
+                return self._chunks.given_up(again)
+            raise retry
+
+        return send_bulk
+
+
+def _sorted_out(numbers: Iterable[str], region: str | None) -> tuple[list[Row], list[BulkEntry]]:
+    """Those that are phone numbers, and entries for those that are none."""
+    rows: list[Row] = []
+    invalid: list[BulkEntry] = []
+    for index, given in enumerate(numbers):
+        try:
+            rows.append((index, given, normalize(given, region)))
+        except InvalidPhoneNumber as error:
+            invalid.append(BulkEntry(index, str(given), None, error=error.with_traceback(None)))
+    return rows, invalid
+
+
+def _chunks(rows: list[Row]) -> list[list[Row]]:
+    """The rows by 100 numbers; those of one number stay together."""
+    of_phone: dict[str, list[Row]] = {}
+    for row in rows:
+        of_phone.setdefault(row[2], []).append(row)
+    phones = list(of_phone.values())
+    return [
+        [row for same in phones[start : start + LARGEST_CHUNK] for row in same]
+        for start in range(0, len(phones), LARGEST_CHUNK)
+    ]
