@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from otpverify.errors import ConfigurationError
+from otpverify.flow.sequence import Flow
 from otpverify.protocols import AsyncSender, Sender
 
 
@@ -41,6 +42,22 @@ class Owner:
     """What `Verifier.from_env` and its twin make own their client and store."""
 
     _made: Settings | None = None
+    _flow: Flow
+
+    def normalize(self, phone: str) -> str:
+        """A number as `start` reads it, by the verifier's region and test numbers. Nothing is
+        sent or counted.
+
+        Args:
+            phone: What the person typed.
+
+        Returns:
+            The number in E.164: what `Challenge.phone` would be.
+
+        Raises:
+            InvalidPhoneNumber: It is no phone number.
+        """
+        return self._flow.read(phone)
 
     def __enter__(self) -> Self:
         return self

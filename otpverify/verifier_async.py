@@ -71,6 +71,10 @@ class AsyncVerifier:
     def __repr__(self) -> str:
         return f"<AsyncVerifier {self._flow.issuer.policy}>"
 
+    def normalize(self, phone: str) -> str:
+        """See `Verifier.normalize`; not awaitable, for it waits for nothing."""
+        return self._flow.read(phone)
+
     async def __aenter__(self) -> Self:
         return self
 

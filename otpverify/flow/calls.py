@@ -25,11 +25,15 @@ class Calls:
     region: str | None
     on_event: Callable[[Event], object] | None
 
+    def read(self, raw: str) -> str:
+        """What was typed, in E.164."""
+        return phone.parse(raw, self.region, self.issuer.test_numbers)
+
     def parse(self, operation: str, purpose: str, raw: str) -> str:
         if operation in ("check", "redeem", "resend") and phone.is_canonical(raw):
             return raw  # `start` parsed it; `observed` looks again where nothing is found
         try:
-            return phone.parse(raw, self.region, self.issuer.test_numbers)
+            return self.read(raw)
         except OtpVerifyError as error:
             self.emit(operation, type(error).__name__, purpose, "")
             raise
@@ -58,7 +62,7 @@ class Calls:
         """The number as `start` wrote it, where it has E.164's form with a digit too many, as
         +44 07... has."""
         try:
-            return phone.parse(to, self.region, self.issuer.test_numbers)
+            return self.read(to)
         except OtpVerifyError:
             return to
 

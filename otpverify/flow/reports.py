@@ -72,7 +72,7 @@ async def delivery_status(flow: Flow, raw: str, challenge: str, purpose: str) ->
     """The newest message's status; `Verifier` documents it. A read, so it is no event."""
     check_words(purpose, None)
     canonical = phone.is_canonical(raw)
-    to = raw if canonical else phone.parse(raw, flow.region, flow.issuer.test_numbers)
+    to = raw if canonical else flow.read(raw)
     status = await _status(flow, to, challenge, purpose)
     if status is None and (respelled := flow.respelled(to)) != to:
         status = await _status(flow, respelled, challenge, purpose)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from otpverify import (
     AttemptsExhausted,
@@ -79,6 +79,30 @@ _KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
 )
 
 
+def _urn(title: str) -> str:
+    return TYPE_PREFIX + re.sub(r"\W+", "-", title.lower())
+
+
+def _refused(status: HTTPStatus, title: str, detail: str) -> Problem:
+    return Problem(int(status), _urn(title), title, Sentence(detail))
+
+
+PROOF_REQUIRED: Final = _refused(
+    HTTPStatus.FORBIDDEN, "Proof required", "Enter a code that was sent to your phone first."
+)
+INVALID_REQUEST: Final = _refused(
+    HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid request", "The request could not be understood."
+)
+TOO_LARGE: Final = _refused(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request too large", "The request is too large."
+)
+NOT_JSON: Final = _refused(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "JSON required",
+    "Send a JSON object, with Content-Type: application/json.",
+)
+
+
 def problem_of(error: OtpVerifyError) -> Problem:
     """The problem detail of an error. It tells a person what to do, and nobody what the gateway
     or the store said."""
@@ -99,7 +123,7 @@ def problem_of(error: OtpVerifyError) -> Problem:
 def type_of(kind: type[OtpVerifyError]) -> str:
     """The URN of a kind of error."""
     name = next(title for known, _, title in _KINDS if issubclass(kind, known))
-    return TYPE_PREFIX + re.sub(r"\W+", "-", name.lower())
+    return _urn(name)
 
 
 def _more(error: OtpVerifyError) -> dict[str, Value]:

@@ -1,0 +1,55 @@
+"""One-time codes in FastAPI: a router for each flow, dependencies for what needs a proof, problem
+details for what goes wrong.
+
+    app = FastAPI(lifespan=otp_lifespan())
+    app.add_middleware(SessionMiddleware, secret_key=..., https_only=True)
+    app.include_router(otp_router("phone"), prefix="/phone")
+    add_exception_handlers(app)
+
+It needs the extra `fastapi`.
+"""
+
+from otpverify.errors import ExtraMissing
+
+try:
+    from otpverify.integrations.fastapi.lifespan import (
+        get_client_ip,
+        get_locale,
+        get_verifier,
+        otp_lifespan,
+    )
+    from otpverify.integrations.fastapi.models import FlowState
+    from otpverify.integrations.fastapi.problems import ProofRequired, add_exception_handlers
+    from otpverify.integrations.fastapi.proofs import Proof, fresh_proof, held_proof
+    from otpverify.integrations.fastapi.recipients import Recipient, TypedPhone
+    from otpverify.integrations.fastapi.reports import report_router
+    from otpverify.integrations.fastapi.router import otp_router
+    from otpverify.integrations.fastapi.schema import proof_responses
+    from otpverify.integrations.fastapi.sessions import FlowTokens, cookie_session
+except ModuleNotFoundError as error:
+    if error.name is not None and error.name.partition(".")[0] == "otpverify":
+        raise
+    raise ExtraMissing(
+        f"{error.name} is not installed. The FastAPI integration needs its extra: "
+        "pip install 'otpverify[fastapi]'"
+    ) from error
+
+__all__ = [
+    "FlowState",
+    "FlowTokens",
+    "Proof",
+    "ProofRequired",
+    "Recipient",
+    "TypedPhone",
+    "add_exception_handlers",
+    "cookie_session",
+    "fresh_proof",
+    "get_client_ip",
+    "get_locale",
+    "get_verifier",
+    "held_proof",
+    "otp_lifespan",
+    "otp_router",
+    "proof_responses",
+    "report_router",
+]
