@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 from support import long_form, missing
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 REMEDY = (
     "Pass store=SqliteStore(path), which all processes of one machine share, or a RedisStore, "
     "or run one worker."
@@ -387,7 +387,7 @@ def test_a_fork_amid_operations_hangs_nobody_and_tears_nothing() -> None:
                     store.reserve("network", (Limit(10**6, 60),))
 
             def works():
-                signal.alarm(50)  # a lock that nobody will release hangs for ever
+                signal.alarm(100)  # a lock that nobody will release hangs for ever
                 return use(store)
 
             sys.setswitchinterval(1e-6)
@@ -410,7 +410,7 @@ def test_a_handler_that_forks_amid_an_operation_does_not_hang() -> None:
         run(
             """
             import time
-            signal.alarm(50)
+            signal.alarm(100)
             forking = True
 
             def clock():

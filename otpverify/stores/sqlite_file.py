@@ -21,6 +21,7 @@ T = TypeVar("T")
 # NORMAL: a process that is killed loses nothing, and no crash damages the file. What was written
 # in the moment before the power failed may be missing.
 _PRAGMAS = ("synchronous = NORMAL", "secure_delete = FAST", "trusted_schema = OFF")
+_NO_OPERATION = "DELETE FROM states WHERE name = ''"
 _OWN_WAIT_SECONDS = 0.003
 _PAUSE_SECONDS = (0.0002, 0.002)
 _OF_THE_SETUP = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
@@ -50,14 +51,18 @@ class File:
         self._identity: tuple[int, int] | None = None
         make(path)
         _FILES.add(self)
-        try:
-            self._patiently(self._open)
-        except sqlite3.Error as error:
-            setup = primary(error) in _OF_THE_SETUP
-            failure = (ConfigurationError if setup else StoreError)(meaning(error, path))
-        else:
-            self.close()  # whoever forks now passes nothing on
-            return
+        with self._lock:
+            try:
+                connection = self._patiently(self._open)
+                # Whether it may write; a mere beginning would tell nothing.
+                self._transact(connection, lambda found: found.execute(_NO_OPERATION))
+            except sqlite3.Error as error:
+                setup = primary(error) in _OF_THE_SETUP
+                failure = (ConfigurationError if setup else StoreError)(meaning(error, path))
+            else:
+                return
+            finally:
+                self._drop()  # who forks now passes nothing on
         raise failure
 
     def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
