@@ -57,5 +57,5 @@ $(VENV)/demo.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 	@touch $@
 
 $(VENV)/dev.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,fastapi,flask]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,django,fastapi,flask]' --group dev
 	@touch $@

@@ -1,0 +1,84 @@
+"""What the settings say of requests and users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.utils import translation
+from django.utils.translation import gettext, ngettext
+
+from otpverify.integrations.django import conf
+from otpverify.integrations.web.sentences import Sentence
+
+
+def client_ip(request: HttpRequest) -> str | None:
+    """The person's IP address, as `CLIENT_IP` and `TRUSTED_PROXIES` say; without them, who is
+    connected. `None` where that is not known, as behind a proxy on a Unix socket."""
+    own = conf.function("CLIENT_IP")
+    if own is not None:
+        return own(request) or None
+    proxies = int(conf.option("TRUSTED_PROXIES") or 0)
+    if proxies > 0:
+        hops = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+        # What stands further left was sent by whoever it was, and may be made up.
+        if len(hops) >= proxies and hops[-proxies].strip():
+            return hops[-proxies].strip()
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def phone_of(user: Any) -> str | None:
+    """The user's phone, as `GET_PHONE` or `PHONE_FIELD` say; `None` if there is none.
+
+    Raises:
+        ImproperlyConfigured: Neither is set.
+    """
+    own = conf.function("GET_PHONE")
+    if own is not None:
+        return own(user) or None
+    found = user
+    for name in _field().split("__"):
+        found = getattr(found, name, None)
+    return str(found) if found else None
+
+
+def find_user(phone: str) -> Any:
+    """Who may reset a password with this phone, as `FIND_USER` or `PHONE_FIELD` say: the one
+    active user who has it, and a password. `None` if there is none, or more than one.
+
+    Args:
+        phone: In E.164.
+
+    Raises:
+        ImproperlyConfigured: Neither is set.
+    """
+    own = conf.function("FIND_USER")
+    if own is not None:
+        return own(phone)
+    known: Any = get_user_model()
+    found: list[AbstractBaseUser] = list(known._default_manager.filter(**{_field(): phone}))
+    usable = [user for user in found if user.is_active and user.has_usable_password()]
+    return usable[0] if len(usable) == 1 else None
+
+
+def locale() -> str:
+    """The message's language: the page's."""
+    return translation.get_language() or "en"
+
+
+def said(sentence: Sentence) -> str:
+    """A sentence in the page's language."""
+    return sentence.translated(gettext, ngettext)
+
+
+def _field() -> str:
+    found = conf.option("PHONE_FIELD")
+    if not found:
+        raise ImproperlyConfigured(
+            'Say where a user\'s phone is: OTPVERIFY["PHONE_FIELD"], such as "phone" or '
+            '"profile__phone", or GET_PHONE and FIND_USER.'
+        )
+    return str(found)
