@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -81,7 +81,15 @@ DEMO = Kind(
     },
     resend="Send again",
 )
-KINDS = {"demo": DEMO}
+FLASK = Kind(
+    command=(
+        *(sys.executable, "examples/flask_app/main.py"),
+        *("--port", "0", "--sandbox-port", "0"),
+    ),
+    flows={name: replace(flow, path=f"/account{flow.path}") for name, flow in DEMO.flows.items()},
+    resend="Send again",
+)
+KINDS = {"demo": DEMO, "flask": FLASK}
 FLOWS = ("login", "phone", "reset")
 
 
