@@ -51,6 +51,15 @@ PROGRAMS = {
         "the gateway refused a number: its send was given back at once",
         "no code and no number in the worker's log",
     ],
+    "fastapi_app": [
+        "login:  refused: That is not a code: enter the digits of the message. It did not count as "
+        "an attempt.",
+        "login:  signed in as customer",
+        "phone:  refused: Cooldown active while a code is pending",
+        "phone:  confirmed +12025550124",
+        "reset:  the same reply with and without an account: True",
+        "reset:  password changed, other sessions ended",
+    ],
     "flask_app": [
         "login:   You are signed in",
         "phone:   Phone confirmed",

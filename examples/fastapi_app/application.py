@@ -1,0 +1,196 @@
+"""The three flows as a JSON API: login with a second factor, phone confirmation, password reset."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.responses import HTMLResponse
+
+from examples.fastapi_app.accounts import PASSWORD, SHORTEST_PASSWORD, USER, Accounts
+from examples.fastapi_app.background import BackgroundTasksSender, after_the_reply
+from otpverify import AsyncSmspmClient, AsyncVerifier, MemoryStore, Messages, Policy, Verified
+from otpverify.integrations.fastapi import (
+    Proof,
+    Recipient,
+    TypedPhone,
+    add_exception_handlers,
+    fresh_proof,
+    get_verifier,
+    held_proof,
+    otp_lifespan,
+    otp_router,
+    proof_responses,
+)
+
+HALF_SECONDS = 900
+UNAUTHORIZED: dict[int | str, dict[str, Any]] = {401: {"description": "Sign in first."}}
+PAGE = (Path(__file__).parent / "index.html").read_text()
+
+
+class Credentials(BaseModel):
+    """The first factor."""
+
+    user: str = Field(max_length=64, examples=[USER])
+    password: str = Field(max_length=256, repr=False, examples=[PASSWORD])
+
+
+class NewPassword(BaseModel):
+    """What follows a right code. The route says what will not do, and keeps the proof."""
+
+    password: str = Field(max_length=256, repr=False)
+
+
+class Nothing(BaseModel):
+    """An empty object: other sites can send none."""
+
+
+class Account(BaseModel):
+    """Who is signed in."""
+
+    user: str
+    phone: str
+
+
+async def accounts_of(request: Request) -> Accounts:
+    """A dependency: the accounts."""
+    found: Accounts = request.app.state.accounts
+    return found
+
+
+TheAccounts = Annotated[Accounts, Depends(accounts_of)]
+
+
+async def half_signed_in(request: Request, accounts: TheAccounts) -> Recipient:
+    """A dependency: whoever gave the right password, and the account's phone. No request names
+    it, and the cookie does not hold it."""
+    half = request.session.get("half")
+    if half != [USER, accounts.version, half and half[2]] or half[2] < time.time():
+        raise HTTPException(401, "Give your password first.")
+    return Recipient(accounts.phone, subject=USER)
+
+
+async def signed_in(request: Request, accounts: TheAccounts) -> Account:
+    """A dependency: who is signed in, since the newest password."""
+    if request.session.get("user") != [USER, accounts.version]:
+        raise HTTPException(401, "Sign in first.")
+    return Account(user=USER, phone=accounts.phone)
+
+
+async def has_account(phone: TypedPhone, accounts: TheAccounts) -> bool:
+    """A dependency: whether a code may really go out. Nobody is told."""
+    return phone == accounts.phone
+
+
+async def later_verifier(
+    request: Request, _: Annotated[None, Depends(after_the_reply)]
+) -> AsyncVerifier:
+    """A dependency: the verifier that delivers after the reply."""
+    verifier: AsyncVerifier = request.state.later
+    return verifier
+
+
+def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) -> FastAPI:
+    """The application.
+
+    Args:
+        environ: The gateway's settings, as in `os.environ`.
+        inbox_url: Where the sandbox shows its messages.
+        policy: The numbers.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        # In memory, for one process. With several, use Redis, and a secret that all of them share.
+        store, secret = MemoryStore(), secrets.token_bytes(32)
+        async with AsyncSmspmClient.from_env(environ) as client:
+
+            def verifier(sender: AsyncSmspmClient | BackgroundTasksSender) -> AsyncVerifier:
+                messages = Messages(brand="Example")
+                return AsyncVerifier(
+                    sender, store=store, secret=secret, policy=policy, messages=messages
+                )
+
+            async with otp_lifespan(lambda: verifier(client))(app) as state:
+                yield {**state, "later": verifier(BackgroundTasksSender(client))}
+
+    app = FastAPI(title="Three flows", lifespan=lifespan)
+    app.state.accounts = Accounts()
+    # https_only=True and a lasting secret where it is not for one machine.
+    app.add_middleware(SessionMiddleware, secret_key=secrets.token_urlsafe(32), max_age=86_400)
+    add_exception_handlers(app)
+
+    app.include_router(
+        otp_router("login", recipient=half_signed_in, responses=UNAUTHORIZED),
+        prefix="/login/code",
+        tags=["login"],
+    )
+    app.include_router(otp_router("phone"), prefix="/phone", tags=["phone"])
+    app.include_router(
+        otp_router("password-reset", deliver=has_account, verifier=later_verifier),
+        prefix="/reset",
+        tags=["password reset"],
+    )
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    async def page() -> str:
+        return PAGE.replace("{inbox}", inbox_url)
+
+    @app.post("/login", tags=["login"], status_code=204, responses=UNAUTHORIZED)
+    async def password(request: Request, given: Credentials, accounts: TheAccounts) -> Response:
+        """The first factor. What follows is a code to the account's phone."""
+        right = await run_in_threadpool(accounts.password_is_right, given.user, given.password)
+        request.session.pop("half", None)
+        if not right:
+            raise HTTPException(401, "User name or password is wrong.")
+        request.session["half"] = [USER, accounts.version, time.time() + HALF_SECONDS]
+        return Response(status_code=204)
+
+    @app.post("/login/done", tags=["login"], responses={**UNAUTHORIZED, **proof_responses()})
+    async def login(
+        _: Nothing,
+        request: Request,
+        accounts: TheAccounts,
+        verified: Annotated[Verified, Depends(fresh_proof("login", recipient=half_signed_in))],
+    ) -> Account:
+        """The second factor was right: sign in, in a session that holds nothing from before."""
+        request.session.clear()
+        request.session["user"] = [USER, accounts.version]
+        return Account(user=USER, phone=verified.phone)
+
+    @app.get("/me", tags=["account"], responses=UNAUTHORIZED)
+    async def me(account: Annotated[Account, Depends(signed_in)]) -> Account:
+        """Who is signed in."""
+        return account
+
+    @app.put("/me/phone", tags=["phone"], responses={**UNAUTHORIZED, **proof_responses()})
+    async def confirm(
+        _: Nothing,
+        accounts: TheAccounts,
+        account: Annotated[Account, Depends(signed_in)],
+        verified: Annotated[Verified, Depends(fresh_proof("phone"))],
+    ) -> Account:
+        """The account's new phone: the one that was proved, whatever the request says."""
+        accounts.phone = verified.phone
+        return Account(user=account.user, phone=verified.phone)
+
+    @app.post("/reset/password", tags=["password reset"], status_code=204)
+    async def reset(
+        new: NewPassword,
+        accounts: TheAccounts,
+        proof: Annotated[Proof, Depends(held_proof("password-reset", verifier=get_verifier))],
+    ) -> Response:
+        """The new password. One that will not do costs no other code."""
+        if len(new.password) < SHORTEST_PASSWORD:
+            raise HTTPException(422, f"Use {SHORTEST_PASSWORD} characters or more.")
+        if (await proof.redeem()).phone == accounts.phone:
+            await run_in_threadpool(accounts.set_password, new.password)
+        return Response(status_code=204)
+
+    return app
