@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, redirect, request, url_for
+from flask import Blueprint, abort, current_app, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from otpverify import ChallengeExpired, OtpVerifyError
+from otpverify import ChallengeExpired, StoreError
 from otpverify.integrations.flask import kept
 from otpverify.integrations.flask.replies import LONGEST_FIELD, Identity, Proved, Refused
 from otpverify.integrations.flask.views import Flow
@@ -117,7 +117,8 @@ class PasswordReset(PhoneConfirmation):
         except ChallengeExpired as error:
             kept.forget_proof(self.purpose)
             return self.fail(error)
-        except OtpVerifyError as error:
+        except StoreError as error:
+            current_app.logger.warning("otpverify: %s", error)
             return self.fail(error, page="password")
         kept.forget_proof(self.purpose)
         if account is None:  # it is gone since

@@ -1,0 +1,687 @@
+"""The Flask integration: three flows, proofs, and what a session tells."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import session
+from flask_support import PASSWORD, PHONE, STRANGER, TYPED, USER, Person, Shop
+from flask_wtf.csrf import CSRFProtect
+from freezegun.api import FrozenDateTimeFactory
+from support import wrong
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from otpverify import (
+    DeliveryRejected,
+    DeliveryUnavailable,
+    Limit,
+    Message,
+    Policy,
+    Receipt,
+    StoreError,
+)
+from otpverify.testing import OutboxSender
+
+FIRST = {"login": {"user": USER, "password": PASSWORD}, "phone": {"phone": TYPED}}
+FIRST["reset"] = {"phone": PHONE}
+NO_COOLDOWN = Policy(resend_cooldown_seconds=0)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop().mount()
+
+
+@pytest.fixture
+def person(shop: Shop) -> Person:
+    return shop.person()
+
+
+def sign_in(shop: Shop, person: Person) -> None:
+    person.begin("login")
+    person.send("/account/login/code", code=shop.code(len(shop.outbox)))
+
+
+# From beginning to end
+
+
+def test_login(shop: Shop, person: Person) -> None:
+    page = person.begin("login")
+    assert page.path == "/account/login/code"
+    assert PHONE not in page.html, "a password alone tells nobody the number"
+    page = person.send("/account/login/code", code=shop.code(1))
+    assert (page.path, page.heading.strip()) == ("/account/login/done", "You are signed in")
+    assert shop.told == [("login", "7")]
+    assert person.kept["account"] == "7"
+
+
+def test_a_wrong_password_sends_nothing(shop: Shop, person: Person) -> None:
+    for user, password in ((USER, "sesame open"), ("nobody", PASSWORD)):
+        page = person.begin("login", user=user, password=password)
+        assert (page.path, page.said) == ("/account/login", "User name or password is wrong.")
+        assert f'value="{user}"' in page.html
+        assert password not in page.html + str(person.kept)
+    assert len(shop.outbox) == 0
+
+
+def test_the_password_is_taken_as_it_was_typed(shop: Shop) -> None:
+    given = []
+    shop.otp.authenticate(lambda user, password: given.append((user, password)))
+    person = shop.person()
+    person.begin("login", user=" customer ", password=f" {'x' * 300} ")
+    assert given == [("customer", f" {'x' * 300} ")]
+
+
+def test_an_account_without_a_phone_does_not_get_in(shop: Shop, person: Person) -> None:
+    shop.phones.clear()
+    page = person.begin("login")
+    assert (page.path, page.said) == ("/account/login", "No phone is known for this account.")
+    shop.phones["7"] = PHONE
+    person.begin("login")
+    shop.phones.clear()
+    page = person.send("/account/login/code", code=shop.code(1))
+    assert page.path == "/account/login"
+    assert "expired" in page.said
+    assert shop.told == []
+
+
+def test_phone_confirmation(shop: Shop, person: Person) -> None:
+    page = person.begin("phone", phone="12")
+    assert 'aria-invalid="true"' in page.html
+    assert 'aria-describedby="otpverify-error otpverify-hint"' in page.html
+    page = person.send("/account/phone", phone="+372 5678 9045")
+    assert TYPED in page.text
+    code = shop.code(1)
+    page = person.send("/account/phone/code", code=f" {code[:3]} {code[3:]} ")
+    assert page.path == "/account/phone/done"
+    assert shop.told == [("confirmed", TYPED)]
+
+
+def test_the_phone_that_is_confirmed_is_the_one_that_was_verified(
+    shop: Shop, person: Person
+) -> None:
+    person.begin("phone", phone=TYPED)
+    person.send("/account/phone/code", code=shop.code(1), phone=PHONE, who=PHONE)
+    assert shop.told == [("confirmed", TYPED)]
+
+
+def test_password_reset(shop: Shop, person: Person) -> None:
+    person.begin("reset", phone=PHONE)
+    page = person.send("/account/reset/code", code=shop.code(1))
+    assert page.path == "/account/reset/password"
+    page = person.send("/account/reset/password", password="short")
+    assert "at least 8" in page.said
+    assert 'aria-invalid="true"' in page.html
+    page = person.send("/account/reset/password", password=" close sesame ")
+    assert (page.path, page.heading.strip()) == ("/account/reset/done", "Password changed")
+    assert shop.told == [("password", "7", " close sesame ")]
+    assert len(shop.outbox) == 1, "a password that would not do cost no second message"
+
+
+def test_the_application_judges_passwords(shop: Shop, person: Person) -> None:
+    @shop.otp.password_fault
+    def password_fault(account: str, password: str) -> str | None:
+        return f"{account}: too common" if password == "password" else None
+
+    person.begin("reset", phone=PHONE)
+    person.send("/account/reset/code", code=shop.code(1))
+    assert person.send("/account/reset/password", password="password").said == "7: too common"
+    assert "too long" in person.send("/account/reset/password", password="x" * 257).said
+    person.send("/account/reset/password", password="close sesame")
+    assert shop.told == [("password", "7", "close sesame")]
+
+
+@pytest.mark.parametrize("flow", FIRST)
+def test_wrong_codes(shop: Shop, person: Person, flow: str) -> None:
+    person.begin(flow, **FIRST[flow])
+    code = shop.code(1)
+    page = person.send(f"/account/{flow}/code", code="letters")
+    assert "did not count" in page.said
+    for left in (4, 3, 2, 1):
+        page = person.send(f"/account/{flow}/code", code=wrong(code, left))
+        assert f"{left} attempt" in page.said
+        assert page.html.count('role="alert"') == 1
+        assert 'aria-describedby="otpverify-error otpverify-attempts"' in page.html
+        assert "<title>Error: " in page.html
+    page = person.send(f"/account/{flow}/code", code=wrong(code))
+    assert page.path == f"/account/{flow}"
+    assert "Too many wrong codes" in page.said
+    assert shop.told == []
+
+
+def test_expired(clock: FrozenDateTimeFactory) -> None:
+    for flow in FIRST:
+        shop = Shop().mount()
+        person = shop.person()
+        person.begin(flow, **FIRST[flow])
+        code = shop.code(1)
+        clock.tick(601)
+        page = person.send(f"/account/{flow}/code", code=code)
+        assert page.path == f"/account/{flow}"
+        assert "expired" in page.said
+        assert "There is no code to enter" in person.open(f"/account/{flow}/code").said
+
+
+def test_resend(clock: FrozenDateTimeFactory) -> None:
+    for flow in FIRST:
+        shop = Shop().mount()
+        person = shop.person()
+        page = person.begin(flow, **FIRST[flow])
+        assert 'data-wait="60"' in page.html
+        assert "possible in 60 s" in page.html
+        first = shop.code(1)
+        clock.tick(10)
+        page = person.send(f"/account/{flow}/resend")
+        assert page.said.strip().endswith("in 50 seconds.")
+        assert len(shop.outbox) == 1
+        clock.tick(50)
+        page = person.send(f"/account/{flow}/resend")
+        assert page.said == "Another code is on its way."
+        assert shop.code(2) != first
+        page = person.send(f"/account/{flow}/code", code=first)
+        assert page.path == f"/account/{flow}/{'password' if flow == 'reset' else 'done'}"
+
+
+def test_a_start_within_the_cooldown_leads_to_the_code(clock: FrozenDateTimeFactory) -> None:
+    for flow in FIRST:
+        shop = Shop().mount()
+        person = shop.person()
+        person.begin(flow, **FIRST[flow])
+        code = shop.code(1)
+        clock.tick(15)
+        page = person.begin(flow, **FIRST[flow])
+        assert page.path == f"/account/{flow}/code"
+        assert page.said.strip().endswith("in 45 seconds.")
+        assert '<span data-wait="45">in 45 seconds</span>' in page.html
+        assert len(shop.outbox) == 1
+        other = shop.person()
+        page = other.begin(flow, **FIRST[flow])
+        assert page.path == f"/account/{flow}", "whoever has no challenge waits on the first page"
+        assert "in 45 seconds" in page.said
+        assert 'data-wait="45"' in page.html
+        page = person.send(f"/account/{flow}/code", code=code)
+        assert page.path != f"/account/{flow}/code"
+
+
+@pytest.mark.parametrize("flow", FIRST)
+def test_cancel(shop: Shop, person: Person, flow: str) -> None:
+    page = person.begin(flow, **FIRST[flow])
+    form = page.forms[f"/account/{flow}/code"]
+    code = shop.code(1)
+    before = person.cookie
+    assert person.send(f"/account/{flow}/cancel").path == f"/account/{flow}"
+    for cookie in (person.cookie, before):
+        person.cookie = cookie
+        reply = person.client.post(f"/account/{flow}/code", data={**form, "code": code})
+        assert reply.location == f"/account/{flow}"
+    assert shop.told == []
+
+
+@pytest.mark.parametrize("flow", FIRST)
+def test_a_gateway_that_is_away(shop: Shop, person: Person, flow: str) -> None:
+    shop.outbox.fail_with = DeliveryUnavailable("Away.", maybe_sent=False)
+    page = person.begin(flow, **FIRST[flow])
+    assert page.path == f"/account/{flow}/code"
+    if flow == "reset":
+        assert page.said == "", "nobody learns that there was anything to send"
+    else:
+        assert "No message could be sent" in page.said
+        shop.outbox.fail_with = None
+        page = person.send(f"/account/{flow}/resend")
+        assert page.said == "A code is on its way."
+        assert person.send(f"/account/{flow}/code", code=shop.code(1)).path.endswith("/done")
+
+
+@pytest.mark.parametrize("operation", ["open", "check", "redeem", "cancel"])
+def test_a_store_that_is_away_lets_nobody_in(
+    shop: Shop,
+    person: Person,
+    operation: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StoreError("The store is away.")
+
+    shop = Shop()
+    monkeypatch.setattr(shop.store, operation, away)
+    person = shop.mount().person()
+    page = person.begin("reset", phone=PHONE)
+    if operation == "open":
+        assert "does not work at the moment" in page.said
+    elif operation == "cancel":
+        assert "does not work at the moment" in person.send("/account/reset/cancel").said
+    else:
+        page = person.send("/account/reset/code", code=shop.code(1))
+        if operation == "redeem":
+            page = person.send("/account/reset/password", password="close sesame")
+            assert page.path == "/account/reset/password", "the proof may yet be good"
+        assert "does not work at the moment" in page.said
+    assert shop.told == []
+    assert "The store is away" in caplog.text, "its operator is told"
+
+
+# Who is who
+
+
+def test_the_reset_tells_nobody_who_has_an_account(clock: FrozenDateTimeFactory) -> None:
+    def seen(shop: Shop, phone: str, flow: Callable[[Person], None]) -> list[str]:
+        person = shop.person()
+        replies: list[str] = []
+        see = person._see
+
+        def look(response: Any) -> Any:
+            for reply in (*response.history, response):
+                headers = sorted((k, v) for k, v in reply.headers if k != "Content-Length")
+                replies.append(f"{reply.status} {headers} {reply.text} {person.kept}")
+            return see(response)
+
+        person._see = look  # type: ignore[method-assign]  # to look over the shoulder
+        person.begin("reset", phone=phone)
+        flow(person)
+        text = "\n".join(replies).replace(phone, "<phone>")
+        text = re.sub(r"session=[^;]+", "session=", text)  # it is compared as it reads
+        secrets = [person.kept["_otpverify"]["csrf"]]
+        if pending := person.kept["_otpverify"].get("pending password-reset"):
+            secrets.append(pending["challenge"])
+        for secret in secrets:
+            text = text.replace(secret, f"<{len(secret)}>")
+        return text.splitlines()
+
+    def walk(person: Person) -> None:
+        person.send("/account/reset/resend")
+        person.send("/account/reset/code", code="letters")
+        person.send("/account/reset/code", code="")
+        person.begin("reset", phone=person.kept["_otpverify"]["pending password-reset"]["who"])
+
+    for failure in (
+        None,
+        DeliveryRejected("No.", provider_code="invalid_phone_number"),
+        DeliveryUnavailable("Away.", maybe_sent=True),
+    ):
+        shop = Shop(OutboxSender(failure)).mount()
+        known, unknown = seen(shop, PHONE, walk), seen(shop, STRANGER, walk)
+        assert known == unknown
+        shop.app.extensions["otpverify"].close()
+        assert [message.to for message in shop.outbox.messages] == ([] if failure else [PHONE])
+
+
+def test_a_prompt_gateway_s_refusal_is_concealed_too() -> None:
+    """With a reset_verifier of one's own that does not send in the background."""
+    pages = []
+    for phone in (PHONE, STRANGER):
+        shop = Shop(OutboxSender(DeliveryRejected("No.", provider_code="invalid_phone_number")))
+        shop.mount()
+        state = shop.app.extensions["otpverify"]
+        state.reset_verifier = state.verifier
+        person = shop.person()
+        pages.append([person.begin("reset", phone=phone), person.send("/account/reset/resend")])
+    for known, unknown in zip(*pages, strict=True):
+        assert known.path == unknown.path == "/account/reset/code"
+        assert known.said == unknown.said
+        assert known.text.replace(PHONE, STRANGER) == unknown.text
+
+
+def test_the_reset_does_not_wait_for_the_gateway() -> None:
+    delivered, go = threading.Event(), threading.Event()
+
+    class Slow:
+        def send(self, message: Message) -> Receipt:
+            go.wait(60)
+            delivered.set()
+            return Receipt()
+
+    shop = Shop(sender=Slow()).mount()
+    page = shop.person().begin("reset", phone=PHONE)
+    assert page.path == "/account/reset/code"
+    assert not delivered.is_set()
+    go.set()
+    assert delivered.wait(60)
+
+
+def test_nobody_s_code_opens_an_account_that_is_not_there(shop: Shop, person: Person) -> None:
+    shop.person().begin("reset", phone=PHONE)
+    code = shop.code(1)
+    person.begin("reset", phone=STRANGER)
+    page = person.send("/account/reset/code", code=code)
+    assert "not right" in page.said
+    assert person.open("/account/reset/password").path == "/account/reset"
+
+
+# The session
+
+
+@pytest.mark.parametrize("flow", FIRST)
+def test_the_cookie_tells_only_what_its_owner_typed(shop: Shop, person: Person, flow: str) -> None:
+    seen = []
+    person.begin(flow, **FIRST[flow])
+    seen.append(str(person.kept))
+    code = shop.code(1)
+    person.send(f"/account/{flow}/code", code=wrong(code))
+    person.send(f"/account/{flow}/resend")
+    seen.append(str(person.kept))
+    page = person.send(f"/account/{flow}/code", code=code)
+    seen.append(str(person.kept))
+    if flow == "reset":
+        person.send("/account/reset/password", password="close sesame")
+        seen.append(str(person.kept))
+        assert "proof" not in seen[-1]
+    assert page.path != f"/account/{flow}/code"
+    for text in seen:
+        assert code not in text
+        assert PASSWORD not in text
+        assert "close sesame" not in text
+        if flow == "login":
+            assert PHONE[3:] not in text
+    assert "pending" not in seen[-1], "what is over is forgotten"
+
+
+def test_login_begins_a_new_session(shop: Shop) -> None:
+    shop.app.config["OTPVERIFY_KEEP_AT_LOGIN"] = ("cart",)
+    person = shop.person()
+    with person.client.session_transaction() as planted:
+        planted.update(cart=[1], account="another", planted="by somebody")
+    person.begin("phone", phone=TYPED)
+    person.begin("login")
+    token = person.kept["_otpverify"]["csrf"]
+    person.send("/account/login/code", code=shop.code(2))
+    kept = person.kept
+    assert kept.pop("_otpverify")["csrf"] != token
+    assert kept == {"cart": [1], "account": "7"}
+
+
+def test_a_session_on_the_server_gets_a_new_id(shop: Shop, person: Person) -> None:
+    calls: list[dict[str, Any]] = []
+    # As Flask-Session has it.
+    shop.app.session_interface.regenerate = lambda found: calls.append(dict(found))  # type: ignore[attr-defined]
+    sign_in(shop, person)
+    assert len(calls) == 1
+    assert "account" not in calls[0]
+    assert calls[0], "an empty one would not get a new id"
+
+
+@pytest.mark.parametrize("flow", FIRST)
+def test_an_old_cookie_proves_nothing(shop: Shop, person: Person, flow: str) -> None:
+    page = person.begin(flow, **FIRST[flow])
+    before, form = person.cookie, page.forms[f"/account/{flow}/code"]
+    code = shop.code(1)
+    person.send(f"/account/{flow}/code", code=code)
+    told = list(shop.told)
+    thief = shop.person()
+    thief.cookie = before
+    reply = thief.client.post(f"/account/{flow}/code", data={**form, "code": code})
+    assert reply.location == f"/account/{flow}"
+    assert "already used" in thief.open(f"/account/{flow}").said
+    assert shop.told == told
+    assert "account" not in thief.kept
+
+
+def test_an_old_cookie_does_not_bring_attempts_back(shop: Shop, person: Person) -> None:
+    person.begin("phone", phone=TYPED)
+    fresh, code = person.cookie, shop.code(1)
+    for nth in range(1, 6):
+        person.cookie = fresh
+        person.send("/account/phone/code", code=wrong(code, nth))
+        person.open("/account/phone/code")
+    person.cookie = fresh
+    person.open("/account/phone/code")
+    page = person.send("/account/phone/code", code=code)
+    assert page.path == "/account/phone"
+    assert shop.told == []
+
+
+def test_a_proof_sets_one_password(shop: Shop, person: Person) -> None:
+    person.begin("reset", phone=PHONE)
+    person.send("/account/reset/code", code=shop.code(1))
+    before = person.cookie
+    person.send("/account/reset/password", password="close sesame")
+    person.cookie = before
+    person.open("/account/reset/password")
+    page = person.send("/account/reset/password", password="the thief's own")
+    assert page.path == "/account/reset"
+    assert "already used" in page.said
+    assert shop.told == [("password", "7", "close sesame")]
+
+
+def test_a_proof_expires(shop: Shop, clock: FrozenDateTimeFactory) -> None:
+    person = shop.person()
+    person.begin("reset", phone=PHONE)
+    person.send("/account/reset/code", code=shop.code(1))
+    clock.tick(601)
+    page = person.send("/account/reset/password", password="close sesame")
+    assert page.path == "/account/reset"
+    assert "expired" in page.said
+    assert shop.told == []
+
+
+def test_the_challenge_is_the_session_s(shop: Shop, person: Person) -> None:
+    """Whoever has a challenge and its code of their own gets nowhere with them in a form."""
+    shop.app.config["OTPVERIFY_POLICY"] = NO_COOLDOWN
+    thief = shop.person()
+    thief.begin("phone", phone=TYPED)
+    own = thief.kept["_otpverify"]["pending phone"]["challenge"]
+    code = shop.code(1)
+    person.begin("login")
+    page = person.send(
+        "/account/login/code", code=code, challenge=own, phone=TYPED, purpose="phone"
+    )
+    assert "4 attempts left" in page.said
+    page = person.open(f"/account/login/code?challenge={own}&code={code}")
+    assert page.path == "/account/login/code"
+    assert shop.told == []
+
+
+def test_a_code_is_for_one_flow(shop: Shop, person: Person) -> None:
+    person.begin("reset", phone=PHONE)
+    code = shop.code(1)
+    person.begin("phone", phone=PHONE)
+    shop.code(2)
+    assert "not right" in person.send("/account/phone/code", code=code).said
+    with person.client.session_transaction() as kept:
+        entries = dict(kept["_otpverify"])
+        entries["pending phone"] = entries["pending password-reset"]
+        kept["_otpverify"] = entries
+    person.open("/account/phone/code")
+    assert person.send("/account/phone/code", code=code).path == "/account/phone"
+    assert shop.told == []
+
+
+@pytest.mark.parametrize(
+    "rubbish", [1, [], {"pending phone": 1}, {"said phone": {"page": "first"}}]
+)
+def test_a_session_of_an_older_release(shop: Shop, person: Person, rubbish: object) -> None:
+    with person.client.session_transaction() as kept:
+        kept["_otpverify"] = rubbish
+    assert person.open("/account/phone/code").path == "/account/phone"
+
+
+# Forms and addresses
+
+
+@pytest.mark.parametrize("flow", FIRST)
+def test_every_form_needs_the_session_s_token(shop: Shop, person: Person, flow: str) -> None:
+    other = shop.person()
+    other.open("/account/phone")
+    foreign = other.page.forms["/account/phone"]["otpverify_token"]
+    person.begin(flow, **FIRST[flow])
+    code = shop.code(1)
+    before = person.kept
+    steps = ["", "/code", "/resend", "/cancel", *(["/password"] if flow == "reset" else [])]
+    for step in steps:
+        for token in ({}, {"otpverify_token": ""}, {"otpverify_token": foreign}):
+            fields = {**FIRST[flow], "code": code, **token}
+            reply = person.client.post(f"/account/{flow}{step}", data=fields)
+            assert reply.status_code == 400
+            assert "This form has expired" in reply.text
+    assert len(shop.outbox) == 1
+    assert person.kept == before
+    stranger = shop.person()
+    reply = stranger.client.post(f"/account/{flow}", data={**FIRST[flow], "otpverify_token": ""})
+    assert reply.status_code == 400, "no session has no token, and not an empty one"
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_flask_wtf_guards_the_forms_too(early: bool) -> None:
+    shop = Shop()
+    if early:
+        CSRFProtect(shop.app)
+    shop.mount(OTPVERIFY_POLICY=NO_COOLDOWN)
+    if not early:
+        CSRFProtect(shop.app)
+    person = shop.person()
+    for flow in FIRST:
+        person.begin(flow, **FIRST[flow])
+        sent = len(shop.outbox) if flow != "reset" else 3
+        page = person.send(f"/account/{flow}/code", code=shop.code(sent))
+        assert page.path != f"/account/{flow}/code"
+    assert len(shop.told) == 2
+    page = person.open("/account/phone")
+    fields = page.forms["/account/phone"]
+    assert set(fields) == {"otpverify_token", "csrf_token"}
+    for name in fields:
+        fewer = {key: value for key, value in fields.items() if key != name}
+        assert person.client.post("/account/phone", data=fewer).status_code == 400
+    assert person.client.post("/account/sms/report", json={"status": "sent"}).text == "OK"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example/",
+        "\\\\evil.example/",
+        "/\t/evil.example/",
+        "/\n/evil.example",
+        " //evil.example",
+        "javascript:alert(1)",
+        "evil.example",
+        "http:/evil.example",
+        "///evil.example",
+        "/" + "x" * 1000,
+        "//[",
+        "",
+    ],
+)
+def test_nobody_is_led_elsewhere(shop: Shop, person: Person, target: str) -> None:
+    person.open("/account/login", query_string={"next": target})
+    person.send("/account/login", user=USER, password=PASSWORD, next=target)
+    page = person.send("/account/login/code", code=shop.code(1), next=target)
+    assert page.path == "/account/login/done"
+    assert not [place for place in person.locations if place and not place.startswith("/account/")]
+
+
+def test_next_leads_on(shop: Shop, person: Person) -> None:
+    shop.app.add_url_rule("/orders", view_func=lambda: "<h1>Orders</h1>")
+    person.open("/account/login?next=/orders?page=2%26all=1")
+    person.send("/account/login", user=USER, password="wrong")
+    person.send("/account/login", user=USER, password=PASSWORD)
+    assert person.send("/account/login/code", code=shop.code(1)).path == "/orders"
+    assert person.locations[-2] == "/orders?page=2&all=1"
+
+
+def test_an_application_s_own_answer_comes_first(shop: Shop, person: Person) -> None:
+    shop.app.add_url_rule("/welcome", view_func=lambda: "<h1>Welcome</h1>")
+
+    @shop.otp.on_login
+    def on_login(account: str) -> Any:
+        session["account"] = account
+        return shop.app.redirect("/welcome", 303)
+
+    person.open("/account/login?next=/account/phone")
+    person.send("/account/login", user=USER, password=PASSWORD)
+    assert person.send("/account/login/code", code=shop.code(1)).path == "/welcome"
+
+
+def test_addresses_hold_no_secrets(shop: Shop, person: Person) -> None:
+    shop.app.config["OTPVERIFY_POLICY"] = NO_COOLDOWN
+    secrets: set[str] = set()
+    for flow, fields in FIRST.items():
+        person.begin(flow, **fields)
+        code = shop.code(len(secrets) // 2 + 1)
+        purpose = "password-reset" if flow == "reset" else flow
+        secrets |= {code, person.kept["_otpverify"][f"pending {purpose}"]["challenge"]}
+        person.send(f"/account/{flow}/code", code=code)
+    secrets.add(person.kept["_otpverify"]["proof password-reset"]["proof"])
+    assert len(secrets) == 7
+    for place in person.locations:
+        assert not [secret for secret in secrets if secret in place]
+
+
+def test_every_post_answers_with_a_redirect(shop: Shop, person: Person) -> None:
+    page = person.begin("phone", phone=TYPED)
+    token = page.forms["/account/phone/code"]
+    for step in ("code", "code", "resend", "cancel", "cancel", "resend", ""):
+        path = f"/account/phone/{step}".rstrip("/")
+        reply = person.client.post(path, data={**token, "code": "12", "phone": "12"})
+        assert reply.status_code == 303
+
+
+def test_every_page_has_its_headers(shop: Shop, person: Person) -> None:
+    person.begin("reset", phone=PHONE)
+    for path in ("/login", "/phone", "/reset", "/reset/code", "/login/code", "/phone/done"):
+        reply = person.client.get(f"/account{path}")
+        assert reply.headers["Cache-Control"] == "no-store"
+        assert reply.headers["Referrer-Policy"] == "same-origin"
+        assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+        assert "unsafe" not in reply.headers["Content-Security-Policy"]
+        assert reply.headers["X-Frame-Options"] == "DENY"
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert "style=" not in reply.text
+        assert "<script>" not in reply.text
+    for name in ("otpverify.css", "otpverify.js"):
+        reply = person.client.get(f"/account/otpverify-static/{name}")
+        assert reply.status_code == 200
+        assert "no-store" not in reply.headers.get("Cache-Control", "")
+        reply.close()
+
+
+def test_the_code_field_takes_what_phones_offer(shop: Shop, person: Person) -> None:
+    page = person.begin("phone", phone=TYPED)
+    (field,) = re.findall(r'<input class="otpverify-code"[^>]*>', page.html)
+    assert 'inputmode="numeric"' in field
+    assert 'autocomplete="one-time-code"' in field
+    assert "maxlength" not in field
+
+
+def test_what_was_typed_is_escaped(shop: Shop, person: Person) -> None:
+    page = person.begin("login", user='"><script>alert(1)</script>')
+    assert "<script>alert" not in page.html
+    page = person.begin("phone", phone='"><script>alert(1)</script>')
+    assert "<script>alert" not in page.html
+
+
+# Where somebody is
+
+
+def test_no_header_is_believed() -> None:
+    policy = Policy(sends_per_ip=(Limit(1, 3600),))
+    shop = Shop().mount(OTPVERIFY_POLICY=policy)
+    for nth in range(2):
+        client = shop.person()
+        client.client.environ_base["HTTP_X_FORWARDED_FOR"] = f"203.0.113.{nth}"
+        page = client.begin("phone", phone=f"+3725678904{nth}")
+    assert "from your network" in page.said
+    elsewhere = shop.person()
+    elsewhere.client.environ_base["REMOTE_ADDR"] = "198.51.100.1"
+    assert elsewhere.begin("phone", phone="+37256789042").path == "/account/phone/code"
+
+
+def test_behind_a_proxy_that_is_named() -> None:
+    shop = Shop().mount(OTPVERIFY_POLICY=Policy(sends_per_ip=(Limit(1, 3600),)))
+    shop.app.wsgi_app = ProxyFix(shop.app.wsgi_app, x_for=1)  # type: ignore[method-assign]
+    paths = []
+    for nth, address in enumerate(("203.0.113.1", "203.0.113.2", "203.0.113.2")):
+        client = shop.person()
+        client.client.environ_base["HTTP_X_FORWARDED_FOR"] = f"198.51.100.{nth}, {address}"
+        paths.append(client.begin("phone", phone=f"+3725678904{nth}").path)
+    assert paths == ["/account/phone/code", "/account/phone/code", "/account/phone"]
+
+
+def test_there_may_be_no_address(shop: Shop, person: Person, recwarn: object) -> None:
+    person.client.environ_base["REMOTE_ADDR"] = ""
+    assert person.begin("phone", phone=TYPED).path == "/account/phone/code"
