@@ -98,10 +98,11 @@ def test_the_cooldown_counts_down(person: Person, flow: Flow, site: Site) -> Non
     clock = person.page.clock
     clock.install()
     person.start(flow)
-    clock.pause_at(person.page.evaluate("Date.now() / 1000 + 0.1"))
+    # Far enough ahead to be ahead still when it is heard of.
+    clock.pause_at(person.page.evaluate("Date.now() / 1000 + 15"))
     expect(person.resend_button).to_be_disabled()
     left = seconds_in(person)
-    assert COOLDOWN - 55 < left <= COOLDOWN
+    assert 5 < left <= COOLDOWN - 14
     clock.run_for(3_000)
     assert left - 4 <= seconds_in(person) <= left - 3
     clock.run_for((left - 4) * 1000)
