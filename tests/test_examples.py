@@ -60,6 +60,12 @@ PROGRAMS = {
         "reset:  the same reply with and without an account: True",
         "reset:  password changed, other sessions ended",
     ],
+    "django_project": [
+        "login: You are signed in",
+        "phone: Phone confirmed",
+        "reset: Password changed",
+        "signed in before: Sign in",
+    ],
     "flask_app": [
         "login:   You are signed in",
         "phone:   Phone confirmed",

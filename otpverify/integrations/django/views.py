@@ -15,10 +15,13 @@ from functools import cache
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
 from django.views import View
+from django.views.csrf import csrf_failure
 from django.views.decorators.csrf import csrf_exempt
 
 from otpverify import OtpVerifyError
@@ -27,6 +30,7 @@ from otpverify.integrations.django.confirmation import PhoneView, confirmed_phon
 from otpverify.integrations.django.flow import FlowView
 from otpverify.integrations.django.login import LoginView
 from otpverify.integrations.django.reset import PasswordResetView
+from otpverify.integrations.django.session import Kept, Said
 from otpverify.integrations.web import ASSETS
 from otpverify.sms import callback_params
 
@@ -44,6 +48,7 @@ __all__ = [
     "Target",
     "asset",
     "confirmed_phone",
+    "form_expired",
 ]
 _TYPES = {"otpverify.css": "text/css", "otpverify.js": "text/javascript"}
 
@@ -112,6 +117,23 @@ class AsyncDeliveryReportView(DeliveryReportView):
     async def post(self, request: HttpRequest) -> HttpResponseBase:  # type: ignore[override]  # the other colour
         """A report in the body."""
         return await aanswer(self.take)
+
+
+def form_expired(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """For the setting `CSRF_FAILURE_VIEW`. Signing in replaces the token of all forms, so that
+    those in other tabs are refused: a page of ours says so and shows its form anew. Whatever else
+    is refused gets Django's own page."""
+    match = request.resolver_match
+    kind = getattr(match and match.func, "view_class", None)
+    if match is None or not (isinstance(kind, type) and issubclass(kind, FlowView)):
+        return csrf_failure(request, reason)
+    step = getattr(match.func, "view_initkwargs", {}).get("step", kind.step)
+    # Without the cookie, as when another site sent the form, the session is nobody's; a new one
+    # would take the place of the person's own.
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        text = gettext("This form had expired. Send it again.")
+        Kept(request, kind.flow).say(Said(text), step if step == "first" else "code")
+    return HttpResponseRedirect(request.path)
 
 
 @login_not_required

@@ -1,0 +1,12 @@
+"""Customers."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class Customer(AbstractUser):
+    """A user with a phone, in E.164."""
+
+    phone: models.CharField[str, str] = models.CharField(max_length=16, blank=True)
