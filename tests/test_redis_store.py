@@ -294,7 +294,9 @@ class TestClients:
             return Counter(getattr(answer, "verdict", answer) for answer in answers)
 
         async def main() -> None:
-            store = AsyncRedisStore.from_url(place.server.url, socket_timeout_seconds=10)
+            store = AsyncRedisStore.from_url(
+                place.server.url, connect_timeout_seconds=10, socket_timeout_seconds=10
+            )
             async with contextlib.aclosing(store):
                 await store.open(key(), first("a"), FREE)
                 guesses = [store.check(key(), digest(n), FREE) for n in range(200)]

@@ -21,6 +21,7 @@ from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
 from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
+from otpverify.stores.redis_lane import Lanes
 
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
@@ -44,6 +45,7 @@ class RedisStore:
         self._client = client
         self.scripts = scripts.Scripts(prefix)
         self._looked = False
+        self._lanes: Lanes | None = None
 
     @classmethod
     def from_url(
@@ -68,7 +70,10 @@ class RedisStore:
             ConfigurationError: It is no such URL, or a timeout is not above 0.
         """
         client = clients.connect(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
-        return cls(client, prefix=prefix)
+        store = cls(client, prefix=prefix)
+        if clients.is_single(client):
+            store._lanes = Lanes(client)
+        return store
 
     def __repr__(self) -> str:
         return f"<RedisStore on {type(self._client).__name__}>"
@@ -148,7 +153,10 @@ class RedisStore:
         keys, rest = len(call.keys), (*call.keys, *call.args)
         try:
             try:
-                reply: object = self._client.evalsha(call.script.sha, keys, *rest)
+                if self._lanes is not None and self._lanes.usable:
+                    reply: object = self._lanes.run("EVALSHA", call.script.sha, keys, *rest)
+                else:
+                    reply = self._client.evalsha(call.script.sha, keys, *rest)
             except NoScriptError:
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
                 reply = self._client.eval(call.script.text, keys, *rest)

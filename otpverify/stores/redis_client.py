@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from redis.backoff import ExponentialBackoff
-from redis.connection import parse_url
+from redis.connection import ConnectionPool, parse_url
 from redis.exceptions import (
     AuthenticationError,
     MaxConnectionsError,
@@ -197,6 +197,12 @@ class LateClient:
         """`close`, for event loops."""
         if self._client is not None:
             await self._client.aclose()
+
+
+def is_single(client: Any) -> bool:
+    """Whether all its connections go to one server, as those of a plain URL's client do."""
+    pool = getattr(vars(client).get("connection_pool"), "__class__", None)
+    return pool is ConnectionPool
 
 
 def sentinels_of(client: Any) -> list[Any]:

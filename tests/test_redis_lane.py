@@ -1,0 +1,230 @@
+"""The connections that threads keep: they end with their thread, are nobody else's, and are thrown
+away when a reply may be left on them."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+from redis import Connection, Redis
+from redis_support import Place, stop_servers
+from servers import until
+from support import PHONE, SECRET, wrong
+
+from otpverify import HmacHasher, IncorrectCode, Policy, RedisStore, Verifier
+from otpverify.stores.redis_lane import Lanes
+from otpverify.testing import OutboxSender
+
+__all__ = ["stop_servers"]
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    place = Place("valkey9")
+    yield place
+    place.tidy()
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[RedisStore]:
+    store = RedisStore.from_url(
+        place.server.url, connect_timeout_seconds=5, socket_timeout_seconds=5
+    )
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def outbox() -> OutboxSender:
+    return OutboxSender()
+
+
+@pytest.fixture
+def verifier(place: Place, store: RedisStore, outbox: OutboxSender) -> Verifier:
+    with place.server.client() as client:
+        client.flushall()
+    return Verifier(outbox, store=store, secret=SECRET, hasher=HmacHasher())
+
+
+def connections(client: Redis) -> int:
+    """How many the server has, but for the one that asks. A store's first look at the settings of
+    the server leaves one in the pool."""
+    return len(client.client_list()) - 1
+
+
+def test_a_thread_keeps_one_and_leaves_it_to_the_next(
+    place: Place, store: RedisStore, verifier: Verifier
+) -> None:
+    with place.server.client() as client:
+        before = connections(client)
+        numbers = iter(range(20))
+
+        def calls() -> None:
+            for _ in range(5):
+                verifier.start(f"+372567890{next(numbers):02}")
+
+        for _ in range(4):
+            thread = threading.Thread(target=calls)
+            thread.start()
+            thread.join()
+            gc.collect()
+        assert connections(client) == before + 2
+
+
+def test_a_tracer_sees_every_command(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    plain: Any = Redis.execute_command
+
+    @functools.wraps(plain)
+    def traced(self: Any, *args: Any, **options: Any) -> Any:
+        seen.append(args[0])
+        return plain(self, *args, **options)
+
+    verifier.start(PHONE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Redis, "execute_command", traced)
+        verifier.start("+37256789046")
+        assert seen == ["EVALSHA"]
+    verifier.start("+37256789047")
+    assert len(seen) == 1
+
+
+def test_a_foreign_function_counts_as_a_tracer(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes = Lanes(store._client)
+    assert lanes.usable
+    monkeypatch.setattr(Redis, "execute_command", lambda self, *args: None)
+    assert not lanes.usable
+
+
+def test_a_child_has_connections_of_its_own(
+    store: RedisStore, verifier: Verifier, outbox: OutboxSender
+) -> None:
+    """Parent and child count down at the same time. On one connection each would read what was
+    the other's."""
+    policy = Policy(max_attempts=100, failures_per_phone=None, allow_weak=True)
+    verifier = Verifier(outbox, store=store, secret=SECRET, hasher=HmacHasher(), policy=policy)
+    challenges = [verifier.start(f"+3725678904{n}") for n in range(2)]
+    codes = [message.text[:6] for message in outbox.messages]
+
+    def countdown(one: int) -> list[int | None]:
+        left: list[int | None] = []
+        to, id_ = challenges[one].phone, challenges[one].id
+        for nth in range(1, 61):
+            with pytest.raises(IncorrectCode) as caught:
+                verifier.check(to, wrong(codes[one], nth), challenge=id_)
+            left.append(caught.value.attempts_left)
+        return left
+
+    expected = list(range(99, 39, -1))
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            status = 0 if countdown(1) == expected else 2
+        finally:
+            os._exit(status)
+    try:
+        assert countdown(0) == expected
+    finally:
+        ended = os.waitpid(child, 0)[1]
+    assert os.waitstatus_to_exitcode(ended) == 0
+
+
+class Interrupted(BaseException):
+    """Comes out of nowhere, as KeyboardInterrupt does."""
+
+
+def test_a_call_that_was_left_in_the_middle_answers_no_other(
+    place: Place, verifier: Verifier, outbox: OutboxSender
+) -> None:
+    """The interruption comes while the reply of a right code is awaited; what is asked next must
+    not read that reply."""
+    mine = verifier.start(PHONE)
+    right = outbox.code()
+    other = verifier.start("+37256789046")
+    others = outbox.code()
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        place.server.pause()
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Interrupted):
+            verifier.check(PHONE, right, challenge=mine.id)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        place.server.resume()
+    with pytest.raises(IncorrectCode) as caught:
+        verifier.check("+37256789046", wrong(others), challenge=other.id)
+    assert caught.value.attempts_left == 4
+    assert verifier.check("+37256789046", others, challenge=other.id)
+
+
+def test_a_reply_that_was_not_read_answers_no_other_call(
+    verifier: Verifier, outbox: OutboxSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interruption comes after a right code was sent and before its reply is read. Whoever read
+    that reply next would be let in."""
+    mine = verifier.start(PHONE)
+    right = outbox.code()
+    other = verifier.start("+37256789046")
+
+    def read_response(*_: object, **__: object) -> None:
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "read_response", read_response)
+        with pytest.raises(Interrupted):
+            verifier.check(PHONE, right, challenge=mine.id)
+    with pytest.raises(IncorrectCode):
+        verifier.check("+37256789046", wrong(outbox.code()), challenge=other.id)
+
+
+def test_a_handler_in_the_middle_of_a_call_has_a_connection_of_its_own(
+    place: Place, verifier: Verifier, outbox: OutboxSender
+) -> None:
+    mine = verifier.start(PHONE)
+    right = outbox.code()
+    other = verifier.start("+37256789046")
+    others = outbox.code()
+    left: list[int | None] = []
+
+    def handler(_signal: int, _frame: FrameType | None) -> None:
+        place.server.resume()
+        with pytest.raises(IncorrectCode) as caught:
+            verifier.check("+37256789046", wrong(others), challenge=other.id)
+        left.append(caught.value.attempts_left)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        place.server.pause()
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        assert verifier.check(PHONE, right, challenge=mine.id)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        place.server.resume()
+    assert left == [4]
+
+
+def test_a_closed_store_has_none_and_connects_anew(
+    place: Place, store: RedisStore, verifier: Verifier
+) -> None:
+    with place.server.client() as client:
+        before = connections(client)
+        verifier.start(PHONE)
+        assert connections(client) == before + 2
+        store.close()
+        until(lambda: connections(client) == before)
+        verifier.start("+37256789046")
+        assert connections(client) == before + 1
