@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser bench lint format clean
+.PHONY: help demo test example browser bench lint format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -15,6 +15,11 @@ demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machi
 
 test: $(VENV)/dev.done ## Run the test suite
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+APP ?= flask_app
+ARGS ?=
+example: $(VENV)/examples.done ## Start an example: make example APP=flask_app
+	@$(BIN)/python examples/$(APP)/main.py $(ARGS)
 
 browser: $(VENV)/dev.done ## Run the tests in a real browser, and keep screenshots
 	OTPVERIFY_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) tests/browser
@@ -54,6 +59,10 @@ $(BIN)/python:
 
 $(VENV)/demo.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/examples.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[async,celery,demo,django,fastapi,flask]' --group examples
 	@touch $@
 
 $(VENV)/dev.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python

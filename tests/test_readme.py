@@ -83,7 +83,7 @@ def test_every_console_line_is_a_command_that_exists() -> None:
     for line in COMMANDS:
         program, *arguments = line.split()
         if program == "make":
-            assert set(arguments) <= targets
+            assert {one for one in arguments if "=" not in one} <= targets
         elif program.endswith("/python"):
             assert (ROOT / arguments[0]).is_file()
         elif program.endswith("/otpverify"):
