@@ -119,8 +119,7 @@ _RETRY_AFTER = {"description": "Seconds to wait.", "required": True, "schema": _
 def documented(route: str) -> dict[str, Any]:
     """What a route's decorator is told besides its status and model."""
     found = [(problem_of(error), more) for error, more in _ERRORS[route]]
-    if route != "status":
-        found += _REQUEST
+    found += _REQUEST if route != "status" else _REQUEST[:1]
     return {"responses": problems(*found)}
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi.openapi.models import APIKey, APIKeyIn
-from fastapi.security.base import SecurityBase
+from fastapi import Header
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -21,6 +20,8 @@ from otpverify import ConfigurationError, Verified
 from otpverify.integrations.web.pending import Pending
 
 FINISHERS = "otpverify_finishers"
+TOKEN_HEADER = "Otp-Flow"  # noqa: S105 - its name
+_HEADER = Header(description="The last token that a reply of this flow brought.")
 _LEAST_SECRET_BYTES = 32
 _LONGEST_TOKEN = 4096
 
@@ -40,10 +41,10 @@ async def cookie_session(connection: HTTPConnection) -> MutableMapping[str, Any]
     return connection.session
 
 
-class FlowTokens(SecurityBase):
-    """A session for clients without cookies: a signed token that every reply of the router brings
-    in a header, and that the client sends with its next request. Give one instance as `session=` to
-    the router and to whatever needs its proof.
+class FlowTokens:
+    """A session for clients without cookies: a signed token in the header `Otp-Flow`. A reply of
+    the router that changes something brings a new one, and the client sends the last it was given.
+    Pass one instance as `session=` to the router and to whatever needs its proof.
 
     The token holds what the cookie would: the challenge's id, whom it is for, later the proof;
     never a phone number that was not typed by its holder. It is as good as a cookie, so apps keep
@@ -52,7 +53,6 @@ class FlowTokens(SecurityBase):
     Args:
         secret: Signs it, at least 32 bytes, the same in every process. A sequence rotates: the
             first signs, all are accepted.
-        header: The header's name.
         max_age_seconds: How long a token is good.
 
     Raises:
@@ -63,7 +63,6 @@ class FlowTokens(SecurityBase):
         self,
         secret: str | Sequence[str],
         *,
-        header: str = "Otp-Flow",
         max_age_seconds: int = 3600,
     ) -> None:
         secrets = [secret] if isinstance(secret, str) else list(secret)
@@ -72,9 +71,6 @@ class FlowTokens(SecurityBase):
                 f"The secret of FlowTokens needs {_LEAST_SECRET_BYTES} bytes or more. Make one "
                 "with: otpverify secret"
             )
-        self.model = APIKey.model_validate({"in": APIKeyIn.header, "name": header})
-        self.scheme_name = "OtpFlow"
-        self._header = header
         self._max_age = max_age_seconds
         self._serializer = URLSafeTimedSerializer(
             secrets[::-1],  # the last one signs
@@ -82,14 +78,16 @@ class FlowTokens(SecurityBase):
             signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
         )
 
-    async def __call__(self, connection: HTTPConnection) -> MutableMapping[str, Any]:
+    async def __call__(
+        self, connection: HTTPConnection, otp_flow: Annotated[str, _HEADER] = ""
+    ) -> MutableMapping[str, Any]:
         """The dependency."""
-        held = self._read(connection.headers.get(self._header, ""))
+        held = self._read(otp_flow)
         before = dict(held)
 
         def finish(response: Response) -> None:
             if held != before:
-                response.headers[self._header] = str(self._serializer.dumps(held))
+                response.headers[TOKEN_HEADER] = str(self._serializer.dumps(held))
 
         finishers(connection).append(finish)
         return held
