@@ -10,7 +10,6 @@ from flask import Blueprint, Flask, current_app, redirect, url_for
 from flask.blueprints import BlueprintSetupState
 
 from otpverify import (
-    ChallengeExpired,
     ConfigurationError,
     Event,
     Guard,
@@ -30,6 +29,7 @@ from otpverify.integrations.flask.flows import FLOWS
 from otpverify.integrations.flask.hooks import NEEDED
 from otpverify.integrations.flask.settings import Parts, State, state_for
 from otpverify.integrations.web import ASSETS
+from otpverify.integrations.web.problems import PROOF_REQUIRED
 from otpverify.integrations.web.sentences import Sentence
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -130,7 +130,8 @@ class OtpVerify(BareCalls):
 
         Args:
             purpose: What the code is for, such as `"payment"`.
-            ask: `False` raises `ChallengeExpired` instead of leading anywhere, for an API.
+            ask: `False` answers with a problem detail (403) instead of leading anywhere, for an
+                API.
 
         Raises:
             ConfigurationError: The purpose is one of the three flows' own.
@@ -146,7 +147,7 @@ class OtpVerify(BareCalls):
                 if verified is not None:
                     return current_app.ensure_sync(view)(*args, verified=verified, **kwargs)
                 if not ask:
-                    raise ChallengeExpired
+                    return problems.as_response(self, PROOF_REQUIRED)
                 found = self.state.mounted.get("proof")
                 if found is None:
                     raise ConfigurationError(

@@ -8,7 +8,7 @@ from flask import Response, current_app
 
 from otpverify import OtpVerifyError
 from otpverify.integrations.flask.bound import Bound
-from otpverify.integrations.web.problems import MEDIA_TYPE, problem_of
+from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, problem_of
 
 
 def respond(otp: Bound, error: OtpVerifyError) -> Response:
@@ -18,6 +18,11 @@ def respond(otp: Bound, error: OtpVerifyError) -> Response:
         current_app.logger.error("otpverify: %s", error)
     elif problem.status == 503:
         current_app.logger.warning("otpverify: %s", error)
+    return as_response(otp, problem)
+
+
+def as_response(otp: Bound, problem: Problem) -> Response:
+    """A problem as a reply, in the person's language."""
     body = json.dumps(problem.body(otp.say(problem.detail)), ensure_ascii=False)
     response = Response(body, problem.status, dict(problem.headers), content_type=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
