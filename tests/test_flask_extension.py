@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,6 +192,27 @@ def test_two_applications_in_one_process() -> None:
         assert people[1].send("/account/phone/code", code=other.code or "").path.endswith("/done")
         for app in apps:
             app.extensions["otpverify"].close()
+
+
+def test_what_readme_shows_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (block,) = re.findall(r"## Flask\n\n```python\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    with Sandbox() as sandbox:
+        for name, value in sandbox.environ.items():
+            monkeypatch.setenv(name, value)
+        names: dict[str, Any] = {"__name__": "readme"}
+        exec(compile(block, "README.md", "exec"), names)
+        app = names["app"]
+        app.config.update(SESSION_COOKIE_SECURE=False)
+        person = Person(app)
+        assert person.client.post("/payment").location == "/account/proof/payment"
+        person.begin("login", user="anna")
+        person.send("/account/login/code", code=sandbox.messages[0].code or "")
+        person.open("/account/proof/payment")
+        person.send("/account/proof/payment")
+        person.send("/account/proof/payment/code", code=sandbox.messages[0].code or "")
+        assert person.client.post("/payment").text == "Paid; +12025550123 agreed."
+        app.extensions["otpverify"].close()
 
 
 # Taken apart

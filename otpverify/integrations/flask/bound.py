@@ -32,11 +32,6 @@ class Bound(Hooks):
         """The current application's verifier."""
         return self.state.verifier
 
-    @property
-    def region(self) -> str | None:
-        """For numbers that are typed without a country code."""
-        return self.state.region
-
     def config(self, name: str) -> Any:
         """A value of the current application's configuration."""
         return current_app.config[name]

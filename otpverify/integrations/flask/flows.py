@@ -12,7 +12,7 @@ from otpverify.integrations.flask import kept
 from otpverify.integrations.flask.replies import LONGEST_FIELD, Identity, Proved, Refused
 from otpverify.integrations.flask.views import Flow
 from otpverify.integrations.web.sentences import Sentence, counted
-from otpverify.phone import mask, normalize
+from otpverify.phone import mask
 
 
 class Login(Flow):
@@ -35,7 +35,7 @@ class Login(Flow):
 
     def shown(self, who: str) -> str:
         """Masked: a password alone must not tell the number."""
-        return mask(normalize(self.phone_of(who), self.otp.region))
+        return mask(self.verifier.normalize(self.phone_of(who)))
 
     def succeed(self, proved: Proved) -> Response:
         """Sign in, in a new session."""
@@ -54,7 +54,7 @@ class PhoneConfirmation(Flow):
     def identify(self) -> Identity:
         """The number."""
         typed = self.typed("phone")
-        phone = normalize(typed, self.otp.region)
+        phone = self.verifier.normalize(typed)
         return Identity(phone, phone, typed)
 
     def phone_of(self, who: str) -> str:
@@ -189,7 +189,7 @@ class FreshProof(Flow):
 
     def shown(self, who: str) -> str:
         """Masked: whoever finds a session open must not learn the number."""
-        return mask(normalize(self.phone_of(who), self.otp.region))
+        return mask(self.verifier.normalize(self.phone_of(who)))
 
     def succeed(self, proved: Proved) -> Response:
         """Keep the proof for the view that asks for it."""

@@ -78,13 +78,11 @@ class State:
         verifier: Sends at once, and says what the gateway said.
         reset_verifier: Sends behind the reply's back; `None` where the program gave a verifier
             and no such one.
-        region: For numbers that are typed without a country code.
         mounted: The blueprint of each flow that is mounted, by the flow's name.
     """
 
     verifier: Verifier
     reset_verifier: Verifier | None
-    region: str | None = None
     mounted: dict[str, str] = field(default_factory=dict)
     closing: list[Callable[[], object]] = field(default_factory=list)
 
@@ -110,8 +108,7 @@ def state_for(app: Flask, parts: Parts) -> State:
                 f"verifier=... has these already: {', '.join(sorted(extra))}. Give the one or the "
                 "other."
             )
-        region = _environ(app).get("OTPVERIFY_REGION")
-        return State(parts.verifier, parts.reset_verifier, region)
+        return State(parts.verifier, parts.reset_verifier)
     return _made(app, parts, _environ(app))
 
 
@@ -136,7 +133,6 @@ def _made(app: Flask, parts: Parts, environ: dict[str, str]) -> State:
             brand=app.config["OTPVERIFY_BRAND"], origin=app.config["OTPVERIFY_ORIGIN"]
         )
     policy = app.config["OTPVERIFY_POLICY"] if parts.policy is None else parts.policy
-    region = environ.get("OTPVERIFY_REGION")
     later = BackgroundSender(sender)
     closing.append(later.close)
 
@@ -149,11 +145,11 @@ def _made(app: Flask, parts: Parts, environ: dict[str, str]) -> State:
             hasher=hasher,
             messages=messages,
             guards=parts.guards,
-            region=region,
+            region=environ.get("OTPVERIFY_REGION"),
             on_event=parts.on_event,
         )
 
-    return State(verifier(sender), parts.reset_verifier or verifier(later), region, closing=closing)
+    return State(verifier(sender), parts.reset_verifier or verifier(later), closing=closing)
 
 
 def _store(environ: dict[str, str], closing: list[Callable[[], object]]) -> Store:
