@@ -99,6 +99,11 @@ class Overheard:
         self._monitor.__exit__()  # type: ignore[no-untyped-call]  # redis-py's
         self._client.close()
 
+    def wait_for(self, words: str) -> None:
+        """Wait until this was said to the server."""
+        while words not in "\n".join((line := self._next(), _opened(line))):
+            pass
+
     def _next(self) -> str:
         heard: Any = self._monitor.next_command()  # type: ignore[no-untyped-call]  # redis-py's
         self._lines.append(str(heard["command"]))

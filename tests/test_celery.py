@@ -132,7 +132,7 @@ def test_it_returns_before_anything_is_sent(queue: Queue) -> None:
     assert queue.verifier.check(PHONE, code, challenge=challenge.id).phone == PHONE
 
 
-def test_a_message_arrives_as_it_was_queued(queue: Queue, clock: FrozenDateTimeFactory) -> None:
+def test_a_message_arrives_as_it_was_queued(queue: Queue) -> None:
     challenge = queue.verifier.start(PHONE, locale="uk", purpose="login")
     queue.deliver_all()
     (message,) = queue.outbox.messages
@@ -254,7 +254,6 @@ def test_a_repeat_that_would_come_too_late_is_none(
     queue: Queue,
     outbox: OutboxSender,
     waits: list[float],
-    clock: FrozenDateTimeFactory,
 ) -> None:
     verifier = queue.verify(policy=Policy(ttl_seconds=60))
     verifier.start(PHONE)

@@ -80,6 +80,7 @@ def test_a_code_arrives_and_nothing_on_its_way_shows_it(site: Site, colour: Colo
         challenge = verifier.start(phone, purpose="login")
         message = site.arrived(phone)
         site.worker.wait_for(f"{challenge.message_id}] succeeded")
+        heard.wait_for("task-succeeded")
         code = message.code or ""
         assert verifier.check(phone, code, challenge=challenge.id, purpose="login").phone == phone
     shown = heard.text
