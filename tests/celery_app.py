@@ -8,13 +8,15 @@ import os
 from celery import Celery
 
 from otpverify import RedisStore, Retry, SmspmClient
-from otpverify.integrations.celery import CelerySender
+from otpverify.integrations.celery import CeleryBulk, CelerySender
 
 VISIBILITY_SECONDS = 1
 
 
-def application(environ: dict[str, str]) -> tuple[Celery, CelerySender, RedisStore]:
-    """The application, its sender and its store."""
+def application(
+    environ: dict[str, str],
+) -> tuple[Celery, CelerySender, CeleryBulk, RedisStore]:
+    """The application, what sends, and the store."""
     app = Celery("tests", broker=environ["BROKER"], backend=environ["BROKER"])
     app.conf.update(
         broker_transport_options={"visibility_timeout": VISIBILITY_SECONDS},
@@ -23,7 +25,7 @@ def application(environ: dict[str, str]) -> tuple[Celery, CelerySender, RedisSto
         task_send_sent_event=True,
         task_track_started=True,
         broker_connection_retry_on_startup=True,
-        worker_prefetch_multiplier=1,
+        worker_prefetch_multiplier=2,
     )
     store = RedisStore.from_url(environ["STORE"])
     client = SmspmClient.from_env(
@@ -31,7 +33,8 @@ def application(environ: dict[str, str]) -> tuple[Celery, CelerySender, RedisSto
     )
     retry = Retry(attempts=3, total_seconds=600, first_wait_seconds=0.02, longest_wait_seconds=0.05)
     sender = CelerySender(app, client, store=store, secret=environ["SECRET"], retry=retry)
-    return app, sender, store
+    bulk = CeleryBulk(app, client, store=store, secret=environ["SECRET"], retry=retry)
+    return app, sender, bulk, store
 
 
 if "BROKER" in os.environ:

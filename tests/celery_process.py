@@ -30,6 +30,7 @@ class Worker:
 
     def __init__(self, environ: Mapping[str, str], log: Path) -> None:
         self.log = log
+        self._begins = log.stat().st_size if log.exists() else 0
         path = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
         command = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-l", "DEBUG"]
         command += ["-E", "-c", "1", "--without-gossip", "--without-mingle", "--without-heartbeat"]
@@ -41,19 +42,19 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.wait_for(" ready.", times=self.said.count("Preparing bootsteps") or 1)
+        self.wait_for(" ready.")
 
     @property
     def said(self) -> str:
         """Its log."""
-        return self.log.read_text()
+        return self.log.read_bytes()[self._begins :].decode()
 
-    def wait_for(self, words: str, times: int = 1) -> None:
-        """Wait until it has said this so often."""
+    def wait_for(self, words: str) -> None:
+        """Wait until it has said this."""
 
         def has_said() -> bool:
             assert self._process.poll() is None, self.said[-4000:]
-            return self.said.count(words) >= times
+            return words in self.said
 
         until(has_said)
 

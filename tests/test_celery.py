@@ -364,6 +364,7 @@ def test_secrets_rotate(
     assert len(queue.outbox) == opens
     if not opens:
         assert isinstance(result.result, ConfigurationError)
+        assert "could not be delivered: No secret of this worker opens" in caplog.text
         assert "No secret of this worker opens" in str(result.result)
     for secret in (SECRET, OTHER_SECRET, PHONE[1:], message.payload[0][0]):
         assert secret not in caplog.text + str(result.result) + (result.traceback or "")

@@ -33,8 +33,9 @@ class Site:
             "SECRET": SECRET,
             "PATIENCE": "60",
         }
-        self.app, self.sender, self.store = application(self.environ)
-        self.worker = Worker(self.environ, folder / "worker.log")
+        self.log = folder / "worker.log"
+        self.app, self.sender, self.bulk, self.store = application(self.environ)
+        self.worker = Worker(self.environ, self.log)
 
     def close(self) -> None:
         self.worker.kill()
@@ -162,3 +163,47 @@ def test_a_pool_process_that_dies_while_it_sends_sends_nothing_twice(site: Site)
     with pytest.raises(CooldownActive):
         verifier.resend(phone, challenge=challenge.id)
     assert verifier.check(phone, code, challenge=challenge.id).phone == phone
+
+
+def test_bulk_sending(site: Site) -> None:
+    numbers = [f"+1202555{last}" for last in range(2000, 2150)]
+    with Overheard(site.server) as heard:
+        job = site.bulk.send(numbers, "The bus to Narva leaves at eight.", job="buses")
+        until(lambda: job.progress().done == len(numbers))
+    assert job.result().sent == len(numbers)
+    assert site.bulk.send(numbers, "Again.", job="buses").id != job.id
+    assert len(site.sent(numbers[0])) == 1
+    shown = heard.text + site.worker.said
+    assert "(<sealed>,)" in shown
+    for secret in (numbers[0][1:], numbers[-1][-8:], "Narva"):
+        assert secret not in shown
+
+
+@long_form
+def test_a_pool_process_that_dies_while_it_sends_in_bulk(site: Site) -> None:
+    numbers = ["+12125550108", "+12025552500"]  # no answer to the first's request
+    job = site.bulk.send(numbers, "The bus to Narva leaves at eight.", job="trams")
+    site.arrived(numbers[0])
+    (child,) = site.worker.children
+    os.kill(child, signal.SIGKILL)
+    until(lambda: job.progress().done == 2)
+    assert [entry.status for entry in job.result().entries] == ["unknown", "unknown"]
+    assert [entry.reason for entry in job.result().entries] == ["begun_before"] * 2
+    assert len(site.sent(numbers[0])) == 1
+
+
+@long_form
+def test_a_machine_that_dies_loses_nothing_that_was_not_begun(site: Site) -> None:
+    """The worker is killed with one message under way and one taken; another worker has the
+    second one after the visibility timeout, which is a second here."""
+    begun, taken, verifier = "+13025550108", "+12025550133", site.verifier()
+    verifier.start(begun)
+    site.arrived(begun)
+    waits = verifier.start(taken)
+    site.worker.wait_for(f"{waits.message_id}] received")
+    site.worker.kill()
+    site.worker = Worker(site.environ, site.log)
+    code = site.arrived(taken).code or ""
+    assert verifier.check(taken, code, challenge=waits.id).phone == taken
+    site.worker.wait_for("A worker began to send this before")
+    assert len(site.sent(begun)) == 1

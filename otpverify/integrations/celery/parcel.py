@@ -46,8 +46,9 @@ class Parcel:
 
     @classmethod
     def unpacked(cls, packed: dict[str, Any]) -> Self:
-        """The reverse."""
-        of_message = dict(packed)
-        queued_at = of_message.pop("queued_at")
-        expires_at = datetime.fromtimestamp(of_message.pop("expires_at"), UTC)
-        return cls(Message(**{**of_message, "expires_at": expires_at}), queued_at)
+        """The reverse. What a newer version put in beside is left out, so that web processes and
+        workers can be renewed one after the other."""
+        known = {field.name for field in fields(Message)}
+        of_message = {name: value for name, value in packed.items() if name in known}
+        of_message["expires_at"] = datetime.fromtimestamp(packed["expires_at"], UTC)
+        return cls(Message(**of_message), packed["queued_at"])

@@ -16,6 +16,7 @@ from celery.signals import task_revoked
 
 from otpverify import (
     ConfigurationError,
+    DeliveryError,
     DeliveryUnavailable,
     Event,
     Message,
@@ -152,8 +153,12 @@ class CelerySender:
             number = task.request.retries + 1
             try:
                 again = self._delivery.attempt(sealed, number)
+            except DeliveryError as error:
+                _log.warning("A message was not delivered: %s", error)
+                raise
             except (ConfigurationError, StoreError) as error:
                 # Another worker may have the secret, and the store may be back in a moment.
+                _log.error("A message could not be delivered: %s", error)
                 wait = self._delivery.wait_unopened(number)
                 if wait is None:
                     raise
@@ -171,6 +176,7 @@ class CelerySender:
             except Reject:
                 retry = None
             if retry is None:
+                _log.warning("A message was not delivered, and could not be queued again.")
                 self._delivery.give_up(again.parcel, again.error)
                 raise again.error
             raise retry
