@@ -186,6 +186,35 @@ class TestKilled:
                 assert challenge.attempts == len(phone.failures)
 
 
+def test_8_processes_make_open_and_close_it_at_once(path: Path) -> None:
+    """The last to close it checkpoints and deletes the log, beside another that opens it."""
+    assert (
+        run(
+            """
+            ours, theirs = os.pipe()
+            said, say = os.pipe()
+            for process in range(8):
+                if not os.fork():
+                    os.close(theirs)
+                    os.read(ours, 1)  # all begin when the parent closes it
+                    for turn in range(10):
+                        with SqliteStore(path, timeout_seconds=60) as store:
+                            opened = store.open(key(turn), first("a"), FREE)
+                            counted = store.reserve("network", (Limit(30, 3600),))
+                        os.write(say, f"{type(opened).__name__} {type(counted).__name__} ".encode())
+                    os._exit(0)
+            os.close(say)
+            os.close(theirs)
+            with open(said) as file:
+                print(sorted(Counter(file.read().split()).items()))
+            """,
+            path,
+        )
+        == "[('Opened', 80), ('Refused', 50), ('Reserved', 30)]\n"
+    )
+    assert list(path.parent.iterdir()) == [path]
+
+
 class TestForked:
     def test_parent_and_children_share_it_amid_operations(self, path: Path) -> None:
         assert (

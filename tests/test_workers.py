@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,18 +45,18 @@ COPIED = (
 APP = """
 import os
 from functools import cache
-from otpverify import Limit, MemoryStore
+from otpverify import Limit, MemoryStore, SqliteStore
 
 @cache
 def store():
-    return MemoryStore()
+    return SqliteStore(os.environ["FILE"]) if "FILE" in os.environ else MemoryStore()
 
 if "LAZY" not in os.environ:
     store()
 
 def count():
-    store().reserve("network", (Limit(1000, 60),))
-    return b"counted"
+    answer = store().reserve("network", (Limit(20, 3600),))
+    return f"{type(answer).__name__} {os.getpid()}".encode()
 
 def wsgi(environ, start_response):
     start_response("200 OK", [])
@@ -128,7 +129,7 @@ class Running:
 
     def ask(self) -> tuple[int, str]:
         """The reply to one request, once there is somebody to reply."""
-        for _ in self._patiently():
+        for _ in self.patiently():
             with (
                 contextlib.closing(UnixConnection(self._socket)) as connection,
                 contextlib.suppress(OSError, http.client.HTTPException),
@@ -140,12 +141,12 @@ class Running:
 
     def wait_for(self, text: str) -> None:
         """Wait until it has printed this."""
-        for _ in self._patiently():
+        for _ in self.patiently():
             if text in self.said:
                 return
         assert text in self.said
 
-    def _patiently(self) -> Iterator[None]:
+    def patiently(self) -> Iterator[None]:
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end and self.process.poll() is None:
             yield
@@ -228,8 +229,37 @@ def test_or_when_they_make_it_later(tmp_path: Path, case: Case) -> None:
 def test_one_worker_is_told_nothing(tmp_path: Path, case: Case) -> None:
     with running(tmp_path, case) as server:
         for _ in range(3):
-            assert server.ask() == (200, "counted")
+            status, text = server.ask()
+            assert (status, text.split()[0]) == (200, "Reserved")
         assert "MemoryStore" not in server.said
+
+
+@long_form
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(GUNICORN, "--workers 2"),
+        Case(GUNICORN, "--workers 3 --threads 4"),
+        Case(GUNICORN, "--workers 3 --preload"),
+        Case(UVICORN, "--workers 2"),
+    ],
+    ids=str,
+)
+def test_several_workers_share_a_file(tmp_path: Path, case: Case) -> None:
+    shared = case._replace(environ={"FILE": str(tmp_path / "codes.db")})
+    seen: Counter[str] = Counter()
+    workers = set()
+    with running(tmp_path, shared) as server:
+        for _ in server.patiently():
+            status, text = server.ask()
+            assert status == 200, server.said
+            answer, worker = text.split()
+            seen[answer] += 1
+            workers.add(worker)
+            if len(workers) > 1 and seen.total() >= 40:
+                break
+    assert seen["Reserved"] == 20
+    assert len(workers) > 1
 
 
 CELERY = """
@@ -278,6 +308,35 @@ def test_prefork_workers_of_celery(tmp_path: Path, options: str, said: str) -> N
         finally:
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
+
+
+PARALLEL = """
+import pytest
+from otpverify import Limit, MemoryStore
+
+store = MemoryStore()
+
+@pytest.mark.parametrize("nth", range(8))
+def test_it(nth, caplog):
+    for one in (store, MemoryStore()):
+        one.reserve("network", (Limit(1000, 60),))
+    assert not caplog.records
+"""
+
+
+@long_form
+def test_workers_of_pytest_are_strangers_to_each_other(tmp_path: Path) -> None:
+    (tmp_path / "test_parallel.py").write_text(PARALLEL)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-W", "error", "test_parallel.py"],
+        cwd=tmp_path,
+        env=environment() | CONCURRENCY,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert "8 passed" in done.stdout, done.stdout
 
 
 # What the scripts below share. Each of them is a process that may fork.

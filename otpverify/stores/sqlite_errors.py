@@ -11,9 +11,13 @@ _ANEW = (
 )
 DAMAGED = f"is damaged. {_ANEW}"
 _RIGHTS = "See that this user may write to the file and to its folder, where SQLite keeps two more."
+_LOCKED = (
+    "was locked by others for too long. A longer timeout_seconds, fewer processes or a faster "
+    "disk help; or use RedisStore."
+)
 _MEANINGS = {
-    sqlite3.SQLITE_BUSY: "was locked by others for too long. A longer timeout_seconds, fewer "
-    "processes or a faster disk help; or use RedisStore.",
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_PROTOCOL: _LOCKED,
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Make room; nothing was changed.",
     sqlite3.SQLITE_READONLY: f"is read-only. {_RIGHTS}",
     sqlite3.SQLITE_PERM: f"is read-only. {_RIGHTS}",
@@ -25,6 +29,14 @@ _MEANINGS = {
     sqlite3.SQLITE_IOERR: "cannot be read or written: the disk failed, or is full. Nothing was "
     "changed.",
 }
+
+
+_HELD_UP = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
+
+
+def held_up(error: sqlite3.Error) -> bool:
+    """Whether others held it up, so that it may go through a moment later."""
+    return primary(error) in _HELD_UP
 
 
 def primary(error: sqlite3.Error) -> int:

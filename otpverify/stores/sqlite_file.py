@@ -14,7 +14,7 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from otpverify.errors import ConfigurationError, StoreError
-from otpverify.stores.sqlite_errors import meaning, primary
+from otpverify.stores.sqlite_errors import held_up, meaning, primary
 from otpverify.stores.sqlite_schema import make, require_ours
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class File:
             return self._patiently(lambda: work(connection))
         except sqlite3.Error as error:
             failure = StoreError(meaning(error, self.path))
-            if primary(error) != sqlite3.SQLITE_BUSY:
+            if not held_up(error):
                 self._drop()
         finally:
             lock.release()
@@ -98,8 +98,8 @@ class File:
         self._lock.release()
 
     def _transact(self, connection: sqlite3.Connection, work: Callable[..., T]) -> T:
-        self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
         try:
+            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             answer = work(connection)
             self._require_own()  # a signal's handler may have forked
             connection.execute("COMMIT")
@@ -158,7 +158,7 @@ class File:
             try:
                 return attempt()
             except sqlite3.OperationalError as error:
-                if waited >= self._timeout or primary(error) != sqlite3.SQLITE_BUSY:
+                if waited >= self._timeout or not held_up(error):
                     raise
             pause = random.uniform(*_PAUSE_SECONDS)  # noqa: S311 - so that two do not keep step
             time.sleep(pause)
