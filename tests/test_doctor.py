@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from gateways import recording
@@ -79,6 +81,24 @@ def test_what_is_wrong_is_a_failure(
     environ: dict[str, str], change: dict[str, str], about: str
 ) -> None:
     assert "fail" in grades(environ | change, about)
+
+
+def test_a_file_is_looked_through(environ: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "codes.db"
+    environ["OTPVERIFY_SQLITE_PATH"] = str(path)
+    (told,) = [finding for finding in examine(environ) if "Store:" in finding[1]]
+    assert told == (
+        "ok",
+        f"Store: SQLite {sqlite3.sqlite_version}, {path.stat().st_size} bytes in {path}, for this "
+        "machine alone.",
+    )
+    path.chmod(0o666)
+    assert grades(environ, "Store: All users of this machine may use") == ["warn"]
+    path.write_bytes(b"no database " * 1000)
+    assert grades(environ, "is no SQLite database, or damaged") == ["fail", "fail"]
+    environ["OTPVERIFY_REDIS_URL"] = "redis://127.0.0.1:1"
+    assert grades(environ, "are both set") == ["fail"]
+    assert grades(environ, "Store:") == []
 
 
 def test_an_unapproved_sender_id_is_told(environ: dict[str, str]) -> None:
