@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from otpverify.errors import ConfigurationError, StoreError
 from otpverify.stores.sqlite_errors import held_up, meaning, primary
-from otpverify.stores.sqlite_schema import make, require_ours
+from otpverify.stores.sqlite_schema import is_ours, make, make_tables
 
 T = TypeVar("T")
 # NORMAL: a process that is killed loses nothing, and no crash damages the file. What was written
@@ -141,8 +141,10 @@ class File:
         try:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
+            ours = is_ours(connection, self.path)
             self._turn_on_wal(connection)
-            require_ours(connection, self.path)
+            if not ours:
+                make_tables(connection, self.path)
         except BaseException:
             connection.close()
             raise

@@ -68,13 +68,25 @@ def make(path: Path) -> None:
         ) from None
 
 
-def require_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in an empty file, and refuse what another program made."""
-    if _is_ours(connection, path):
-        return
+def is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file has our tables; `False` if it has none at all. Changes nothing.
+
+    Raises:
+        ConfigurationError: It is another program's, or another version's.
+    """
+    connection.execute("BEGIN")  # one instant: another process may be about to make them
+    try:
+        return _is_ours(connection, path)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def make_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Make our tables, unless another process was faster."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not _is_ours(connection, path):  # another process may have been faster
+        if not _is_ours(connection, path):
             for statement in _SCHEMA:
                 connection.execute(statement)
         connection.execute("COMMIT")
