@@ -89,7 +89,22 @@ FLASK = Kind(
     flows={name: replace(flow, path=f"/account{flow.path}") for name, flow in DEMO.flows.items()},
     resend="Send again",
 )
-KINDS = {"demo": DEMO, "flask": FLASK}
+DJANGO = Kind(
+    command=(
+        *(sys.executable, "examples/django_project/main.py"),
+        *("--port", "0", "--sandbox-port", "0"),
+    ),
+    flows={
+        name: replace(
+            flow,
+            path=f"/account{flow.path}/",
+            fields={"username" if k == "user" else k: v for k, v in flow.fields.items()},
+        )
+        for name, flow in DEMO.flows.items()
+    },
+    resend="Send again",
+)
+KINDS = {"demo": DEMO, "flask": FLASK, "django": DJANGO}
 FLOWS = ("login", "phone", "reset")
 
 
