@@ -265,6 +265,26 @@ def test_a_store_that_is_away_lets_nobody_in(
     assert "The store is away" in caplog.text, "its operator is told"
 
 
+def test_a_hook_that_fails_ends_nothing_well(shop: Shop, person: Person) -> None:
+    @shop.otp.on_login
+    def on_login(account: str) -> None:
+        raise LookupError("The database is away.")
+
+    shop.app.config["PROPAGATE_EXCEPTIONS"] = False
+    person.begin("login")
+    assert person.send("/account/login/code", code=shop.code(1)).status == 500
+    assert person.open("/account/login/done").path == "/account/login"
+    assert "account" not in person.kept
+
+
+def test_who_has_signed_out_is_not_signed_in(shop: Shop, person: Person) -> None:
+    sign_in(shop, person)
+    assert person.open("/account/login/done").heading.strip() == "You are signed in"
+    with person.client.session_transaction() as kept:
+        del kept["account"]
+    assert person.open("/account/login/done").path == "/account/login"
+
+
 # Who is who
 
 
@@ -491,11 +511,13 @@ def test_a_code_is_for_one_flow(shop: Shop, person: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "rubbish", [1, [], {"pending phone": 1}, {"said phone": {"page": "first"}}]
+    "rubbish",
+    [1, [], {"pending phone": 1, "next": 2}, {"said": {"page": "phone first", "older": 1}}],
 )
 def test_a_session_of_an_older_release(shop: Shop, person: Person, rubbish: object) -> None:
     with person.client.session_transaction() as kept:
         kept["_otpverify"] = rubbish
+    assert person.open("/account/phone").status == 200
     assert person.open("/account/phone/code").path == "/account/phone"
 
 
@@ -619,6 +641,27 @@ def test_every_post_answers_with_a_redirect(shop: Shop, person: Person) -> None:
         path = f"/account/phone/{step}".rstrip("/")
         reply = person.client.post(path, data={**token, "code": "12", "phone": "12"})
         assert reply.status_code == 303
+
+
+def test_a_head_request_is_answered(shop: Shop, person: Person) -> None:
+    person.begin("reset", phone=PHONE)
+    for path in ("/account/reset", "/account/reset/code", "/account/login"):
+        reply = person.client.head(path)
+        assert (reply.status_code, reply.data) == (200, b"")
+
+
+def test_the_cookie_stays_small(shop: Shop, person: Person) -> None:
+    """A browser drops one of more than 4,096 bytes, and the session with it."""
+    long = "".join(str(nth) for nth in range(400))
+    shop.app.config["OTPVERIFY_POLICY"] = NO_COOLDOWN
+    for flow, fields in FIRST.items():
+        person.open(f"/account/{flow}", query_string={"next": f"/{long[:790]}"})
+        person.send(f"/account/{flow}", **fields)
+        person.begin(flow, **{**fields, next(iter(fields)): long})
+        person.open(f"/account/{flow}/code")
+        person.send(f"/account/{flow}/code", code="letters")
+    assert len([name for name in person.kept["_otpverify"] if name.startswith("pending")]) == 3
+    assert len(person.cookie) < 3500
 
 
 def test_every_page_has_its_headers(shop: Shop, person: Person) -> None:

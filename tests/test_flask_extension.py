@@ -223,6 +223,7 @@ def test_flows_can_be_mounted_apart() -> None:
     shop.otp.init_app(shop.app)
     outer = Blueprint("members", "members", url_prefix="/members")
     outer.register_blueprint(shop.otp.blueprint("login"), url_prefix="/in")
+    outer.register_blueprint(shop.otp.blueprint("reset"), url_prefix="/lost")
     shop.app.register_blueprint(outer)
     shop.app.register_blueprint(shop.otp.blueprint("phone"))
     person = shop.person()
@@ -233,12 +234,16 @@ def test_flows_can_be_mounted_apart() -> None:
     person.send("/phone", phone=TYPED)
     assert person.send("/phone/code", code=shop.code(1)).path == "/phone/done"
     page = person.open("/members/in/login")
-    assert "Forgot" not in page.html, "the reset is not mounted"
+    assert 'href="/members/lost/reset"' in page.html
     person.send("/members/in/login", user=USER, password=PASSWORD)
     page = person.send("/members/in/login/code", code=shop.code(2))
     assert page.path == "/members/in/login/done"
     assert person.open("/members/in/phone").status == 404
     assert person.open("/reset").status == 404
+    other = Shop()
+    other.otp.init_app(other.app)
+    other.app.register_blueprint(other.otp.blueprint("login"))
+    assert "Forgot" not in other.person().open("/login").html, "there is no reset"
 
 
 def test_views_of_one_s_own_for_programs(clock: FrozenDateTimeFactory) -> None:

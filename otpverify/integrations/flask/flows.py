@@ -39,10 +39,18 @@ class Login(Flow):
 
     def succeed(self, proved: Proved) -> Response:
         """Sign in, in a new session."""
-        target = kept.get(f"next {self.key}")
+        target = self.target()
         kept.rotate()
+        response = self.call("on_login", proved.who)
         kept.put(f"done {self.key}", True)
-        return self.respond(self.call("on_login", proved.who), target)
+        return self.respond(response, target)
+
+    def done(self) -> str | Response:
+        """Who is signed in, as long as that is so."""
+        signed_out = self.otp.hook("account_loader") and self.call("account_loader") is None
+        if signed_out:
+            kept.put(f"done {self.key}", None)
+        return super().done()
 
 
 class PhoneConfirmation(Flow):
@@ -67,9 +75,9 @@ class PhoneConfirmation(Flow):
 
     def succeed(self, proved: Proved) -> Response:
         """The confirmed number is the verified one, never what a form says."""
-        target = kept.pop(f"next {self.key}")
+        response = self.call("on_confirmed", proved.verified)
         kept.put(f"done {self.key}", proved.verified.phone)
-        return self.respond(self.call("on_confirmed", proved.verified), target)
+        return self.respond(response, self.target())
 
 
 class PasswordReset(PhoneConfirmation):
@@ -99,7 +107,7 @@ class PasswordReset(PhoneConfirmation):
     def password(self) -> str | Response:
         """The form for the new password; set it, once."""
         proof = kept.Proof.load(self.purpose)
-        if request.method == "GET":
+        if request.method != "POST":
             if proof is None:
                 return self.begin_again(Sentence("Prove your phone first. Begin here."), "info")
             said = kept.Said.take(self.key, "password")
@@ -123,8 +131,9 @@ class PasswordReset(PhoneConfirmation):
         kept.forget_proof(self.purpose)
         if account is None:  # it is gone since
             return self.fail(ChallengeExpired())
+        response = self.call("set_password", str(account), password)
         kept.put(f"done {self.key}", True)
-        return self.respond(self.call("set_password", str(account), password), None)
+        return self.respond(response, self.target())
 
     @property
     def shortest(self) -> int:
@@ -195,7 +204,7 @@ class FreshProof(Flow):
         """Keep the proof for the view that asks for it."""
         kept.Proof(proved.verified.proof, proved.who).keep(self.purpose)
         kept.put(f"done {self.key}", True)
-        return self.respond(None, kept.pop(f"next {self.key}"))
+        return self.respond(None, self.target())
 
 
 FLOWS: dict[str, type[Flow]] = {

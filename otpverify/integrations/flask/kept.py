@@ -36,14 +36,6 @@ def put(name: str, value: object) -> None:
     session[ENTRY] = {name: value for name, value in entries.items() if value is not None}
 
 
-def pop(name: str) -> Any:
-    """Take an entry out; `None` if there is none."""
-    found = get(name)
-    if found is not None:
-        put(name, None)
-    return found
-
-
 def _all() -> Mapping[str, Any]:
     found = session.get(ENTRY)
     return found if isinstance(found, Mapping) else {}
@@ -105,17 +97,20 @@ class Said:
     typed: str = ""
 
     def keep(self, purpose: str) -> None:
-        """Keep it for the next page."""
-        put(f"said {purpose}", asdict(self))
+        """Keep it for the next page. There is one at a time: cookies are small."""
+        put("said", {**asdict(self), "page": f"{purpose} {self.page}"})
 
     @classmethod
     def take(cls, purpose: str, page: str) -> Self:
         """What this page is to say."""
-        kept = get(f"said {purpose}")
-        if isinstance(kept, Mapping) and kept.get("page") == page:
-            pop(f"said {purpose}")
-            return cls(**kept)
-        return cls(page)
+        kept = get("said")
+        if not isinstance(kept, Mapping) or kept.get("page") != f"{purpose} {page}":
+            return cls(page)
+        put("said", None)
+        try:
+            return cls(**{**kept, "page": page})
+        except TypeError:  # another release has written it
+            return cls(page)
 
     @property
     def wait(self) -> int:

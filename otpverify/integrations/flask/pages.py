@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, render_template, request, url_for
@@ -13,6 +13,8 @@ from otpverify.integrations.flask import kept
 from otpverify.integrations.flask.bound import Bound
 from otpverify.integrations.flask.settings import CONTENT_SECURITY_POLICY
 from otpverify.integrations.web.sentences import Sentence
+
+LONGEST_TARGET: Final = 800  # it is kept in a cookie
 
 
 class Context:
@@ -78,7 +80,7 @@ def harden(response: Response) -> Response:
 def safe_next(target: object) -> str | None:
     """The address, if it is a path of this site; `None` for anything else, which a browser may
     take for another one."""
-    if not isinstance(target, str) or not target.startswith("/") or len(target) > 1000:
+    if not isinstance(target, str) or not target.startswith("/") or len(target) > LONGEST_TARGET:
         return None
     # Browsers read a backslash as a slash, and leave out tabs and line breaks.
     if "\\" in target or any(ord(char) <= 32 or ord(char) == 127 for char in target):

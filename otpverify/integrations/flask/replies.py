@@ -93,12 +93,20 @@ class Replies:
         """A page."""
         return pages.show(self.otp, template, said, flow=self, **more)
 
-    def respond(self, response: Any, target: object) -> Response:
+    def respond(self, response: Any, target: str | None) -> Response:
         """The application's answer, or to where the person wanted to go, or to the end."""
         if response is not None:
             made: Response = current_app.make_response(response)
             return made
-        return redirect(pages.safe_next(target) or self.url("done"), 303)
+        return redirect(target or self.url("done"), 303)
+
+    def target(self) -> str | None:
+        """Where the person wanted to go when this flow began; from now on, nowhere."""
+        found = kept.get("next")
+        if not isinstance(found, list) or found[:1] != [self.key]:
+            return None
+        kept.put("next", None)
+        return pages.safe_next(found[-1])
 
     def begin_again(self, sentence: Sentence, kind: str, typed: str = "") -> Response:
         """To the first page, which says something."""

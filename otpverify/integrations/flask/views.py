@@ -99,9 +99,9 @@ class Flow(Replies, ABC):
 
     def first(self) -> str | Response:
         """The form that the flow begins with; send the first code."""
-        if request.method == "GET":
+        if request.method != "POST":  # a HEAD, too, is answered like a GET
             if target := pages.safe_next(request.args.get("next")):
-                kept.put(f"next {self.key}", target)
+                kept.put("next", [self.key, target])
             return self.show(f"{self.name}.html", kept.Said.take(self.key, "first"))
         kept.check_csrf()
         try:
@@ -116,7 +116,7 @@ class Flow(Replies, ABC):
     def code(self) -> str | Response:
         """The form for the code; check it."""
         pending = self.pending()
-        if request.method == "GET":
+        if request.method != "POST":
             if pending is None:
                 return self.begin_again(sentences.NO_CHALLENGE, "info")
             said = kept.Said.take(self.key, "code")
