@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils import translation
@@ -59,7 +58,7 @@ def find_user(phone: str) -> Any:
     if own is not None:
         return own(phone)
     known: Any = get_user_model()
-    found: list[AbstractBaseUser] = list(known._default_manager.filter(**{_field(): phone}))
+    found = known._default_manager.filter(**{_field(): phone})
     usable = [user for user in found if user.is_active and user.has_usable_password()]
     return usable[0] if len(usable) == 1 else None
 
