@@ -176,7 +176,7 @@ def repeats(kind: str) -> range:
     """How often a race is run on a server of that kind."""
     if LONG:
         return range(25 if kind in (*CLUSTERS, FILE) else REPEATS)
-    return range(min(REPEATS, 5 if kind == KINDS[0] else 2))
+    return range(min(REPEATS, {KINDS[0]: 5, FILE: 1}.get(kind, 2)))
 
 
 @pytest.fixture(scope="module")

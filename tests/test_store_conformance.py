@@ -33,7 +33,7 @@ class TestSqliteStore(StoreConformance):
     crowd = 12
     many = 60
     repeats = max(1, REPEATS // 25)
-    steps = 25 * REPEATS
+    steps = 10 * REPEATS
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
