@@ -4,7 +4,7 @@ Both can be replayed by whoever holds them, and neither is worth anything for it
 are left, and whether a code or a proof was used, the store alone knows.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: FastAPI reads those of FlowTokens.__call__, older ones badly.
 
 import hashlib
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
