@@ -37,6 +37,7 @@ from otpverify import (
 )
 from otpverify.core.outcomes import Reported
 from otpverify.integrations.celery import CelerySender
+from otpverify.integrations.celery.parcel import Parcel
 from otpverify.testing import OutboxSender
 
 OTHER_SECRET = "another unguessable secret of 32 bytes"
@@ -446,6 +447,23 @@ def test_what_a_sender_says_of_a_message_goes_nowhere(
         assert secret not in said
 
 
+def test_an_error_of_ones_own(colour: Colour) -> None:
+    class Odd(DeliveryRejected):
+        def __init__(self, message: str, status: int) -> None:
+            super().__init__(message)
+            self.status = status
+
+    class OddSender(OutboxSender):
+        def send(self, message: Message) -> Receipt:
+            raise Odd("No.", status=7) from ValueError(message.text)
+
+    queue = Queue(colour, OddSender())
+    challenge = queue.verifier.start(PHONE)
+    (result,) = queue.deliver_all()
+    assert "No." in str(result.result)
+    assert queue.verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.REJECTED
+
+
 def test_a_sender_that_returns_nonsense(colour: Colour) -> None:
     class Nonsense(OutboxSender):
         def send(self, message: Message) -> Receipt:
@@ -530,6 +548,18 @@ def test_what_does_not_fit_is_refused(options: Options, says: str, outbox: Outbo
     given = {"name": "another", **options()}
     with pytest.raises(ConfigurationError, match=says):
         queue.make(**given)
+
+
+def test_what_a_newer_version_queued_is_delivered(
+    queue: Queue, outbox: OutboxSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers and web processes are renewed one after the other."""
+    packed = Parcel.packed
+    monkeypatch.setattr(Parcel, "packed", lambda self: {**packed(self), "validity": 60})
+    queue.verifier.start(PHONE)
+    monkeypatch.undo()
+    assert [result.state for result in queue.deliver_all()] == ["SUCCESS"]
+    assert len(outbox) == 1
 
 
 def test_two_senders_have_a_task_and_a_queue_each(queue: Queue) -> None:

@@ -49,6 +49,7 @@ PROGRAMS = {
         "the code that expired in the queue was not sent",
         "the gateway was busy: tried again, and arrived",
         "the gateway refused a number: its send was given back at once",
+        "150 people were sent one text in bulk, once, though it was queued three times",
         "no code and no number in the worker's log",
     ],
     "fastapi_app": [

@@ -47,7 +47,7 @@ def worker(log: Path | None) -> subprocess.Popen[bytes]:
 
 def play(sandbox: Sandbox, log: Path) -> None:
     """What the worker does, without anybody's help."""
-    from examples.celery_worker.tasks import app, secret, sender, store, verifier
+    from examples.celery_worker.tasks import app, bulk, secret, sender, store, verifier
 
     def sent(phone: str) -> list[Captured]:
         return [message for message in sandbox.messages if message.to == phone]
@@ -83,6 +83,15 @@ def play(sandbox: Sandbox, log: Path) -> None:
         until(lambda: status() is not DeliveryStatus.QUEUED, "the refusal is known")
         verifier.resend(REFUSED, challenge=no.id, purpose="login", client_ip="192.0.2.1")
         print("the gateway refused a number: its send was given back at once")
+
+        numbers = [f"+1202555{last}" for last in range(2000, 2150)]
+        for _ in range(2):  # as somebody does who is not sure whether it was queued
+            bulk.send(numbers, "The bus to Narva leaves at eight.", job="buses")
+        job = bulk.send(numbers, "The bus to Narva leaves at eight.", job="buses")
+        until(lambda: job.progress().done == len(numbers), "the list is done")
+        assert all(len(sent(number)) == 1 for number in numbers)
+        print("150 people were sent one text in bulk, once, though it was queued three times")
+
         said = log.read_text()
         assert code not in said
         assert PHONE[1:] not in said

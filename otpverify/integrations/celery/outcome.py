@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable
 
@@ -25,7 +24,7 @@ def outcome(send: Callable[[Message], Receipt], message: Message) -> DeliveryErr
     try:
         receipt = send(message)
     except DeliveryError as error:
-        failure = copy.copy(error)
+        failure = _twin(error)
     except Exception as error:
         failure = DeliveryUnavailable(f"The sender failed ({type(error).__name__}).")
     else:
@@ -41,5 +40,13 @@ def outcome(send: Callable[[Message], Receipt], message: Message) -> DeliveryErr
     reason = failure.provider_code
     if not (isinstance(reason, str) and _WORD.fullmatch(reason)):
         failure.provider_code = None
-    failure.challenge = failure.__cause__ = failure.__context__ = None
+    failure.challenge = None
     return failure
+
+
+def _twin(error: DeliveryError) -> DeliveryError:
+    """A copy without what caused it, whatever its class asks of a constructor."""
+    twin = type(error).__new__(type(error))
+    twin.args = error.args
+    vars(twin).update(vars(error))
+    return twin
