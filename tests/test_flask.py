@@ -16,6 +16,7 @@ from support import wrong
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from otpverify import (
+    DeliveryError,
     DeliveryRejected,
     DeliveryUnavailable,
     Limit,
@@ -346,6 +347,31 @@ def test_a_prompt_gateway_s_refusal_is_concealed_too() -> None:
         assert known.text.replace(PHONE, STRANGER) == unknown.text
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        DeliveryRejected("No.", provider_code="invalid_phone_number"),
+        DeliveryUnavailable("Away.", maybe_sent=False),
+        DeliveryUnavailable("Late.", maybe_sent=True),
+    ],
+    ids=["rejected", "unavailable", "unknown"],
+)
+def test_a_resend_that_fails_is_concealed_too(failure: DeliveryError) -> None:
+    pages = []
+    for phone in (PHONE, STRANGER):
+        shop = Shop().mount(OTPVERIFY_POLICY=NO_COOLDOWN)
+        state = shop.app.extensions["otpverify"]
+        state.reset_verifier = state.verifier
+        person = shop.person()
+        person.begin("reset", phone=phone)
+        shop.outbox.fail_with = failure
+        pages.append(person.send("/account/reset/resend"))
+    known, unknown = pages
+    assert known.path == unknown.path == "/account/reset/code"
+    assert known.said == unknown.said == "Another code is on its way."
+    assert known.text.replace(PHONE, STRANGER) == unknown.text
+
+
 def test_the_reset_does_not_wait_for_the_gateway() -> None:
     delivered, go = threading.Event(), threading.Event()
 
@@ -580,6 +606,7 @@ def test_flask_wtf_guards_the_forms_too(early: bool) -> None:
         "/\t/evil.example/",
         "/\n/evil.example",
         " //evil.example",
+        "/a\r\nSet-Cookie: session=planted",
         "javascript:alert(1)",
         "evil.example",
         "http:/evil.example",
