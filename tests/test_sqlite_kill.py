@@ -139,7 +139,7 @@ class TestKilled:
     @long_form
     def test_amid_threads_it_leaves_a_whole_file_that_the_next_one_uses(self, path: Path) -> None:
         rng = random.Random(5)
-        for turn in range(max(2, REPEATS // 5)):
+        for turn in range(max(2, REPEATS // 20)):
             crowd = [
                 start(
                     f"""
