@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import logging
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack
 from datetime import date
@@ -20,7 +19,9 @@ from freezegun.api import FrozenDateTimeFactory
 from pydantic import BaseModel
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
+from starlette.responses import Response
 from support import OTHER_PHONE, PHONE, QUICK, SECRET, wrong
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from otpverify import (
     AllowCountries,
@@ -566,6 +567,22 @@ def test_limits_and_blocked_destinations(client: Client) -> None:
     assert problem(reply, 429, "rate-limited")["limit"] == "sends_per_ip"
 
 
+def test_behind_a_proxy_the_server_says_whose_word_counts(client: Client, app: FastAPI) -> None:
+    """As `uvicorn --proxy-headers --forwarded-allow-ips 192.0.2.1` does."""
+    client(policy=Policy(sends_per_ip=(Limit(1, 3600),)))
+    believing: Any = ProxyHeadersMiddleware(app, trusted_hosts="192.0.2.1")  # type: ignore[arg-type]  # uvicorn has types of its own for ASGI
+    for proxy, statuses in (("192.0.2.1", [202, 202]), ("192.0.2.2", [202, 429])):
+        browser = TestClient(believing, client=(proxy, 5000))
+        assert statuses == [
+            browser.post(
+                "/phone/start",
+                json={"phone": f"+37256789{proxy[-1]}{n}0"},
+                headers={"X-Forwarded-For": f"198.51.100.{n}"},
+            ).status_code
+            for n in (1, 2)
+        ]
+
+
 def test_a_test_number_is_read_as_the_verifier_reads_it(client: Client) -> None:
     number = "+37200000766"
     policy = Policy(
@@ -711,8 +728,6 @@ def test_tokens_end_and_their_secrets_rotate(clock: FrozenDateTimeFactory) -> No
         return dict(asyncio.run(tokens(Request({"type": "http", "headers": []}), token)))
 
     async def write(tokens: FlowTokens) -> str:
-        from starlette.responses import Response
-
         request = Request({"type": "http", "headers": []})
         held: MutableMapping[str, Any] = await tokens(request)
         held["x"] = 1
@@ -899,5 +914,4 @@ def test_every_documented_reply_has_examples_that_fit() -> None:
 
 
 def test_what_is_held_shows_nothing_in_a_repr() -> None:
-    assert PHONE not in repr(Recipient(PHONE, "alice"))
-    logging.getLogger("otpverify.integrations").debug("%r", Recipient(PHONE, "alice"))
+    assert repr(Recipient(PHONE, "alice")) == "Recipient(phone='+37*******45')"

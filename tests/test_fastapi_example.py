@@ -34,12 +34,12 @@ def test_what_readme_shows_confirms_a_phone(
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec"), names)
     with TestClient(names["app"], base_url="https://testserver") as browser:
-        assert browser.post("/account/phone").status_code == 403
+        assert browser.put("/account/phone").status_code == 403
         assert browser.post("/phone/start", json={"phone": PHONE}).status_code == 202
         code = {"code": smspm_sandbox.messages[0].code}
         assert browser.post("/phone/check", json=code).json()["state"] == "verified"
-        assert browser.post("/account/phone").json() == PHONE
-        assert browser.post("/account/phone").json()["type"].endswith(":proof-required")
+        assert browser.put("/account/phone").json() == PHONE
+        assert browser.put("/account/phone").json()["type"].endswith(":proof-required")
 
 
 class Gateway:
