@@ -100,9 +100,11 @@ class Shop:
 
     def code(self, count: int) -> str:
         """The newest code, once so many messages came; some come behind the reply's back."""
-        until = time.perf_counter() + 60
-        while len(self.outbox) < count:
-            assert time.perf_counter() < until, "no message came"
+        for _ in range(60_000):  # by no clock, for a test may have stopped it
+            if len(self.outbox) >= count:
+                break
+            time.sleep(0.001)
+        assert len(self.outbox) >= count, "no message came"
         return self.outbox.code()
 
     def person(self) -> Person:

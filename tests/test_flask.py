@@ -331,7 +331,7 @@ def test_the_reset_tells_nobody_who_has_an_account(clock: FrozenDateTimeFactory)
         assert [message.to for message in shop.outbox.messages] == ([] if failure else [PHONE])
 
 
-def test_a_prompt_gateway_s_refusal_is_concealed_too() -> None:
+def test_a_prompt_gateway_s_refusal_is_concealed_too(clock: FrozenDateTimeFactory) -> None:
     """With a reset_verifier of one's own that does not send in the background."""
     pages = []
     for phone in (PHONE, STRANGER):
@@ -356,7 +356,9 @@ def test_a_prompt_gateway_s_refusal_is_concealed_too() -> None:
     ],
     ids=["rejected", "unavailable", "unknown"],
 )
-def test_a_resend_that_fails_is_concealed_too(failure: DeliveryError) -> None:
+def test_a_resend_that_fails_is_concealed_too(
+    failure: DeliveryError, clock: FrozenDateTimeFactory
+) -> None:
     pages = []
     for phone in (PHONE, STRANGER):
         shop = Shop().mount(OTPVERIFY_POLICY=NO_COOLDOWN)
