@@ -204,6 +204,7 @@ def test_a_start_within_the_cooldown_leads_to_the_code(clock: FrozenDateTimeFact
         assert page.path == f"/account/{flow}", "whoever has no challenge waits on the first page"
         assert "in 45 seconds" in page.said
         assert 'data-wait="45"' in page.html
+        assert flow != "login" or PHONE not in page.html, "it says what was typed, and no more"
         page = person.send(f"/account/{flow}/code", code=code)
         assert page.path != f"/account/{flow}/code"
 
