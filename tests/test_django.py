@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from html import unescape
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ import django_site
 import pytest
 from django import forms
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
@@ -56,7 +58,7 @@ PASSWORD = "open sesame"
 NEW_PASSWORD = "close sesame"
 CREDENTIALS: Any = {"username": "ann", "password": PASSWORD}
 BASE = {"HASHER": QUICK, "REGION": "EE", "PHONE_FIELD": "phone", "DELIVER_IN_BACKGROUND": False}
-SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
+README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
 class Page:
@@ -1221,6 +1223,22 @@ def test_what_is_right_passes(bare_environ: None, monkeypatch: pytest.MonkeyPatc
 def test_every_setting_is_documented() -> None:
     documented = set(re.findall(r"\b[A-Z][A-Z_]{2,}\b", conf.__doc__ or ""))
     assert documented >= conf.KEYS
+
+
+def test_readme(outbox: OutboxSender, bare_environ: None) -> None:
+    """What it shows is a site that works."""
+    section = README.partition("\n## Django\n")[2]
+    names: dict[str, Any] = {}
+    exec(section.partition("```python\n")[2].partition("```")[0], names)
+    with urlconf(*names["urlpatterns"]):
+        with override_settings(OTPVERIFY={**names["OTPVERIFY"], "HASH": "h", "TOKEN": "t"}):
+            assert "no issues" in checked()
+            assert set(names["INSTALLED_APPS"]) < set(settings.INSTALLED_APPS)
+        own = {**names["OTPVERIFY"], "SENDER": outbox, "REDIS_URL": None}
+        with override_settings(OTPVERIFY=own, LOGIN_URL=names["LOGIN_URL"]):
+            visitor = Person("sync", prefix="/account")
+            assert visitor.send("/phone/", phone="5678 9045").heading == "Enter the code"
+            assert outbox.last.text.startswith("Shop: ")
 
 
 # Forms.

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import django_site
 import pytest
 from support import QUICK
 
@@ -66,6 +67,8 @@ def test_python_block(
         return "+1 202 555 0123" if prompt == "Phone: " else smspm_sandbox.messages[0].code or ""
 
     monkeypatch.setattr(builtins, "input", person)
+    if "from django" in block:
+        django_site.set_up()
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec"), names)
     if re.search(r"\bprint\(", block):

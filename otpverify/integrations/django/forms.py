@@ -10,8 +10,8 @@ from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from otpverify import InvalidPhoneNumber
-from otpverify.integrations.django import conf
 from otpverify.integrations.django.requests import said
+from otpverify.integrations.django.verifiers import get_async_verifier
 from otpverify.integrations.web.sentences import explain
 from otpverify.phone import normalize
 
@@ -22,8 +22,8 @@ class PhoneField(forms.CharField):
     """A phone number, in E.164 once it is clean.
 
     Args:
-        region: ISO 3166-1 code for numbers typed without country code; `OTPVERIFY["REGION"]`
-            if left out.
+        region: ISO 3166-1 code for numbers typed without country code. If left out, numbers are
+            read as the verifier does, by `OTPVERIFY["REGION"]` and the policy's test numbers.
         kwargs: As for `CharField`.
     """
 
@@ -45,7 +45,10 @@ class PhoneField(forms.CharField):
         if typed in self.empty_values:
             return ""
         try:
-            return normalize(typed, self.region or conf.option("REGION"))
+            if self.region is not None:
+                return normalize(typed, self.region)
+            # It is of either colour, whatever parts the settings name.
+            return get_async_verifier().normalize(typed)
         except InvalidPhoneNumber as error:
             message, reason = said(explain(error)), error.reason
         raise ValidationError(message, code=reason or "invalid")
