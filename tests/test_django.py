@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 
 import django_site
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from django import forms
 from django.apps import apps
 from django.conf import settings
@@ -446,9 +448,12 @@ def test_a_store_that_is_away(
         assert person.send("/phone/code/", code=outbox.code()).heading == "Phone confirmed"
 
 
-def test_what_is_set_up_wrongly_is_no_page(person: Person) -> None:
+@pytest.mark.parametrize("faulty", [{"SENDER": object()}, {"CLIENT_IP": lambda request: "here"}])
+def test_what_is_set_up_wrongly_is_no_page(
+    person: Person, outbox: OutboxSender, faulty: dict[str, Any]
+) -> None:
     with (
-        override_settings(OTPVERIFY={**BASE, "SENDER": object()}),
+        override_settings(OTPVERIFY={**BASE, "SENDER": outbox, **faulty}),
         pytest.raises(ConfigurationError),
     ):
         person.send("/phone/", phone=PHONE)
@@ -865,7 +870,8 @@ def test_forms_need_their_token(person: Person, user: Any) -> None:
         page = strict.send(f"/{path}/", phone=PHONE, username="ann", password=PASSWORD)
         assert page.status == 403, path
     with override_settings(MIDDLEWARE=[m for m in django_site.MIDDLEWARE if "csrf" not in m]):
-        assert strict.send("/phone/", phone=PHONE).status == 403, "the views see to it themselves"
+        bare = person.another(enforce_csrf_checks=True)  # a client keeps the middleware it had
+        assert bare.send("/phone/", phone=PHONE).status == 403, "the views see to it themselves"
     page = strict.open("/phone/")
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.html)
     assert token is not None
@@ -968,6 +974,39 @@ def test_a_template_is_overridden(person: Person) -> None:
     assert page.html.startswith("<main>Ours: ")
     assert "We only call in emergencies." in page.html
     assert 'name="phone"' in page.html
+
+
+GERMAN: list[tuple[str | tuple[str, str], str | tuple[str, str]]] = [
+    ("Enter the code", "Code eingeben"),
+    ("The code goes to %(shown)s.", "Der Code geht an %(shown)s."),
+    (("in %(count)s second", "in %(count)s seconds"), ("in %(count)s s", "in %(count)s s")),
+    (
+        "A code was requested a moment ago. You can request another %(when)s.",
+        "Ein weiterer Code ist %(when)s möglich.",
+    ),
+]
+
+
+def test_translations(person: Person, outbox: OutboxSender, tmp_path: Path) -> None:
+    """What templates, forms and errors say, in the person's language; the message, too."""
+    folder = tmp_path / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    catalogue = Catalog(locale="de")
+    for original, translated in GERMAN:
+        catalogue.add(original, translated)
+    with (folder / "django.mo").open("wb") as file:
+        write_mo(file, catalogue)
+    with override_settings(LOCALE_PATHS=[tmp_path]):
+        person.client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+        page = person.send("/phone/", phone=PHONE)
+        assert page.heading == "Code eingeben"
+        assert f"Der Code geht an {PHONE}." in page.html
+        assert '<html lang="de">' in page.html
+        page = person.send("/phone/resend/")
+        assert page.said == "Ein weiterer Code ist in 60 s möglich."
+        assert '<span data-wait="60">in 60 s</span>' in page.html
+        assert person.send("/phone/code/", code="").said == "Dieses Feld ist zwingend erforderlich."
+    assert "Geben Sie ihn nicht weiter" in outbox.last.text
 
 
 @both
@@ -1206,6 +1245,8 @@ def test_what_is_right_passes(bare_environ: None, monkeypatch: pytest.MonkeyPatc
         assert "otpverify.W003" in checked("--deploy")
         monkeypatch.setenv("WEB_CONCURRENCY", "4")
         assert "otpverify.E005" in checked()
+        with override_settings(OTPVERIFY={**GOOD, "SENDER": AsyncOutboxSender()}):
+            assert "E002" not in checked("--fail-level", "CRITICAL")
         with override_settings(MIDDLEWARE=[]):
             assert "otpverify.W002" in checked()
             assert "otpverify.E007" in checked()

@@ -6,6 +6,7 @@ import os
 import secrets
 import threading
 from functools import cached_property
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from django.core.signals import setting_changed
@@ -107,8 +108,12 @@ class Parts:
         Raises:
             ConfigurationError: They do not fit together.
         """
+        awaits = iscoroutinefunction(getattr(self.sender, "send", None))
         try:
-            self.verifier(Verifier, background=False)
+            if awaits:  # for asynchronous views alone
+                self.verifier(AsyncVerifier, background=False)
+            else:
+                self.verifier(Verifier, background=False)
         finally:
             self.close()
 
