@@ -256,6 +256,10 @@ def test_a_wrong_code_is_an_error_of_its_field(person: Person, outbox: OutboxSen
     assert "Attempts left: 4" in page.html
     page = person.open("/phone/code/")
     assert (page.said, page.heading) == ("", "Enter the code")
+    person.send("/phone/code/", follow=False, code="letters")
+    page = person.ask("head", f"{person.prefix}/phone/code/", {})
+    assert (page.status, page.html) == (200, "")
+    assert "did not count" in person.open("/phone/code/").said, "nobody had seen it"
     page = person.send("/phone/code/", code="letters")
     assert "did not count" in page.said
     page = person.send("/phone/code/", code="")
@@ -879,7 +883,7 @@ def test_forms_need_their_token(person: Person, user: Any) -> None:
     assert page.heading == "Enter the code"
 
 
-def test_a_stale_form_is_shown_anew(person: Person, user: Any) -> None:
+def test_a_stale_form_is_shown_anew(person: Person, user: Any, outbox: OutboxSender) -> None:
     strict = person.another(enforce_csrf_checks=True)
     with override_settings(CSRF_FAILURE_VIEW="otpverify.integrations.django.views.form_expired"):
         page = strict.send("/phone/", phone=PHONE)
@@ -890,6 +894,10 @@ def test_a_stale_form_is_shown_anew(person: Person, user: Any) -> None:
         assert page.said == "This form had expired. Send it again."
         page = strict.send("/phone/resend/")
         assert page.heading == "Confirm your phone"
+        reset_allowed(person, outbox)
+        strict.client.cookies["sessionid"] = person.client.cookies["sessionid"].value
+        page = set_password(strict)
+        assert (page.heading, page.said[:14]) == ("Choose a new password", "This form had ")
         assert strict.ask("post", "/account/", {}).status == 403, "other pages are not ours"
 
 

@@ -62,6 +62,7 @@ class Kept:
 
     def __init__(self, request: HttpRequest, flow: str) -> None:
         self._session = request.session
+        self._shown = request.method != "HEAD"
         self._key = f"otpverify_{flow}"
 
     def get(self, name: str) -> Any:
@@ -98,9 +99,10 @@ class Kept:
         self.put(notice=None if notice is None else {"page": page, **asdict(notice)})
 
     def heard(self, page: str) -> Said | None:
-        """The notice that waits for a page, which is gone then."""
+        """The notice that waits for a page, which is gone once it was shown."""
         found = self.get("notice")
         if not isinstance(found, Mapping) or found.get("page") != page:
             return None
-        self.put(notice=None)
+        if self._shown:
+            self.put(notice=None)
         return Said(**{name: value for name, value in found.items() if name != "page"})

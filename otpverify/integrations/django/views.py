@@ -132,7 +132,8 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     # would take the place of the person's own.
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
         text = gettext("This form had expired. Send it again.")
-        Kept(request, kind.flow).say(Said(text), step if step == "first" else "code")
+        shown = step if step in ("first", "password") else "code"
+        Kept(request, kind.flow).say(Said(text), shown)
     return HttpResponseRedirect(request.path)
 
 
