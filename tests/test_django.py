@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 
 import django_site
 import pytest
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
+from babel.messages.extract import extract
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
 from django import forms
 from django.apps import apps
 from django.conf import settings
@@ -30,6 +31,7 @@ from django.http import HttpRequest
 from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import include
 from django.urls import path as route
+from django.utils.translation.template import templatize
 from freezegun.api import FrozenDateTimeFactory
 from support import LONG, OTHER_PHONE, PHONE, QUICK, SECRET, wrong
 
@@ -46,9 +48,11 @@ from otpverify import (
     StoreError,
     Verified,
 )
+from otpverify.core import phone as numbers
 from otpverify.core.report_token import PARAMETER
 from otpverify.integrations.django import conf, get_async_verifier, get_verifier, signals
 from otpverify.integrations.django.requests import client_ip, find_user, phone_of
+from otpverify.integrations.web import sentences
 from otpverify.testing import OutboxSender
 from otpverify.testing.outbox import AsyncOutboxSender
 
@@ -60,6 +64,7 @@ PASSWORD = "open sesame"
 NEW_PASSWORD = "close sesame"
 CREDENTIALS: Any = {"username": "ann", "password": PASSWORD}
 BASE = {"HASHER": QUICK, "REGION": "EE", "PHONE_FIELD": "phone", "DELIVER_IN_BACKGROUND": False}
+APP = Path(conf.__file__).parent
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
@@ -984,37 +989,61 @@ def test_a_template_is_overridden(person: Person) -> None:
     assert 'name="phone"' in page.html
 
 
-GERMAN: list[tuple[str | tuple[str, str], str | tuple[str, str]]] = [
-    ("Enter the code", "Code eingeben"),
-    ("The code goes to %(shown)s.", "Der Code geht an %(shown)s."),
-    (("in %(count)s second", "in %(count)s seconds"), ("in %(count)s s", "in %(count)s s")),
-    (
-        "A code was requested a moment ago. You can request another %(when)s.",
-        "Ein weiterer Code ist %(when)s möglich.",
-    ),
-]
-
-
-def test_translations(person: Person, outbox: OutboxSender, tmp_path: Path) -> None:
+def test_translations(person: Person, outbox: OutboxSender) -> None:
     """What templates, forms and errors say, in the person's language; the message, too."""
-    folder = tmp_path / "de" / "LC_MESSAGES"
-    folder.mkdir(parents=True)
-    catalogue = Catalog(locale="de")
-    for original, translated in GERMAN:
-        catalogue.add(original, translated)
-    with (folder / "django.mo").open("wb") as file:
-        write_mo(file, catalogue)
-    with override_settings(LOCALE_PATHS=[tmp_path]):
-        person.client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
-        page = person.send("/phone/", phone=PHONE)
-        assert page.heading == "Code eingeben"
-        assert f"Der Code geht an {PHONE}." in page.html
-        assert '<html lang="de">' in page.html
-        page = person.send("/phone/resend/")
-        assert page.said == "Ein weiterer Code ist in 60 s möglich."
-        assert '<span data-wait="60">in 60 s</span>' in page.html
-        assert person.send("/phone/code/", code="").said == "Dieses Feld ist zwingend erforderlich."
+    person.client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+    page = person.send("/phone/", phone=PHONE)
+    assert page.heading == "Code eingeben"
+    assert f"Der Code geht an {PHONE}." in page.html
+    assert "Er gilt 10 Minuten." in page.html
+    assert '<html lang="de">' in page.html
+    page = person.send("/phone/resend/")
+    assert page.said.endswith("Einen weiteren können Sie in 60 Sekunden anfordern.")
+    assert '<span data-wait="60">in 60 Sekunden</span>' in page.html
+    assert person.send("/phone/code/", code="").said == "Dieses Feld ist zwingend erforderlich."
     assert "Geben Sie ihn nicht weiter" in outbox.last.text
+
+
+@pytest.mark.parametrize("language", ["de", "et"])
+def test_catalogues_are_whole(language: str) -> None:
+    """Every text of templates, views and errors, with its parameters, and compiled."""
+    folder = APP / "locale" / language / "LC_MESSAGES"
+    with (folder / "django.po").open("rb") as file:
+        texts: dict[Any, Any] = entries(read_po(file))
+    with (folder / "django.mo").open("rb") as file:
+        assert entries(read_mo(file)) == texts
+    found: set[Any] = set(sentences._LIMITS.values()) | {
+        sentences._ANY_LIMIT,
+        *numbers._SENTENCES.values(),
+    }
+    for template in (APP / "templates").rglob("*.html"):
+        source = io.BytesIO(templatize(template.read_text()).encode())
+        found |= {one[1] for one in extract("python", source)}
+    words: dict[str, Any] = {"_": None, "gettext": None, "Sentence": None, "_later": None}
+    words["counted"] = (2, 3)
+    for path in (*APP.glob("*.py"), Path(sentences.__file__)):
+        with path.open("rb") as file:
+            found |= {one[1] for one in extract("python", file, words)}
+    assert len(found) > 50
+    assert set(texts) == found
+    for original, translated in texts.items():
+        plain = [original] if isinstance(original, str) else original
+        there = [translated] if isinstance(translated, str) else translated
+        assert all(there)
+        assert {*map(placeholders, plain)} == {*map(placeholders, there)}
+
+
+def entries(catalogue: Any) -> dict[Any, Any]:
+    """Translations by texts; where something is counted, both are tuples."""
+
+    def plain(text: Any) -> Any:
+        return text if isinstance(text, str) else tuple(text)
+
+    return {plain(one.id): plain(one.string) for one in catalogue if one.id}
+
+
+def placeholders(text: str) -> tuple[str, ...]:
+    return tuple(sorted(re.findall(r"%\(\w+\)s", text)))
 
 
 @both
