@@ -991,7 +991,7 @@ def test_a_template_is_overridden(person: Person) -> None:
 
 def test_translations(person: Person, outbox: OutboxSender) -> None:
     """What templates, forms and errors say, in the person's language; the message, too."""
-    person.client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+    person = person.another(headers={"accept-language": "de"})
     page = person.send("/phone/", phone=PHONE)
     assert page.heading == "Code eingeben"
     assert f"Der Code geht an {PHONE}." in page.html
