@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
+from support import REPEATS
 
 from otpverify import Limit, MemoryStore, Policy
 from otpverify.core import challenge as transitions
@@ -63,6 +64,7 @@ RANK = dict.fromkeys(DeliveryStatus, 2) | {DeliveryStatus.QUEUED: 0, DeliverySta
 PHONES = ("phone 1", "phone 2")
 SCOPES = ("login", "reset")
 _count = itertools.count()
+LONG = REPEATS >= 200
 
 
 @dataclass
@@ -312,7 +314,9 @@ class Store(RuleBasedStateMachine):
         assert len(self.store) == len(kept)
 
 
-Store.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+Store.TestCase.settings = settings(
+    max_examples=500 if LONG else 75, stateful_step_count=60, deadline=None
+)
 TestStore = Store.TestCase
 
 

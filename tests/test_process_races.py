@@ -193,7 +193,7 @@ def members() -> Iterator[list[Process]]:
             process.stop()
 
 
-@pytest.fixture(scope="module", params=(*KINDS, FILE, *CLUSTERS) if LONG else (*KINDS, FILE))
+@pytest.fixture(scope="module", params=(*KINDS, FILE, *CLUSTERS) if LONG else (KINDS[0], FILE))
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

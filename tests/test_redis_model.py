@@ -32,7 +32,7 @@ from otpverify.testing.conformance.walk import NETWORKS, POLICIES
 __all__ = ["stop_servers"]
 
 LONG = REPEATS >= 200
-EXAMPLES, STEPS = (500, 100) if LONG else (40, 80)
+EXAMPLES, STEPS = (500, 100) if LONG else (25, 80)
 EDGES = [1, 999, 1000, 4_999, 5_000, 29_999, 30_000, 59_999, 60_000, 120_000, 200_000, 86_400_000]
 
 

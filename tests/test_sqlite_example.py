@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import REPEATS
 
 from otpverify import Policy
 from otpverify.core.limits import Limit
@@ -33,10 +34,10 @@ SqliteStore = load().SqliteStore
 
 
 class TestSqliteStore(StoreConformance):
-    crowd = 12
+    crowd = 8
     repeats = 1
-    many = 40
-    steps = 250
+    many = 20
+    steps = 10 * REPEATS
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from otpverify.testing.conformance.walk import NETWORK, POLICIES, SEED, WALKS, W
 
 __all__ = ["stop_servers"]
 
+LONG = REPEATS >= 200
+
 
 class TestMemoryStore(StoreConformance):
     def make_store(self, clock: Clock) -> MemoryStore:
@@ -66,6 +68,11 @@ class TestRedisStore(OnEveryServer):
 
 
 class TestAsyncRedisStore(OnEveryServer):
+    # The scripts are the same for both colours: all servers in CI, here two of them.
+    @pytest.fixture(autouse=True, params=PLACES if LONG else PLACES[:4:3], ids="-".join)
+    def _place(self, request: pytest.FixtureRequest) -> None:
+        self.place = Place(*request.param)
+
     def make_store(self, clock: Clock) -> AsyncRedisStore:
         return self.place.async_store(clock)
 
