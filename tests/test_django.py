@@ -91,7 +91,7 @@ class Person:
     def __init__(self, colour: str, prefix: str | None = None, **options: Any) -> None:
         self.colour = colour
         self.prefix = ("/async" if colour == "async" else "") if prefix is None else prefix
-        self._options = options
+        self.headers: dict[str, str] = {}
         self.client: Any = (AsyncClient if colour == "async" else Client)(**options)
 
     def another(self, **options: Any) -> Person:
@@ -105,7 +105,7 @@ class Person:
         return self.ask("post", self.prefix + path, fields, follow=follow)
 
     def ask(self, method: str, path: str, data: dict[str, str], **options: Any) -> Page:
-        found = getattr(self.client, method)(path, data, **options)
+        found = getattr(self.client, method)(path, data, headers=self.headers, **options)
         return Page(asyncio.run(found) if self.colour == "async" else found)
 
     @property
@@ -991,7 +991,7 @@ def test_a_template_is_overridden(person: Person) -> None:
 
 def test_translations(person: Person, outbox: OutboxSender) -> None:
     """What templates, forms and errors say, in the person's language; the message, too."""
-    person = person.another(headers={"accept-language": "de"})
+    person.headers = {"accept-language": "de"}
     page = person.send("/phone/", phone=PHONE)
     assert page.heading == "Code eingeben"
     assert f"Der Code geht an {PHONE}." in page.html
