@@ -13,7 +13,7 @@ help: ## Show what can be made
 demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machine
 	@$(BIN)/python -m otpverify demo
 
-test: $(VENV)/dev.done ## Run the test suite
+test: $(VENV)/$(if $(OTPVERIFY_TEST_LONG),dev,test).done ## Run the test suite
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 APP ?= flask_app
@@ -63,6 +63,10 @@ $(VENV)/demo.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 
 $(VENV)/examples.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[async,celery,demo,django,fastapi,flask]' --group examples
+	@touch $@
+
+$(VENV)/test.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,django,fastapi,flask]' --group test
 	@touch $@
 
 $(VENV)/dev.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python

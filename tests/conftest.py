@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 from hypothesis import HealthCheck, settings
 from servers import binaries, version
-from support import QUICK, SECRET, AsyncColour, Colour, Face
+from support import LONG, QUICK, SECRET, AsyncColour, Colour, Face
 
 from otpverify.testing import OutboxSender
 
@@ -19,8 +20,15 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+# `make test` installs no browser's driver; `make browser` and CI do.
+collect_ignore = [] if LONG or find_spec("playwright") else ["browser"]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the servers that the tests ran on."""
+    """Name the servers that the tests ran on, and what is left out."""
+    if collect_ignore:
+        terminalreporter.section("left out")
+        terminalreporter.write_line("tests/browser: no Playwright here; make browser runs them")
     terminalreporter.section("servers")
     for name, path in binaries().items():
         terminalreporter.write_line(f"{name}: {version(path)}")

@@ -31,7 +31,7 @@ SECRET = "an unguessable secret of 32 bytes or more"
 QUICK = Argon2Hasher(memory_kib=8, iterations=1, allow_weak=True)
 """The real hasher at a cost that lets a test make thousands of digests."""
 
-REPEATS = int(os.environ.get("OTPVERIFY_TEST_REPEATS", "10"))
+REPEATS = int(os.environ.get("OTPVERIFY_TEST_REPEATS", "5"))
 """How often a race is run; CI runs 200."""
 
 LONG = os.environ.get("OTPVERIFY_TEST_LONG", "") not in ("", "0")

@@ -37,7 +37,7 @@ class TestSqliteStore(StoreConformance):
     crowd = 8
     repeats = 1
     many = 20
-    steps = 10 * REPEATS
+    steps = max(100, 5 * REPEATS)
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class TestSqliteStore(StoreConformance):
     crowd = 12
     many = 60
     repeats = max(1, REPEATS // 25)
-    steps = 10 * REPEATS
+    steps = max(100, 10 * REPEATS)
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ class OnEveryServer(StoreConformance):
     many = 60
     crowd = 12
     repeats = max(1, REPEATS // 25)
-    steps = 10 * REPEATS
+    steps = max(100, 10 * REPEATS)
 
     @pytest.fixture(autouse=True, params=PLACES, ids="-".join)
     def _place(self, request: pytest.FixtureRequest) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from flask import Blueprint, current_app, redirect, request
 from werkzeug.wrappers import Response
@@ -20,9 +20,6 @@ from otpverify.integrations.flask.replies import Identity, Proved, Refused, Repl
 from otpverify.integrations.web import sentences, steps
 from otpverify.integrations.web.pending import Pending
 from otpverify.integrations.web.sentences import Sentence
-
-if TYPE_CHECKING:
-    pass
 
 
 class Flow(Replies, ABC):
