@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from otpverify.closing import Closing
 from otpverify.errors import ConfigurationError
 from otpverify.flow.sequence import Flow
 from otpverify.protocols import AsyncSender, Sender
@@ -38,7 +38,7 @@ class Settings:
                 part.close()
 
 
-class Owner:
+class Owner(Closing):
     """What `Verifier.from_env` and its twin make own their client and store."""
 
     _made: Settings | None = None
@@ -58,17 +58,6 @@ class Owner:
             InvalidPhoneNumber: It is no phone number.
         """
         return self._flow.read(phone)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close what `from_env` made. Parts that were passed in are their owner's to close."""

@@ -20,7 +20,12 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"errors": ("errors", "_version")},
     {"core": ("core",)},
-    {"protocols": ("protocols",), "phone": ("phone",), "colour": ("colour",)},
+    {
+        "protocols": ("protocols",),
+        "phone": ("phone",),
+        "colour": ("colour",),
+        "closing": ("closing",),
+    },
     {"stores": ("stores",), "sms": ("sms",), "hashing": ("hashing",), "guards": ("guards",)},
     {"flow": ("flow",)},
     {"verifier": ("verifier", "verifier_async", "composition", "environment")},

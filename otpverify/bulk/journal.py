@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from otpverify import BulkEntry, BulkProgress, ConfigurationError
 from otpverify.bulk import records
 from otpverify.bulk.numbers import Row
 from otpverify.bulk.records import Known
+from otpverify.closing import Closing
 from otpverify.core.bulk import Status
 
 try:
@@ -22,7 +21,7 @@ except ImportError:  # not a POSIX system; `_open` says so
 _TAKEN = "is there already. Add --resume to go on with it, or choose another --results"
 
 
-class Journal:
+class Journal(Closing):
     """An open results file. Make one by `create` or `resume`, and close it.
 
     Attributes:
@@ -77,17 +76,6 @@ class Journal:
             journal.close()
             raise
         return journal
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close it, which lets go of the lock."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from otpverify.closing import Closing
 from otpverify.colour import in_thread, inline, run_sync, suspends
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import (
@@ -75,7 +76,7 @@ class _Row:
         return not (isinstance(error, DeliveryRejected) and error.provider_code in _FINAL)
 
 
-class FallbackSender(_Row):
+class FallbackSender(_Row, Closing):
     """Sends through the first of several senders that takes the message.
 
     The next one is asked when the one before it certainly did not take the message: it was not
@@ -111,17 +112,6 @@ class FallbackSender(_Row):
                 )
         ports: list[Port] = [inline(sender.send) for sender in senders]
         super().__init__(senders, ports, when_unknown, on_attempt)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the senders that can be closed."""

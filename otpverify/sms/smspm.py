@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
+from otpverify.closing import Closing
 from otpverify.core.results import Message, Receipt
 from otpverify.sms.smspm_base import SmspmBase
 from otpverify.sms.smspm_bulk import SendsBulk
@@ -14,7 +14,7 @@ from otpverify.sms.smspm_session import carry, new_session
 T = TypeVar("T")
 
 
-class SmspmClient(SmspmBase, SendsBulk):
+class SmspmClient(SmspmBase, SendsBulk, Closing):
     """Sends through the SMSPM gateway. Safe to share between threads; make one a process.
 
     Credentials, numbers and texts travel in a POST body. Redirects are not followed, cookies
@@ -41,17 +41,6 @@ class SmspmClient(SmspmBase, SendsBulk):
 
     def _open(self) -> None:
         self._session = new_session(proxies=self._proxies)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the pooled connections."""

@@ -6,9 +6,9 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from otpverify.closing import Closing
 from otpverify.core import challenge as transitions
 from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
@@ -31,7 +31,7 @@ _PRUNED = 10
 """Expired rows that go with each operation that writes. None writes more than three."""
 
 
-class SqliteStore:
+class SqliteStore(Closing):
     """Keeps challenges and counters in a file, shared by all processes of one machine.
 
     Every operation is one transaction, so nothing is ever done by half, also if a process is
@@ -73,17 +73,6 @@ class SqliteStore:
 
     def __repr__(self) -> str:
         return f"<SqliteStore on {self._file.path}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file. An operation opens it again."""
