@@ -20,6 +20,7 @@ from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
 from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
+from otpverify.stores.redis_lane_async import AsyncLanes
 
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
@@ -39,6 +40,7 @@ class AsyncRedisStore:
         self._client = client
         self.scripts = scripts.Scripts(prefix)
         self._looked = False
+        self._lanes: AsyncLanes | None = None
 
     @classmethod
     def from_url(
@@ -51,7 +53,10 @@ class AsyncRedisStore:
     ) -> Self:
         """See `RedisStore.from_url`."""
         client = clients.connect(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
-        return cls(client, prefix=prefix)
+        store = cls(client, prefix=prefix)
+        if clients.is_single(client):
+            store._lanes = AsyncLanes(client)
+        return store
 
     def __repr__(self) -> str:
         return f"<AsyncRedisStore on {type(self._client).__name__}>"
@@ -132,7 +137,10 @@ class AsyncRedisStore:
         keys, rest = len(call.keys), (*call.keys, *call.args)
         try:
             try:
-                reply: object = await self._client.evalsha(call.script.sha, keys, *rest)
+                if self._lanes is not None and self._lanes.usable:
+                    reply: object = await self._lanes.run("EVALSHA", call.script.sha, keys, *rest)
+                else:
+                    reply = await self._client.evalsha(call.script.sha, keys, *rest)
             except NoScriptError:
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
                 reply = await self._client.eval(call.script.text, keys, *rest)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from redis.backoff import ExponentialBackoff
-from redis.connection import ConnectionPool, parse_url
+from redis.connection import parse_url
 from redis.exceptions import (
     AuthenticationError,
     MaxConnectionsError,
@@ -201,8 +201,8 @@ class LateClient:
 
 def is_single(client: Any) -> bool:
     """Whether all its connections go to one server, as those of a plain URL's client do."""
-    pool = getattr(vars(client).get("connection_pool"), "__class__", None)
-    return pool is ConnectionPool
+    pool = vars(client).get("connection_pool")
+    return pool is not None and not hasattr(pool, "sentinel_manager")
 
 
 def sentinels_of(client: Any) -> list[Any]:

@@ -10,11 +10,20 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
+
+
+@lru_cache(maxsize=16)
+def is_plain(command: Any) -> bool:
+    """Whether a client's `execute_command` is redis-py's own, and not wrapped by somebody who wants
+    to see every command."""
+    own = isinstance(command, FunctionType) and command.__module__.startswith("redis.")
+    return own and not hasattr(command, "__wrapped__")
 
 
 class Lanes:
@@ -27,18 +36,11 @@ class Lanes:
     def __init__(self, client: Any) -> None:
         self._pool = client.connection_pool
         self._own = threading.local()
-        self._command: Any = None
-        self._plain = False
 
     @property
     def usable(self) -> bool:
         """Whether nobody wants to see every command go through the client."""
-        command = Redis.execute_command
-        if command is not self._command:
-            own = isinstance(command, FunctionType) and command.__module__ == Redis.__module__
-            self._plain = own and not hasattr(command, "__wrapped__")
-            self._command = command
-        return self._plain
+        return is_plain(Redis.execute_command)
 
     def run(self, *command: str | bytes | int) -> object:
         """Send a command and read its reply. Raises what redis-py raises."""
