@@ -69,7 +69,8 @@ class RedisStore:
         Raises:
             ConfigurationError: It is no such URL, or a timeout is not above 0.
         """
-        client = clients.connect(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
+        make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
+        client = make()
         store = cls(client, prefix=prefix)
         if clients.is_single(client):
             store._lanes = Lanes(client)
@@ -152,14 +153,13 @@ class RedisStore:
     def _run(self, call: scripts.Call) -> object:
         keys, rest = len(call.keys), (*call.keys, *call.args)
         try:
+            lanes = self._lanes
+            line = lanes if lanes is not None and lanes.usable else self._client
             try:
-                if self._lanes is not None and self._lanes.usable:
-                    reply: object = self._lanes.run("EVALSHA", call.script.sha, keys, *rest)
-                else:
-                    reply = self._client.evalsha(call.script.sha, keys, *rest)
+                reply: object = line.evalsha(call.script.sha, keys, *rest)
             except NoScriptError:
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
-                reply = self._client.eval(call.script.text, keys, *rest)
+                reply = line.eval(call.script.text, keys, *rest)
         except Exception as error:  # a server that answers nonsense raises anything in redis-py
             failure = clients.store_error(error)
         else:

@@ -20,7 +20,7 @@ from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
 from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
-from otpverify.stores.redis_lane_async import AsyncLanes
+from otpverify.stores.redis_loops import Held, Loops, close
 
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
@@ -30,17 +30,18 @@ class AsyncRedisStore:
 
     Args:
         client: Made by `redis.asyncio`: `Redis`, a `Sentinel`'s `master_for(...)`, or
-            `RedisCluster`. It belongs to the event loop that first uses it.
+            `RedisCluster`. It belongs to the event loop that first uses it; a store made by
+            `from_url` serves any loop, each by a client of its own.
         prefix: What every key begins with.
     """
 
     process_local: ClassVar[bool] = False
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
-        self._client = client
+        self._own = Held(client, None)
+        self._loops: Loops | None = None
         self.scripts = scripts.Scripts(prefix)
         self._looked = False
-        self._lanes: AsyncLanes | None = None
 
     @classmethod
     def from_url(
@@ -51,20 +52,24 @@ class AsyncRedisStore:
         connect_timeout_seconds: float = clients.CONNECT_TIMEOUT_SECONDS,
         socket_timeout_seconds: float = clients.SOCKET_TIMEOUT_SECONDS,
     ) -> Self:
-        """See `RedisStore.from_url`."""
-        client = clients.connect(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
-        store = cls(client, prefix=prefix)
-        if clients.is_single(client):
-            store._lanes = AsyncLanes(client)
+        """See `RedisStore.from_url`. An event loop that ends closes the connections that it used,
+        and `aclose` closes them sooner."""
+        make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
+        store = cls(None, prefix=prefix)
+        store._loops = Loops(make)
         return store
 
     def __repr__(self) -> str:
-        return f"<AsyncRedisStore on {type(self._client).__name__}>"
+        where = "a URL" if self._loops else type(self._own.client).__name__
+        return f"<AsyncRedisStore on {where}>"
 
     async def aclose(self) -> None:
-        """Close the client's connections."""
-        for client in (self._client, *clients.sentinels_of(self._client)):
-            await client.aclose()
+        """Close the client's connections; of a store made by `from_url`, those of the event loop
+        that runs."""
+        if self._loops is None:
+            await close(self._own.client)
+        else:
+            await self._loops.aclose()
 
     async def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
         """See `Store.open`."""
@@ -119,36 +124,38 @@ class AsyncRedisStore:
             StoreError: It cannot be asked.
         """
         try:
-            info = await self._client.info("everything")
+            info = await (await self._held()).client.info("everything")
         except Exception as error:
             failure = clients.store_error(error)
         else:
             return read_health(info)
         raise failure
 
-    async def _look(self) -> None:
+    async def _held(self) -> Held:
+        return self._own if self._loops is None else await self._loops.held()
+
+    async def _look(self, client: Any) -> None:
         """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
         that does not let itself be asked is not asked again."""
         self._looked = True
         with suppress(Exception):
-            warn_of_eviction(await self._client.info("memory"))
+            warn_of_eviction(await client.info("memory"))
 
     async def _run(self, call: scripts.Call) -> object:
         keys, rest = len(call.keys), (*call.keys, *call.args)
         try:
+            client, lanes = await self._held()
+            line = lanes if lanes is not None and lanes.usable else client
             try:
-                if self._lanes is not None and self._lanes.usable:
-                    reply: object = await self._lanes.run("EVALSHA", call.script.sha, keys, *rest)
-                else:
-                    reply = await self._client.evalsha(call.script.sha, keys, *rest)
+                reply: object = await line.evalsha(call.script.sha, keys, *rest)
             except NoScriptError:
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
-                reply = await self._client.eval(call.script.text, keys, *rest)
+                reply = await line.eval(call.script.text, keys, *rest)
         except Exception as error:  # a server that answers nonsense raises anything in redis-py
             failure = clients.store_error(error)
         else:
             if not self._looked:
-                await self._look()
+                await self._look(client)
             return reply
         # Raised out here: redis-py's exception may hold what was sent.
         raise failure

@@ -126,10 +126,10 @@ class Flavour:
     retry: Any
 
 
-def connect(
+def maker(
     flavour: Flavour, url: str, connect_timeout_seconds: float, socket_timeout_seconds: float
-) -> Any:
-    """A client for a URL, with every wait bounded. It connects when it is first used.
+) -> Callable[[], Any]:
+    """What makes clients for a URL, with every wait bounded. They connect when they are first used.
 
     Raises:
         ConfigurationError: It is no such URL, or a timeout is not above 0.
@@ -141,9 +141,13 @@ def connect(
         "socket_connect_timeout": connect_timeout_seconds,
         "socket_timeout": socket_timeout_seconds,
     }
+    return lambda: _made(flavour, address, bounds)
+
+
+def _made(flavour: Flavour, address: Address, bounds: dict[str, Any]) -> Any:
     pause = ExponentialBackoff(cap=_PAUSE_SECONDS, base=_PAUSE_SECONDS)
     # Sentinels are given it, too: redis-py's own repeats would take seconds when one is down.
-    bounds["retry"] = flavour.retry(pause, RETRIES)
+    bounds = bounds | {"retry": flavour.retry(pause, RETRIES)}
     options = {"max_connections": MAX_CONNECTIONS, **bounds, **address.options}
     if address.kind == "single":
         return flavour.single.from_url(address.url, **options)

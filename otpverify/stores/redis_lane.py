@@ -42,6 +42,14 @@ class Lanes:
         """Whether nobody wants to see every command go through the client."""
         return is_plain(Redis.execute_command)
 
+    def evalsha(self, *arguments: str | bytes | int) -> object:
+        """What the client's own does."""
+        return self.run("EVALSHA", *arguments)
+
+    def eval(self, *arguments: str | bytes | int) -> object:
+        """What the client's own does."""
+        return self.run("EVAL", *arguments)
+
     def run(self, *command: str | bytes | int) -> object:
         """Send a command and read its reply. Raises what redis-py raises."""
         lane: Lane | None = getattr(self._own, "lane", None)

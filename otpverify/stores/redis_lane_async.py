@@ -1,5 +1,5 @@
-"""What `redis_lane` is for threads: connections that calls take and leave without redis-py's pool and
-command loop."""
+"""What `redis_lane` is for threads: connections that calls take and leave, without redis-py's pool
+and command loop."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ class AsyncLanes:
     def usable(self) -> bool:
         """Whether nobody wants to see every command go through the client."""
         return is_plain(Redis.execute_command)
+
+    async def evalsha(self, *arguments: str | bytes | int) -> object:
+        """What the client's own does."""
+        return await self.run("EVALSHA", *arguments)
+
+    async def eval(self, *arguments: str | bytes | int) -> object:
+        """What the client's own does."""
+        return await self.run("EVAL", *arguments)
 
     async def run(self, *command: str | bytes | int) -> object:
         """Send a command and read its reply. Raises what redis-py raises."""
