@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -56,7 +56,7 @@ class Issuer:
         subject = order.subject
         fixed = self._fixed_code(subject.phone)
         code = fixed or codes.draw(secrets.randbelow, self.policy.code_length)
-        message = Message(subject.phone, await self._text(order, code), subject.key.challenge)
+        text = await self._text(order, code)
         ip_at = await self._reserve_ip(order.network)
         opened, digest = await self._open(order, code, ip_at)
         now = utc_now()
@@ -69,7 +69,7 @@ class Issuer:
         token = None
         if self.ports.takes_reports:
             token = report_token.write(subject.secret, subject.key, opened.at, subject.purpose)
-        message = replace(message, report=token, expires_at=expires_at)
+        message = Message(subject.phone, text, subject.key.challenge, token, expires_at)
         sent = await deliver(self.ports.send(message), message, code)
         if isinstance(sent, Receipt):
             return "sent", describe(sent.message_id)
