@@ -35,6 +35,12 @@ def mac(secret: bytes, label: str, *fields: str) -> bytes:
     return hmac.digest(secret, pack(label, *fields), "sha256")
 
 
+def own_mac(own: bytes, label: str, *fields: str) -> bytes:
+    """128 bits of the packed fields under a phone's own key, by BLAKE2b (RFC 7693), which is a
+    keyed hash in one pass; `label` separates the uses of one key."""
+    return blake2b(pack(label, *fields), key=own, digest_size=_TAG_BYTES).digest()
+
+
 def tag(raw: bytes) -> str:
     """The first 128 bits as 22 characters of base64: a key in the store."""
     return binascii.b2a_base64(raw[:_TAG_BYTES])[:_TAG_LENGTH].decode()
@@ -71,16 +77,17 @@ class Secret:
         return base64.urlsafe_b64encode(random + self.fingerprint).decode("ascii")
 
     def key(self, phone: str, purpose: str, challenge: str) -> Key:
-        """The store's key of a challenge.
+        """The store's key of a challenge."""
+        return self.place(phone, purpose, challenge)[0]
 
-        What depends on the phone is keyed with the half of its HMAC that the store never sees,
-        with BLAKE2b (RFC 7693), which is a keyed hash in one pass.
-        """
+    def place(self, phone: str, purpose: str, challenge: str) -> tuple[Key, bytes]:
+        """The store's key of a challenge, and the key of what belongs to the phone: the half of its
+        HMAC that the store never sees."""
         both = mac(self.value, "phone", phone)
         own = both[_TAG_BYTES:]
-        scope = blake2b(pack("scope", purpose), key=own, digest_size=_TAG_BYTES)
-        one = blake2b(pack("challenge", purpose, challenge), key=own, digest_size=_TAG_BYTES)
-        return Key(tag(both), tag(scope.digest()), tag(one.digest()))
+        scope = own_mac(own, "scope", purpose)
+        one = own_mac(own, "challenge", purpose, challenge)
+        return Key(tag(both), tag(scope), tag(one)), own
 
     def network_tag(self, network: str) -> str:
         """The store's key of an IP address's counter."""
@@ -101,8 +108,8 @@ def check_binding(binding: Mapping[str, str]) -> None:
 
 @dataclass(slots=True, eq=False)
 class Subject:
-    """Whom and what a call is about, with the secret that signed the challenge's id, and where
-    the challenge lives in the store."""
+    """Whom and what a call is about, with the secret that signed the challenge's id, where the
+    challenge lives in the store, and the phone's own key."""
 
     secret: Secret
     phone: str = field(repr=False)
@@ -110,9 +117,10 @@ class Subject:
     challenge: str = field(repr=False)
     binding: Mapping[str, str] | None = field(default=None, repr=False)
     key: Key = field(init=False, repr=False)
+    own: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.key = self.secret.key(self.phone, self.purpose, self.challenge)
+        self.key, self.own = self.secret.place(self.phone, self.purpose, self.challenge)
 
     def code_message(self, code: str) -> bytes:
         """What a code's digest is computed over. The binding's order does not matter."""

@@ -1,8 +1,9 @@
 """The proof of a right code: what `check` hands out and `redeem` takes, once.
 
-It names the challenge and says when it was verified, under a MAC over phone and purpose too, so
-nobody can write one, and one for a phone or purpose serves no other. That it serves once is the
-store's part: it remembers of a used challenge that its proof was not redeemed yet.
+It names the challenge and says when it was verified, under a MAC by the phone's own key and over
+the purpose too, so nobody can write one, and one for a phone or purpose serves no other. That it
+serves once is the store's part: it remembers of a used challenge that its proof was not redeemed
+yet.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import hmac
 import re
 from datetime import UTC, datetime, timedelta
 
-from otpverify.core.keys import ID_LENGTH, Subject, mac
+from otpverify.core.keys import ID_LENGTH, Subject, own_mac
 
-_SEAL_BYTES = 16
 _AT_BYTES = 8  # microseconds since 1970: as fine as a datetime
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +43,5 @@ def read(subject: Subject, proof: str) -> datetime | None:
 
 
 def _encoded(subject: Subject, at: bytes) -> str:
-    fields = subject.purpose, subject.phone, subject.challenge, at.hex()
-    seal = mac(subject.secret.value, "proof", *fields)[:_SEAL_BYTES]
+    seal = own_mac(subject.own, "proof", subject.purpose, subject.challenge, at.hex())
     return base64.urlsafe_b64encode(at + seal).decode("ascii")
