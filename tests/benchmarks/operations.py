@@ -33,6 +33,7 @@ from otpverify import (
     Argon2Hasher,
     AsyncRedisStore,
     AsyncVerifier,
+    Challenge,
     Hasher,
     HmacHasher,
     RedisStore,
@@ -48,18 +49,47 @@ TARGETS = {"start": "1.9", "check": "1.4"}
 class Visit:
     """Starts and right checks of one verifier, a number for each."""
 
-    def __init__(self, verifier: Any, sender: NoOpSender, run: Callable[[Any], Any]) -> None:
-        self.verifier, self.sender, self.run = verifier, sender, run
+    def __init__(self, verifier: Any, sender: NoOpSender) -> None:
+        self.verifier, self.sender = verifier, sender
         self.pending: list[tuple[str, str, str]] = []
 
-    def start(self, number: int) -> None:
-        to = phone(number)
-        challenge = self.run(self.verifier.start(to))
-        self.pending.append((to, challenge.id, self.sender.code))
+    def start(self, count: int) -> None:
+        for number in range(count):
+            self.keep(self.verifier.start(phone(number)))
 
-    def check(self, number: int) -> None:
-        to, challenge, code = self.pending[number]
-        self.run(self.verifier.check(to, code, challenge=challenge))
+    def check(self, count: int) -> None:
+        for to, challenge, code in self.pending[:count]:
+            self.verifier.check(to, code, challenge=challenge)
+
+    def keep(self, challenge: Challenge) -> None:
+        self.pending.append((challenge.phone, challenge.id, self.sender.code))
+
+
+class AsyncVisit(Visit):
+    """The same in one task, one call after the other."""
+
+    def __init__(self, verifier: Any, sender: NoOpSender, runner: asyncio.Runner) -> None:
+        super().__init__(verifier, sender)
+        self.runner = runner
+
+    def start(self, count: int) -> None:
+        self.runner.run(self._start(count))
+
+    def check(self, count: int) -> None:
+        self.runner.run(self._check(count))
+
+    async def _start(self, count: int) -> None:
+        for number in range(count):
+            self.keep(await self.verifier.start(phone(number)))
+
+    async def _check(self, count: int) -> None:
+        for to, challenge, code in self.pending[:count]:
+            await self.verifier.check(to, code, challenge=challenge)
+
+
+def timed(calls: Callable[[int], object], count: int) -> float:
+    """Microseconds of one call, over `count` of them, which `calls` makes."""
+    return microseconds(lambda _: calls(count), 1) / count
 
 
 def commands(client: Any) -> tuple[int, float]:
@@ -81,15 +111,16 @@ def measure(
     for _ in range(ROUNDS):
         client.flushall()
         visit.pending.clear()
-        visit.start(count)  # loads the scripts, and connects
-        visit.check(0)
+        visit.start(1)  # loads the scripts, and connects
+        visit.check(1)
+        client.flushall()
         visit.pending.clear()
         client.config_resetstat()
         samples["floor"].append(bare())
         served["floor"].append(commands(client)[1])
         for name, call in (("start", visit.start), ("check", visit.check)):
             client.config_resetstat()
-            samples[name].append(microseconds(call, count))
+            samples[name].append(timed(call, count))
             calls, spent = commands(client)
             trips[name] = calls / count
             served[name].append(spent)
@@ -113,8 +144,9 @@ def measure(
 def threads(client: Any, url: str, hasher: Hasher) -> None:
     sender, store = NoOpSender(), RedisStore.from_url(url)
     verifier = Verifier(sender, store=store, secret=SECRET, hasher=hasher, policy=POLICY)
-    visit = Visit(verifier, sender, lambda result: result)
-    measure(client, "sync", visit, hasher, lambda: floor(client, CALLS[HmacHasher]))
+    measure(
+        client, "sync", Visit(verifier, sender), hasher, lambda: floor(client, CALLS[HmacHasher])
+    )
     store.close()
 
 
@@ -127,13 +159,14 @@ def tasks(client: Any, url: str, hasher: Hasher) -> None:
         bare = redis.asyncio.Redis.from_url(url)
         digest = client.script_load(FLOOR)
 
-        async def one() -> None:
-            await bare.evalsha(digest, 1, "key")
+        async def calls(count: int) -> None:
+            for _ in range(count):
+                await bare.evalsha(digest, 1, "key")
 
         def async_floor() -> float:
-            return microseconds(lambda _: runner.run(one()), CALLS[HmacHasher])
+            return timed(lambda count: runner.run(calls(count)), CALLS[HmacHasher])
 
-        measure(client, "async", Visit(verifier, sender, runner.run), hasher, async_floor)
+        measure(client, "async", AsyncVisit(verifier, sender, runner), hasher, async_floor)
         runner.run(bare.aclose())
         runner.run(store.aclose())
 
