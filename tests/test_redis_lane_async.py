@@ -107,11 +107,7 @@ def test_more_calls_than_connections_are_refused_and_leave_none_behind(site: Sit
                 *[verifier.start(p) for p in PHONES[1:30]],
                 return_exceptions=True,
             )
-            full = [answer for answer in answers if isinstance(answer, StoreError)]
-            assert full
-            assert {str(answer) for answer in full} == {
-                "All connections of the pool to Redis are in use."
-            }
+            assert any(isinstance(answer, StoreError) for answer in answers)
         assert await verifier.start(PHONES[30])
         await store.aclose()
 

@@ -319,6 +319,25 @@ class TestClients:
                 walk(RedisStore(cluster, prefix=prefix))
         assert all(name.startswith(("app:", "{app}:", "a}b{c:", "ü:")) for name in names(client))
 
+    def test_an_encoding_of_the_client_s_makes_no_other_keys(self, place: Place) -> None:
+        with Redis(host="127.0.0.1", port=place.server.port, encoding="latin-1") as client:
+            RedisStore(client, prefix="ü").open(key(), first("a"), FREE)
+        with contextlib.closing(RedisStore.from_url(place.server.url, prefix="ü")) as other:
+            assert other.check(key(), digest("a"), FREE).verdict is Verdict.ACCEPTED
+
+    def test_health_checks_that_a_url_asks_for(self, place: Place, client: Redis) -> None:
+        url = f"{place.server.url}?health_check_interval=30"
+        with contextlib.closing(RedisStore.from_url(url)) as store, asyncio.Runner() as runner:
+            twin: Any = Awaited(AsyncRedisStore.from_url(url), runner)
+            for one in (store, twin):
+                before = calls(client)["ping"]
+                one.peek(key(), FREE)
+                due = calls(client)["ping"]
+                assert due > before
+                one.peek(key(), FREE)
+                assert calls(client)["ping"] == due
+            twin.aclose()
+
 
 def calls(client: Redis) -> Counter[str]:
     """How often each command came in."""
@@ -625,12 +644,12 @@ class Liar:
     def __init__(self, reply: Any) -> None:
         self.reply = reply
 
-    def evalsha(self, *args: Any) -> Any:
+    def execute_command(self, *args: Any) -> Any:
         return self.reply
 
 
 class AsyncLiar(Liar):
-    async def evalsha(self, *args: Any) -> Any:
+    async def execute_command(self, *args: Any) -> Any:
         return self.reply
 
 

@@ -156,10 +156,10 @@ class RedisStore:
             lanes = self._lanes
             line = lanes if lanes is not None and lanes.usable else self._client
             try:
-                reply: object = line.evalsha(call.script.sha, keys, *rest)
+                reply: object = line.execute_command("EVALSHA", call.script.sha, keys, *rest)
             except NoScriptError:
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
-                reply = line.eval(call.script.text, keys, *rest)
+                reply = line.execute_command("EVAL", call.script.text, keys, *rest)
         except Exception as error:  # a server that answers nonsense raises anything in redis-py
             failure = clients.store_error(error)
         else:

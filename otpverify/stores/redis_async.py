@@ -147,10 +147,10 @@ class AsyncRedisStore:
             client, lanes = await self._held()
             line = lanes if lanes is not None and lanes.usable else client
             try:
-                reply: object = await line.evalsha(call.script.sha, keys, *rest)
+                reply: object = await line.execute_command("EVALSHA", call.script.sha, keys, *rest)
             except NoScriptError:
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
-                reply = await line.eval(call.script.text, keys, *rest)
+                reply = await line.execute_command("EVAL", call.script.text, keys, *rest)
         except Exception as error:  # a server that answers nonsense raises anything in redis-py
             failure = clients.store_error(error)
         else:

@@ -3,12 +3,14 @@ and command loop."""
 
 from __future__ import annotations
 
+from asyncio import timeout
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from otpverify.stores.redis_lane import is_plain
+from otpverify.stores.redis_lane import is_plain, packed
 
 
 class AsyncLanes:
@@ -20,44 +22,72 @@ class AsyncLanes:
 
     def __init__(self, client: Any) -> None:
         self._pool = client.connection_pool
-        self._free: list[Any] = []
+        self._free: list[AsyncLane] = []
 
     @property
     def usable(self) -> bool:
         """Whether nobody wants to see every command go through the client."""
         return is_plain(Redis.execute_command)
 
-    async def evalsha(self, *arguments: str | bytes | int) -> object:
-        """What the client's own does."""
-        return await self.run("EVALSHA", *arguments)
-
-    async def eval(self, *arguments: str | bytes | int) -> object:
-        """What the client's own does."""
-        return await self.run("EVAL", *arguments)
-
-    async def run(self, *command: str | bytes | int) -> object:
-        """Send a command and read its reply. Raises what redis-py raises."""
-        connection = self._free.pop() if self._free else await self._pool.get_connection()
-
-        async def attempt() -> object:
-            if connection.should_reconnect():
-                await connection.disconnect()
-            await connection.send_packed_command(connection.pack_command(*command))
-            return await connection.read_response()
-
-        async def failed(_error: Exception) -> None:
-            await connection.disconnect(nowait=True)
-
+    async def execute_command(self, *command: str | bytes | int) -> object:
+        """What the client's own does: send a command and read its reply. Raises what redis-py
+        raises."""
+        lane = self._free.pop() if self._free else AsyncLane(await self._pool.get_connection())
         try:
-            reply: object = await connection.retry.call_with_retry(attempt, failed)
+            reply = await lane.run(command)
         except ResponseError:
-            self._free.append(connection)  # that was the reply
+            self._free.append(lane)  # that was the reply
             raise
         except BaseException:
             # Of a call that was cancelled or interrupted, the reply may still be on its way:
             # whoever read it would take it for another's.
-            await connection.disconnect(nowait=True)
-            self._free.append(connection)
+            await lane.disconnect()
+            self._free.append(lane)
             raise
-        self._free.append(connection)
+        self._free.append(lane)
         return reply
+
+
+class AsyncLane:
+    """A connection that one call has at a time."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        # redis-py bounds each command by a task of its own on Python 3.11, and the reply once more.
+        # Here the reply alone is bounded: no command is so long that writing it could wait.
+        self._seconds: float | None = connection.socket_timeout
+        connecting: float | None = connection.socket_connect_timeout
+        bounded = self._seconds is not None and connecting is not None
+        self._both = self._seconds + connecting if bounded else None
+        connection.socket_timeout = None
+
+    async def run(self, command: tuple[str | bytes | int, ...]) -> object:
+        """Send a command and read its reply; once more, if the client's retries say so."""
+        connection = self._connection
+
+        async def attempt() -> object:
+            try:
+                if connection.should_reconnect():
+                    await connection.disconnect()
+                if connection.is_connected and not connection.health_check_interval:
+                    return await self._exchange(command)
+                async with timeout(self._both):
+                    await connection.connect()
+                    await connection.check_health()
+                    return await self._exchange(command)
+            except TimeoutError:
+                raise RedisTimeoutError("The server did not answer in time.") from None
+
+        return await connection.retry.call_with_retry(attempt, self._failed)
+
+    async def _exchange(self, command: tuple[str | bytes | int, ...]) -> object:
+        await self._connection.send_packed_command(packed(command), check_health=False)
+        async with timeout(self._seconds):
+            return await self._connection.read_response()
+
+    async def disconnect(self) -> None:
+        """Close the connection. The next call makes it anew."""
+        await self._connection.disconnect(nowait=True)
+
+    async def _failed(self, _error: Exception) -> None:
+        await self.disconnect()

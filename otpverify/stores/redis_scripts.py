@@ -46,7 +46,7 @@ class Call(NamedTuple):
     """One script, once, with its keys and arguments."""
 
     script: Script
-    keys: tuple[str, ...]
+    keys: tuple[bytes, ...]
     args: tuple[Value, ...]
 
 
@@ -134,13 +134,14 @@ class Scripts:
             self._last = policy, numbers
         return numbers
 
-    def _keys(self, key: Key) -> tuple[str, str]:
-        # The braces are a hash tag: all keys of a phone lie in one slot of a cluster.
+    def _keys(self, key: Key) -> tuple[bytes, bytes]:
+        # The braces are a hash tag: all keys of a phone lie in one slot of a cluster. Bytes, so
+        # that a client's encoding makes no other keys of them.
         phone = f"{self._prefix}:{{{key.phone}}}"
-        return phone, f"{phone}:{key.challenge}"
+        return phone.encode(), f"{phone}:{key.challenge}".encode()
 
-    def _counter(self, counter: str) -> str:
-        return f"{self._prefix}:ip:{{{counter}}}"
+    def _counter(self, counter: str) -> bytes:
+        return f"{self._prefix}:ip:{{{counter}}}".encode()
 
 
 def _digest(digest: bytes) -> bytes:
