@@ -188,34 +188,34 @@ class Verifier(Owner):
         """
         return run_sync(self._flow.check(phone, code, challenge, purpose, binding))
 
-    def redeem(self, phone: str, proof: str, *, purpose: str = "verify") -> Verified:
+    def redeem(
+        self,
+        phone: str,
+        proof: str,
+        *,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+    ) -> Verified:
         """Accept the proof of a right code, once: for a step that comes after the code, such as
-        the form for a new password. It serves one phone and purpose, until
+        the form for a new password. It serves one phone, purpose and binding, until
         `Policy.proof_ttl_seconds` have passed.
 
         Args:
-            phone, purpose: As given to `check`.
+            phone, purpose, binding: As given to `check`.
             proof: `Verified.proof`, from the session.
 
         Returns:
             What `check` returned.
 
         Raises:
-            ChallengeExpired: The proof was used, has expired, was cancelled, or never was.
+            ChallengeExpired: It was used, has expired, was cancelled, or never was.
             InvalidPhoneNumber, StoreError: As `check`.
         """
-        return run_sync(self._flow.redeem(phone, proof, purpose))
+        return run_sync(self._flow.redeem(phone, proof, purpose, binding))
 
     def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """Void a challenge, and its proof. One that does not exist is void already. Cooldown and
-        limits stay.
-
-        Args:
-            phone, challenge, purpose: As in `check`.
-
-        Raises:
-            InvalidPhoneNumber, StoreError: As `check`.
-        """
+        limits stay. Arguments and errors are those of `check`."""
         run_sync(self._flow.cancel(phone, challenge, purpose))
 
     def delivery_report(self, params: Mapping[str, object]) -> DeliveryReport:
@@ -240,11 +240,6 @@ class Verifier(Owner):
         """How far the newest message of a challenge got, as far as it was reported. A carrier
         that never reports leaves it at what it was, and so does a decoy.
 
-        Args:
-            phone, challenge, purpose: As in `check`.
-
-        Raises:
-            ChallengeExpired: There is no such live challenge.
-            InvalidPhoneNumber, StoreError: As `check`.
+        Arguments and errors are those of `check`.
         """
         return run_sync(delivery_status(self._flow, phone, challenge, purpose))

@@ -129,9 +129,16 @@ class AsyncVerifier:
         """See `Verifier.check`."""
         return await self._flow.check(phone, code, challenge, purpose, binding)
 
-    async def redeem(self, phone: str, proof: str, *, purpose: str = "verify") -> Verified:
+    async def redeem(
+        self,
+        phone: str,
+        proof: str,
+        *,
+        purpose: str = "verify",
+        binding: Mapping[str, str] | None = None,
+    ) -> Verified:
         """See `Verifier.redeem`."""
-        return await self._flow.redeem(phone, proof, purpose)
+        return await self._flow.redeem(phone, proof, purpose, binding)
 
     async def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """See `Verifier.cancel`."""

@@ -55,6 +55,7 @@ from otpverify.integrations.fastapi import (
 )
 from otpverify.testing import OutboxSender
 
+AMOUNTS: dict[int, int] = {}
 ACCOUNTS = {"alice": PHONE, "bob": OTHER_PHONE, "carol": PHONE}
 KINDS = "urn:otpverify:problem:"
 
@@ -72,7 +73,8 @@ async def signed_in(request: Request) -> Recipient:
 
 async def paying(request: Request, payment: int) -> Recipient:
     user = request.session.get("user", "alice")
-    return Recipient(ACCOUNTS[user], f"{user}:{payment}", {"amount": f"{payment}.00 EUR"})
+    amount = AMOUNTS.get(payment, payment)
+    return Recipient(ACCOUNTS[user], f"{user}:{payment}", {"amount": f"{amount}.00 EUR"})
 
 
 async def has_account(phone: TypedPhone) -> bool:
@@ -386,6 +388,17 @@ def test_a_payment_is_approved_and_no_other(client: Client, outbox: OutboxSender
     problem(browser.post("/payments/99"), 403, "proof-required")
     problem(browser.get("/payments/x/approval/status"), 422, "invalid-request")
     assert browser.post("/payments/25").json() == 25
+    problem(browser.post("/payments/25"), 403, "proof-required")
+
+
+def test_a_payment_that_was_changed_after_its_code_is_not_approved(
+    client: Client, outbox: OutboxSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = client()
+    browser.post("/payments/25/approval/start", json={})
+    code = {"code": outbox.code()}
+    assert browser.post("/payments/25/approval/check", json=code).status_code == 200
+    monkeypatch.setitem(AMOUNTS, 25, 5_000)
     problem(browser.post("/payments/25"), 403, "proof-required")
 
 

@@ -63,6 +63,37 @@ def test_serves_its_own_phone_and_purpose_only(verifier: Face, outbox: OutboxSen
     assert verifier.redeem("+372 5678 9045", verified.proof, purpose="password-reset") == verified
 
 
+def test_serves_the_bound_facts_that_the_code_approved(
+    verifier: Face, outbox: OutboxSender
+) -> None:
+    """A code for 5 EUR must not pay 5,000 EUR a step later, either."""
+    approved = {"payee": "Shop", "amount": "5 EUR"}
+    challenge = verifier.start(PHONE, purpose="payment", binding=approved)
+    check = partial(verifier.check, PHONE, challenge=challenge.id, purpose="payment")
+    proof = check(outbox.code(), binding=approved).proof
+    for other in (
+        None,
+        {},
+        {"payee": "Shop", "amount": "5000 EUR"},
+        {"payee": "Shop"},
+        {**approved, "note": ""},
+        {"payee": "5 EUR", "amount": "Shop"},
+    ):
+        with pytest.raises(ChallengeExpired):
+            verifier.redeem(PHONE, proof, purpose="payment", binding=other)
+    with pytest.raises(ConfigurationError, match="binding"):
+        verifier.redeem(PHONE, proof, purpose="payment", binding={"amount": 5})
+    turned = dict(reversed(approved.items()))
+    assert verifier.redeem(PHONE, proof, purpose="payment", binding=turned)
+
+
+def test_of_no_binding_serves_none(verifier: Face, outbox: OutboxSender) -> None:
+    verified = prove(verifier, outbox)
+    with pytest.raises(ChallengeExpired):
+        verifier.redeem(PHONE, verified.proof, purpose="password-reset", binding={"a": "b"})
+    assert verifier.redeem(PHONE, verified.proof, purpose="password-reset", binding={})
+
+
 def test_a_challenge_s_id_is_no_proof(verifier: Face, outbox: OutboxSender) -> None:
     challenge = verifier.start(PHONE)
     with pytest.raises(IncorrectCode):

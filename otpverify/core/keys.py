@@ -123,10 +123,13 @@ class Subject:
         self.key, self.own = self.secret.place(self.phone, self.purpose, self.challenge)
 
     def code_message(self, code: str) -> bytes:
-        """What a code's digest is computed over. The binding's order does not matter."""
-        pairs = sorted((self.binding or {}).items())
-        bound = [part for pair in pairs for part in pair]
-        return pack("code", self.purpose, self.phone, self.challenge, code, *bound)
+        """What a code's digest is computed over."""
+        return pack("code", self.purpose, self.phone, self.challenge, code, *self.bound)
+
+    @property
+    def bound(self) -> list[str]:
+        """The binding's names and values; the order in which they were given does not matter."""
+        return [part for pair in sorted((self.binding or {}).items()) for part in pair]
 
     @property
     def code_salt(self) -> bytes:

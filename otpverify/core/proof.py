@@ -1,9 +1,9 @@
 """The proof of a right code: what `check` hands out and `redeem` takes, once.
 
 It names the challenge and says when it was verified, under a MAC by the phone's own key and over
-the purpose too, so nobody can write one, and one for a phone or purpose serves no other. That it
-serves once is the store's part: it remembers of a used challenge that its proof was not redeemed
-yet.
+purpose and binding, too, so nobody can write one, and one for a phone, a purpose or a binding
+serves no other. That it serves once is the store's part: it remembers of a used challenge that its
+proof was not redeemed yet.
 """
 
 from __future__ import annotations
@@ -43,5 +43,6 @@ def read(subject: Subject, proof: str) -> datetime | None:
 
 
 def _encoded(subject: Subject, at: bytes) -> str:
-    seal = own_mac(subject.own, "proof", subject.purpose, subject.challenge, at.hex())
+    fields = subject.purpose, subject.challenge, at.hex(), *subject.bound
+    seal = own_mac(subject.own, "proof", *fields)
     return base64.urlsafe_b64encode(at + seal).decode("ascii")

@@ -80,11 +80,13 @@ class Flow(Calls):
             "check", purpose, to, lambda to: self._check(to, code, challenge, purpose, binding)
         )
 
-    async def redeem(self, raw: str, proof: str, purpose: str) -> Verified:
-        check_words(purpose, None)
+    async def redeem(
+        self, raw: str, proof: str, purpose: str, binding: Mapping[str, str] | None
+    ) -> Verified:
+        check_words(purpose, binding)
         to = self.parse("redeem", purpose, raw)
         return await self.observed(
-            "redeem", purpose, to, lambda to: self._redeem(to, proof, purpose)
+            "redeem", purpose, to, lambda to: self._redeem(to, proof, purpose, binding)
         )
 
     async def cancel(self, raw: str, challenge: str, purpose: str) -> None:
@@ -150,10 +152,12 @@ class Flow(Calls):
         now = utc_now()
         return "verified", Verified(to, purpose, challenge, now, proofs.write(subject, now))
 
-    async def _redeem(self, to: str, proof: str, purpose: str) -> tuple[str, Verified]:
+    async def _redeem(
+        self, to: str, proof: str, purpose: str, binding: Mapping[str, str] | None
+    ) -> tuple[str, Verified]:
         if isinstance(proof, Verified):
             raise ConfigurationError("Pass the proof itself: verified.proof")
-        subject = self.subject(to, purpose, proofs.challenge_of(proof), None)
+        subject = self.subject(to, purpose, proofs.challenge_of(proof), binding)
         verified_at = proofs.read(subject, proof)
         if verified_at is None or not await ask(self.ports.redeem(subject.key), bool):
             raise ChallengeExpired

@@ -122,6 +122,7 @@ class PasswordResetView(FlowView):
             phone=self.kept.get("phone"),
             proof=self.kept.get("proof"),
             purpose=self.purpose,
+            binding=self.get_binding(),
         )
 
     def password_valid(self, form: Any, verified: Verified) -> HttpResponseBase:

@@ -2,7 +2,7 @@
 
 # Annotations are not postponed: FastAPI could not find what is local to a factory.
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -25,9 +25,16 @@ class Proof:
     """
 
     def __init__(
-        self, verifier: AsyncVerifier, kept: Kept, proven: Proven, phone: str, purpose: str
+        self,
+        verifier: AsyncVerifier,
+        kept: Kept,
+        proven: Proven,
+        phone: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
     ) -> None:
         self.phone = phone
+        self._binding = binding
         self._verifier = verifier
         self._kept = kept
         self._proven = proven
@@ -43,12 +50,13 @@ class Proof:
             What the right code proved.
 
         Raises:
-            ProofRequired: It was used, has expired, was cancelled, or is for another phone.
+            ProofRequired: It was used, has expired, was cancelled, or is for another phone
+                or for other bound facts.
             StoreError: The store cannot answer. The proof may still be good.
         """
         try:
             verified = await self._verifier.redeem(
-                self.phone, self._proven.proof, purpose=self._purpose
+                self.phone, self._proven.proof, purpose=self._purpose, binding=self._binding
             )
         except (ChallengeExpired, InvalidPhoneNumber):
             verified = None
@@ -87,7 +95,8 @@ def held_proof(
         if proven is None or (whom is not None and whom.subject != proven.who):
             raise ProofRequired
         phone = proven.who if whom is None else whom.phone
-        return Proof(found, kept, proven, phone, purpose)
+        binding = None if whom is None else whom.binding
+        return Proof(found, kept, proven, phone, purpose, binding)
 
     return proof
 
