@@ -1,14 +1,15 @@
-"""The connections that threads keep: they end with their thread, are nobody else's, and are thrown
-away when a reply may be left on them."""
+"""The connections that threads take and leave: each is one call's at a time, and closed before
+anybody takes it again when a reply may be left on it."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import gc
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
@@ -59,9 +60,7 @@ def connections(client: Redis) -> int:
     return len(client.client_list()) - 1
 
 
-def test_a_thread_keeps_one_and_leaves_it_to_the_next(
-    place: Place, store: RedisStore, verifier: Verifier
-) -> None:
+def test_threads_take_what_others_left(place: Place, store: RedisStore, verifier: Verifier) -> None:
     with place.server.client() as client:
         before = connections(client)
         numbers = iter(range(20))
@@ -74,8 +73,25 @@ def test_a_thread_keeps_one_and_leaves_it_to_the_next(
             thread = threading.Thread(target=calls)
             thread.start()
             thread.join()
-            gc.collect()
         assert connections(client) == before + 2
+
+
+def test_threads_that_wait_keep_none(place: Place, outbox: OutboxSender) -> None:
+    """Many threads and few connections: all get one, as long as few ask at once."""
+    url = f"{place.server.url}?max_connections=3"
+    with contextlib.closing(RedisStore.from_url(url)) as store, ThreadPoolExecutor(12) as pool:
+        verifier = Verifier(outbox, store=store, secret=SECRET, hasher=HmacHasher())
+        threads = threading.Barrier(12)
+        for _ in pool.map(lambda _: threads.wait(), range(12)):
+            pass  # now all twelve are there
+        turn = threading.Lock()
+
+        def call(nth: int) -> str:
+            threads.wait()
+            with turn:
+                return verifier.start(f"+372567890{nth:02}").phone
+
+        assert len(set(pool.map(call, range(12)))) == 12
 
 
 def test_a_tracer_sees_every_command(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,14 @@
-"""A connection of its own for each thread, so that a call takes none out of the pool and back.
+"""Connections that calls take and leave, without redis-py's pool and command loop, which take
+longer over a call than the server does.
 
-redis-py's pool and its command loop take longer over a call than the server does. What is kept of
-them: how connections are made, time-outs, health checks, and retries. What is not: hooks of
-others around `Redis.execute_command`, so where there are any, as a tracer's, no lane is used.
+What is kept of redis-py: how connections are made, time-outs, health checks, and retries. What is
+not: hooks of others around `Redis.execute_command`, so where there are any, as a tracer's, no lane
+is used.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-from contextlib import suppress
 from functools import lru_cache
 from types import FunctionType
 from typing import Any
@@ -37,7 +36,7 @@ def packed(command: tuple[str | bytes | int, ...]) -> list[bytes]:
 
 
 class Lanes:
-    """The lanes of one client, one a thread.
+    """The connections of one client, each one call's at a time, whichever thread makes it.
 
     Args:
         client: Made by `Redis.from_url`.
@@ -45,7 +44,8 @@ class Lanes:
 
     def __init__(self, client: Any) -> None:
         self._pool = client.connection_pool
-        self._own = threading.local()
+        self._free: list[Any] = []
+        self._process = os.getpid()
 
     @property
     def usable(self) -> bool:
@@ -55,56 +55,37 @@ class Lanes:
     def execute_command(self, *command: str | bytes | int) -> object:
         """What the client's own does: send a command and read its reply. Raises what redis-py
         raises."""
-        lane: Lane | None = getattr(self._own, "lane", None)
-        if lane is None or lane.busy or lane.process != os.getpid():
-            # One that is busy was left between a command and its reply, by a signal's handler
-            # or an exception out of nowhere: what it reads next may be another call's reply.
-            lane = self._own.lane = Lane(self._pool)
-        return lane.run(command)
-
-
-class Lane:
-    """A connection that one thread keeps for as long as it lives.
-
-    Attributes:
-        busy: A reply may be on its way.
-        process: Whose connection it is; after a fork, not the child's.
-    """
-
-    def __init__(self, pool: Any) -> None:
-        self.busy = False
-        self.process = os.getpid()
-        self._pool = pool
-        self._connection = pool.get_connection()
-
-    def run(self, command: tuple[str | bytes | int, ...]) -> object:
-        """Send a command and read its reply."""
-        connection = self._connection
-        if connection.should_reconnect():
-            connection.disconnect()
-
-        def attempt() -> object:
-            connection.send_packed_command(packed(command))
-            return connection.read_response()
-
-        self.busy = True
+        connection = self._take()
         try:
-            reply = connection.retry.call_with_retry(attempt, self._failed)
+            if connection.should_reconnect():
+                connection.disconnect()
+
+            def attempt() -> object:
+                connection.send_packed_command(packed(command))
+                return connection.read_response()
+
+            reply: object = connection.retry.call_with_retry(
+                attempt, lambda _error: connection.disconnect()
+            )
         except ResponseError:
-            self.busy = False  # that was the reply
+            self._free.append(connection)  # that was the reply
             raise
-        self.busy = False
+        except BaseException:
+            # Of a call that was interrupted, the reply may still be on its way: whoever read it
+            # would take it for another's.
+            connection.disconnect()
+            self._free.append(connection)
+            raise
+        self._free.append(connection)
         return reply
 
-    def _failed(self, _error: Exception) -> None:
-        self._connection.disconnect()
-
-    def __del__(self) -> None:
-        connection = getattr(self, "_connection", None)
-        if connection is None or self.process != os.getpid():
-            return
-        # Its thread has ended; so may have the interpreter.
-        with suppress(Exception):
-            if self.busy:
-                connection.disconnect()
-            self._pool.release(connection)
+    def _take(self) -> Any:
+        """A connection that nobody else has. A signal's handler in the middle of a call gets
+        another one."""
+        if self._process != os.getpid():
+            # What a fork brought along is the parent's.
+            self._free, self._process = [], os.getpid()
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._pool.get_connection()
