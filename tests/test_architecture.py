@@ -25,6 +25,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
         "phone": ("phone",),
         "colour": ("colour",),
         "closing": ("closing",),
+        "loops": ("loops",),
     },
     {"stores": ("stores",), "sms": ("sms",), "hashing": ("hashing",), "guards": ("guards",)},
     {"flow": ("flow",)},

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -177,6 +179,22 @@ def test_one_store_serves_one_loop_after_another(site: Site, loop: Callable[[], 
     left = [run(site.guess(challenge)) for challenge in challenges[:5]]
     assert left == [4] * 5
     assert [run(site.check(challenge)).phone for challenge in challenges] == PHONES[:20]
+    until(lambda: site.connections() == before)
+
+
+def test_loops_that_are_closed_without_order_leave_nothing_for_long(site: Site) -> None:
+    """As a job does that makes a loop, runs it and closes it."""
+    before = site.connections()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # they were left open, and Python says so
+        for phone in PHONES[:20]:
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(site.verifier.start(phone))
+            loop.close()
+        gc.collect()
+        assert site.connections() <= before + 2
+        asyncio.run(site.verifier.start(PHONES[20]))
+        gc.collect()
     until(lambda: site.connections() == before)
 
 

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import traceback
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -307,6 +309,22 @@ def test_every_loop_has_connections_of_its_own_and_closes_them(
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(drop())
         gc.collect()
+
+
+def test_loops_that_are_closed_without_order_leave_nothing_for_long() -> None:
+    with recording() as gateway, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # they were left open, and Python says so
+        client = AsyncSmspmClient(HASH, TOKEN, url=gateway.url)
+        opened: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+        for _ in range(5):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(client.send(GOOD))
+            loop.close()
+            opened.append(weakref.ref(loop))
+            del loop
+        asyncio.run(client.send(GOOD))
+        gc.collect()
+        assert [ref() for ref in opened] == [None] * 5
 
 
 def test_a_closed_client_opens_anew() -> None:

@@ -6,16 +6,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-from weakref import WeakKeyDictionary
 
 from otpverify._version import __version__
 from otpverify.errors import ConfigurationError, ExtraMissing
+from otpverify.loops import PerLoop
 from otpverify.sms.smspm_call import Call, Failure, Reply, causes_of
 from otpverify.sms.smspm_wire import LARGEST_REPLY
 
@@ -37,15 +38,12 @@ _HEADERS = {
 _LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
 _carrying: ContextVar[bool] = ContextVar("otpverify_carrying", default=False)
 
-_Keeper = AsyncGenerator[httpx2.AsyncHTTPTransport, None]
-
 
 class Pool:
     """Pooled connections, at most 32 at a time, for each event loop that asks for them.
 
     httpx2's transport is used without its client, which would keep cookies, log addresses and
-    parse redirects. A loop that ends in order closes its connections: they are held by an
-    asynchronous generator, which `asyncio` finishes then.
+    parse redirects.
 
     Args:
         url: The gateway's address.
@@ -56,22 +54,18 @@ class Pool:
     """
 
     def __init__(self, url: str, *, proxies: bool) -> None:
-        self._proxy = _proxy_for(url) if proxies else None
+        proxy = _proxy_for(url) if proxies else None
         # Without encryption nothing is verified, and loading certificates takes its time.
-        self._ssl = (
+        context = (
             httpx2.create_ssl_context() if proxies else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
-        self._open: WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[_Keeper, httpx2.AsyncHTTPTransport]
-        ] = WeakKeyDictionary()
+        self._transports = PerLoop(partial(_transport, context, proxy))
         for name in _LOGGERS:
             logging.getLogger(f"httpcore2.{name}").addFilter(_name_alone)
 
     async def aclose(self) -> None:
         """Close the connections of the loop that runs."""
-        held = self._open.pop(asyncio.get_running_loop(), None)
-        if held is not None:
-            await held[0].aclose()
+        await self._transports.aclose()
 
     async def carry(
         self, call: Call[Any], timeouts: tuple[float, float], seconds: float
@@ -99,7 +93,7 @@ class Pool:
         )
         token = _carrying.set(True)
         try:
-            task = asyncio.create_task(_exchange(await self._transport(), request, visit))
+            task = asyncio.create_task(_exchange(await self._transports.current(), request, visit))
         finally:
             _carrying.reset(token)
         try:
@@ -109,14 +103,6 @@ class Pool:
             if late:
                 await visit.end(task)
         return visit.late if late else task.result()
-
-    async def _transport(self) -> httpx2.AsyncHTTPTransport:
-        loop = asyncio.get_running_loop()
-        held = self._open.get(loop)
-        if held is None:
-            keeper = _keep(self._ssl, self._proxy)
-            held = self._open[loop] = keeper, await anext(keeper)
-        return held[1]
 
 
 class _Visit:
@@ -161,17 +147,13 @@ class _Visit:
         await asyncio.wait([task])
 
 
-async def _keep(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> _Keeper:
-    """Hold a pool open. It knows nothing of `Pool`: in a cycle of references it would be
-    finished too late to close anything."""
+def _transport(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> httpx2.AsyncHTTPTransport:
     limits = httpx2.Limits(
         max_connections=_POOL_SIZE,
         max_keepalive_connections=_POOL_SIZE,
         keepalive_expiry=_IDLE_SECONDS,
     )
-    transport = httpx2.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy)
-    async with transport:
-        yield transport
+    return httpx2.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy)
 
 
 async def _exchange(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Any, ClassVar, Self
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, Self
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
@@ -16,13 +18,35 @@ from otpverify.core.limits import Limit
 from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
 from otpverify.core.state import Opening
+from otpverify.loops import PerLoop
 from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
 from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
-from otpverify.stores.redis_loops import Held, Loops, close
+from otpverify.stores.redis_lane_async import AsyncLanes
 
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
+
+
+class Line(NamedTuple):
+    """A client, and its lanes where it has any."""
+
+    client: Any
+    lanes: AsyncLanes | None = None
+
+
+@asynccontextmanager
+async def _made(make: Callable[[], Any]) -> AsyncGenerator[Line, None]:
+    client = make()
+    try:
+        yield Line(client, AsyncLanes(client) if clients.is_single(client) else None)
+    finally:
+        await _close(client)
+
+
+async def _close(client: Any) -> None:
+    for one in (client, *clients.sentinels_of(client)):
+        await one.aclose()
 
 
 class AsyncRedisStore:
@@ -38,8 +62,8 @@ class AsyncRedisStore:
     process_local: ClassVar[bool] = False
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
-        self._own = Held(client, None)
-        self._loops: Loops | None = None
+        self._own = Line(client)
+        self._loops: PerLoop[Line] | None = None
         self.scripts = scripts.Scripts(prefix)
         self._looked = False
 
@@ -56,7 +80,7 @@ class AsyncRedisStore:
         and `aclose` closes them sooner."""
         make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
         store = cls(None, prefix=prefix)
-        store._loops = Loops(make)
+        store._loops = PerLoop(partial(_made, make))
         return store
 
     def __repr__(self) -> str:
@@ -67,7 +91,7 @@ class AsyncRedisStore:
         """Close the client's connections; of a store made by `from_url`, those of the event loop
         that runs."""
         if self._loops is None:
-            await close(self._own.client)
+            await _close(self._own.client)
         else:
             await self._loops.aclose()
 
@@ -124,15 +148,15 @@ class AsyncRedisStore:
             StoreError: It cannot be asked.
         """
         try:
-            info = await (await self._held()).client.info("everything")
+            info = await (await self._line()).client.info("everything")
         except Exception as error:
             failure = clients.store_error(error)
         else:
             return read_health(info)
         raise failure
 
-    async def _held(self) -> Held:
-        return self._own if self._loops is None else await self._loops.held()
+    async def _line(self) -> Line:
+        return self._own if self._loops is None else await self._loops.current()
 
     async def _look(self, client: Any) -> None:
         """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
@@ -144,7 +168,7 @@ class AsyncRedisStore:
     async def _run(self, call: scripts.Call) -> object:
         keys, rest = len(call.keys), (*call.keys, *call.args)
         try:
-            client, lanes = await self._held()
+            client, lanes = await self._line()
             line = lanes if lanes is not None and lanes.usable else client
             try:
                 reply: object = await line.execute_command("EVALSHA", call.script.sha, keys, *rest)
