@@ -165,10 +165,24 @@ def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) 
                 "secret=.... Make one with: otpverify secret"
             )
         return Keyring([secrets.token_bytes(SECRET_BYTES)])
-    given = [secret] if isinstance(secret, str | bytes) else list(secret)
-    if not all(isinstance(value, str | bytes) for value in given):
-        raise ConfigurationError("secret must be str or bytes, or a sequence of them.")
-    return Keyring([v.encode() if isinstance(v, str) else v for v in given])
+    given = secret if isinstance(secret, Iterable) else [secret]
+    values = [_encoded(v) for v in ([secret] if isinstance(secret, str | bytes) else given)]
+    if None in values:
+        # Raised out here: what encoding raises holds the secret.
+        raise ConfigurationError(
+            "secret must be str or bytes, or a sequence of them, and a str must be valid Unicode."
+        )
+    return Keyring([value for value in values if value is not None])
+
+
+def _encoded(secret: object) -> bytes | None:
+    """A secret as bytes; `None` if it cannot be one."""
+    if isinstance(secret, str):
+        try:
+            return secret.encode()
+        except UnicodeEncodeError:
+            return None
+    return secret if isinstance(secret, bytes) else None
 
 
 def _require(what: str, part: object, *names: str) -> None:

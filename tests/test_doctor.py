@@ -71,9 +71,10 @@ def test_all_is_well_but_for_the_store(
         ({"SMSPM_TOKEN": ""}, "Set SMSPM_TOKEN"),
         ({"SMSPM_TOKEN": "another"}, "unauthorized"),
         ({"OTPVERIFY_SECRET": "short"}, "at least 32 bytes"),
+        ({"OTPVERIFY_SECRET": "\udcff" * 40}, "valid Unicode"),
         ({"OTPVERIFY_REGION": "Estonia"}, "region"),
         ({"SMSPM_SENDER": "MuchTooLongAName"}, "1 to 11 characters"),
-        ({"OTPVERIFY_REDIS_URL": "redis://127.0.0.1:1"}, "Store: Redis failed"),
+        ({"OTPVERIFY_REDIS_URL": "redis://127.0.0.1:1"}, "Store: Redis could not be reached"),
         ({"OTPVERIFY_REDIS_URL": "localhost"}, "A Redis URL begins"),
     ],
 )

@@ -83,6 +83,7 @@ def test_national_numbers_of_a_region(raw: str, region: str, e164: str) -> None:
         ("12", "EE", "too_short"),
         ("+372567890451234", None, "too_long"),
         ("+" + "1" * 500, None, "too_long"),
+        ("tel:" + "%2B" + "%20" * 90, None, "too_long"),
         ("+37200000000", None, "not_in_use"),
         ("+447700900123", None, "not_in_use"),
         ("+37256789045x", None, "not_a_number"),

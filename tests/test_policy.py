@@ -68,6 +68,11 @@ def test_unsafe_ones_are_refused_unless_told(options: dict[str, Any], says: str)
         {"sends_per_ip": ("5/hour",)},
         {"undelivered_per_phone": ("5/day",)},
         {"failures_per_phone": 30},
+        {"sends_per_phone": None},
+        {"sends_per_ip": 5},
+        {"undelivered_per_phone": "5"},
+        {"test_numbers": ["+12025550123"]},
+        {"test_numbers": None},
     ],
     ids=str,
 )

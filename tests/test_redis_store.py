@@ -18,6 +18,7 @@ from redis import Redis, RedisCluster
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.exceptions import MovedError
 from redis.retry import Retry
 from redis_support import NAMES, PLACES, Place, load_at, stop_servers
 from servers import until
@@ -42,8 +43,9 @@ from otpverify.core.logs import SPARE
 from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Verdict
 from otpverify.sandbox import Sandbox
 from otpverify.stores import redis_client
-from otpverify.stores.redis_client import Address, read_url
+from otpverify.stores.redis_errors import store_error
 from otpverify.stores.redis_scripts import Call, Scripts
+from otpverify.stores.redis_url import Address, read_url
 from otpverify.testing import AsyncOutboxSender, OutboxSender
 from otpverify.testing.conformance import Timeline
 from otpverify.testing.conformance.base import FREE, digest, first, further, key
@@ -147,6 +149,12 @@ class TestUrl:
             "redis+http://u:hunter2@h",
             "redis+://u:hunter2@h",
             "redis://u:hunter2/2@h",
+            "redis://:12/hunter2@h:6379/0",
+            "redis://:12?hunter2@h:6379",
+            "redis://u:hunter2@h/production",
+            "redis://u:hunter2@h/0/1",
+            "redis://u:hunter2@h?foo=hunter2",
+            "redis://u:hunter2@h?ssl_cert_reqs=none",
             "redis://u:hunter2@h:port",
             "redis://u:12#hunter2@h",
             "redis://u:hunter2@[::1",
@@ -171,9 +179,15 @@ class TestUrl:
         assert "hunter2" not in str(caught.value)
         assert "URL" in str(caught.value)
 
-    @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+    @pytest.mark.parametrize("url", [None, b"redis://localhost", 5])
+    @pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+    def test_is_a_str(self, url: Any, kind: Any) -> None:
+        with pytest.raises(ConfigurationError, match="is a str"):
+            kind.from_url(url)
+
+    @pytest.mark.parametrize("seconds", [0, -1, float("nan"), None, "1"])
     @pytest.mark.parametrize("which", ["connect_timeout_seconds", "socket_timeout_seconds"])
-    def test_a_timeout_is_above_0(self, seconds: float, which: str) -> None:
+    def test_a_timeout_is_above_0(self, seconds: Any, which: str) -> None:
         options: dict[str, Any] = {which: seconds}
         with pytest.raises(ConfigurationError):
             RedisStore.from_url("redis://localhost", **options)
@@ -235,6 +249,61 @@ OPTIONS: list[dict[str, Any]] = [
     {"protocol": 3},
     {"protocol": 3, "decode_responses": True, "encoding": "latin-1"},
 ]
+
+
+@pytest.mark.parametrize("client", [None, "redis://localhost", Redis, object()], ids="abcd")
+@pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+def test_a_client_that_is_none_is_refused(client: Any, kind: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{kind.__name__}\.from_url"):
+        kind(client)
+
+
+SENTINEL: Any = redis.Sentinel
+ASYNC_SENTINEL: Any = redis.asyncio.Sentinel
+
+
+@pytest.mark.parametrize(
+    ("kind", "client", "wanted"),
+    [
+        (RedisStore, AsyncRedis(), "AsyncRedisStore"),
+        (AsyncRedisStore, Redis(), "RedisStore"),
+        (RedisStore, ASYNC_SENTINEL([("h", 1)]).master_for("m"), "AsyncRedisStore"),
+        (AsyncRedisStore, SENTINEL([("h", 1)]).master_for("m"), "RedisStore"),
+    ],
+)
+def test_a_client_of_the_other_colour_is_refused(kind: Any, client: Any, wanted: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"this one is {wanted}'s"):
+        kind(client)
+
+
+@pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+def test_a_prefix_is_a_str(kind: Any) -> None:
+    for prefix in (None, b"otp", 5):
+        with pytest.raises(ConfigurationError, match="prefix"):
+            kind.from_url("redis://localhost", prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (redis.ConnectionError("Error 111 connecting to h:1."), "could not be reached"),
+        (OSError(24, "Too many open files"), "could not be reached"),
+        (redis.ResponseError("MISCONF Errors writing to the AOF file: hunter2"), "(MISCONF)"),
+        (redis.ResponseError("NOREPLICAS Not enough good replicas"), "(NOREPLICAS)"),
+        (redis.ResponseError("hunter2 Wrong"), "Redis failed (ResponseError)"),
+        (redis.ResponseError("HUNTER2"), "Redis failed (ResponseError)"),
+        (MovedError("1 h:2"), "redis+cluster://"),
+        (RuntimeError("got Future attached to a different loop"), "another event loop"),
+        (RuntimeError("hunter2"), "Redis failed (RuntimeError)"),
+        (redis.AuthenticationError("hunter2"), "credentials"),
+        (redis.TimeoutError("hunter2"), "in time"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else repr(value),
+)
+def test_what_went_wrong_is_said_and_nothing_repeated(error: Exception, said: str) -> None:
+    text = str(store_error(error))
+    assert said in text
+    assert "hunter2" not in text.lower()
 
 
 class TestClients:
@@ -689,6 +758,15 @@ def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, colour: str) -> Non
                 continue
             with pytest.raises(StoreError):
                 getattr(store, name)(*args)
+
+
+@pytest.mark.parametrize("reply", [b"+4 0", b"4 0_0", b"04 0", b"4  0", b"4 1", "4 0\n"], ids=repr)
+def test_who_is_let_in_is_said_to_the_letter(reply: Any) -> None:
+    for exact in (b"4 0", "4 0"):
+        accepted = RedisStore(Liar(exact)).check(key(), digest("a"), FREE)
+        assert accepted.verdict is Verdict.ACCEPTED
+    with pytest.raises(StoreError):
+        RedisStore(Liar(reply)).check(key(), digest("a"), FREE)
 
 
 @pytest.mark.parametrize("reply", [b"1 7", b"1 -1", b"0 0", b"2 0", b"1"], ids=repr)

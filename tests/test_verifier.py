@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
+from enum import Enum
 from typing import Any, ClassVar
 
 import pytest
@@ -81,6 +82,8 @@ class TestMaking:
             ({"secret": []}, "at least one"),
             ({"secret": [SECRET, "short"]}, "at least 32 bytes"),
             ({"secret": 5 * [1]}, "str or bytes"),
+            ({"secret": 5}, "str or bytes"),
+            ({"secret": SECRET + "\udcff"}, "valid Unicode"),
             ({"secret": [SECRET, SECRET]}, "the same"),
             ({"region": "Estonia"}, "ISO 3166-1"),
             ({"store": object()}, "is no store"),
@@ -314,6 +317,26 @@ class TestArguments:
         verifier.cancel(typed, challenge=challenge.id)
         with pytest.raises(ChallengeExpired):
             verifier.check(typed, outbox.code(), challenge=challenge.id)
+
+    def test_a_purpose_and_facts_may_be_members_of_an_enum(
+        self, verifier: Face, outbox: OutboxSender
+    ) -> None:
+        """What a session gives back is the value alone."""
+
+        class Word(str, Enum):  # noqa: UP042 - a StrEnum is written by its value anyway
+            PURPOSE = "payment"
+            CURRENCY = "EUR"
+
+        bound = {"currency": Word.CURRENCY}
+        challenge = verifier.start(PHONE, purpose=Word.PURPOSE, binding=bound)
+        verified = verifier.check(
+            PHONE,
+            outbox.code(),
+            challenge=challenge.id,
+            purpose="payment",
+            binding={"currency": "EUR"},
+        )
+        assert verifier.redeem(PHONE, verified.proof, purpose=Word.PURPOSE, binding=bound)
 
     @pytest.mark.parametrize("purpose", ["", None, 5])
     def test_a_purpose_is_a_word(self, verifier: Face, purpose: Any) -> None:

@@ -78,6 +78,8 @@ def check_test_numbers(
         ConfigurationError: A key is not E.164, a code has another length than the policy's,
             or a number is neither fictional nor acknowledged.
     """
+    if not isinstance(numbers, Mapping):
+        raise ConfigurationError("test_numbers must map numbers in E.164 to TestNumber(...).")
     for number, test in numbers.items():
         if not phone.is_canonical(number):
             raise ConfigurationError(

@@ -25,6 +25,7 @@ _WRITTEN = re.compile(
 )
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\u2066-\u2069\u202a-\u202e]")
 _LONGEST_INPUT = 64
+_LONGEST_ENCODED = 4 * _LONGEST_INPUT  # every character as %2B, and "tel:"
 
 # The plans' patterns are more than `re` keeps: without this, traffic from many countries compiles
 # them again and again. From 9.0.43 on.
@@ -193,6 +194,8 @@ def _written(raw: object) -> str:
     if not isinstance(raw, str):
         raise _invalid("not_a_number")
     text = raw.strip()
+    if len(text) > _LONGEST_ENCODED:
+        raise _invalid("too_long")
     if _TEL.match(text):
         text = unquote(text[4:]).strip()
     if len(text) > _LONGEST_INPUT:

@@ -145,7 +145,12 @@ class Policy:
 
 
 def _limits(name: str, value: Limit | Iterable[Limit]) -> tuple[Limit, ...]:
-    found = (value,) if isinstance(value, Limit) else tuple(value)
-    if not all(isinstance(limit, Limit) for limit in found):
-        raise ConfigurationError(f"{name} must hold Limit(count, seconds) values.")
-    return found
+    found: tuple[object, ...] = (value,)
+    if isinstance(value, Iterable):
+        found = tuple(value)
+    limits = tuple(limit for limit in found if isinstance(limit, Limit))
+    if len(limits) != len(found):
+        raise ConfigurationError(
+            f"{name} must hold Limit(count, seconds) values; () stands for no limit."
+        )
+    return limits

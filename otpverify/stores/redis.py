@@ -20,6 +20,7 @@ from otpverify.core.state import Opening
 from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
+from otpverify.stores.redis_errors import store_error
 from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
 from otpverify.stores.redis_lane import Lanes
 
@@ -42,6 +43,7 @@ class RedisStore:
     process_local: ClassVar[bool] = False
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
+        clients.check_client(client, asynchronous=False)
         self._client = client
         self.scripts = scripts.Scripts(prefix)
         self._looked = False
@@ -138,7 +140,7 @@ class RedisStore:
         try:
             info = self._client.info("everything")
         except Exception as error:
-            failure = clients.store_error(error)
+            failure = store_error(error)
         else:
             return read_health(info)
         raise failure
@@ -161,7 +163,7 @@ class RedisStore:
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
                 reply = line.execute_command("EVAL", call.script.text, keys, *rest)
         except Exception as error:  # a server that answers nonsense raises anything in redis-py
-            failure = clients.store_error(error)
+            failure = store_error(error)
         else:
             if not self._looked:
                 self._look()

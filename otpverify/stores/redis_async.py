@@ -22,6 +22,7 @@ from otpverify.loops import PerLoop
 from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
+from otpverify.stores.redis_errors import store_error
 from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
 from otpverify.stores.redis_lane_async import AsyncLanes
 
@@ -62,6 +63,7 @@ class AsyncRedisStore:
     process_local: ClassVar[bool] = False
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
+        clients.check_client(client, asynchronous=True)
         self._own = Line(client)
         self._loops: PerLoop[Line] | None = None
         self.scripts = scripts.Scripts(prefix)
@@ -79,7 +81,7 @@ class AsyncRedisStore:
         """See `RedisStore.from_url`. An event loop that ends closes the connections that it used,
         and `aclose` closes them sooner."""
         make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
-        store = cls(None, prefix=prefix)
+        store = cls(clients.LateClient(make), prefix=prefix)
         store._loops = PerLoop(partial(_made, make))
         return store
 
@@ -150,7 +152,7 @@ class AsyncRedisStore:
         try:
             info = await (await self._line()).client.info("everything")
         except Exception as error:
-            failure = clients.store_error(error)
+            failure = store_error(error)
         else:
             return read_health(info)
         raise failure
@@ -176,7 +178,7 @@ class AsyncRedisStore:
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
                 reply = await line.execute_command("EVAL", call.script.text, keys, *rest)
         except Exception as error:  # a server that answers nonsense raises anything in redis-py
-            failure = clients.store_error(error)
+            failure = store_error(error)
         else:
             if not self._looked:
                 await self._look(client)

@@ -1,4 +1,4 @@
-"""Clients of redis-py: how a URL becomes one, and what its failures mean."""
+"""Clients of redis-py: how a URL becomes one."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from redis.backoff import ExponentialBackoff
-from redis.connection import parse_url
-from redis.exceptions import (
-    AuthenticationError,
-    MaxConnectionsError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-)
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 
-from otpverify.errors import ConfigurationError, StoreError
+from otpverify.errors import ConfigurationError
+from otpverify.stores.redis_url import Address, read_url
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 SOCKET_TIMEOUT_SECONDS = 1.0
@@ -29,90 +21,6 @@ RETRIES = 1
 # Each thread or task that waits for a reply holds one. redis-py's own 100 are few for a loop.
 MAX_CONNECTIONS = 1_000
 _PAUSE_SECONDS = 0.02
-_PORTS = {"sentinel": 26379, "cluster": 6379}
-_PATHS = {"sentinel": (1, 2), "cluster": (0,)}
-_FORMS = {
-    "redis": "redis://[user:password@]host[:port][/db]",
-    "rediss": "rediss://[user:password@]host[:port][/db]",
-    "unix": "unix://[user:password@]/path[?db=number]",
-    "sentinel": "redis+sentinel://[user:password@]host[:port][,host...]/service[/db]",
-    "cluster": "redis+cluster://[user:password@]host[:port][,host...]",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a URL points.
-
-    Attributes:
-        kind: `"single"`, `"sentinel"` or `"cluster"`.
-        url: What redis-py reads, when single.
-        hosts: Host and port of each sentinel or startup node.
-        service: The name of the primary that the sentinels watch.
-        options: Keyword arguments for the connections.
-    """
-
-    kind: str
-    url: str
-    hosts: tuple[tuple[str, int], ...]
-    service: str
-    options: dict[str, Any]
-
-
-def read_url(url: str) -> Address:
-    """Read a URL: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host,host/service/db`,
-    `redis+cluster://host,host`, and the same with `valkey` in place of `redis`.
-
-    Raises:
-        ConfigurationError: It is none of these. The message does not repeat it, since it may
-            hold a password.
-    """
-    scheme, separator, rest = url.partition("://")
-    base, plus, kind = scheme.lower().partition("+")
-    base = base.replace("valkey", "redis", 1)
-    known = base in ("redis", "rediss") and (kind in _PORTS or not plus)
-    if not (separator and rest and (known or (base == "unix" and not plus))):
-        raise ConfigurationError(
-            "A Redis URL begins with redis://, rediss://, unix://, redis+sentinel:// or "
-            "redis+cluster://, or the same with valkey."
-        )
-    try:
-        # redis-py's own messages repeat parts of what they do not understand.
-        address = _read_many(base, kind, rest) if kind else _read_one(base, rest)
-    except ValueError:
-        address = None
-    if address is None:
-        raise ConfigurationError(
-            f"This {scheme.lower()}:// URL is malformed; it reads {_FORMS[kind or base]}. "
-            "In a password, write @ : / # ? as %40 %3A %2F %23 %3F."
-        )
-    return address
-
-
-def _read_one(base: str, rest: str) -> Address | None:
-    """An address of one server; `None` or `ValueError` when it is malformed."""
-    url = f"{base}://{rest}"
-    found = parse_url(url)  # type: ignore[no-untyped-call]  # redis-py's
-    if "#" in rest or (base == "unix" and "path" not in found):
-        return None
-    return Address("single", url, (), "", {})
-
-
-def _read_many(base: str, kind: str, rest: str) -> Address | None:
-    """An address of several hosts; `None` or `ValueError` when it is malformed."""
-    parts = urlsplit(f"//{rest}")
-    user, at, hosts = parts.netloc.rpartition("@")
-    nodes = [urlsplit(f"//{host}") for host in hosts.split(",")]
-    found = tuple((node.hostname or "", node.port or _PORTS[kind]) for node in nodes)
-    path = [unquote(part) for part in parts.path.split("/") if part]
-    if "#" in rest or not all(host for host, _ in found) or len(path) not in _PATHS[kind]:
-        return None
-    # What redis-py makes of everything but the hosts: names, numbers and flags.
-    said = f"redis://{user}{at}?{parts.query}"
-    options: dict[str, Any] = parse_url(said)  # type: ignore[no-untyped-call]  # redis-py's
-    options |= {"db": int(path[1])} if len(path) > 1 else {}
-    options |= {"ssl": True} if base == "rediss" else {}
-    return Address(kind, "", found, path[0] if path else "", options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +43,28 @@ def maker(
         ConfigurationError: It is no such URL, or a timeout is not above 0.
     """
     address = read_url(url)
-    if not (connect_timeout_seconds > 0 and socket_timeout_seconds > 0):
-        raise ConfigurationError("Redis timeouts must be above 0 seconds.")
+    for seconds in (connect_timeout_seconds, socket_timeout_seconds):
+        if not (isinstance(seconds, int | float) and seconds > 0):
+            raise ConfigurationError("Redis timeouts must be above 0 seconds.")
     bounds: dict[str, Any] = {
         "socket_connect_timeout": connect_timeout_seconds,
         "socket_timeout": socket_timeout_seconds,
     }
+    if address.kind == "single":
+        _check_options(_made(flavour, address, bounds).connection_pool)
     return lambda: _made(flavour, address, bounds)
+
+
+def _check_options(pool: Any) -> None:
+    """Make a connection that does not connect: redis-py looks at a URL's options no sooner."""
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError, RedisError):
+        known = False
+    else:
+        known = True
+    if not known:
+        raise ConfigurationError("This Redis URL has an option that redis-py does not know there.")
 
 
 def _made(flavour: Flavour, address: Address, bounds: dict[str, Any]) -> Any:
@@ -203,6 +126,28 @@ class LateClient:
             await self._client.aclose()
 
 
+def check_client(client: object, *, asynchronous: bool) -> None:
+    """See that a store is given a client of its colour.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if isinstance(client, LateClient):
+        return
+    ours, other = ("RedisStore", "AsyncRedisStore")[:: -1 if asynchronous else 1]
+    if isinstance(client, type) or not callable(getattr(client, "execute_command", None)):
+        raise ConfigurationError(
+            f"{ours} takes a client made by redis-py. For a URL there is {ours}.from_url(...)."
+        )
+    modules = [kind.__module__ for kind in type(client).__mro__]
+    awaited = any(module.startswith("redis.asyncio") for module in modules)
+    if awaited != asynchronous and any(module.startswith("redis.") for module in modules):
+        raise ConfigurationError(
+            f"{ours} takes a client of {'redis.asyncio' if asynchronous else 'redis'}; "
+            f"this one is {other}'s."
+        )
+
+
 def is_single(client: Any) -> bool:
     """Whether all its connections go to one server, as those of a plain URL's client do."""
     pool = vars(client).get("connection_pool")
@@ -215,18 +160,3 @@ def sentinels_of(client: Any) -> list[Any]:
         return []
     pool = getattr(client, "connection_pool", None)
     return list(getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()))
-
-
-def store_error(error: Exception) -> StoreError:
-    """What a failure means, in our own words: redis-py's may hold what was sent."""
-    if isinstance(error, AuthenticationError | NoPermissionError):
-        return StoreError("Redis refused the credentials or their permissions.")
-    if isinstance(error, OutOfMemoryError):
-        return StoreError("Redis is out of memory (maxmemory with noeviction).")
-    if isinstance(error, ReadOnlyError):
-        return StoreError("This Redis is a read-only replica; a failover may be under way.")
-    if isinstance(error, MaxConnectionsError):
-        return StoreError("All connections of the pool to Redis are in use.")
-    if isinstance(error, RedisTimeoutError | TimeoutError):
-        return StoreError("Redis did not answer in time.")
-    return StoreError(f"Redis failed ({type(error).__name__}).")

@@ -22,6 +22,7 @@ from otpverify.errors import StoreError
 from otpverify.stores.redis_scripts import STATUSES
 
 _VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
+_ACCEPTED = (b"4 0", "4 0")
 
 
 def opened(reply: object, policy: Policy) -> Opened | Refused:
@@ -50,6 +51,8 @@ def checked(reply: object) -> Checked:
     if len(numbers) != 2 or not 0 <= numbers[0] < len(_VERDICTS):
         raise nonsense()
     verdict = _VERDICTS[numbers[0]]
+    if verdict is Verdict.ACCEPTED and reply not in _ACCEPTED:
+        raise nonsense()  # to the letter, where somebody is let in
     if verdict is Verdict.WRONG:
         return Checked(verdict, attempts_left=numbers[1])
     return Checked(verdict, retry_in=numbers[1])

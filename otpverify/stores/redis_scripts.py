@@ -23,6 +23,7 @@ from otpverify.core.limits import Limit
 from otpverify.core.logs import horizon_of, policy_horizon
 from otpverify.core.policy import Policy
 from otpverify.core.state import Opening
+from otpverify.errors import ConfigurationError
 
 Value: TypeAlias = str | bytes | int
 
@@ -81,6 +82,8 @@ class Scripts:
     """
 
     def __init__(self, prefix: str, loader: Callable[[str], Script] = load) -> None:
+        if not isinstance(prefix, str):
+            raise ConfigurationError("prefix must be a str.")
         self._prefix = prefix
         self._load = loader
         # A policy's hash is of all its fields; most stores see one policy alone.
