@@ -183,3 +183,27 @@ def test_the_scripts_answer_as_the_transitions_do(name: str) -> None:
         ),
     )
     Machine.place.tidy()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_do_so_when_the_clock_went_back(name: str) -> None:
+    """After a failover the new primary's clock may be behind. The logs stay in order."""
+    place, clock = Place(name), Timeline()
+    store, reference = place.store(clock), Reference(lambda: clock.ms)
+    policies = [
+        Policy(sends_per_phone=(Limit(3, 60), Limit(7, 90)), resend_cooldown_seconds=cooldown)
+        for cooldown in (0, 30)
+    ]
+    network = (Limit(4, 60),)
+    for number, back in enumerate((0, 700, 20_000, -50_000, 9_000, 1, -61_000, 5_000, 2_000)):
+        clock.ms -= back
+        where, new, policy = key(1, "login", number), Opening(digest(0), new=True), policies[0]
+        for operation, *args in (
+            ("open", where, new, policy),
+            ("open", key(1, f"purpose {number}", number), new, policies[1]),
+            ("check", where, digest("wrong"), policy),
+            ("reserve", "network", network),
+        ):
+            answer = getattr(reference, operation)(*args)
+            assert getattr(store, operation)(*args) == answer, (number, operation)
+    place.tidy()

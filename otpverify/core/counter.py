@@ -20,8 +20,12 @@ def reserve(
     if longest:
         return Refused(Refusal.NETWORK, longest, limit), counter
     horizon = widest(had if log else Horizon(), horizon_of(*windows))
-    log = tuple(sorted((*log, now))[-horizon.count - SPARE :])
-    return Reserved(now), CounterState(log, horizon, now + horizon.window)
+    at = now
+    for one in log:
+        # It names the event for `give_back`, which may be repeated, so no two are the same.
+        at += one == at
+    log = tuple(sorted((*log, at))[-horizon.count - SPARE :])
+    return Reserved(at), CounterState(log, horizon, at + horizon.window)
 
 
 def give_back(counter: CounterState | None, at: int, now: int) -> CounterState | None:

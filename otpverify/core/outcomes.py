@@ -69,7 +69,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """One event of a counter is reserved; `at` names it for `give_back`."""
+    """One event of a counter is reserved; `at` names it for `give_back`, and no other of this
+    counter."""
 
     at: int
 

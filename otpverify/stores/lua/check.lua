@@ -7,6 +7,7 @@
 -- Safe to repeat: an attempt with a nonce that was seen is answered again and not counted again,
 -- so that a reply that got lost neither costs an attempt nor burns a right code.
 
+local NONCES = 32 -- of the last attempts
 local REMEMBER_USED = 30000 -- milliseconds: longer than any sensible time-out, repeats included
 
 -- include clock
@@ -35,8 +36,7 @@ if left > 0 then
     return '4 0'
   end
 
-  -- The nonces of the last eight attempts are kept.
-  local known = sub(raw, nonces < 8 and 7 or 13, codes_at - 1) .. nonce
+  local known = sub(raw, nonces < NONCES and 7 or 13, codes_at - 1) .. nonce
   raw = pack_bytes('>c1I4B', kind, attempts + 1, #known / 6) .. known .. sub(raw, codes_at)
   call('PSETEX', KEYS[2], expires - now, raw)
   local event, at = 'F', now

@@ -49,6 +49,10 @@ else
   local code = pack_bytes('>I6c6I6Bc32', now + ttl, nonce, at, 0, digest)
   call('PSETEX', KEYS[2], expires - now, raw .. live .. code)
 -- include log
-  sends[#sends + 1], last = at, at
+  local place = #sends + 1
+  while place > 1 and sends[place - 1] > at do
+    sends[place], place = sends[place - 1], place - 1
+  end
+  sends[place], last = at, at
 end
 -- include standing

@@ -42,12 +42,19 @@ if begin > #log then
 else
   window, count = math.max(window, own_window), math.max(count, own_count)
 end
+-- It names the event for give_back, which may be repeated, so no two are the same.
+local at = now
+for _, one in ipairs(instants) do
+  if one == at then
+    at = at + 1
+  end
+end
 -- Keep the order even if the clock went back.
 local stop = #log
-while stop > begin and struct.unpack('>I6', log, stop - 11) > now do
+while stop > begin and struct.unpack('>I6', log, stop - 11) > at do
   stop = stop - 12
 end
-local records = log:sub(begin, stop) .. struct.pack('>I6c6', now, nonce) .. log:sub(stop + 1)
+local records = log:sub(begin, stop) .. struct.pack('>I6c6', at, nonce) .. log:sub(stop + 1)
 records = records:sub(math.max(1, #records - (count + SPARE) * 12 + 1))
-redis.call('PSETEX', KEYS[1], window, struct.pack('>I6I4', window, count) .. records)
-return string.format('1 %d', now)
+redis.call('PSETEX', KEYS[1], at + window - now, struct.pack('>I6I4', window, count) .. records)
+return string.format('1 %d', at)

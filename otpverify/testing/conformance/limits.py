@@ -158,6 +158,16 @@ class Limits(Base):
         assert isinstance(store.reserve("network", PER_MINUTE), Reserved)
         assert isinstance(store.reserve("network", PER_MINUTE), Refused)
 
+    def test_events_of_one_instant_are_given_back_one_by_one(self, store: Driven) -> None:
+        """A call whose reply got lost is repeated. It must not give back another's event."""
+        three = (Limit(3, 60),)
+        taken = [store.reserve("network", three) for _ in range(3)]
+        for _ in range(2):
+            assert isinstance(taken[1], Reserved)
+            store.give_back("network", taken[1].at)
+        assert isinstance(store.reserve("network", three), Reserved)
+        assert isinstance(store.reserve("network", three), Refused)
+
     def test_giving_back_what_was_not_taken_changes_nothing(self, store: Driven) -> None:
         store.give_back("network", 5)
         taken = [store.reserve("network", PER_MINUTE) for _ in range(2)]
