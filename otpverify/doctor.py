@@ -71,7 +71,8 @@ def _store(environ: Mapping[str, str]) -> Iterator[Finding]:
         )
         return
     try:
-        health = RedisStore.from_url(url).health()
+        with RedisStore.from_url(url) as store:
+            health = store.health()
     except OtpVerifyError as error:
         yield "fail", f"Store: {error}"
         return

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
+from otpverify.closing import AsyncClosing
 from otpverify.composition import Secrets, async_ports, compose
 from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.policy import Policy
@@ -15,7 +15,7 @@ from otpverify.flow.reports import delivery_status, take_report
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 
 
-class AsyncVerifier:
+class AsyncVerifier(AsyncClosing):
     """`Verifier`, awaitable: the same names, arguments, results and errors.
 
     A synchronous sender or store runs in worker threads (a `MemoryStore` directly: it never
@@ -74,17 +74,6 @@ class AsyncVerifier:
     def normalize(self, phone: str) -> str:
         """See `Verifier.normalize`; not awaitable, for it waits for nothing."""
         return self._flow.read(phone)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """See `Verifier.close`."""

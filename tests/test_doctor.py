@@ -6,17 +6,18 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gateways import recording
-from servers import Server, binaries
+from servers import Server, binaries, store_of, until
 from support import PHONE, SECRET, Colour, Face
 
 from otpverify import cli
 from otpverify.doctor import examine
 from otpverify.sandbox import Sandbox
-from otpverify.stores.redis import RedisStore
 from otpverify.stores.redis_health import read_health
 from otpverify.testing import OutboxSender
 
@@ -159,13 +160,59 @@ def test_a_store_that_may_evict_is_told(environ: dict[str, str], server: Server)
 def test_the_first_connection_warns_once(
     colour: Colour, server: Server, outbox: OutboxSender, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = RedisStore.from_url(f"redis://:the-password@127.0.0.1:{server.port}")
-    verifier: Face = colour.make(outbox, store=store, secret=SECRET)
-    challenge = verifier.start(PHONE, client_ip="192.0.2.1", purpose=colour.name)
-    verifier.check(PHONE, outbox.code(), challenge=challenge.id, purpose=colour.name)
+    with store_of(colour, f"redis://:the-password@127.0.0.1:{server.port}") as store:
+        verifier: Face = colour.make(outbox, store=store, secret=SECRET)
+        challenge = verifier.start(PHONE, client_ip="192.0.2.1", purpose=colour.name)
+        verifier.check(PHONE, outbox.code(), challenge=challenge.id, purpose=colour.name)
     warned = [record for record in caplog.records if "allkeys-lru" in record.getMessage()]
     assert len(warned) == 1
-    store.close()
+
+
+@pytest.fixture(scope="module")
+def shards() -> Iterator[tuple[Server, Server]]:
+    """A cluster of two primaries, each with half of the slots."""
+    options = {"cluster-enabled": "yes"}
+    with (
+        Server(binaries()["valkey9"], options=options) as one,
+        Server(binaries()["valkey9"], options=options) as other,
+        one.client() as first,
+        other.client() as second,
+    ):
+        first.execute_command("CLUSTER ADDSLOTSRANGE", 0, 8_191)
+        second.execute_command("CLUSTER ADDSLOTSRANGE", 8_192, 16_383)
+        first.execute_command("CLUSTER MEET", "127.0.0.1", other.port)
+        for client in (first, second):
+            until(partial(knows_both, client))
+        yield one, other
+
+
+def knows_both(client: Any) -> bool:
+    info = client.cluster("info")
+    return (info["cluster_state"], info["cluster_known_nodes"]) == ("ok", "2")
+
+
+@pytest.mark.parametrize("evicting", [0, 1])
+def test_every_shard_of_a_cluster_is_asked(
+    colour: Colour,
+    shards: tuple[Server, Server],
+    outbox: OutboxSender,
+    environ: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+    evicting: int,
+) -> None:
+    for place, shard in enumerate(shards):
+        with shard.client() as client:
+            client.flushall()
+            policy = "volatile-ttl" if place == evicting else "noeviction"
+            client.config_set("maxmemory-policy", policy)
+    url = f"redis+cluster://127.0.0.1:{shards[0].port}"
+    with store_of(colour, url) as store:
+        colour.make(outbox, store=store, secret=SECRET).start(PHONE, purpose=colour.name)
+    assert sum("volatile-ttl" in record.getMessage() for record in caplog.records) == 1
+    told = [said for _, said in examine(environ | {"OTPVERIFY_REDIS_URL": url})]
+    evicts = [said for said in told if "may evict" in said]
+    assert len(evicts) == 1
+    assert f":{shards[evicting].port}: maxmemory-policy is volatile-ttl" in evicts[0]
 
 
 @pytest.mark.parametrize(

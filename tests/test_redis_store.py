@@ -366,7 +366,7 @@ class TestClients:
             store = AsyncRedisStore.from_url(
                 place.server.url, connect_timeout_seconds=10, socket_timeout_seconds=10
             )
-            async with contextlib.aclosing(store):
+            async with store:
                 await store.open(key(), first("a"), FREE)
                 guesses = [store.check(key(), digest(n), FREE) for n in range(200)]
                 verdicts = await together(guesses)
@@ -391,12 +391,12 @@ class TestClients:
     def test_an_encoding_of_the_client_s_makes_no_other_keys(self, place: Place) -> None:
         with Redis(host="127.0.0.1", port=place.server.port, encoding="latin-1") as client:
             RedisStore(client, prefix="ü").open(key(), first("a"), FREE)
-        with contextlib.closing(RedisStore.from_url(place.server.url, prefix="ü")) as other:
+        with RedisStore.from_url(place.server.url, prefix="ü") as other:
             assert other.check(key(), digest("a"), FREE).verdict is Verdict.ACCEPTED
 
     def test_health_checks_that_a_url_asks_for(self, place: Place, client: Redis) -> None:
         url = f"{place.server.url}?health_check_interval=30"
-        with contextlib.closing(RedisStore.from_url(url)) as store, asyncio.Runner() as runner:
+        with RedisStore.from_url(url) as store, asyncio.Runner() as runner:
             twin: Any = Awaited(AsyncRedisStore.from_url(url), runner)
             for one in (store, twin):
                 before = calls(client)["ping"]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from otpverify.closing import Closing
+from otpverify.closing import AsyncClosing, Closing
 from otpverify.colour import in_thread, inline, run_sync, suspends
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import (
@@ -129,7 +128,7 @@ class FallbackSender(_Row, Closing):
         return run_sync(self._deliver(message))
 
 
-class AsyncFallbackSender(_Row):
+class AsyncFallbackSender(_Row, AsyncClosing):
     """`FallbackSender`, awaitable, with the same arguments. Synchronous senders among them run
     in worker threads."""
 
@@ -160,17 +159,6 @@ class AsyncFallbackSender(_Row):
             return await in_thread(send, self._executor)(message)
 
         return port
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close the senders that can be closed, and end the worker threads."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
+from otpverify.closing import AsyncClosing
 from otpverify.core.results import Message, Receipt
 from otpverify.sms.smspm_base import SmspmBase
 from otpverify.sms.smspm_bulk import AsyncSendsBulk
@@ -14,7 +14,7 @@ from otpverify.sms.smspm_pool import Pool
 T = TypeVar("T")
 
 
-class AsyncSmspmClient(SmspmBase, AsyncSendsBulk):
+class AsyncSmspmClient(SmspmBase, AsyncSendsBulk, AsyncClosing):
     """`SmspmClient`, awaitable, with the same arguments and errors. Many tasks may share one.
 
     It needs the extra `async`. At most 32 requests are under way at a time; the others wait
@@ -27,17 +27,6 @@ class AsyncSmspmClient(SmspmBase, AsyncSendsBulk):
 
     def _open(self) -> None:
         self._pool = Pool(self._url, proxies=self._proxies)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close the pooled connections of the running event loop."""

@@ -11,6 +11,7 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from otpverify.closing import Closing
 from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
@@ -21,13 +22,13 @@ from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
 from otpverify.stores.redis_errors import store_error
-from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
+from otpverify.stores.redis_health import Health, asking, read_health, warn_of_eviction
 from otpverify.stores.redis_lane import Lanes
 
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
 
-class RedisStore:
+class RedisStore(Closing):
     """Keeps challenges and counters in Redis or Valkey, shared by all processes and hosts.
 
     Every operation is one script, one round trip, on one cluster slot; the server's clock
@@ -138,7 +139,7 @@ class RedisStore:
             StoreError: It cannot be asked.
         """
         try:
-            info = self._client.info("everything")
+            info = self._client.info("everything", **asking(self._client))
         except Exception as error:
             failure = store_error(error)
         else:
@@ -150,7 +151,7 @@ class RedisStore:
         that does not let itself be asked is not asked again."""
         self._looked = True
         with suppress(Exception):
-            warn_of_eviction(self._client.info("memory"))
+            warn_of_eviction(self._client.info("memory", **asking(self._client)))
 
     def _run(self, call: scripts.Call) -> object:
         keys, rest = len(call.keys), (*call.keys, *call.args)

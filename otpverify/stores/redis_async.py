@@ -12,6 +12,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.exceptions import NoScriptError
 
+from otpverify.closing import AsyncClosing
 from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
@@ -23,7 +24,7 @@ from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
 from otpverify.stores.redis_errors import store_error
-from otpverify.stores.redis_health import Health, read_health, warn_of_eviction
+from otpverify.stores.redis_health import Health, asking, read_health, warn_of_eviction
 from otpverify.stores.redis_lane_async import AsyncLanes
 
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
@@ -50,7 +51,7 @@ async def _close(client: Any) -> None:
         await one.aclose()
 
 
-class AsyncRedisStore:
+class AsyncRedisStore(AsyncClosing):
     """`RedisStore`, awaitable: many tasks may share one.
 
     Args:
@@ -150,7 +151,8 @@ class AsyncRedisStore:
             StoreError: It cannot be asked.
         """
         try:
-            info = await (await self._line()).client.info("everything")
+            client = (await self._line()).client
+            info = await client.info("everything", **asking(client))
         except Exception as error:
             failure = store_error(error)
         else:
@@ -165,7 +167,7 @@ class AsyncRedisStore:
         that does not let itself be asked is not asked again."""
         self._looked = True
         with suppress(Exception):
-            warn_of_eviction(await client.info("memory"))
+            warn_of_eviction(await client.info("memory", **asking(client)))
 
     async def _run(self, call: scripts.Call) -> object:
         keys, rest = len(call.keys), (*call.keys, *call.args)

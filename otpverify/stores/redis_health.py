@@ -32,12 +32,43 @@ class Health:
     warnings: tuple[str, ...]
 
 
+def asking(client: Any) -> dict[str, Any]:
+    """How to ask for `INFO`: of a cluster every primary, for each holds some of the challenges."""
+    return {"target_nodes": "primaries"} if hasattr(client, "nodes_manager") else {}
+
+
 def read_health(info: object) -> Health:
-    """Read the reply to `INFO`; a cluster's client gives one for every node it asked."""
+    """Read the reply to `INFO`; a cluster's client gives one for every node that it asked. Of
+    several nodes the worst is told."""
+    nodes = _nodes(info)
+    found = [_of_one(facts) for facts in nodes.values()]
+    unsafe = [health for health in found if health.eviction != "noeviction"]
+    named = len(found) > 1
+    return Health(
+        server=found[0].server,
+        role=found[0].role,
+        eviction=(unsafe or found)[0].eviction,
+        bounded=any(health.bounded for health in found),
+        append_only=all(health.append_only for health in found),
+        warnings=tuple(
+            f"{name}: {warning}" if named else warning
+            for name, health in zip(nodes, found, strict=True)
+            for warning in health.warnings
+        ),
+    )
+
+
+def _nodes(info: object) -> Mapping[str, Mapping[str, Any]]:
+    """What each node said, by its name."""
     facts: Mapping[str, Any] = info if isinstance(info, Mapping) else {}
-    if facts and all(isinstance(value, Mapping) for value in facts.values()):
-        nested = next(iter(facts.values()))
-        facts = nested if "redis_version" in nested or "maxmemory_policy" in nested else facts
+    said = [one for one in facts.values() if isinstance(one, Mapping)]
+    # Sections of one server's reply may hold mappings, too, but none of these.
+    if any("redis_version" in one or "maxmemory_policy" in one for one in said):
+        return facts
+    return {"": facts}
+
+
+def _of_one(facts: Mapping[str, Any]) -> Health:
     name = str(facts.get("server_name", "redis"))
     version = str(facts.get(f"{name}_version") or facts.get("redis_version") or "unknown")
     eviction = str(facts.get("maxmemory_policy", "unknown"))
