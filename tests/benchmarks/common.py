@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import redis
+from redis.utils import HIREDIS_AVAILABLE
+
+from benchmarks import HIREDIS
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -77,6 +82,22 @@ def floor(client: redis.Redis, count: int) -> float:
     """The wall time of one bare one-command EVALSHA through redis-py."""
     digest = client.script_load(FLOOR)
     return microseconds(lambda _: client.evalsha(digest, 1, "key"), count)
+
+
+def server_cpu(client: Any) -> float:
+    """Seconds of CPU that the server took so far: scripts, sockets and all."""
+    spent = client.info("cpu")
+    return float(spent["used_cpu_sys"] + spent["used_cpu_user"])
+
+
+def again_with_hiredis(module: str) -> None:
+    """Run a benchmark once more with hiredis, where `make bench` put it."""
+    folder = Path(sys.prefix) / "hiredis"
+    if not HIREDIS_AVAILABLE and folder.exists():
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        command = [sys.executable, "-m", module]
+        subprocess.run(command, env=os.environ | {HIREDIS: str(folder)}, check=True)
 
 
 def row(*cells: object) -> None:

@@ -1,36 +1,39 @@
-"""Right checks and starts a second from threads, processes and tasks, each to the floor's rate at
-the same concurrency."""
+"""Starts with their right checks a second from threads, processes and tasks, to the floor's rate at
+the same concurrency; and what of the server's CPU a pair takes. All of it without hiredis, and with
+it where `make bench` put it."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import multiprocessing
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
 
 import redis
 import redis.asyncio
+from redis.utils import HIREDIS_AVAILABLE
 
 from benchmarks.common import (
     FLOOR,
     POLICY,
     SECRET,
     NoOpSender,
+    again_with_hiredis,
     phone,
     pinned_server,
     row,
+    server_cpu,
     verifier_on,
 )
 from otpverify import AsyncRedisStore, AsyncVerifier, HmacHasher, Message, Receipt
 
 CALLS = 4_000
-
-
-def rate(calls: int, work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return calls / (time.perf_counter() - began)
+ROUNDS = 3
+_first = itertools.count(0, CALLS)
 
 
 def pairs(url: str, first: int, count: int) -> None:
@@ -51,80 +54,113 @@ def floors(url: str, count: int) -> None:
         client.evalsha(digest, 1, "key")
 
 
-def spread(workers: int, base: int, url: str, pool: object) -> tuple[float, float]:
-    """The rates of the floor and of pairs, with the calls spread over a pool's workers."""
+def spread(label: str, workers: int, server: Any, pool: Executor) -> None:
+    """Measure with the calls spread over a pool's workers."""
     share = CALLS // workers
-    submit = pool.submit  # type: ignore[attr-defined]  # an Executor
 
-    def all_of(call: Callable[..., object], *args: tuple[object, ...]) -> None:
-        for future in [submit(call, *given) for given in args]:
+    def floor() -> None:
+        for future in [pool.submit(floors, server.url, share) for _ in range(workers)]:
             future.result()
 
-    bare = rate(CALLS, lambda: all_of(floors, *[(url, share)] * workers))
-    ours = rate(
-        CALLS, lambda: all_of(pairs, *[(url, base + n * share, share) for n in range(workers)])
-    )
-    return bare, ours
+    def ours() -> None:
+        first = next(_first)
+        starts = [first + n * share for n in range(workers)]
+        for future in [pool.submit(pairs, server.url, one, share) for one in starts]:
+            future.result()
+
+    measure(label, server, floor, ours)
 
 
-async def tasks(url: str, count: int, base: int) -> tuple[float, float]:
-    """The same for tasks of one loop, on one client."""
+class Tasks:
+    """Tasks of one loop, on one client."""
 
-    class Sender:
-        codes: dict[str, str] = {}  # noqa: RUF012 - one benchmark's
+    def __init__(self, url: str, count: int, runner: asyncio.Runner) -> None:
+        self.codes: dict[str, str] = {}
+        self.share, self.count, self.runner = CALLS // count, count, runner
+        self.store = AsyncRedisStore.from_url(url)
+        self.verifier = AsyncVerifier(
+            self, store=self.store, secret=SECRET, hasher=HmacHasher(), policy=POLICY
+        )
+        self.client = redis.asyncio.Redis.from_url(url, max_connections=1000)
+        self.digest = runner.run(self._load())
 
-        async def send(self, message: Message) -> Receipt:
-            self.codes[message.to] = message.text[:6]
-            return Receipt()
+    async def send(self, message: Message) -> Receipt:
+        self.codes[message.to] = message.text[:6]
+        return Receipt()
 
-    sender, store = Sender(), AsyncRedisStore.from_url(url)
-    verifier = AsyncVerifier(sender, store=store, secret=SECRET, hasher=HmacHasher(), policy=POLICY)
-    client = redis.asyncio.Redis.from_url(url, max_connections=1000)
-    digest = await client.script_load(FLOOR)
-    share = CALLS // count
+    def floor(self) -> None:
+        self.runner.run(self._together([self._floor() for _ in range(self.count)]))
 
-    async def bare() -> None:
-        for _ in range(2 * share):
-            await client.evalsha(digest, 1, "key")
+    def ours(self) -> None:
+        first = next(_first)
+        work = [self._pairs(first + n * self.share) for n in range(self.count)]
+        self.runner.run(self._together(work))
 
-    async def ours(first: int) -> None:
-        for number in range(first, first + share):
-            to = phone(number)
-            challenge = await verifier.start(to)
-            await verifier.check(to, sender.codes[to], challenge=challenge.id)
+    async def _load(self) -> Any:
+        return await self.client.script_load(FLOOR)
 
-    found = []
-    for work in ([bare() for _ in range(count)], [ours(base + n * share) for n in range(count)]):
-        began = time.perf_counter()
+    async def _together(self, work: list[Any]) -> None:
         await asyncio.gather(*work)
-        found.append(share * count / (time.perf_counter() - began))
-    await client.aclose()
-    await store.aclose()
-    return found[0], found[1]
+
+    async def _floor(self) -> None:
+        for _ in range(2 * self.share):
+            await self.client.evalsha(self.digest, 1, "key")
+
+    async def _pairs(self, first: int) -> None:
+        for number in range(first, first + self.share):
+            to = phone(number)
+            challenge = await self.verifier.start(to)
+            await self.verifier.check(to, self.codes[to], challenge=challenge.id)
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+        await self.store.aclose()
+
+
+@contextlib.contextmanager
+def tasks(url: str, count: int) -> Iterator[Tasks]:
+    with asyncio.Runner() as runner:
+        made = Tasks(url, count, runner)
+        yield made
+        runner.run(made.aclose())
+
+
+def measure(
+    label: str, server: Any, floor: Callable[[], object], ours: Callable[[], object]
+) -> None:
+    """Print a row: the best of some rounds, after one that connects and loads what is needed."""
+    rates: dict[Callable[[], object], list[float]] = {floor: [], ours: []}
+    cpu = []
+    with server.client() as client:
+        for round_ in range(ROUNDS + 1):
+            for work, seen in rates.items():
+                spent, began = server_cpu(client), time.perf_counter()
+                work()
+                took = time.perf_counter() - began
+                if round_:
+                    seen.append(CALLS / took)
+                    if work is ours:
+                        cpu.append((server_cpu(client) - spent) / CALLS * 1e6)
+    best, bare = max(rates[ours]), max(rates[floor])
+    row(label, f"{best:.0f}", f"{best / bare / 2:.2f}", f"{min(cpu):.0f}")
 
 
 def main() -> None:
     with pinned_server() as server:
-        row("pairs of start and right check", "a second", "of the floor's pairs")
-        row("---", "---", "---")
-        base = 0
+        how = "with hiredis" if HIREDIS_AVAILABLE else "without hiredis"
+        row(f"starts and right checks, {how}", "a second", "of the floor's rate", "server CPU, us")
+        row("---", "---", "---", "---")
         for workers in (1, 8):
-            with ThreadPoolExecutor(workers) as pool:
-                bare, ours = spread(workers, base, server.url, pool)
-            base += CALLS
-            row(f"{workers} threads", f"{ours:.0f}", f"{ours / bare:.2f}")
+            with ThreadPoolExecutor(workers) as threads:
+                spread(f"{workers} threads", workers, server, threads)
         context = multiprocessing.get_context("forkserver")
-        for workers in (1, 2, 4):
+        for workers in (1, 2, 3, 4):
             with ProcessPoolExecutor(workers, mp_context=context) as processes:
-                spread(workers, base, server.url, processes)  # warm up the imports
-                base += CALLS
-                bare, ours = spread(workers, base, server.url, processes)
-            base += CALLS
-            row(f"{workers} processes", f"{ours:.0f}", f"{ours / bare:.2f}")
+                spread(f"{workers} processes", workers, server, processes)
         for count in (1, 32, 256):
-            bare, ours = asyncio.run(tasks(server.url, count, base))
-            base += CALLS
-            row(f"{count} tasks", f"{ours:.0f}", f"{ours / bare:.2f}")
+            with tasks(server.url, count) as made:
+                measure(f"{count} tasks", server, made.floor, made.ours)
+    again_with_hiredis("benchmarks.concurrency")
 
 
 if __name__ == "__main__":

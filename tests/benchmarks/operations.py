@@ -5,23 +5,19 @@ without hiredis, and with it where `make bench` put it."""
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import redis.asyncio
 from redis.utils import HIREDIS_AVAILABLE
 
-from benchmarks import HIREDIS
 from benchmarks.common import (
     FLOOR,
     POLICY,
     SECRET,
     NoOpSender,
+    again_with_hiredis,
     best,
     floor,
     microseconds,
@@ -225,12 +221,7 @@ def main() -> None:
             threads(client, server.url, hasher)
             tasks(client, server.url, hasher)
         argon(server.url)
-    folder = Path(sys.prefix) / "hiredis"
-    if not HIREDIS_AVAILABLE and folder.exists():
-        sys.stdout.write("\n")
-        sys.stdout.flush()
-        command = [sys.executable, "-m", "benchmarks.operations"]
-        subprocess.run(command, env=os.environ | {HIREDIS: str(folder)}, check=True)
+    again_with_hiredis("benchmarks.operations")
 
 
 if __name__ == "__main__":
