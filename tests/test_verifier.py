@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -232,6 +233,21 @@ class TestFromEnv:
 
 
 class TestRotation:
+    def test_a_rotation_in_three_steps_refuses_nobody(
+        self, make: Make, outbox: OutboxSender
+    ) -> None:
+        """As SECURITY.md says: hosts are one step apart, and meet each other's challenges."""
+        store = MemoryStore()
+        free = Policy(resend_cooldown_seconds=0, sends_per_phone=())
+        steps = [OLD, [OLD, SECRET], [SECRET, OLD], SECRET]
+        hosts = [make(store=store, secret=step, policy=free) for step in steps]
+        for early, late in itertools.pairwise(hosts[:3]):
+            for one, other in ((early, late), (late, early)):
+                challenge = one.start(PHONE)
+                assert other.check(PHONE, outbox.code(), challenge=challenge.id)
+        challenge = hosts[2].start(PHONE)
+        assert hosts[3].check(PHONE, outbox.code(), challenge=challenge.id)
+
     def test_challenges_of_the_old_secret_live_on(
         self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
     ) -> None:

@@ -10,8 +10,9 @@ _V6_PREFIX = 64
 
 
 def network_of(client_ip: object) -> str:
-    """The IPv4 address, or the /64 network of an IPv6 address, which is what one customer of a
-    provider holds. An IPv4-mapped IPv6 address counts as the IPv4 address.
+    """The IPv4 address, or the /64 network of an IPv6 address, which is the least that a customer
+    of a provider holds (RIPE-690: up to a /48). An IPv4-mapped IPv6 address counts as the IPv4
+    address.
 
     Raises:
         ConfigurationError: It is no IP address.

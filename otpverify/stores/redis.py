@@ -36,7 +36,7 @@ class RedisStore(Closing):
 
     Args:
         client: Made by redis-py: `Redis`, a `Sentinel`'s `master_for(...)`, or `RedisCluster`.
-            Set its timeouts; redis-py's own bound each wait by 5 seconds.
+            Set its timeouts: before version 8 redis-py has none.
         prefix: What every key begins with. Verifiers that share it (and the secret) share
             challenges and limits; their policies may differ.
     """
@@ -66,8 +66,10 @@ class RedisStore(Closing):
                 `redis+cluster://host,host`, or the same with `valkey`.
             prefix: What every key begins with.
             connect_timeout_seconds: For a connection to be made.
-            socket_timeout_seconds: For each wait for a reply. A call is repeated once, so it
-                fails after twice the sum of both at the latest.
+            socket_timeout_seconds: For each wait for more of a reply, which is one short line.
+                A call is repeated once, so one server that does not answer fails it after twice
+                the sum of both. Each sentinel, or node of a cluster that has to be looked for,
+                that does not answer takes as long again.
 
         Raises:
             ConfigurationError: It is no such URL, or a timeout is not above 0.
