@@ -157,6 +157,28 @@ def test_a_store_that_may_evict_is_told(environ: dict[str, str], server: Server)
     assert not [s for _, s in examine(environ | wrong) if "another" in s or "the-password" in s]
 
 
+@pytest.mark.parametrize(
+    ("rights", "grade", "said"),
+    [
+        ("~otpverify:* +evalsha +eval +get +mget +set +psetex +del +time +info", "ok", "valkey 9"),
+        ("~otpverify:* +evalsha +eval +get +mget +set +psetex +del +time", "warn", "INFO"),
+        ("~otpverify:* +info", "fail", "permissions"),
+        ("~another:* +evalsha +eval +get +mget +time +info", "fail", "permissions"),
+    ],
+)
+def test_what_a_user_may_do_is_tried(
+    environ: dict[str, str], server: Server, rights: str, grade: str, said: str
+) -> None:
+    """The first two are the rights that README names."""
+    with server.client() as client:
+        client.execute_command("ACL SETUSER", "app", "reset", "on", ">the-secret", *rights.split())
+        environ["OTPVERIFY_REDIS_URL"] = f"redis://app:the-secret@127.0.0.1:{server.port}"
+        found = [finding for finding in examine(environ) if "Store:" in finding[1]]
+        client.execute_command("ACL DELUSER", "app")
+    assert found[0][0] == grade
+    assert said in found[0][1]
+
+
 def test_the_first_connection_warns_once(
     colour: Colour, server: Server, outbox: OutboxSender, caplog: pytest.LogCaptureFixture
 ) -> None:
