@@ -10,11 +10,13 @@ from babel import Locale
 from bidi import get_display
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import OTHER_PHONE, PHONE, Face
 
 from otpverify import ConfigurationError, Messages
 from otpverify.sandbox.outbox import find_code
 from otpverify.sms import segments, suggest_gsm7
 from otpverify.sms.languages import EVERY_PURPOSE, languages, negotiate
+from otpverify.testing import OutboxSender
 
 CODE = "012345"
 BRAND = "Twenty letters brand"
@@ -297,6 +299,21 @@ def test_every_amount_stays_as_it_is(cents: int, point: str) -> None:
     if point == ",":
         value = value.translate({ord(","): ".", ord("."): ","})
     assert f"amount: {value}." in render(Messages(), binding={"amount": value})
+
+
+def test_a_binding_may_not_cost_any_number_of_segments(
+    verifier: Face, outbox: OutboxSender
+) -> None:
+    """A payee's name may be a stranger's, and every segment is charged."""
+    for length, sent in ((1_000, True), (1_500, False), (100_000, False)):
+        binding = {"payee": "x" * length}
+        if sent:
+            verifier.start(PHONE, binding=binding)
+            assert 2 <= segments(outbox.last.text).parts <= 10
+        else:
+            with pytest.raises(ConfigurationError, match="segments long"):
+                verifier.start(OTHER_PHONE, binding=binding)
+    assert len(outbox) == 1
 
 
 @pytest.mark.parametrize("binding", [{"amount": 25}, {5: "x"}, [("a", "b")], 5, "x", {"a": None}])

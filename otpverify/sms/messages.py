@@ -10,8 +10,10 @@ from otpverify.errors import ConfigurationError
 from otpverify.sms.approval import approval
 from otpverify.sms.checks import Finding
 from otpverify.sms.frame import Frame, Layout
+from otpverify.sms.gsm import segments
 from otpverify.sms.languages import EVERY_PURPOSE, exact, languages, nearest, negotiate
 
+_MOST_SEGMENTS = 10  # of a text with a binding: more and longer is what a stranger writes
 Templates = Mapping[str, str | Mapping[str, str]]
 
 
@@ -93,18 +95,25 @@ class Messages:
             locale: A BCP 47 tag such as `"de-AT"`; the nearest language there is, English if
                 there is none.
             binding: What the code approves; every field is written out, since a person must
-                see what a code approves before typing it. It may take more segments. Links in
+                see what a code approves before typing it. It may take up to 10 segments. Links in
                 it are cut by a space, so that phones do not make them tappable.
 
         Raises:
-            ConfigurationError: `binding` does not map str to str.
+            ConfigurationError: `binding` does not map str to str, or is too long.
         """
         tag = negotiate(locale)
         approves = None
         if binding is not None:
             check_binding(binding)
             approves = approval(languages()[tag], binding) if binding else None
-        return self._frame.text(self._layout(tag, purpose, ttl_seconds, len(code)), code, approves)
+        layout = self._layout(tag, purpose, ttl_seconds, len(code))
+        text = self._frame.text(layout, code, approves)
+        if approves is not None and (parts := segments(text).parts) > _MOST_SEGMENTS:
+            raise ConfigurationError(
+                f"This binding makes the text {parts} segments long, each of which is charged; at "
+                f"most {_MOST_SEGMENTS} are sent. Shorten what it holds."
+            )
+        return text
 
     def _lay_out(self, tag: str, purpose: str, ttl_seconds: int, digits: int) -> Layout:
         language = languages()[tag]
