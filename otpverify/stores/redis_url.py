@@ -14,25 +14,6 @@ from otpverify.errors import ConfigurationError
 _PORTS = {"sentinel": 26379, "cluster": 6379}
 _PATHS = {"sentinel": (1, 2), "cluster": (0,)}
 _DATABASE = re.compile(r"/?[0-9]*", re.ASCII)
-_ERROR_CODE = re.compile(r"[A-Z]{2,20}(?= |$)", re.ASCII)
-_FORMS = {
-    "redis": "redis://[user:password@]host[:port][/db]",
-    "rediss": "rediss://[user:password@]host[:port][/db]",
-    "unix": "unix://[user:password@]/path[?db=number]",
-    "sentinel": "redis+sentinel://[user:password@]host[:port][,host...]/service[/db]",
-    "cluster": "redis+cluster://[user:password@]host[:port][,host...]",
-}
-_PATHS = {"sentinel": (1, 2), "cluster": (0,)}
-_DATABASE = re.compile(r"/?[0-9]*", re.ASCII)
-_ERROR_CODE = re.compile(r"[A-Z]{2,20}(?= |$)", re.ASCII)
-_FORMS = {
-    "redis": "redis://[user:password@]host[:port][/db]",
-    "rediss": "rediss://[user:password@]host[:port][/db]",
-    "unix": "unix://[user:password@]/path[?db=number]",
-    "sentinel": "redis+sentinel://[user:password@]host[:port][,host...]/service[/db]",
-    "cluster": "redis+cluster://[user:password@]host[:port][,host...]",
-}
-_DATABASE = re.compile(r"/?[0-9]*", re.ASCII)
 _FORMS = {
     "redis": "redis://[user:password@]host[:port][/db]",
     "rediss": "rediss://[user:password@]host[:port][/db]",
