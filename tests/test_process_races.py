@@ -31,6 +31,7 @@ from support import PHONE, REPEATS, SECRET, AsyncColour, Colour, Face, wrong
 
 from otpverify import (
     HmacHasher,
+    IncorrectCode,
     Limit,
     OtpVerifyError,
     Policy,
@@ -51,6 +52,11 @@ Settings: TypeAlias = dict[str, Any]
 """The arguments of a `Policy`."""
 
 ROOMY: Settings = {"resend_cooldown_seconds": 0, "sends_per_phone": (), "sends_per_ip": ()}
+LONG_CODES = ROOMY | {"code_length": 10}
+"""A further code of six digits would be one of the guesses beside it in some run of many."""
+
+CROWD = tuple(f"+372567890{n:02}" for n in range(40))
+"""Five tasks for each of them are 200."""
 
 
 Call: TypeAlias = tuple[str, dict[str, Any]]
@@ -175,7 +181,7 @@ def empty(server: Server | File) -> None:
 def repeats(kind: str) -> range:
     """How often a race is run on a server of that kind."""
     if LONG:
-        return range(25 if kind in (*CLUSTERS, FILE) else REPEATS)
+        return range(25 if kind == FILE else REPEATS)
     return range(min(REPEATS, {KINDS[0]: 5, FILE: 1}.get(kind, 2)))
 
 
@@ -259,12 +265,12 @@ class TestProcesses:
 
     def test_a_resend_beside_guesses_loses_neither_code(self, crew: Crew, kind: str) -> None:
         for nth in repeats(kind):
-            verifier = crew.verifier(ROOMY)
+            verifier = crew.verifier(LONG_CODES)
             id_ = verifier.start(PHONE).id
             code = crew.outbox.code()
             calls = [check(id_, wrong(code, other)) for other in range(1, 5)]
             calls.insert(nth % 5, ("resend", {"phone": PHONE, "challenge": id_}))
-            found = crew.race(ROOMY, calls)
+            found = crew.race(LONG_CODES, calls)
             assert found.kinds == {"Challenge": 1, "IncorrectCode": 4}
             assert sorted(found.attempts_left) == [1, 2, 3, 4]
             code = code if nth % 2 else code_in(found.texts[0])
@@ -326,16 +332,31 @@ class TestTasks:
         made.close()
 
     @pytest.fixture
-    def face(self, colour: Colour, server: Server | File, outbox: OutboxSender) -> Iterator[Face]:
+    def store(self, colour: Colour, server: Server | File) -> Iterator[Any]:
         if isinstance(server, File):
             if not LONG:
                 pytest.skip("the processes above race on the file; OTPVERIFY_TEST_REPEATS=200")
             with SqliteStore(server.path, timeout_seconds=60) as file:
-                yield colour.make(outbox, store=file, secret=SECRET, hasher=HmacHasher())
+                yield file
             return
         bounds = {"connect_timeout_seconds": 5, "socket_timeout_seconds": 5}
         with store_of(colour, server.url, **bounds) as store:
-            yield colour.make(outbox, store=store, secret=SECRET, hasher=HmacHasher())
+            yield store
+
+    @pytest.fixture
+    def face(self, colour: Colour, store: Any, outbox: OutboxSender) -> Face:
+        return colour.make(outbox, store=store, secret=SECRET, hasher=HmacHasher())
+
+    @pytest.fixture
+    def roomy(self, colour: Colour, store: Any, outbox: OutboxSender) -> Face:
+        policy = Policy(**LONG_CODES)
+        return colour.make(outbox, store=store, secret=SECRET, hasher=HmacHasher(), policy=policy)
+
+    def crowd(self, colour: Colour, face: Face, outbox: OutboxSender) -> dict[str, tuple[str, str]]:
+        """Start a challenge for each of the crowd. Gives its id and its code by the phone."""
+        outbox.clear()
+        started: list[Any] = colour.together([partial(face.start, phone) for phone in CROWD])
+        return {one.phone: (one.id, outbox.code(one.phone)) for one in started}
 
     def kinds(self, colour: Colour, calls: Sequence[partial[Any]]) -> Counter[str]:
         return Counter(type(outcome).__name__ for outcome in colour.together(calls))
@@ -370,6 +391,50 @@ class TestTasks:
             calls = [partial(face.start, PHONE)] * 200
             assert self.kinds(colour, calls) == {"Challenge": 1, "CooldownActive": 199}
             assert len(outbox) == 1
+
+    def test_a_right_code_beside_wrong_ones_below_the_limit_is_always_accepted(
+        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
+    ) -> None:
+        for nth in repeats(kind):
+            empty(server)
+            calls = []
+            for place, (phone, (id_, code)) in enumerate(self.crowd(colour, face, outbox).items()):
+                typed = [wrong(code, other) for other in range(1, 5)]
+                typed.insert((nth + place) % 5, code)
+                calls += [partial(face.check, phone, one, challenge=id_) for one in typed]
+            found = self.kinds(colour, calls)
+            assert found["Verified"] == 40
+            # What comes after the right one finds nothing; nothing else is refused.
+            assert found["IncorrectCode"] + found["ChallengeExpired"] == 160
+
+    def test_a_resend_beside_guesses_loses_neither_code(
+        self, colour: Colour, roomy: Face, outbox: OutboxSender, server: Server | File, kind: str
+    ) -> None:
+        for nth in repeats(kind):
+            empty(server)
+            crowd = self.crowd(colour, roomy, outbox)
+            calls: list[partial[Any]] = []
+            for place, (phone, (id_, code)) in enumerate(crowd.items()):
+                guesses = [wrong(code, other) for other in range(1, 5)]
+                five = [partial(roomy.check, phone, one, challenge=id_) for one in guesses]
+                further: Any = partial(roomy.resend, phone, challenge=id_)
+                calls += [*five[: (nth + place) % 5], further, *five[(nth + place) % 5 :]]
+            outcomes = colour.together(calls)
+            kinds = Counter(type(outcome).__name__ for outcome in outcomes)
+            assert kinds == {"Challenge": 40, "IncorrectCode": 160}
+            for one in range(0, 200, 5):
+                wrongs = [of for of in outcomes[one : one + 5] if isinstance(of, IncorrectCode)]
+                assert {of.attempts_left for of in wrongs} == {1, 2, 3, 4}
+            # A challenge takes one code only: some are given the first, some the further one, and
+            # some show that no attempt was forgotten.
+            calls = []
+            for place, (phone, (id_, code)) in enumerate(crowd.items()):
+                typed = (code, outbox.code(phone), code, wrong(code, 5))[(nth + place) % 4]
+                calls.append(partial(roomy.check, phone, typed, challenge=id_))
+            outcomes = colour.together(calls)
+            kinds = Counter(type(outcome).__name__ for outcome in outcomes)
+            assert kinds == {"Verified": 30, "IncorrectCode": 10}
+            assert {getattr(outcome, "attempts_left", 0) for outcome in outcomes} == {0}
 
 
 def serve(line: io.BufferedRWPair) -> None:
