@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 from support import QUICK, SECRET, wrong
@@ -31,7 +32,30 @@ IP = "203.0.113.77"
 HASHERS = pytest.mark.parametrize("hasher", [QUICK, HmacHasher()], ids=["argon2", "hmac"])
 
 
-def fill(store: RedisStore | SqliteStore, hasher: Any) -> tuple[list[Challenge], list[str]]:
+class Given(NamedTuple):
+    """What a store is filled with.
+
+    Attributes:
+        numbers: All phone numbers without their last two digits.
+        purpose: Of all challenges.
+        ip: Of all visitors.
+        amount: What one of them pays.
+    """
+
+    numbers: str = "+372567890"
+    purpose: str = PURPOSE
+    ip: str = IP
+    amount: str = "25.00 EUR"
+
+
+GIVEN = Given()
+STRANGERS = Given("+4917112345", "login-at-dawn", "198.51.100.9", "7 CHF")
+"""Nothing of `GIVEN`."""
+
+
+def fill(
+    store: RedisStore | SqliteStore, hasher: Any, secret: str = SECRET, given: Given = GIVEN
+) -> tuple[list[Challenge], list[str]]:
     """One challenge in every condition, through the public API. Gives them and all codes."""
     outbox = OutboxSender()
     sent: list[tuple[Key, int]] = []
@@ -47,19 +71,20 @@ def fill(store: RedisStore | SqliteStore, hasher: Any) -> tuple[list[Challenge],
     verifier = Verifier(
         outbox,
         store=store,
-        secret=SECRET,
+        secret=secret,
         hasher=hasher,
         policy=Policy(resend_cooldown_seconds=0, sends_per_ip=()),
     )
-    counted = Verifier(outbox, store=store, secret=SECRET, hasher=hasher)
+    counted = Verifier(outbox, store=store, secret=secret, hasher=hasher)
+    purpose = given.purpose
     made = []
     for number in range(8):
-        phone = f"+372567890{number:02}"
-        binding = {"amount": "25.00 EUR"} if number == 1 else None
-        started = counted.start(phone, purpose=PURPOSE, client_ip=IP, binding=binding)
+        phone = f"{given.numbers}{number:02}"
+        binding = {"amount": given.amount} if number == 1 else None
+        started = counted.start(phone, purpose=purpose, client_ip=given.ip, binding=binding)
         code = outbox.code(phone)
         made.append(started)
-        asked: dict[str, Any] = {"challenge": started.id, "purpose": PURPOSE, "binding": binding}
+        asked: dict[str, Any] = {"challenge": started.id, "purpose": purpose, "binding": binding}
         with pytest.raises(OtpVerifyError):
             verifier.check(phone, wrong(code), **asked)
         if number == 2:
@@ -67,7 +92,7 @@ def fill(store: RedisStore | SqliteStore, hasher: Any) -> tuple[list[Challenge],
         elif number == 3:
             verifier.resend(phone, **asked)
         elif number == 4:
-            verifier.cancel(phone, challenge=started.id, purpose=PURPOSE)
+            verifier.cancel(phone, challenge=started.id, purpose=purpose)
         elif number == 5:
             outbox.fail_with = DeliveryRejected()
             with pytest.raises(DeliveryRejected):
@@ -76,7 +101,7 @@ def fill(store: RedisStore | SqliteStore, hasher: Any) -> tuple[list[Challenge],
         elif number >= 6:
             status = DeliveryStatus.FAILED if number == 6 else DeliveryStatus.DELIVERED
             assert store.report(*sent[-1], status, Policy()).changed
-    made.append(verifier.start("+37256789099", purpose=PURPOSE, deliver=False))
+    made.append(verifier.start(f"{given.numbers}99", purpose=purpose, deliver=False))
     # Only codes begin a message.
     codes = [message.text[:6] for message in outbox.messages]
     assert all(code.isdecimal() for code in codes)
@@ -118,3 +143,39 @@ def assert_shows_nothing(text: bytes, challenges: list[Challenge], codes: list[s
     for word in (PURPOSE, IP, IP[::-1], "EUR", "login", SECRET, SECRET[:8]):
         assert word.encode() not in text, word
     assert bytes(map(int, IP.split("."))) not in text
+
+
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
+_TRANSLATED = bytes.maketrans(b"-_", b"+/")
+
+
+def decoded(texts: Iterable[bytes]) -> list[bytes]:
+    """The texts, and what each stretch of base64 in them stands for, wherever it begins."""
+    found = list(texts)
+    for stretch in _BASE64.findall(b"\n".join(found)):
+        for begin in range(4):
+            part = stretch[begin:].translate(_TRANSLATED)
+            found.append(base64.b64decode(part[: len(part) - len(part) % 4]))
+    return found
+
+
+def runs(texts: Iterable[bytes], length: int) -> set[bytes]:
+    """All runs of so many bytes."""
+    return {text[at : at + length] for text in texts for at in range(len(text) - length + 1)}
+
+
+def shared(one: Iterable[bytes], other: Iterable[bytes], strangers: Iterable[bytes]) -> set[bytes]:
+    """Runs of six bytes that lie in both stores, without what lies in a third one, too.
+
+    Prefix, separators, counts and a policy's horizon are alike whoever it is about. So is the
+    beginning of an instant, if the strangers' store was filled between the two. All that is cut
+    away, down to four bytes, so that no chance neighbour of it counts.
+    """
+    everywhere, rest = runs(strangers, 4), []
+    for text in one:
+        shown = bytearray(b"\1") * len(text)
+        for at in range(len(text) - 3):
+            if text[at : at + 4] in everywhere:
+                shown[at : at + 4] = bytes(4)
+        rest += [text[part.start() : part.end()] for part in re.finditer(b"\1+", shown)]
+    return runs(rest, 6) & runs(other, 6)

@@ -6,11 +6,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import random
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from dumps import HASHERS, PURPOSE, assert_shows_nothing, fill
+from dumps import (
+    GIVEN,
+    HASHERS,
+    PURPOSE,
+    STRANGERS,
+    Given,
+    assert_shows_nothing,
+    decoded,
+    fill,
+    shared,
+)
 from redis import Redis
 from redis_support import NAMES, Place, stop_servers
 from support import SECRET, wrong
@@ -25,6 +37,9 @@ from otpverify.core.keys import Keyring, Subject
 from otpverify.testing import OutboxSender
 
 __all__ = ["stop_servers"]
+
+NAMESAKE = "another secret of 32 bytes or more: 18786"
+"""Ids name the secret by 16 bits, in which this one and `SECRET` are the same by chance."""
 
 PLACES = pytest.mark.parametrize("place", NAMES, indirect=True)
 
@@ -120,3 +135,34 @@ def test_a_dump_without_the_secret_confirms_no_guess(
             for text in (guess.encode(), message):
                 assert hmac.digest(known, text, "sha256")[:16] not in everything
                 assert hashlib.sha256(known + text).digest()[:16] not in everything
+
+
+@PLACES
+@HASHERS
+def test_a_dump_links_nothing_to_a_number_or_a_purpose_without_the_secret(
+    place: Place, hasher: Argon2Hasher | HmacHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers, purposes and addresses are few enough to try them all. So whatever tells them is
+    under the secret: two stores with different ones have nothing in common, though the same
+    people did the same in both, with the same ids and codes."""
+
+    def filled(secret: str, given: Given) -> tuple[list[str], list[bytes]]:
+        dice = random.Random(given.numbers)
+        monkeypatch.setattr(secrets, "token_bytes", dice.randbytes)
+        monkeypatch.setattr(secrets, "randbelow", dice.randrange)
+        with place.server.client() as client:
+            client.flushall()
+            with contextlib.closing(RedisStore.from_url(place.server.url)) as store:
+                challenges, codes = fill(store, hasher, secret, given)
+            found = dump(client)
+        texts = decoded([*found, *(part for parts in found.values() for part in parts)])
+        return [*(one.id for one in challenges), *codes], texts
+
+    drawn, one = filled(SECRET, GIVEN)
+    _, strangers = filled(SECRET[::-1], STRANGERS)
+    _, again = filled(SECRET, GIVEN)
+    alike, other = filled(NAMESAKE, GIVEN)
+    assert alike == drawn, "the ids and the codes, too"
+    assert shared(one, other, strangers) == set()
+    # Under the same secret all tags are the same: a phone's, an id's, an address's.
+    assert len(shared(one, again, strangers)) > 9 * 2 * (22 - 5)
