@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, AsyncColour, Col
 from otpverify import (
     AsyncRedisStore,
     AsyncVerifier,
+    AttemptsExhausted,
     DeliveryUnavailable,
     HmacHasher,
     IncorrectCode,
@@ -199,10 +201,27 @@ class TestKilled:
         """With what was written kept, nothing is counted or accepted anew after a restart."""
         options = {"appendonly": "yes", "appendfsync": "always"}
         with Server(binary(kind), options=options) as server:
-            site = visit(server.url)
+            site = visit(server.url, policy=STORMY)
             for _ in range(3):
-                storm(site, colour, disturbed(server, partial(crash, server)))
+                storm(site, colour, around=disturbed(partial(crash, server)))
             site.works()
+
+    @EVERY_KIND
+    def test_between_the_deed_and_its_reply(self, visit: Visit, kind: str) -> None:
+        """What was done and kept before the crash is done once, and the repeat is told of it."""
+        options = {"appendonly": "yes", "appendfsync": "always"}
+        with Server(binary(kind), options=options) as server, serving(wire := Wire(server)):
+            site = visit(wire.url, timeout=2)
+            walk = Walk(site)
+            walk.steps[0]()
+            wire.before = partial(crash, server)
+            wire.spoils.append(CLOSED)
+            assert site.attempts_left(walk.id, walk.code) == 4
+            assert site.attempts_left(walk.id, walk.code) == 3
+            wire.spoils.append(CLOSED)
+            assert site.outcome(walk.steps[3]) == "Verified"
+            assert site.outcome(walk.steps[3]) == "ChallengeExpired"
+            assert not wire.spoils
 
 
 class TestPaused:
@@ -398,50 +417,130 @@ FAULTS: dict[str, Callable[[Server], contextlib.AbstractContextManager[None]]] =
 
 
 @EVERY_KIND
+@pytest.mark.parametrize("once", [True, False], ids=["once-a-crowd", "over-and-over"])
 def test_connections_killed_in_the_middle_of_load(
-    visit: Visit, colour: Colour, lasting: Lasting, kind: str
+    visit: Visit, colour: Colour, lasting: Lasting, kind: str, once: bool
 ) -> None:
+    """Once in each crowd, every call is answered by its repeat, and nothing is left in doubt; over
+    and over, repeats are hit, too."""
     server = lasting(kind)
-    site = visit(server.url)
-    killed = 0
+    site = visit(server.url, policy=STORMY)
 
     def kill() -> None:
-        nonlocal killed
-        with server.client() as admin:
-            killed += admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        with severed(server):
+            pass
         time.sleep(0.002)
 
-    for _ in range(20 if LONG else 2):
+    for _ in range(10 if LONG else 1):
         with server.client() as admin:
             admin.flushall()
-        storm(site, colour, disturbed(server, kill))
-    assert killed
+        if once:
+            storm(site, colour, beside=partial(severed, server))
+        else:
+            storm(site, colour, around=disturbed(kill))
     site.works()
 
 
-def storm(site: Site, colour: Colour, disturbance: contextlib.AbstractContextManager[None]) -> None:
-    """Eight callers who guess, and know the code, and do not let go, under a disturbance."""
-    id_ = site.verifier.start(PHONE).id
-    code = site.outbox.code()
+@contextlib.contextmanager
+def severed(server: Server) -> Iterator[None]:
+    """Close all connections when what they sent meanwhile is done and not yet answered."""
+    with server.client() as admin:
+        connection = admin.connection_pool.get_connection()
 
-    def caller(offset: int) -> list[partial[Any]]:
-        typed = [wrong(code, offset + nth) if nth % 3 else code for nth in range(1, 16)]
-        return [partial(site.verifier.check, PHONE, one, challenge=id_) for one in typed]
+        def kill() -> None:
+            time.sleep(0.004)  # requests come in, and are read before this one
+            connection.send_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            server.resume()
 
-    calls = [call for offset in range(0, 160, 20) for call in caller(offset)]
-    found: Counter[str] = Counter()
-    with disturbance:
-        for first in range(0, len(calls), 8):
-            for outcome in colour.together(calls[first : first + 8]):
-                found[type(outcome).__name__] += 1
-    # Whoever comes after all of this comes too late, or is the one.
-    for _ in range(2):
-        found[site.outcome(partial(site.verifier.check, PHONE, code, challenge=id_))] += 1
-    assert found["Verified"] <= 1
-    assert found["IncorrectCode"] <= 5
-    assert found["Verified"] == 1 or found["IncorrectCode"] == 5 or found["StoreError"]
-    known = {"Verified", "IncorrectCode", "AttemptsExhausted", "ChallengeExpired", "StoreError"}
-    assert set(found) <= known
+        server.pause()
+        with meanwhile(kill):
+            yield
+        connection.read_response()
+        admin.connection_pool.release(connection)
+
+
+STORMY = Policy(
+    code_length=8,
+    max_attempts=20,
+    failures_per_phone=Limit(40, 3600),
+    resend_cooldown_seconds=0,
+    sends_per_phone=(Limit(20, 3600),),
+    sends_per_ip=(),
+)
+
+
+def storm(
+    site: Site,
+    colour: Colour,
+    *,
+    around: contextlib.AbstractContextManager[None] | None = None,
+    beside: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+) -> None:
+    """Eight callers at a time, who guess, or know the code, and do not let go, while the server is
+    disturbed around them all, or beside each crowd. What they were told is what it holds."""
+    guessed = [Crowds(site, [True] * 8) for _ in range(4)]
+    raced = [Crowds(site, [False, True] * 4) for _ in range(4)]
+    with around or contextlib.nullcontext():
+        for crowds in guessed + raced:
+            for nth in range(3):
+                with beside():
+                    crowds.come(colour, nth)
+    for crowds in guessed:
+        # Only what a StoreError hid may have been counted or not.
+        counted, told = crowds.counted(), crowds.told["IncorrectCode"]
+        assert told <= counted <= told + crowds.told["StoreError"]
+    for crowds in raced:
+        # Whoever comes after all of this comes too late, or is the one.
+        late = [site.outcome(crowds.right) for _ in range(2)]
+        accepted = crowds.told["Verified"] + late.count("Verified")
+        assert accepted == 1 or (accepted == 0 and crowds.unsure)
+        assert late[1] == "ChallengeExpired"
+
+
+class Crowds:
+    """Those who come for one challenge, and what they were told.
+
+    Args:
+        site: Where.
+        wrong: Whether each of a crowd guesses.
+    """
+
+    def __init__(self, site: Site, wrong: list[bool]) -> None:
+        self.site = site
+        self.wrong = wrong
+        self.phone = f"+3725678{len(site.outbox) % 10_000:04}"
+        self.id = site.verifier.start(self.phone).id
+        self.code = site.outbox.code()
+        self.right = partial(site.verifier.check, self.phone, self.code, challenge=self.id)
+        self.told: Counter[str] = Counter()
+        self.unsure = False  # whether a right code met a StoreError
+
+    def guess(self, nth: int) -> partial[Any]:
+        """Another wrong code for every `nth`."""
+        typed = wrong(self.code, 1 + nth)
+        return partial(self.site.verifier.check, self.phone, typed, challenge=self.id)
+
+    def come(self, colour: Colour, nth: int) -> None:
+        """All at once, for the nth time."""
+        calls = [
+            self.guess(8 * nth + one) if guesses else self.right
+            for one, guesses in enumerate(self.wrong)
+        ]
+        for call, outcome in zip(calls, colour.together(calls), strict=True):
+            name = type(outcome).__name__
+            assert name in KNOWN
+            self.told[name] += 1
+            self.unsure = self.unsure or (name == "StoreError" and call is self.right)
+
+    def counted(self) -> int:
+        """How many attempts the server has counted. Costs one."""
+        with pytest.raises((IncorrectCode, AttemptsExhausted)) as caught:
+            self.guess(999)()
+        left: int = getattr(caught.value, "attempts_left", -1)
+        return STORMY.max_attempts - 1 - left
+
+
+KNOWN = ("Verified", "IncorrectCode", "AttemptsExhausted", "ChallengeExpired", "StoreError")
 
 
 CLOSED, SILENT, PASSED = "closed", "silent", "passed"
@@ -801,21 +900,28 @@ def test_tasks_that_are_cancelled_leave_nobody_else_s_answer_behind(
 
 
 @contextlib.contextmanager
-def disturbed(server: Server, disturb: Callable[[], None]) -> Iterator[None]:
-    """Do something to the server over and over meanwhile."""
+def disturbed(disturb: Callable[[], None]) -> Iterator[None]:
+    """Do something over and over meanwhile."""
     over = threading.Event()
 
     def go_on() -> None:
         while not over.is_set():
             disturb()
 
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
+    with meanwhile(go_on):
+        try:
+            yield
+        finally:
+            over.set()
+
+
+@contextlib.contextmanager
+def meanwhile(do: Callable[[], object]) -> Iterator[None]:
+    """Do something in another thread. What it raises is raised in the end."""
+    with ThreadPoolExecutor(1) as pool:
+        doing = pool.submit(do)
         yield
-    finally:
-        over.set()
-        thread.join()
+    doing.result()
 
 
 def crash(server: Server) -> None:
