@@ -1,0 +1,84 @@
+"""Promise 8 for every call, on the store itself and through the verifier, where `test_redis_faults`
+follows one person's way: what the calls say of a fault, and what they leave behind.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from servers import Server, binary, free_port
+from support import PHONE
+from test_redis_faults import (
+    BOUND,
+    EVERY_KIND,
+    POLICY,
+    Site,
+    Visit,
+    stands_alone,
+    visit,
+)
+
+from otpverify import DeliveryStatus, Limit, StoreError
+from otpverify.core.keys import Key
+from otpverify.core.state import Opening
+
+__all__ = ["visit"]
+
+KEY = Key("phone", "scope", "challenge")
+DIRECT: dict[str, tuple[Any, ...]] = {
+    "open": (KEY, Opening(bytes(32), new=True), POLICY),
+    "peek": (KEY, POLICY),
+    "check": (KEY, bytes(32), POLICY),
+    "redeem": (KEY,),
+    "release": (KEY, 1, bytes(32), POLICY),
+    "report": (KEY, 1, DeliveryStatus.DELIVERED, POLICY),
+    "status": (KEY, POLICY),
+    "cancel": (KEY,),
+    "reserve": ("counter", (Limit(1, 60),)),
+    "give_back": ("counter", 1),
+    "health": (),
+}
+"""What can be asked of a store."""
+
+
+def fails(site: Site, within: float = BOUND) -> set[str]:
+    """See each call on the store itself fail in time, with nothing chained to its error, whatever
+    the flow would make of it; what the errors say."""
+    words = set()
+    for operation, arguments in DIRECT.items():
+        started = time.monotonic()
+        with pytest.raises(StoreError) as caught:
+            site.directly(operation, *arguments)
+        assert time.monotonic() - started < within
+        stands_alone(caught.value)
+        words.add(str(caught.value))
+    return words
+
+
+class TestEveryOperation:
+    """Of the store itself."""
+
+    @pytest.mark.parametrize("form", ["redis://{}", "redis+sentinel://{}/it", "redis+cluster://{}"])
+    def test_where_nothing_listens(self, visit: Visit, form: str) -> None:
+        site = visit(form.format(f"127.0.0.1:{free_port()}"))
+        assert len(fails(site)) == 1
+        assert site.outcome(lambda: site.verifier.start(PHONE)) == "StoreError"
+
+    @EVERY_KIND
+    def test_with_a_wrong_password(self, visit: Visit, kind: str) -> None:
+        with Server(binary(kind), options={"requirepass": "right"}) as server:
+            for user in ("", ":wrong@", "nobody:right@"):
+                site = visit(server.url.replace("//", f"//{user}"))
+                assert fails(site) == {"Redis refused the credentials or their permissions."}
+
+    @EVERY_KIND
+    def test_of_a_server_that_was_killed(self, visit: Visit, kind: str) -> None:
+        with Server(binary(kind)) as server:
+            site = visit(server.url)
+            site.works()
+            server.kill()
+            fails(site)
+            server.start()
+            site.works()
