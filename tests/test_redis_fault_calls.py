@@ -4,7 +4,11 @@ follows one person's way: what the calls say of a fault, and what they leave beh
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -82,3 +86,41 @@ class TestEveryOperation:
             fails(site)
             server.start()
             site.works()
+
+
+@pytest.fixture
+def stuck() -> Iterator[str]:
+    """An address where connections are never made: its queue is full, and nobody takes from it."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(50):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.05)
+            try:
+                waiting.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        else:
+            pytest.fail("the queue does not fill up")
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+class TestConnectsThatHang:
+    """As to a host behind a firewall that drops what comes."""
+
+    @pytest.mark.parametrize("form", ["redis://{}", "redis+sentinel://{}/it", "redis+cluster://{}"])
+    def test_end_in_the_time_that_is_theirs(self, visit: Visit, stuck: str, form: str) -> None:
+        """Replies may take long here; of connections, twice 0.05 seconds are due."""
+        site = visit(form.format(stuck), connect=0.05, timeout=20)
+        within = 2 * 0.05 + 1
+        started = time.monotonic()
+        assert site.outcome(partial(site.verifier.start, PHONE)) == "StoreError"
+        assert time.monotonic() - started < within
+        assert fails(site, within) <= {
+            "Redis did not answer in time.",
+            "Redis could not be reached, or closed the connection.",
+            "Redis failed (RedisClusterException).",
+        }
+        assert not len(site.outbox)
