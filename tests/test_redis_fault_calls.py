@@ -7,19 +7,24 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
+import test_redis_faults as faults
 from servers import Server, binary, free_port
 from support import PHONE
 from test_redis_faults import (
     BOUND,
     EVERY_KIND,
+    PASSED,
     POLICY,
     Site,
     Visit,
+    Walk,
+    Wire,
+    serving,
     stands_alone,
     visit,
 )
@@ -124,3 +129,46 @@ class TestConnectsThatHang:
             "Redis failed (RedisClusterException).",
         }
         assert not len(site.outbox)
+
+
+@pytest.fixture(scope="module")
+def clusters() -> Iterator[Callable[[str], Wire]]:
+    """Clusters of one node behind a wire, by name; each takes two seconds until it is one."""
+    with contextlib.ExitStack() as stack:
+        running: dict[str, Wire] = {}
+
+        def get(kind: str) -> Wire:
+            if kind not in running:
+                server = Server(binary(kind), cluster=True)
+                wire = running[kind] = Wire(server)
+                # A client asks the cluster where its nodes are: on the wire. Nobody needs its bus.
+                server.options["cluster-announce-port"] = str(wire.port)
+                server.options["cluster-announce-bus-port"] = str(server.port + 10_000)
+                stack.enter_context(server)
+                stack.enter_context(serving(wire))
+            return running[kind]
+
+        yield get
+
+
+class TestLostRepliesOfACluster(faults.TestLostReplies):
+    """The same through redis-py's client for clusters, which has its own ways to repeat."""
+
+    @pytest.fixture
+    def wire(self, clusters: Callable[[str], Wire], kind: str) -> Wire:
+        wire = clusters(kind)
+        with wire.behind.client() as admin:
+            admin.flushall()
+        wire.spoils.clear()
+        wire.before = lambda: None
+        return wire
+
+    def test_nothing_goes_past_the_wire(self, visit: Visit, wire: Wire, kind: str) -> None:
+        """Otherwise no reply would ever be lost, and everything here would pass."""
+        site = visit(wire.url)
+        assert wire.url.startswith("redis+cluster://")
+        wire.spoils.extend([PASSED] * 3)
+        walk = Walk(site)
+        for step in walk.steps[:2]:
+            site.outcome(step)
+        assert len(wire.spoils) == 1

@@ -582,7 +582,8 @@ class Wire(socketserver.ThreadingTCPServer):
         self.behind = server
         self.spoils: deque[str | bytes] = deque()
         self.before: Callable[[], object] = lambda: None
-        self.url = f"redis://127.0.0.1:{self.server_address[1]}"
+        self.port: int = self.server_address[1]
+        self.url = server.url.replace(str(server.port), str(self.port))
 
 
 class _Relay(socketserver.BaseRequestHandler):
@@ -603,8 +604,8 @@ class _Relay(socketserver.BaseRequestHandler):
                 if upstream in ready:
                     reply = upstream.recv(65_536)
                     if script and self.server.spoils and not reply.startswith(b"-"):
-                        self.server.before()
                         spoil = self.server.spoils.popleft()
+                        self.server.before()
                         if spoil == SILENT:
                             self.request.recv(1)  # until the client has had enough
                         if spoil in (SILENT, CLOSED):
