@@ -9,12 +9,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import test_redis_faults as faults
 from servers import Server, binary, free_port
-from support import PHONE
+from support import OTHER_PHONE, PHONE, SECRET
 from test_redis_faults import (
     BOUND,
     EVERY_KIND,
@@ -24,14 +24,18 @@ from test_redis_faults import (
     Visit,
     Walk,
     Wire,
+    full,
+    locked,
     serving,
+    settle,
     stands_alone,
     visit,
 )
 
-from otpverify import DeliveryStatus, Limit, StoreError
+from otpverify import DeliveryStatus, DeliveryUnavailable, HmacHasher, Limit, Message, StoreError
 from otpverify.core.keys import Key
 from otpverify.core.state import Opening
+from otpverify.testing import OutboxSender, code_in
 
 __all__ = ["visit"]
 
@@ -80,7 +84,7 @@ class TestEveryOperation:
         with Server(binary(kind), options={"requirepass": "right"}) as server:
             for user in ("", ":wrong@", "nobody:right@"):
                 site = visit(server.url.replace("//", f"//{user}"))
-                assert fails(site) == {"Redis refused the credentials or their permissions."}
+                assert fails(site) == REFUSED
 
     @EVERY_KIND
     def test_of_a_server_that_was_killed(self, visit: Visit, kind: str) -> None:
@@ -172,3 +176,213 @@ class TestLostRepliesOfACluster(faults.TestLostReplies):
         for step in walk.steps[:2]:
             site.outcome(step)
         assert len(wire.spoils) == 1
+
+
+class Held:
+    """What one verifier has issued: a proof for one phone, and a code and a report's token for
+    another. Each call here is about one of them."""
+
+    def __init__(self, site: Site) -> None:
+        verifier = site.verifier
+        self.site = site
+        proved = verifier.start(PHONE).id
+        proof = verifier.check(PHONE, site.outbox.code(), challenge=proved).proof
+        live = verifier.start(OTHER_PHONE).id
+        token = site.outbox.last.report
+        assert token
+        self.redeem = partial(verifier.redeem, PHONE, proof)
+        self.right = partial(verifier.check, OTHER_PHONE, site.outbox.code(), challenge=live)
+        self.cancel = partial(verifier.cancel, OTHER_PHONE, challenge=live)
+        self.status = partial(verifier.status, OTHER_PHONE, challenge=live)
+        report = partial(verifier.delivery_report, {"report_token": token, "status": "delivered"})
+        self.delivered = report
+        self.failed = partial(verifier.delivery_report, {"report_token": token, "status": "failed"})
+
+    def outcomes(self, *calls: str) -> list[str]:
+        """What comes of calls, in this order."""
+        return [self.site.outcome(getattr(self, call)) for call in calls]
+
+    def goes_on(self, call: str, *, done: frozenset[bool]) -> None:
+        """See that the call can be made again, and that nothing but it has left a trace.
+
+        Args:
+            call: The one that met a fault.
+            done: Whether it may have been done all the same.
+        """
+        if call == "redeem":
+            first, second = self.outcomes("redeem", "redeem")
+            assert first in {"ChallengeExpired" if was else "Verified" for was in done}
+            assert second == "ChallengeExpired"
+        else:
+            assert self.outcomes("redeem", "redeem") == ["Verified", "ChallengeExpired"]
+        if call == "cancel":
+            (status,) = self.outcomes("status")
+            assert status in {"ChallengeExpired" if was else "DeliveryStatus" for was in done}
+            assert self.outcomes("cancel", "status") == ["NoneType", "ChallengeExpired"]
+            assert self.outcomes("right") == ["ChallengeExpired"]
+            return
+        expected = DeliveryStatus.QUEUED
+        if call in ("delivered", "failed"):
+            expected = DeliveryStatus(call)
+            report = getattr(self, call)
+            first, second = report(), report()
+            assert first.known
+            assert second.known
+            assert first.changed in {not was for was in done}
+            assert first.given_back == (first.changed and call == "failed")
+            assert not second.changed
+            assert not second.given_back
+        assert self.status() == expected
+        assert self.outcomes("right", "right") == ["Verified", "ChallengeExpired"]
+        sends_left = self.site.verifier.start(OTHER_PHONE).sends_left
+        assert sends_left == (19 if call == "failed" else 18)
+
+    def is_lost(self) -> None:
+        """See that nobody gets in after the server has forgotten everything."""
+        assert self.outcomes("redeem", "right", "status", "cancel") == [
+            *["ChallengeExpired"] * 3,
+            "NoneType",
+        ]
+        assert not self.delivered().known
+        assert not self.failed().known
+
+
+@contextlib.contextmanager
+def killed(server: Server) -> Iterator[None]:
+    server.kill()
+    yield
+    server.start()
+
+
+@contextlib.contextmanager
+def paused(server: Server) -> Iterator[None]:
+    with server.paused():
+        yield
+    settle(server)
+
+
+KEPT = {"appendonly": "yes", "appendfsync": "always"}
+FAULTS: dict[str, tuple[Callable[[Server], contextlib.AbstractContextManager[None]], Any]] = {
+    "killed": (killed, KEPT),
+    "emptied": (killed, None),
+    "paused": (paused, None),
+    "full": (full, None),
+    "locked": (locked, None),
+}
+CALLS = ("redeem", "cancel", "delivered", "failed", "status")
+NEEDS_NO_MEMORY = {"cancel": "NoneType", "status": "DeliveryStatus"}
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("fault", FAULTS)
+class TestEveryCall:
+    """Through the verifier: redeem, cancel, reports, status, and the send that is given back."""
+
+    @pytest.fixture(autouse=True)
+    def asks_for_reports(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(OutboxSender, "takes_reports", True, raising=False)
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_fails_in_time_and_can_be_made_again(
+        self, visit: Visit, kind: str, fault: str, call: str
+    ) -> None:
+        begin, options = FAULTS[fault]
+        with Server(binary(kind), options=options) as server:
+            site = visit(server.url)
+            held = Held(site)
+            expected = NEEDS_NO_MEMORY.get(call, "StoreError") if fault == "full" else "StoreError"
+            with begin(server):
+                assert held.outcomes(call) == [expected]
+            if fault == "emptied":
+                held.is_lost()
+            elif fault == "paused":  # what was sent is done when nobody listens any more
+                held.goes_on(call, done=frozenset({True, False}))
+            else:
+                held.goes_on(call, done=frozenset({expected != "StoreError"}))
+            site.works()
+
+    def test_a_send_that_is_not_given_back_stays_counted(
+        self, visit: Visit, kind: str, fault: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The gateway was not reached, and then the store is not: the caller learns of the first,
+        the code stays good, and the limits admit no more than before."""
+        begin, options = FAULTS[fault]
+        with (
+            Server(binary(kind), options=options) as server,
+            contextlib.ExitStack() as stack,
+        ):
+            site = visit(server.url)
+            site.verifier.start(PHONE)
+            sender = Unreached(lambda: stack.enter_context(begin(server)))
+            verifier = site.colour.make(
+                sender, store=site.store, policy=POLICY, hasher=HmacHasher(), secret=SECRET
+            )
+            started = time.monotonic()
+            with pytest.raises(DeliveryUnavailable) as caught:
+                verifier.start(PHONE)
+            assert time.monotonic() - started < BOUND
+            assert "A send could not be given back" in caplog.text
+            stack.close()
+            assert caught.value.challenge is not None
+            late = partial(
+                site.verifier.check, PHONE, sender.code, challenge=caught.value.challenge.id
+            )
+            assert site.outcome(late) == ("ChallengeExpired" if fault == "emptied" else "Verified")
+            left = site.verifier.start(PHONE).sends_left
+            assert left in {"emptied": (19,), "paused": (17, 18)}.get(fault, (17,))
+            site.works()
+
+
+class Unreached:
+    """A gateway that is not reached, and takes the store down with it.
+
+    Args:
+        before: Called before the failure.
+    """
+
+    code = ""
+
+    def __init__(self, before: Callable[[], object]) -> None:
+        self._before = before
+
+    def send(self, message: Message) -> NoReturn:
+        self.code = code_in(message.text)
+        self._before()
+        raise DeliveryUnavailable(maybe_sent=False)
+
+
+REFUSED = {"Redis refused the credentials or their permissions."}
+# What is wrong on the server, what puts it right, and who the verifier says that it is.
+CORRECTIONS = {
+    "password": ("CONFIG SET requirepass other", "CONFIG SET requirepass mine", ":mine"),
+    "user": ("ACL SETUSER app off >mine ~* +@all", "ACL SETUSER app on", "app:mine"),
+    "user-s-password": (
+        "ACL SETUSER app on >other ~* +@all",
+        "ACL SETUSER app <other >mine",
+        "app:mine",
+    ),
+    "permission": (
+        "ACL SETUSER app on >mine ~* +@all -@scripting",
+        "ACL SETUSER app +@scripting",
+        "app:mine",
+    ),
+}
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("what", CORRECTIONS)
+def test_what_is_put_right_on_the_server_needs_no_new_verifier(
+    visit: Visit, kind: str, what: str
+) -> None:
+    wrong, right, user = CORRECTIONS[what]
+    with Server(binary(kind)) as server, server.client(single_connection_client=True) as admin:
+        admin.execute_command(*wrong.split())
+        site = visit(server.url.replace("//", f"//{user}@"))
+        assert site.outcome(partial(site.verifier.start, PHONE)) == "StoreError"
+        if what == "permission":
+            assert site.directly("health").role == "master"  # which is no script
+        else:
+            assert fails(site) == REFUSED
+        assert not len(site.outbox)
+        admin.execute_command(*right.split())
+        site.works()
