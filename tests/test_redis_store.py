@@ -293,6 +293,7 @@ def test_a_prefix_is_a_str(kind: Any) -> None:
         (redis.ResponseError("hunter2 Wrong"), "Redis failed (ResponseError)"),
         (redis.ResponseError("HUNTER2"), "Redis failed (ResponseError)"),
         (MovedError("1 h:2"), "redis+cluster://"),
+        (redis.ResponseError("Error running script (call to f_1): -READONLY hunter2"), "read-only"),
         (RuntimeError("got Future attached to a different loop"), "another event loop"),
         (RuntimeError("hunter2"), "Redis failed (RuntimeError)"),
         (redis.AuthenticationError("hunter2"), "credentials"),

@@ -21,7 +21,7 @@ from otpverify.core.state import Opening
 from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
-from otpverify.stores.redis_errors import store_error
+from otpverify.stores.redis_errors import is_demoted, store_error
 from otpverify.stores.redis_health import Health, asking, read_health, warn_of_eviction
 from otpverify.stores.redis_lane import Lanes
 
@@ -155,6 +155,11 @@ class RedisStore(Closing):
         with suppress(Exception):
             warn_of_eviction(self._client.info("memory", **asking(self._client)))
 
+    def _leave(self) -> None:
+        """Let a Sentinel's client ask for the primary again, which it does as it connects."""
+        with suppress(Exception):
+            self._client.connection_pool.disconnect(inuse_connections=False)
+
     def _run(self, call: scripts.Call) -> object:
         keys, rest = len(call.keys), (*call.keys, *call.args)
         try:
@@ -166,6 +171,8 @@ class RedisStore(Closing):
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
                 reply = line.execute_command("EVAL", call.script.text, keys, *rest)
         except Exception as error:  # a server that answers nonsense raises anything in redis-py
+            if is_demoted(error):
+                self._leave()
             failure = store_error(error)
         else:
             if not self._looked:

@@ -23,7 +23,7 @@ from otpverify.loops import PerLoop
 from otpverify.stores import redis_client as clients
 from otpverify.stores import redis_replies as replies
 from otpverify.stores import redis_scripts as scripts
-from otpverify.stores.redis_errors import store_error
+from otpverify.stores.redis_errors import is_demoted, store_error
 from otpverify.stores.redis_health import Health, asking, read_health, warn_of_eviction
 from otpverify.stores.redis_lane_async import AsyncLanes
 
@@ -169,6 +169,12 @@ class AsyncRedisStore(AsyncClosing):
         with suppress(Exception):
             warn_of_eviction(await client.info("memory", **asking(client)))
 
+    async def _leave(self) -> None:
+        """Let a Sentinel's client ask for the primary again, which it does as it connects."""
+        with suppress(Exception):
+            pool = (await self._line()).client.connection_pool
+            await pool.disconnect(inuse_connections=False)
+
     async def _run(self, call: scripts.Call) -> object:
         keys, rest = len(call.keys), (*call.keys, *call.args)
         try:
@@ -180,6 +186,8 @@ class AsyncRedisStore(AsyncClosing):
                 # A server that restarted, failed over or was flushed; it keeps it from now on.
                 reply = await line.execute_command("EVAL", call.script.text, keys, *rest)
         except Exception as error:  # a server that answers nonsense raises anything in redis-py
+            if is_demoted(error):
+                await self._leave()
             failure = store_error(error)
         else:
             if not self._looked:

@@ -21,13 +21,21 @@ from otpverify.errors import StoreError
 _ERROR_CODE = re.compile(r"[A-Z]{2,20}(?= |$)", re.ASCII)
 
 
+def is_demoted(error: Exception) -> bool:
+    """Whether a replica refused to write, which was the primary when it was connected to. Redis 6
+    wraps what befalls a script, so redis-py does not know it."""
+    return isinstance(error, ReadOnlyError) or (
+        isinstance(error, ResponseError) and "-READONLY " in str(error)
+    )
+
+
 def store_error(error: Exception) -> StoreError:
     """The error to raise for one of redis-py's."""
     if isinstance(error, AuthenticationError | NoPermissionError):
         return StoreError("Redis refused the credentials or their permissions.")
     if isinstance(error, OutOfMemoryError):
         return StoreError("Redis is out of memory (maxmemory with noeviction).")
-    if isinstance(error, ReadOnlyError):
+    if is_demoted(error):
         return StoreError("This Redis is a read-only replica; a failover may be under way.")
     if isinstance(error, MaxConnectionsError):
         return StoreError("All connections of the pool to Redis are in use.")

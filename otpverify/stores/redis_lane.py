@@ -16,6 +16,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from otpverify.stores.redis_errors import is_demoted
+
 
 @lru_cache(maxsize=16)
 def is_plain(command: Any) -> bool:
@@ -67,7 +69,9 @@ class Lanes:
             reply: object = connection.retry.call_with_retry(
                 attempt, lambda _error: connection.disconnect()
             )
-        except ResponseError:
+        except ResponseError as error:
+            if is_demoted(error):
+                connection.disconnect()  # its address may lead to the new primary by now
             self._free.append(connection)  # that was the reply
             raise
         except BaseException:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from otpverify.stores.redis_errors import is_demoted
 from otpverify.stores.redis_lane import is_plain, packed
 
 
@@ -35,7 +36,9 @@ class AsyncLanes:
         lane = self._free.pop() if self._free else AsyncLane(await self._pool.get_connection())
         try:
             reply = await lane.run(command)
-        except ResponseError:
+        except ResponseError as error:
+            if is_demoted(error):
+                await lane.disconnect()  # its address may lead to the new primary by now
             self._free.append(lane)  # that was the reply
             raise
         except BaseException:
