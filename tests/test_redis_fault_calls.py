@@ -159,6 +159,11 @@ class TestLostRepliesOfACluster(faults.TestLostReplies):
     """The same through redis-py's client for clusters, which has its own ways to repeat."""
 
     @pytest.fixture
+    def visit(self, visit: Visit) -> Visit:
+        """It asks for the layout anew before it repeats, which takes its time on a busy machine."""
+        return partial(visit, timeout=0.8)
+
+    @pytest.fixture
     def wire(self, clusters: Callable[[str], Wire], kind: str) -> Wire:
         wire = clusters(kind)
         with wire.behind.client() as admin:

@@ -18,7 +18,7 @@ from redis import Redis, RedisCluster
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import MovedError
+from redis.exceptions import MovedError, RedisClusterException
 from redis.retry import Retry
 from redis_support import NAMES, PLACES, Place, load_at, stop_servers
 from servers import until
@@ -293,6 +293,7 @@ def test_a_prefix_is_a_str(kind: Any) -> None:
         (redis.ResponseError("hunter2 Wrong"), "Redis failed (ResponseError)"),
         (redis.ResponseError("HUNTER2"), "Redis failed (ResponseError)"),
         (MovedError("1 h:2"), "redis+cluster://"),
+        (RedisClusterException("hunter2"), "cluster could not be reached"),
         (redis.ResponseError("Error running script (call to f_1): -READONLY hunter2"), "read-only"),
         (RuntimeError("got Future attached to a different loop"), "another event loop"),
         (RuntimeError("hunter2"), "Redis failed (RuntimeError)"),

@@ -11,6 +11,7 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -43,6 +44,8 @@ def store_error(error: Exception) -> StoreError:
         return StoreError("Redis did not answer in time.")
     if isinstance(error, MovedError):
         return StoreError("This Redis is a node of a cluster; redis+cluster:// is for these.")
+    if isinstance(error, RedisClusterException):
+        return StoreError("The Redis cluster could not be reached, or this Redis is none.")
     if isinstance(error, RedisConnectionError | OSError):
         return StoreError("Redis could not be reached, or closed the connection.")
     if isinstance(error, ResponseError) and (code := _ERROR_CODE.match(str(error))):
