@@ -22,8 +22,8 @@ def reserve(
     horizon = widest(had if log else Horizon(), horizon_of(*windows))
     at = now
     for one in log:
-        # It names the event for `give_back`, which may be repeated, so no two are the same.
-        at += one == at
+        if one == at:  # it names the event for `give_back`, which may be repeated
+            at += 1
     log = tuple(sorted((*log, at))[-horizon.count - SPARE :])
     return Reserved(at), CounterState(log, horizon, at + horizon.window)
 
