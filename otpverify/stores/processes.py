@@ -3,6 +3,7 @@ and who else uses a copy of its memory."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import mmap
 import os
@@ -75,10 +76,23 @@ def _server() -> tuple[str, int] | None:
 def _main_stack() -> Iterator[tuple[str, FrameType]]:
     """The main thread's frames, innermost first, and the modules that they belong to. A forked
     process has those of its parent at the bottom."""
-    frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident or 0)
+    frame = _main_frame()
     while frame is not None:
         yield str(frame.f_globals.get("__name__")), frame
         frame = frame.f_back
+
+
+def _main_frame() -> FrameType | None:
+    if threading.current_thread() is threading.main_thread():
+        return sys._getframe()
+    # Before 3.12.1 a collection in the middle of `_current_frames` stops the process for good.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(threading.main_thread().ident or 0)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _is_worker() -> bool:
