@@ -85,7 +85,8 @@ def _main_stack() -> Iterator[tuple[str, FrameType]]:
 def _main_frame() -> FrameType | None:
     if threading.current_thread() is threading.main_thread():
         return sys._getframe()
-    # Before 3.12.1 a collection in the middle of `_current_frames` stops the process for good.
+    # Before 3.11.9 a collection within it waits for ever for a lock that it holds (CPython's issue
+    # 106883).
     collects = gc.isenabled()
     gc.disable()
     try:
