@@ -4,6 +4,7 @@ forks."""
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import os
 import signal
@@ -14,12 +15,15 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from support import long_form, missing
+
+from otpverify import MemoryStore
 
 PATIENCE_SECONDS = 120
 REMEDY = (
@@ -507,3 +511,16 @@ def test_a_worker_of_an_unknown_server_is_warned_once() -> None:
         "WEB_CONCURRENCY is 4 and this is a worker process, so others like it seem to have a "
         f"MemoryStore of their own: codes are refused and limits do not hold. {REMEDY}\n"
     )
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_a_store_made_in_a_thread_leaves_the_collector_as_it_was(collects: bool) -> None:
+    """It stands still while the main thread's stack is looked at: CPython's issue 106883."""
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            assert isinstance(pool.submit(MemoryStore).result(), MemoryStore)
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if before else gc.disable)()
