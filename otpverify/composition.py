@@ -165,8 +165,8 @@ def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) 
                 "secret=.... Make one with: otpverify secret"
             )
         return Keyring([secrets.token_bytes(SECRET_BYTES)])
-    given = secret if isinstance(secret, Iterable) else [secret]
-    values = [_encoded(v) for v in ([secret] if isinstance(secret, str | bytes) else given)]
+    one = isinstance(secret, str | bytes) or not isinstance(secret, Iterable)
+    values = [_encoded(value) for value in ([secret] if one else secret)]
     if None in values:
         # Raised out here: what encoding raises holds the secret.
         raise ConfigurationError(

@@ -441,9 +441,10 @@ def test_connections_killed_in_the_middle_of_load(
     and over, repeats are hit, too."""
     server = lasting(kind)
     site = visit(server.url, policy=STORMY)
+    killed: list[int] = []
 
     def kill() -> None:
-        with severed(server):
+        with severed(server, killed):
             pass
         time.sleep(0.002)
 
@@ -451,15 +452,17 @@ def test_connections_killed_in_the_middle_of_load(
         with server.client() as admin:
             admin.flushall()
         if once:
-            storm(site, colour, beside=partial(severed, server))
+            storm(site, colour, beside=partial(severed, server, killed))
         else:
             storm(site, colour, around=disturbed(kill))
+    assert sum(killed)
     site.works()
 
 
 @contextlib.contextmanager
-def severed(server: Server) -> Iterator[None]:
-    """Close all connections when what they sent meanwhile is done and not yet answered."""
+def severed(server: Server, killed: list[int]) -> Iterator[None]:
+    """Close all connections when what they sent meanwhile is done and not yet answered. Adds how
+    many these were."""
     with server.client() as admin:
         connection = admin.connection_pool.get_connection()
 
@@ -471,7 +474,7 @@ def severed(server: Server) -> Iterator[None]:
         server.pause()
         with meanwhile(kill):
             yield
-        connection.read_response()
+        killed.append(int(connection.read_response()))
         admin.connection_pool.release(connection)
 
 
