@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 import pytest
 import uvloop
 from servers import Server, binary, store_of
-from support import PHONE, REPEATS, SECRET, AsyncColour, Colour, Face, wrong
+from support import PHONE, QUICK, REPEATS, SECRET, AsyncColour, Colour, Face, wrong
 
 from otpverify import (
     HmacHasher,
@@ -381,6 +381,24 @@ class TestTasks:
             id_ = face.start(PHONE).id
             calls = [partial(face.check, PHONE, outbox.code(), challenge=id_)] * 50
             assert self.kinds(colour, calls) == {"Verified": 1, "ChallengeExpired": 49}
+
+    def test_a_costly_hasher_s_first_look_admits_nobody_more(
+        self, colour: Colour, store: Any, outbox: OutboxSender, server: Server | File, kind: str
+    ) -> None:
+        """All may look before anybody is counted, so it is the check that decides."""
+        face = colour.make(outbox, store=store, secret=SECRET, hasher=QUICK)
+        for _ in range(min(5, len(repeats(kind)))):
+            empty(server)
+            outbox.clear()
+            started = [face.start(phone) for phone in CROWD[:2]]
+            codes = [outbox.code(one.phone) for one in started]
+            guesses = [
+                partial(face.check, CROWD[0], wrong(codes[0], n), challenge=started[0].id)
+                for n in range(1, 201)
+            ]
+            assert self.kinds(colour, guesses) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
+            right = [partial(face.check, CROWD[1], codes[1], challenge=started[1].id)] * 50
+            assert self.kinds(colour, right) == {"Verified": 1, "ChallengeExpired": 49}
 
     def test_200_starts_send_exactly_one_message(
         self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
