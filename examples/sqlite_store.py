@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from otpverify import Clock, Limit, Policy, StoreError, VerificationFailed, Verifier
-from otpverify.core import challenge as transitions
-from otpverify.core import state as kinds
-from otpverify.core.delivery import DeliveryStatus
+from otpverify.core import challenge as transitions, state as kinds
 from otpverify.core.keys import Key
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.sandbox import Sandbox
 
 SCHEMA = """BEGIN IMMEDIATE;

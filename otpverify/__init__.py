@@ -12,216 +12,109 @@ import sys
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
-from otpverify._version import __version__
+from otpverify._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from otpverify.core.bulk import (
-        BulkCounts,
-        BulkEntry,
-        BulkProgress,
-        BulkResult,
+        BulkCounts as BulkCounts,
+        BulkEntry as BulkEntry,
+        BulkProgress as BulkProgress,
+        BulkResult as BulkResult,
     )
-    from otpverify.core.delivery import DeliveryStatus
-    from otpverify.core.fictional import TestNumber
-    from otpverify.core.limits import Limit
-    from otpverify.core.phone import Destination
-    from otpverify.core.policy import Policy
+    from otpverify.core.limits import Limit as Limit
+    from otpverify.core.phone import Destination as Destination
+    from otpverify.core.policy import Policy as Policy, TestNumber as TestNumber
     from otpverify.core.results import (
-        Challenge,
-        DeliveryReport,
-        Event,
-        Message,
-        Receipt,
-        Verified,
+        Challenge as Challenge,
+        DeliveryReport as DeliveryReport,
+        DeliveryStatus as DeliveryStatus,
+        Event as Event,
+        Message as Message,
+        Receipt as Receipt,
+        Verified as Verified,
     )
     from otpverify.errors import (
-        AttemptsExhausted,
-        BulkInterrupted,
-        ChallengeExpired,
-        ConfigurationError,
-        CooldownActive,
-        DeliveryError,
-        DeliveryRejected,
-        DeliveryUnavailable,
-        DestinationBlocked,
-        IncorrectCode,
-        InvalidPhoneNumber,
-        OtpVerifyError,
-        RateLimited,
-        StoreError,
-        VerificationFailed,
+        AttemptsExhausted as AttemptsExhausted,
+        BulkInterrupted as BulkInterrupted,
+        ChallengeExpired as ChallengeExpired,
+        ConfigurationError as ConfigurationError,
+        CooldownActive as CooldownActive,
+        DeliveryError as DeliveryError,
+        DeliveryRejected as DeliveryRejected,
+        DeliveryUnavailable as DeliveryUnavailable,
+        DestinationBlocked as DestinationBlocked,
+        IncorrectCode as IncorrectCode,
+        InvalidPhoneNumber as InvalidPhoneNumber,
+        OtpVerifyError as OtpVerifyError,
+        RateLimited as RateLimited,
+        StoreError as StoreError,
+        VerificationFailed as VerificationFailed,
     )
     from otpverify.guards import (
-        AllowCountries,
-        BlockNumberTypes,
+        AllowCountries as AllowCountries,
+        BlockNumberTypes as BlockNumberTypes,
     )
-    from otpverify.hashing import (
-        Argon2Hasher,
-        HmacHasher,
-    )
+    from otpverify.hashing import Argon2Hasher as Argon2Hasher, HmacHasher as HmacHasher
     from otpverify.protocols import (
-        AsyncSender,
-        AsyncStore,
-        Clock,
-        Guard,
-        Hasher,
-        Renderer,
-        Sender,
-        Store,
+        AsyncSender as AsyncSender,
+        AsyncStore as AsyncStore,
+        Clock as Clock,
+        Guard as Guard,
+        Hasher as Hasher,
+        Renderer as Renderer,
+        Sender as Sender,
+        Store as Store,
     )
-    from otpverify.sms.fallback import AsyncFallbackSender, FallbackSender
-    from otpverify.sms.messages import Messages
-    from otpverify.sms.retry import (
-        DeliveryAttempt,
-        Retry,
+    from otpverify.sms.fallback import (
+        AsyncFallbackSender as AsyncFallbackSender,
+        FallbackSender as FallbackSender,
     )
-    from otpverify.sms.smspm import SmspmClient
-    from otpverify.sms.smspm_async import AsyncSmspmClient
-    from otpverify.sms.smspm_call import Balance
-    from otpverify.stores.memory import MemoryStore
-    from otpverify.stores.redis import RedisStore
-    from otpverify.stores.redis_async import AsyncRedisStore
-    from otpverify.stores.sqlite import SqliteStore
-    from otpverify.verifier import Verifier
-    from otpverify.verifier_async import AsyncVerifier
+    from otpverify.sms.messages import Messages as Messages
+    from otpverify.sms.retry import DeliveryAttempt as DeliveryAttempt, Retry as Retry
+    from otpverify.sms.smspm import SmspmClient as SmspmClient
+    from otpverify.sms.smspm_async import AsyncSmspmClient as AsyncSmspmClient
+    from otpverify.sms.smspm_call import Balance as Balance
+    from otpverify.stores.memory import MemoryStore as MemoryStore
+    from otpverify.stores.redis import RedisStore as RedisStore
+    from otpverify.stores.redis_async import AsyncRedisStore as AsyncRedisStore
+    from otpverify.stores.sqlite import SqliteStore as SqliteStore
+    from otpverify.verifier import Verifier as Verifier
+    from otpverify.verifier_async import AsyncVerifier as AsyncVerifier
 
-# Where each public name lives. A module is imported when one of its names is first used, so
-# that nobody pays for what they do not use: an HTTP client, Argon2, numbering plans.
+# Where each public name lives. A module is imported when one of its names is first used, so that
+# a program loads no HTTP client, Argon2 or numbering plan that it does not use.
 _MODULES = {
-    "otpverify.core.bulk": (
-        "BulkCounts",
-        "BulkEntry",
-        "BulkProgress",
-        "BulkResult",
-    ),
-    "otpverify.core.delivery": ("DeliveryStatus",),
-    "otpverify.core.fictional": ("TestNumber",),
-    "otpverify.core.limits": ("Limit",),
-    "otpverify.core.phone": ("Destination",),
-    "otpverify.core.policy": ("Policy",),
+    "otpverify.core.bulk": "BulkCounts BulkEntry BulkProgress BulkResult",
+    "otpverify.core.limits": "Limit",
+    "otpverify.core.phone": "Destination",
+    "otpverify.core.policy": "Policy TestNumber",
     "otpverify.core.results": (
-        "Challenge",
-        "DeliveryReport",
-        "Event",
-        "Message",
-        "Receipt",
-        "Verified",
+        "Challenge DeliveryReport DeliveryStatus Event Message Receipt Verified"
     ),
     "otpverify.errors": (
-        "AttemptsExhausted",
-        "BulkInterrupted",
-        "ChallengeExpired",
-        "ConfigurationError",
-        "CooldownActive",
-        "DeliveryError",
-        "DeliveryRejected",
-        "DeliveryUnavailable",
-        "DestinationBlocked",
-        "IncorrectCode",
-        "InvalidPhoneNumber",
-        "OtpVerifyError",
-        "RateLimited",
-        "StoreError",
-        "VerificationFailed",
+        "AttemptsExhausted BulkInterrupted ChallengeExpired ConfigurationError CooldownActive "
+        "DeliveryError DeliveryRejected DeliveryUnavailable DestinationBlocked IncorrectCode "
+        "InvalidPhoneNumber OtpVerifyError RateLimited StoreError VerificationFailed"
     ),
-    "otpverify.guards": (
-        "AllowCountries",
-        "BlockNumberTypes",
-    ),
-    "otpverify.hashing": (
-        "Argon2Hasher",
-        "HmacHasher",
-    ),
-    "otpverify.protocols": (
-        "AsyncSender",
-        "AsyncStore",
-        "Clock",
-        "Guard",
-        "Hasher",
-        "Renderer",
-        "Sender",
-        "Store",
-    ),
-    "otpverify.sms.fallback": (
-        "AsyncFallbackSender",
-        "FallbackSender",
-    ),
-    "otpverify.sms.messages": ("Messages",),
-    "otpverify.sms.retry": (
-        "DeliveryAttempt",
-        "Retry",
-    ),
-    "otpverify.sms.smspm": ("SmspmClient",),
-    "otpverify.sms.smspm_async": ("AsyncSmspmClient",),
-    "otpverify.sms.smspm_call": ("Balance",),
-    "otpverify.stores.memory": ("MemoryStore",),
-    "otpverify.stores.redis": ("RedisStore",),
-    "otpverify.stores.redis_async": ("AsyncRedisStore",),
-    "otpverify.stores.sqlite": ("SqliteStore",),
-    "otpverify.verifier": ("Verifier",),
-    "otpverify.verifier_async": ("AsyncVerifier",),
+    "otpverify.guards": "AllowCountries BlockNumberTypes",
+    "otpverify.hashing": "Argon2Hasher HmacHasher",
+    "otpverify.protocols": "AsyncSender AsyncStore Clock Guard Hasher Renderer Sender Store",
+    "otpverify.sms.fallback": "AsyncFallbackSender FallbackSender",
+    "otpverify.sms.messages": "Messages",
+    "otpverify.sms.retry": "DeliveryAttempt Retry",
+    "otpverify.sms.smspm": "SmspmClient",
+    "otpverify.sms.smspm_async": "AsyncSmspmClient",
+    "otpverify.sms.smspm_call": "Balance",
+    "otpverify.stores.memory": "MemoryStore",
+    "otpverify.stores.redis": "RedisStore",
+    "otpverify.stores.redis_async": "AsyncRedisStore",
+    "otpverify.stores.sqlite": "SqliteStore",
+    "otpverify.verifier": "Verifier",
+    "otpverify.verifier_async": "AsyncVerifier",
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
-__all__ = [
-    "AllowCountries",
-    "Argon2Hasher",
-    "AsyncFallbackSender",
-    "AsyncRedisStore",
-    "AsyncSender",
-    "AsyncSmspmClient",
-    "AsyncStore",
-    "AsyncVerifier",
-    "AttemptsExhausted",
-    "Balance",
-    "BlockNumberTypes",
-    "BulkCounts",
-    "BulkEntry",
-    "BulkInterrupted",
-    "BulkProgress",
-    "BulkResult",
-    "Challenge",
-    "ChallengeExpired",
-    "Clock",
-    "ConfigurationError",
-    "CooldownActive",
-    "DeliveryAttempt",
-    "DeliveryError",
-    "DeliveryRejected",
-    "DeliveryReport",
-    "DeliveryStatus",
-    "DeliveryUnavailable",
-    "Destination",
-    "DestinationBlocked",
-    "Event",
-    "FallbackSender",
-    "Guard",
-    "Hasher",
-    "HmacHasher",
-    "IncorrectCode",
-    "InvalidPhoneNumber",
-    "Limit",
-    "MemoryStore",
-    "Message",
-    "Messages",
-    "OtpVerifyError",
-    "Policy",
-    "RateLimited",
-    "Receipt",
-    "RedisStore",
-    "Renderer",
-    "Retry",
-    "Sender",
-    "SmspmClient",
-    "SqliteStore",
-    "Store",
-    "StoreError",
-    "TestNumber",
-    "VerificationFailed",
-    "Verified",
-    "Verifier",
-    "__version__",
-]
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 if sys.modules.get("httpx2") is None and (

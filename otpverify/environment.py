@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from otpverify.closing import Closing
+from otpverify._sync import Closing
+from otpverify.engine.operations import Flow
 from otpverify.errors import ConfigurationError
-from otpverify.flow.sequence import Flow
 from otpverify.protocols import AsyncSender, Sender
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
-from otpverify.core.results import Message, Receipt
-from otpverify.core.state import Opening
+from otpverify.core.results import DeliveryStatus, Message, Receipt
+from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
 
 
 class Clock(Protocol):

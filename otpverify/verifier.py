@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
-from otpverify.colour import run_sync
-from otpverify.composition import Secrets, compose, sync_ports
-from otpverify.core.delivery import DeliveryStatus
+from otpverify._sync import run_sync
 from otpverify.core.policy import Policy
-from otpverify.core.results import Challenge, DeliveryReport, Event, Verified
+from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
+from otpverify.engine.delivery_reports import delivery_status, take_report
+from otpverify.engine.wiring import Secrets, compose, sync_ports
 from otpverify.environment import Owner, settings_from
-from otpverify.flow.reports import delivery_status, take_report
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 
 

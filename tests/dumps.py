@@ -21,10 +21,9 @@ from otpverify import (
     SqliteStore,
     Verifier,
 )
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
-from otpverify.core.outcomes import Opened, Refused
-from otpverify.core.state import Opening
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import Opened, Opening, Refused
 from otpverify.testing import OutboxSender
 
 PURPOSE = "password-reset"

@@ -9,8 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from redis import Redis, RedisCluster
-from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio import RedisCluster as AsyncRedisCluster
+from redis.asyncio import Redis as AsyncRedis, RedisCluster as AsyncRedisCluster
 from servers import Server, binaries, binary
 
 from otpverify import AsyncRedisStore, RedisStore

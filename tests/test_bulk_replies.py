@@ -10,8 +10,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from otpverify import (
     BulkProgress,
@@ -22,7 +21,7 @@ from otpverify import (
     InvalidPhoneNumber,
     Receipt,
 )
-from otpverify.colour import run_sync
+from otpverify._sync import run_sync
 from otpverify.sms.bulk import Pace, Run, batches, plan
 from otpverify.sms.bulk_drive import Bulk, BulkOptions
 from otpverify.sms.bulk_tasks import Tasks

@@ -35,7 +35,7 @@ from otpverify import (
     Retry,
     StoreError,
 )
-from otpverify.core.outcomes import Reported
+from otpverify.core.state import Reported
 from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.celery.parcel import Parcel
 from otpverify.testing import OutboxSender

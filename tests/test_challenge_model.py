@@ -6,8 +6,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
@@ -20,11 +19,10 @@ from support import REPEATS
 
 from otpverify import Limit, MemoryStore, Policy
 from otpverify.core import challenge as transitions
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
-from otpverify.core.logs import SPARE
-from otpverify.core.outcomes import Opened, Refusal, Refused, Reported, Verdict
-from otpverify.core.state import Opening, PhoneState
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.send_limits import SPARE
+from otpverify.core.state import Opened, Opening, PhoneState, Refusal, Refused, Reported, Verdict
 
 POLICY = Policy(
     max_attempts=3,

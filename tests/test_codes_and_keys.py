@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from otpverify import Argon2Hasher, ConfigurationError, HmacHasher
 from otpverify.core import codes, keys

@@ -29,8 +29,7 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 from django.http import HttpRequest
 from django.test import AsyncClient, Client, RequestFactory, override_settings
-from django.urls import include
-from django.urls import path as route
+from django.urls import include, path as route
 from django.utils.translation.template import templatize
 from freezegun.api import FrozenDateTimeFactory
 from support import LONG, OTHER_PHONE, PHONE, QUICK, SECRET, wrong
@@ -49,7 +48,7 @@ from otpverify import (
     Verified,
 )
 from otpverify.core import phone as numbers
-from otpverify.core.report_token import PARAMETER
+from otpverify.core.tokens import PARAMETER
 from otpverify.integrations.django import conf, get_async_verifier, get_verifier, signals
 from otpverify.integrations.django.requests import client_ip, find_user, phone_of
 from otpverify.integrations.web import sentences

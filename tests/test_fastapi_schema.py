@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from starlette.middleware.sessions import SessionMiddleware
 from support import LONG, PHONE, QUICK, SECRET
 

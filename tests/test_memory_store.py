@@ -9,8 +9,7 @@ import pytest
 
 from otpverify import ConfigurationError, Limit, MemoryStore, Policy, StoreError
 from otpverify.core.keys import Key
-from otpverify.core.outcomes import Opened, Refused, Reserved
-from otpverify.core.state import Opening
+from otpverify.core.state import Opened, Opening, Refused, Reserved
 
 POLICY = Policy(resend_cooldown_seconds=0)
 

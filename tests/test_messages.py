@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from babel import Locale
 from bidi import get_display
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from support import OTHER_PHONE, PHONE, Face
 
 from otpverify import ConfigurationError, Messages

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support import OTHER_PHONE, PHONE, QUICK, SECRET, Colour, Face, wrong
 
 from otpverify import (

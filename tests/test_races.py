@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, Colour, Face, wrong
 
-from otpverify import HmacHasher, Limit, Policy
-from otpverify import MemoryStore as InlineStore
+from otpverify import HmacHasher, Limit, MemoryStore as InlineStore, Policy
 from otpverify.testing import OutboxSender
 
 ROOMY = Policy(resend_cooldown_seconds=0, sends_per_phone=())

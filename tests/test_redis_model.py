@@ -7,8 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
@@ -21,10 +20,9 @@ from redis_support import NAMES, Place, stop_servers
 from support import REPEATS
 
 from otpverify import Limit, Policy
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
-from otpverify.core.outcomes import Opened, Reserved
-from otpverify.core.state import Opening
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import Opened, Opening, Reserved
 from otpverify.testing.conformance import Reference, Timeline
 from otpverify.testing.conformance.base import digest, key
 from otpverify.testing.conformance.walk import NETWORKS, POLICIES

@@ -38,9 +38,9 @@ from otpverify import (
     StoreError,
     Verifier,
 )
-from otpverify.core.delivery import DeliveryStatus
-from otpverify.core.logs import SPARE
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Verdict
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.send_limits import SPARE
+from otpverify.core.state import Checked, Opened, Refused, Reported, Reserved, Verdict
 from otpverify.sandbox import Sandbox
 from otpverify.stores import redis_client
 from otpverify.stores.redis_errors import store_error

@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from otpverify import DeliveryStatus
 from otpverify.sms import callback_params

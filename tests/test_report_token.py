@@ -8,12 +8,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support import OTHER_PHONE, PHONE, Face
 
 from otpverify import ConfigurationError, DeliveryRejected, Message, RateLimited, SmspmClient
-from otpverify.core import report_token
+from otpverify.core import tokens
 from otpverify.core.keys import Keyring, mac
 from otpverify.sms import smspm_wire as wire
 from otpverify.sms.report_url import check_report_url, report_address
@@ -23,34 +22,39 @@ from otpverify.testing import OutboxSender
 OLD, NEW = b"o" * 32, b"n" * 32
 RING = Keyring([OLD])
 KEY = RING.signing.key(PHONE, "login", "challenge")
-TOKEN = report_token.write(RING.signing, KEY, 1_772_366_400_123, "login")
+TOKEN = tokens.write_report_token(RING.signing, KEY, 1_772_366_400_123, "login")
 URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @given(purpose=st.text(max_size=200), at=st.integers(-(2**63), 2**63 - 1))
 def test_a_token_names_its_message(purpose: str, at: int) -> None:
-    token = report_token.write(RING.signing, KEY, at, purpose)
+    token = tokens.write_report_token(RING.signing, KEY, at, purpose)
     assert set(token) <= URL_SAFE
     assert len(token) <= 184
-    found = report_token.read(RING, token)
+    found = tokens.read_report_token(RING, token)
     assert found is not None
     assert (found.secret, found.key, found.at) == (RING.signing, KEY, at)
     assert found.purpose == purpose.encode()[:64].decode(errors="ignore")
 
 
 def test_a_purpose_of_any_text_is_carried() -> None:
-    assert report_token.read(RING, report_token.write(RING.signing, KEY, 1, "\ud800")) is not None
+    assert (
+        tokens.read_report_token(RING, tokens.write_report_token(RING.signing, KEY, 1, "\ud800"))
+        is not None
+    )
 
 
 @given(position=st.integers(0, len(TOKEN) - 1), other=st.sampled_from(sorted(URL_SAFE)))
 def test_no_other_token_names_anything(position: int, other: str) -> None:
     altered = TOKEN[:position] + other + TOKEN[position + 1 :]
-    assert (report_token.read(RING, altered) is not None) == (altered == TOKEN)
+    assert (tokens.read_report_token(RING, altered) is not None) == (altered == TOKEN)
 
 
 def test_the_last_character_s_spare_bits_are_heeded() -> None:
     assert len(TOKEN) % 4
-    assert [c for c in sorted(URL_SAFE) if report_token.read(RING, TOKEN[:-1] + c)] == [TOKEN[-1]]
+    assert [c for c in sorted(URL_SAFE) if tokens.read_report_token(RING, TOKEN[:-1] + c)] == [
+        TOKEN[-1]
+    ]
 
 
 @given(
@@ -66,12 +70,12 @@ def test_the_last_character_s_spare_bits_are_heeded() -> None:
     )
 )
 def test_garbage_is_no_token(token: object) -> None:
-    assert report_token.read(RING, token) is None
+    assert tokens.read_report_token(RING, token) is None
 
 
 def test_the_secret_that_wrote_it_must_be_in_force() -> None:
-    assert report_token.read(Keyring([NEW]), TOKEN) is None
-    found = report_token.read(Keyring([NEW, OLD]), TOKEN)
+    assert tokens.read_report_token(Keyring([NEW]), TOKEN) is None
+    found = tokens.read_report_token(Keyring([NEW, OLD]), TOKEN)
     assert found is not None
     assert found.secret.value == OLD
 
@@ -80,12 +84,12 @@ def test_a_token_of_another_secret_with_the_same_fingerprint_is_none() -> None:
     ring = Keyring([NEW])
     twin = type(ring.signing)(NEW, RING.signing.fingerprint)
     ring._by_fingerprint[RING.signing.fingerprint] = twin
-    assert report_token.read(ring, TOKEN) is None
+    assert tokens.read_report_token(ring, TOKEN) is None
 
 
 def test_a_code_s_mac_is_no_token_s() -> None:
     """Labels keep the uses of the secret apart."""
-    assert report_token._seal(RING.signing, b"x") != mac(OLD, "code", b"x".hex())[:16]
+    assert tokens._seal(RING.signing, b"x") != mac(OLD, "code", b"x".hex())[:16]
 
 
 # Who gets one
@@ -132,7 +136,7 @@ def test_a_decoy_and_a_refused_start_make_no_token(
         written.append(parts)
         return "token"
 
-    monkeypatch.setattr(report_token, "write", write)
+    monkeypatch.setattr(tokens, "write_report_token", write)
     verifier = make(Taker())
     verifier.start(PHONE, deliver=False)
     with pytest.raises(RateLimited):

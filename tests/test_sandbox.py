@@ -19,8 +19,7 @@ import pytest
 
 from otpverify import ConfigurationError, DeliveryRejected, Message, SmspmClient, Verifier
 from otpverify.sandbox import Captured, Sandbox
-from otpverify.sandbox.faults import FAULTS
-from otpverify.sandbox.faults import __doc__ as faults_table
+from otpverify.sandbox.faults import FAULTS, __doc__ as faults_table
 from otpverify.sandbox.outbox import Outbox, find_code
 from otpverify.testing import AsyncOutboxSender, OutboxSender, code_in
 

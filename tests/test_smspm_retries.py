@@ -17,8 +17,7 @@ import stamina
 from clients import HASH, SOON, TOKEN, Client
 from freezegun.api import FrozenDateTimeFactory
 from gateways import GOOD, Recorder, recording, unused_url
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support import Colour
 
 from otpverify import (

@@ -26,7 +26,7 @@ from otpverify import (
     StoreError,
     Verifier,
 )
-from otpverify.core.outcomes import Verdict
+from otpverify.core.state import Verdict
 from otpverify.sandbox import Sandbox
 from otpverify.stores.sqlite_schema import VERSION
 from otpverify.testing import OutboxSender

@@ -39,7 +39,7 @@ from otpverify import (
     TestNumber,
     Verifier,
 )
-from otpverify.colour import run_sync
+from otpverify._sync import run_sync
 from otpverify.core import phone as phone_rules
 from otpverify.sandbox import Sandbox
 from otpverify.testing import OutboxSender

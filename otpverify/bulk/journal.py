@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from otpverify import BulkEntry, BulkProgress, ConfigurationError
+from otpverify._sync import Closing
 from otpverify.bulk import records
 from otpverify.bulk.numbers import Row
 from otpverify.bulk.records import Known
-from otpverify.closing import Closing
 from otpverify.core.bulk import Status
 
 try:

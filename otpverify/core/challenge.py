@@ -9,13 +9,26 @@ from __future__ import annotations
 import hmac
 from dataclasses import replace
 
-from otpverify.core import limits, logs
-from otpverify.core.counter import give_back, reserve
-from otpverify.core.delivery import DeliveryStatus
+from otpverify.core import limits, send_limits
 from otpverify.core.keys import Key
-from otpverify.core.outcomes import Checked, Opened, Refusal, Refused, Reported, Standing, Verdict
 from otpverify.core.policy import Policy
-from otpverify.core.state import ChallengeState, Failure, LiveCode, Opening, PhoneState, Send
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.send_limits import give_back, reserve
+from otpverify.core.state import (
+    ChallengeState,
+    Checked,
+    Failure,
+    LiveCode,
+    Opened,
+    Opening,
+    PhoneState,
+    Refusal,
+    Refused,
+    Reported,
+    Send,
+    Standing,
+    Verdict,
+)
 
 __all__ = [
     "check",
@@ -39,17 +52,17 @@ def open_(
     now: int,
 ) -> tuple[Opened | Refused, PhoneState, ChallengeState | None]:
     """Reserve a send and put a code in place, or refuse and change nothing."""
-    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
+    phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
     if opening.new:
         base = ChallengeState(codes=(), decoy=opening.decoy)
     elif challenge is None or not challenge.codes:
         return Refused(Refusal.GONE), phone, challenge
     elif challenge.attempts >= policy.max_attempts:
-        refused = Refused(Refusal.ATTEMPTS, logs.until_send(phone, key.scope, policy, now))
+        refused = Refused(Refusal.ATTEMPTS, send_limits.until_send(phone, key.scope, policy, now))
         return refused, phone, challenge
     else:
         base = challenge
-    refusal = logs.refusal(phone, key.scope, policy, now)
+    refusal = send_limits.refusal(phone, key.scope, policy, now)
     if refusal is not None:
         return refusal, phone, challenge
     # It names the reservation, so no two of a challenge are the same.
@@ -57,7 +70,7 @@ def open_(
     code = LiveCode(opening.digest, now + policy.ttl, at)
     challenge = replace(base, codes=(*_good(base, now), code))
     sent = (Send(at, key.scope, key.challenge),)
-    phone = logs.remember(phone, policy, sent=sent, until=challenge.expires)
+    phone = send_limits.remember(phone, policy, sent=sent, until=challenge.expires)
     return Opened(at, _standing(phone, challenge, key, policy, now)), phone, challenge
 
 
@@ -65,13 +78,17 @@ def peek(
     phone: PhoneState, challenge: ChallengeState | None, key: Key, policy: Policy, now: int
 ) -> Checked:
     """Whether a code may be compared at all."""
-    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
+    phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
     if challenge is None or not challenge.codes:
         return Checked(Verdict.GONE)
     if challenge.attempts >= policy.max_attempts:
-        return Checked(Verdict.EXHAUSTED, retry_in=logs.until_send(phone, key.scope, policy, now))
-    if logs.failures_wait(phone, key.scope, policy, now):
-        return Checked(Verdict.EXHAUSTED, retry_in=logs.until_send(phone, key.scope, policy, now))
+        return Checked(
+            Verdict.EXHAUSTED, retry_in=send_limits.until_send(phone, key.scope, policy, now)
+        )
+    if send_limits.failures_wait(phone, key.scope, policy, now):
+        return Checked(
+            Verdict.EXHAUSTED, retry_in=send_limits.until_send(phone, key.scope, policy, now)
+        )
     return Checked(Verdict.PENDING)
 
 
@@ -86,7 +103,7 @@ def check(
     """Count an attempt, compare, and consume the challenge when the code is right: then nothing
     is left of it but its proof."""
     answer = peek(phone, challenge, key, policy, now)
-    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
+    phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
     if answer.verdict is not Verdict.PENDING or challenge is None:
         return answer, phone, challenge
     # All of them are compared whatever the first says: the time tells nothing.
@@ -97,7 +114,7 @@ def check(
         return Checked(Verdict.ACCEPTED), phone, used
     challenge = replace(challenge, attempts=challenge.attempts + 1)
     failed = (Failure(now, key.scope),)
-    phone = logs.remember(phone, policy, failed=failed, until=challenge.expires)
+    phone = send_limits.remember(phone, policy, failed=failed, until=challenge.expires)
     attempts_left = _attempts_left(phone, challenge, key, policy, now)
     return Checked(Verdict.WRONG, attempts_left=attempts_left), phone, challenge
 
@@ -123,8 +140,8 @@ def release(
 
     A challenge that was used or cancelled meanwhile stays gone.
     """
-    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
-    phone = logs.give_back(phone, logs.find(phone, key, at))
+    phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
+    phone = send_limits.without_send(phone, send_limits.find(phone, key, at))
     if challenge is not None and undelivered is not None:
         void = (at, undelivered)
         codes = tuple(code for code in challenge.codes if (code.at, code.digest) != void)
@@ -151,8 +168,8 @@ def report(
     The challenge's code remembers it for as long as it lives, and the phone's log for as long
     as the send counts, so a used challenge's reports are not taken twice either.
     """
-    phone, challenge = logs.recent(phone, now), _kept(challenge, now)
-    sent = logs.find(phone, key, at)
+    phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
+    sent = send_limits.find(phone, key, at)
     code = next((c for c in _good(challenge, now) if c.at == at), None)
     last = code or sent
     if last is None:
@@ -161,9 +178,9 @@ def report(
         return Reported(known=True), phone, challenge
     given_back = False
     if sent is not None:
-        less = logs.give_back(phone, sent) if status.failed and give_back else phone
+        less = send_limits.without_send(phone, sent) if status.failed and give_back else phone
         given_back = less is not phone
-        phone = less if given_back else logs.mark(phone, sent, status)
+        phone = less if given_back else send_limits.mark(phone, sent, status)
     if challenge is not None and code is not None:
         codes = (replace(c, status=status) if c is code else c for c in challenge.codes)
         challenge = replace(challenge, codes=tuple(codes))
@@ -190,7 +207,7 @@ def _attempts_left(
     phone: PhoneState, challenge: ChallengeState, key: Key, policy: Policy, now: int
 ) -> int:
     own = max(0, policy.max_attempts - challenge.attempts)
-    budget = logs.failures_left(phone, key.scope, policy, now)
+    budget = send_limits.failures_left(phone, key.scope, policy, now)
     return own if budget is None else min(own, budget)
 
 
@@ -199,7 +216,7 @@ def _standing(
 ) -> Standing:
     return Standing(
         expires_in=challenge.expires - now,
-        resend_in=logs.until_send(phone, key.scope, policy, now),
+        resend_in=send_limits.until_send(phone, key.scope, policy, now),
         attempts_left=_attempts_left(phone, challenge, key, policy, now),
         sends_left=limits.left([s.at for s in phone.sends], policy.sends_per_phone, now),
         decoy=challenge.decoy,

@@ -1,13 +1,53 @@
-"""What callers get back, and what senders are given. None of it shows a code or a full
-phone number in its `repr`."""
+"""What callers get back, and what senders are given. None of it shows a code or a full phone
+number in its `repr`."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.phone import mask
+
+
+class DeliveryStatus(enum.StrEnum):
+    """How far a message got, as its delivery reports tell. Some carriers never report: then
+    `QUEUED` or `SENT` is the last word.
+
+    Attributes:
+        QUEUED: With the gateway, as far as is known.
+        SENT: Handed to the carrier (`submitted`, `sent`, `pending`).
+        DELIVERED: On the phone. Final, as are all below.
+        UNDELIVERED: The carrier could not deliver it.
+        REJECTED: The carrier did not take it.
+        EXPIRED: The carrier gave up.
+        FAILED: It was not delivered, for another reason.
+    """
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether no later report changes it."""
+        return self not in (DeliveryStatus.QUEUED, DeliveryStatus.SENT)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the message certainly did not arrive."""
+        return self.final and self is not DeliveryStatus.DELIVERED
+
+    def follows(self, other: DeliveryStatus) -> bool:
+        """Whether a report of this is news after `other`: reports come late, twice, and out of
+        order, but a message goes only forward."""
+        if other.final:
+            return False
+        return self.final or (self is DeliveryStatus.SENT and other is DeliveryStatus.QUEUED)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from otpverify.closing import AsyncClosing, Closing
-from otpverify.colour import in_thread, inline, run_sync, suspends
+from otpverify._sync import AsyncClosing, Closing, in_thread, inline, run_sync, suspends
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import (
     ConfigurationError,

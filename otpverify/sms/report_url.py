@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from otpverify.core.report_token import PARAMETER
+from otpverify.core.tokens import PARAMETER
 from otpverify.errors import ConfigurationError
 from otpverify.sms.smspm_address import is_local
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from otpverify.core.delivery import DeliveryStatus
-from otpverify.core.report_token import PARAMETER
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.tokens import PARAMETER
 
 _LONGEST_VALUE = 1024
 _MOST_FIELDS = 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from otpverify.closing import Closing
+from otpverify._sync import Closing
 from otpverify.core.results import Message, Receipt
 from otpverify.sms.smspm_base import SmspmBase
 from otpverify.sms.smspm_bulk import SendsBulk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from otpverify.closing import AsyncClosing
+from otpverify._sync import AsyncClosing
 from otpverify.core.results import Message, Receipt
 from otpverify.sms.smspm_base import SmspmBase
 from otpverify.sms.smspm_bulk import AsyncSendsBulk

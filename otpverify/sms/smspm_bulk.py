@@ -81,7 +81,7 @@ class SendsBulk(_Client):
                 says what became of everyone. Where something else ends it (Ctrl-C, a cancelled
                 task), `on_progress` is told as much before that takes its way.
         """
-        from otpverify.colour import run_sync
+        from otpverify._sync import run_sync
         from otpverify.sms.bulk_threads import Threads
 
         options: BulkOptions = {

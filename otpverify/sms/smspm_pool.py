@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from otpverify._event_loops import PerLoop
 from otpverify._version import __version__
 from otpverify.errors import ConfigurationError, ExtraMissing
-from otpverify.loops import PerLoop
 from otpverify.sms.smspm_call import Call, Failure, Reply, causes_of
 from otpverify.sms.smspm_wire import LARGEST_REPLY
 

@@ -10,12 +10,22 @@ from typing import ClassVar, TypeVar
 from cachetools import TLRUCache
 
 from otpverify.core import challenge as transitions
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit, require_whole
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
-from otpverify.core.state import ChallengeState, CounterState, Opening, PhoneState
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import (
+    ChallengeState,
+    Checked,
+    CounterState,
+    Opened,
+    Opening,
+    PhoneState,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+)
 from otpverify.errors import StoreError
 from otpverify.protocols import Clock
 from otpverify.stores.forward import Forward

@@ -11,16 +11,17 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from otpverify.closing import Closing
-from otpverify.core.delivery import DeliveryStatus
+from otpverify._sync import Closing
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
-from otpverify.core.state import Opening
-from otpverify.stores import redis_client as clients
-from otpverify.stores import redis_replies as replies
-from otpverify.stores import redis_scripts as scripts
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
+from otpverify.stores import (
+    redis_client as clients,
+    redis_replies as replies,
+    redis_scripts as scripts,
+)
 from otpverify.stores.redis_errors import is_demoted, store_error
 from otpverify.stores.redis_health import Health, asking, read_health, warn_of_eviction
 from otpverify.stores.redis_lane import Lanes

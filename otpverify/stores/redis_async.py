@@ -12,17 +12,18 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.exceptions import NoScriptError
 
-from otpverify.closing import AsyncClosing
-from otpverify.core.delivery import DeliveryStatus
+from otpverify._event_loops import PerLoop
+from otpverify._sync import AsyncClosing
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
-from otpverify.core.state import Opening
-from otpverify.loops import PerLoop
-from otpverify.stores import redis_client as clients
-from otpverify.stores import redis_replies as replies
-from otpverify.stores import redis_scripts as scripts
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
+from otpverify.stores import (
+    redis_client as clients,
+    redis_replies as replies,
+    redis_scripts as scripts,
+)
 from otpverify.stores.redis_errors import is_demoted, store_error
 from otpverify.stores.redis_health import Health, asking, read_health, warn_of_eviction
 from otpverify.stores.redis_lane_async import AsyncLanes

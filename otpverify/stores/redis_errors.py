@@ -6,6 +6,7 @@ import re
 
 from redis.exceptions import (
     AuthenticationError,
+    ConnectionError as RedisConnectionError,
     MaxConnectionsError,
     MovedError,
     NoPermissionError,
@@ -13,9 +14,8 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisClusterException,
     ResponseError,
+    TimeoutError as RedisTimeoutError,
 )
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otpverify.errors import StoreError
 

@@ -7,8 +7,7 @@ from asyncio import timeout
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
 
 from otpverify.stores.redis_errors import is_demoted
 from otpverify.stores.redis_lane import is_plain, packed

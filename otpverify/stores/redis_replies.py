@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import (
+from otpverify.core.policy import Policy
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import (
     Checked,
     Opened,
     Refusal,
@@ -17,7 +18,6 @@ from otpverify.core.outcomes import (
     Standing,
     Verdict,
 )
-from otpverify.core.policy import Policy
 from otpverify.errors import StoreError
 from otpverify.stores.redis_scripts import STATUSES
 

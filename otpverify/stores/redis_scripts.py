@@ -17,11 +17,11 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple, TypeAlias
 
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.logs import horizon_of, policy_horizon
 from otpverify.core.policy import Policy
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.send_limits import horizon_of, policy_horizon
 from otpverify.core.state import Opening
 from otpverify.errors import ConfigurationError
 

@@ -8,14 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from otpverify.closing import Closing
+from otpverify._sync import Closing
 from otpverify.core import challenge as transitions
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
-from otpverify.core.state import ChallengeState, Opening, PhoneState
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import (
+    ChallengeState,
+    Checked,
+    Opened,
+    Opening,
+    PhoneState,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+)
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import Clock
 from otpverify.stores import sqlite_rows as rows

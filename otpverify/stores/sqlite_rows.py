@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
+from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
     ChallengeState,
     CounterState,

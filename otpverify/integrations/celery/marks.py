@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 
 from otpverify import Limit, Store
-from otpverify.core.outcomes import Reserved
+from otpverify.core.state import Reserved
 
 _TAG_LENGTH = 22
 

@@ -74,7 +74,7 @@ class FlowTokens:
         self._max_age = max_age_seconds
         self._serializer = URLSafeTimedSerializer(
             secrets[::-1],  # the last one signs
-            salt="otpverify.flow",
+            salt="otpverify.engine",
             signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
         )
 

@@ -16,12 +16,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key, Keyring
 from otpverify.core.limits import DAY_SECONDS, Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
-from otpverify.core.state import Opening
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
 from otpverify.protocols import AsyncStore, Clock, Store
 
 Step: TypeAlias = tuple[Any, ...]

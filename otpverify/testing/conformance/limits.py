@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Refusal, Refused, Reserved, Verdict
 from otpverify.core.policy import Policy
+from otpverify.core.state import Refusal, Refused, Reserved, Verdict
 from otpverify.testing.conformance.base import (
     DEFAULTS,
     MINUTE,

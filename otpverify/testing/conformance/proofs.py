@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from otpverify.core.outcomes import Checked, Refusal, Refused, Verdict
 from otpverify.core.policy import Policy
+from otpverify.core.state import Checked, Refusal, Refused, Verdict
 from otpverify.testing.conformance.base import (
     FREE,
     MINUTE,

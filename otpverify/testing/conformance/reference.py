@@ -7,12 +7,22 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from otpverify.core import challenge as transitions
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.policy import Policy
-from otpverify.core.state import ChallengeState, CounterState, Opening, PhoneState
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import (
+    ChallengeState,
+    Checked,
+    CounterState,
+    Opened,
+    Opening,
+    PhoneState,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+)
 
 
 class Reference:

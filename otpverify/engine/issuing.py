@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Container
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from otpverify.core import codes, refusals, report_token
+from otpverify.core import codes, error_mapping, tokens
+from otpverify.core.client_ip import network_of
 from otpverify.core.keys import Keyring, Subject
-from otpverify.core.network import network_of
-from otpverify.core.outcomes import Opened, Refused, Reserved, Standing
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
-from otpverify.core.state import Opening
+from otpverify.core.state import Opened, Opening, Refused, Reserved, Standing
+from otpverify.engine.ports import Ports, ask, deliver
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError
-from otpverify.flow.clock import utc_now
-from otpverify.flow.ports import Ports, ask, deliver
 
 _log = logging.getLogger("otpverify")
+
+
+def utc_now() -> datetime:
+    """Now, aware, in UTC, for what callers see. Limits and expiry follow the store's clock."""
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -68,7 +72,9 @@ class Issuer:
         expires_at = now + timedelta(milliseconds=opened.standing.expires_in)
         token = None
         if self.ports.takes_reports:
-            token = report_token.write(subject.secret, subject.key, opened.at, subject.purpose)
+            token = tokens.write_report_token(
+                subject.secret, subject.key, opened.at, subject.purpose
+            )
         message = Message(subject.phone, text, subject.key.challenge, token, expires_at)
         sent = await deliver(self.ports.send(message), message, code)
         if isinstance(sent, Receipt):
@@ -100,7 +106,7 @@ class Issuer:
             call = self.ports.open(order.subject.key, opening, self.policy)
             answer = await ask(call, Opened, Refused)
             if isinstance(answer, Refused):
-                raise refusals.not_sent(answer)
+                raise error_mapping.not_sent(answer)
         except OtpVerifyError:
             await self.give_back(order.network, ip_at)
             raise
@@ -132,7 +138,7 @@ class Issuer:
         call = self.ports.reserve(network, self.policy.sends_per_ip)
         answer = await ask(call, Reserved, Refused)
         if isinstance(answer, Refused):
-            raise refusals.not_sent(answer)
+            raise error_mapping.not_sent(answer)
         return answer.at
 
     async def give_back(self, counter: str | None, at: int | None) -> None:

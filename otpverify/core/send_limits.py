@@ -1,8 +1,11 @@
-"""A phone's logs: what they keep and for how long, and what the limits say of them.
+"""Cooldown, send limits and failure budget of a phone, and the counters of anything else.
 
-Verifiers with different policies may share a log. It reaches as far back as the longest window
-of any policy that wrote to it (its horizon), so that none makes another forget. The horizon ends
-with the last event in it.
+A phone's history holds its sends and failures. Verifiers with different policies may share one:
+it reaches as far back as the longest window of any policy that wrote to it (its retention), so
+that no policy makes another forget. The retention ends with the last event in the history.
+
+The mirror of this file in Lua is `stores/redis/lua/`: `wait`, `log`, `sends`, `unsend`, `reserve`
+and `give_back`.
 """
 
 from __future__ import annotations
@@ -11,12 +14,20 @@ from dataclasses import replace
 from typing import TypeVar
 
 from otpverify.core import limits
-from otpverify.core.delivery import DeliveryStatus
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.outcomes import Refusal, Refused
 from otpverify.core.policy import Policy
-from otpverify.core.state import Failure, Horizon, PhoneState, Send
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import (
+    CounterState,
+    Failure,
+    Horizon,
+    PhoneState,
+    Refusal,
+    Refused,
+    Reserved,
+    Send,
+)
 
 _Event = TypeVar("_Event", Send, Failure)
 
@@ -85,7 +96,7 @@ def mark(phone: PhoneState, sent: Send, status: DeliveryStatus) -> PhoneState:
     return _exchange(phone, sent, replace(sent, status=status))
 
 
-def give_back(phone: PhoneState, sent: Send | None) -> PhoneState:
+def without_send(phone: PhoneState, sent: Send | None) -> PhoneState:
     """The phone without that send. A log that is full may have dropped an older one that would
     count in its place; there the send stays."""
     if sent is None:
@@ -153,3 +164,35 @@ def _newest(events: tuple[_Event, ...], horizon: Horizon) -> tuple[_Event, ...]:
         if held[event.scope] <= horizon.count + SPARE:
             kept.append(event)
     return tuple(kept[::-1])
+
+
+def reserve(
+    counter: CounterState | None, windows: tuple[Limit, ...], now: int
+) -> tuple[Reserved | Refused, CounterState | None]:
+    """Count one event, or refuse. As for a phone, no caller's windows make another's forget."""
+    had = Horizon() if counter is None else counter.horizon
+    log = tuple(at for at in counter.log if at > now - had.window) if counter else ()
+    waits = [(limits.wait(log, limit, now), limit) for limit in windows]
+    longest, limit = max(waits, key=lambda pair: pair[0])
+    if longest:
+        return Refused(Refusal.NETWORK, longest, limit), counter
+    horizon = widest(had if log else Horizon(), horizon_of(*windows))
+    at = now
+    for one in log:
+        if one == at:  # it names the event for `give_back`, which may be repeated
+            at += 1
+    log = tuple(sorted((*log, at))[-horizon.count - SPARE :])
+    return Reserved(at), CounterState(log, horizon, at + horizon.window)
+
+
+def give_back(counter: CounterState | None, at: int, now: int) -> CounterState | None:
+    """Take one event out of a counter's log again, unless the log is full: it may have dropped
+    an older one that would count in its place."""
+    if counter is None or at not in counter.log:
+        return counter
+    recent = [one for one in counter.log if one > now - counter.horizon.window]
+    if len(recent) >= counter.horizon.count + SPARE:
+        return counter
+    log = list(counter.log)
+    log.remove(at)
+    return CounterState(tuple(log), counter.horizon, counter.expires) if log else None

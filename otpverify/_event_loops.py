@@ -1,4 +1,4 @@
-"""What belongs to one event loop, kept for each loop that asks for it."""
+"""Resources that belong to one event loop, such as connections: one for each loop that asks."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otpverify.core.limits import whole_seconds
-from otpverify.core.outcomes import Checked, Refusal, Refused, Verdict
+from otpverify.core.state import Checked, Refusal, Refused, Verdict
 from otpverify.errors import (
     AttemptsExhausted,
     ChallengeExpired,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from otpverify.core import phone, report_token
-from otpverify.core.delivery import DeliveryStatus
-from otpverify.core.outcomes import Refused, Reported, Reserved
-from otpverify.core.report_token import Reference
-from otpverify.core.results import DeliveryReport
+from otpverify.core import phone, tokens
+from otpverify.core.results import DeliveryReport, DeliveryStatus
+from otpverify.core.state import Refused, Reported, Reserved
+from otpverify.core.tokens import Reference
+from otpverify.engine.operations import Flow, check_words
+from otpverify.engine.ports import ask
 from otpverify.errors import ChallengeExpired, OtpVerifyError
-from otpverify.flow.calls import check_words
-from otpverify.flow.ports import ask
-from otpverify.flow.sequence import Flow
 from otpverify.sms.reports import Said, read_report
 
 
 async def take_report(flow: Flow, params: object) -> DeliveryReport:
     """Take a delivery report in; `Verifier` documents it."""
     said = read_report(params)
-    about = report_token.read(flow.issuer.keyring, said.token)
+    about = tokens.read_report_token(flow.issuer.keyring, said.token)
     if about is None:
         # No word of it goes further: it may be a stranger's.
         flow.emit("report", "unknown" if said.token else "unreadable", "", "")

@@ -1,26 +1,98 @@
-"""Start, resend, check, redeem and cancel, step by step."""
+"""Start, resend, check, redeem and cancel, for sync and async."""
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from otpverify.core import codes, phone, refusals
-from otpverify.core import proof as proofs
-from otpverify.core.keys import ID_RANDOM_BYTES, Subject
-from otpverify.core.outcomes import Checked, Verdict
-from otpverify.core.results import Challenge, Verified
+from otpverify.core import codes, error_mapping, phone, tokens
+from otpverify.core.keys import ID_RANDOM_BYTES, Subject, check_binding
+from otpverify.core.results import Challenge, Event, Verified
+from otpverify.core.state import Checked, Verdict
+from otpverify.engine.issuing import Issuer, Order, utc_now
+from otpverify.engine.ports import Ports, ask
 from otpverify.errors import (
     ChallengeExpired,
     ConfigurationError,
     DestinationBlocked,
     IncorrectCode,
+    OtpVerifyError,
 )
-from otpverify.flow.calls import Calls, check_words
-from otpverify.flow.clock import utc_now
-from otpverify.flow.issue import Order
-from otpverify.flow.ports import Ports, ask
+
+T = TypeVar("T")
+_log = logging.getLogger("otpverify")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """What the calls of one verifier share."""
+
+    issuer: Issuer
+    region: str | None
+    on_event: Callable[[Event], object] | None
+
+    def read(self, raw: str) -> str:
+        """What was typed, in E.164."""
+        return phone.parse(raw, self.region, self.issuer.test_numbers)
+
+    def parse(self, operation: str, purpose: str, raw: str) -> str:
+        if operation in ("check", "redeem", "resend") and phone.is_canonical(raw):
+            return raw  # `start` parsed it; `observed` looks again where nothing is found
+        try:
+            return self.read(raw)
+        except OtpVerifyError as error:
+            self.emit(operation, type(error).__name__, purpose, "")
+            raise
+
+    async def observed(
+        self, operation: str, purpose: str, to: str, call: Callable[[str], Awaitable[tuple[str, T]]]
+    ) -> T:
+        try:
+            try:
+                outcome, result = await call(to)
+            except ChallengeExpired:
+                spelled = self.respelled(to)
+                if spelled == to:
+                    raise
+                outcome, result = await call(spelled)
+        except OtpVerifyError as error:
+            scope = getattr(error, "scope", None)
+            provider_code = getattr(error, "provider_code", None)
+            name = type(error).__name__
+            self.emit(operation, name, purpose, to, scope, provider_code)
+            raise
+        self.emit(operation, outcome, purpose, to)
+        return result
+
+    def respelled(self, to: str) -> str:
+        """The number as `start` wrote it, where it has E.164's form with a digit too many, as
+        +44 07... has."""
+        try:
+            return self.read(to)
+        except OtpVerifyError:
+            return to
+
+    def emit(self, operation: str, outcome: str, purpose: str, to: str, *facts: str | None) -> None:
+        """Tell `on_event`."""
+        if self.on_event is None:
+            return
+        event = Event(operation, outcome, purpose, phone.mask(to), *facts)
+        try:
+            self.on_event(event)
+        except Exception:
+            # An observer's fault must neither let anyone in nor keep anyone out.
+            _log.exception("on_event failed for %s", event)
+
+
+def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
+    """Raise `ConfigurationError` for a purpose or a binding that is none."""
+    if not isinstance(purpose, str) or not purpose:
+        raise ConfigurationError("purpose must be a str that is not empty.")
+    if binding is not None:
+        check_binding(binding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,17 +220,17 @@ class Flow(Calls):
         digest = await self.issuer.digest(subject, code)
         answer = await ask(self.ports.check(subject.key, digest, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.ACCEPTED:
-            raise refusals.not_accepted(answer)
+            raise error_mapping.not_accepted(answer)
         now = utc_now()
-        return "verified", Verified(to, purpose, challenge, now, proofs.write(subject, now))
+        return "verified", Verified(to, purpose, challenge, now, tokens.write_proof(subject, now))
 
     async def _redeem(
         self, to: str, proof: str, purpose: str, binding: Mapping[str, str] | None
     ) -> tuple[str, Verified]:
         if isinstance(proof, Verified):
             raise ConfigurationError("Pass the proof itself: verified.proof")
-        subject = self.subject(to, purpose, proofs.challenge_of(proof), binding)
-        verified_at = proofs.read(subject, proof)
+        subject = self.subject(to, purpose, tokens.challenge_of_proof(proof), binding)
+        verified_at = tokens.read_proof(subject, proof)
         if verified_at is None or not await ask(self.ports.redeem(subject.key), bool):
             raise ChallengeExpired
         return "redeemed", Verified(to, purpose, subject.challenge, verified_at, proof)
@@ -175,7 +247,7 @@ class Flow(Calls):
         """Spare the costly hash where the answer is no anyway."""
         answer = await ask(self.ports.peek(subject.key, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.PENDING:
-            raise refusals.not_accepted(answer)
+            raise error_mapping.not_accepted(answer)
 
     async def _guard(self, to: str) -> None:
         destination = phone.describe(to)

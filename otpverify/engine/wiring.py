@@ -7,15 +7,15 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from otpverify.colour import in_thread, inline, suspends
+from otpverify._sync import in_thread, inline, suspends
 from otpverify.core.keys import SECRET_BYTES, Keyring
 from otpverify.core.phone import check_region
 from otpverify.core.policy import Policy
 from otpverify.core.results import Event
+from otpverify.engine.issuing import Issuer
+from otpverify.engine.operations import Flow
+from otpverify.engine.ports import Ports
 from otpverify.errors import ConfigurationError
-from otpverify.flow.issue import Issuer
-from otpverify.flow.ports import Ports
-from otpverify.flow.sequence import Flow
 from otpverify.hashing import Argon2Hasher
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.sms.messages import Messages
