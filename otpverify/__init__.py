@@ -75,9 +75,9 @@ if TYPE_CHECKING:
     from otpverify.sms.smspm_async import AsyncSmspmClient as AsyncSmspmClient
     from otpverify.sms.smspm_call import Balance as Balance
     from otpverify.stores.memory import MemoryStore as MemoryStore
-    from otpverify.stores.redis import RedisStore as RedisStore
-    from otpverify.stores.redis_async import AsyncRedisStore as AsyncRedisStore
-    from otpverify.stores.sqlite import SqliteStore as SqliteStore
+    from otpverify.stores.redis.async_store import AsyncRedisStore as AsyncRedisStore
+    from otpverify.stores.redis.store import RedisStore as RedisStore
+    from otpverify.stores.sqlite.store import SqliteStore as SqliteStore
     from otpverify.verifier import Verifier as Verifier
     from otpverify.verifier_async import AsyncVerifier as AsyncVerifier
 
@@ -106,9 +106,9 @@ _MODULES = {
     "otpverify.sms.smspm_async": "AsyncSmspmClient",
     "otpverify.sms.smspm_call": "Balance",
     "otpverify.stores.memory": "MemoryStore",
-    "otpverify.stores.redis": "RedisStore",
-    "otpverify.stores.redis_async": "AsyncRedisStore",
-    "otpverify.stores.sqlite": "SqliteStore",
+    "otpverify.stores.redis.async_store": "AsyncRedisStore",
+    "otpverify.stores.redis.store": "RedisStore",
+    "otpverify.stores.sqlite.store": "SqliteStore",
     "otpverify.verifier": "Verifier",
     "otpverify.verifier_async": "AsyncVerifier",
 }

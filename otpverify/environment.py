@@ -106,7 +106,7 @@ def _store(environ: Mapping[str, str], *, asynchronous: bool) -> Any:
             "Unset one of them."
         )
     if path:
-        from otpverify.stores.sqlite import SqliteStore
+        from otpverify.stores.sqlite.store import SqliteStore
 
         return SqliteStore(path)
     return _redis(url, asynchronous=asynchronous) if url else None
@@ -115,9 +115,9 @@ def _store(environ: Mapping[str, str], *, asynchronous: bool) -> Any:
 def _redis(url: str, *, asynchronous: bool) -> Any:
     """A store for a URL; its module loads redis, which those without one need not have."""
     if asynchronous:
-        from otpverify.stores.redis_async import AsyncRedisStore
+        from otpverify.stores.redis.async_store import AsyncRedisStore
 
         return AsyncRedisStore.from_url(url)
-    from otpverify.stores.redis import RedisStore
+    from otpverify.stores.redis.store import RedisStore
 
     return RedisStore.from_url(url)

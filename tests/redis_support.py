@@ -14,8 +14,8 @@ from servers import Server, binaries, binary
 
 from otpverify import AsyncRedisStore, RedisStore
 from otpverify.protocols import Clock
-from otpverify.stores import redis_scripts
-from otpverify.stores.redis_scripts import Script, Scripts
+from otpverify.stores.redis import scripts as redis_scripts
+from otpverify.stores.redis.scripts import Script, Scripts
 
 NAMES = ("valkey9", "redis6", "redis7")
 PLACES = [(name, mode) for name in NAMES for mode in ("standalone", "cluster")]

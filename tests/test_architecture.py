@@ -28,7 +28,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     },
     {"stores": ("stores",), "sms": ("sms",), "hashing": ("hashing",), "guards": ("guards",)},
     {"engine": ("engine",)},
-    {"verifier": ("verifier", "verifier_async", "environment")},
+    {"verifier": ("verifier", "verifier_async", "environment", "wiring")},
     {"public": ("__init__",)},
     {"sandbox": ("sandbox",)},
     {"web": ("integrations", "integrations.web")},

@@ -18,7 +18,7 @@ from support import PHONE, SECRET, Colour, Face
 from otpverify import cli
 from otpverify.doctor import examine
 from otpverify.sandbox import Sandbox
-from otpverify.stores.redis_health import read_health
+from otpverify.stores.redis.health import read_health
 from otpverify.testing import OutboxSender
 
 

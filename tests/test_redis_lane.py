@@ -20,7 +20,7 @@ from servers import until
 from support import PHONE, SECRET, wrong
 
 from otpverify import HmacHasher, IncorrectCode, Policy, RedisStore, Verifier
-from otpverify.stores.redis_lane import Lanes
+from otpverify.stores.redis.connections import Lanes
 from otpverify.testing import OutboxSender
 
 __all__ = ["stop_servers"]

@@ -42,10 +42,10 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.send_limits import SPARE
 from otpverify.core.state import Checked, Opened, Refused, Reported, Reserved, Verdict
 from otpverify.sandbox import Sandbox
-from otpverify.stores import redis_client
-from otpverify.stores.redis_errors import store_error
-from otpverify.stores.redis_scripts import Call, Scripts
-from otpverify.stores.redis_url import Address, read_url
+from otpverify.stores.redis import clients as redis_client
+from otpverify.stores.redis.clients import Address, read_url
+from otpverify.stores.redis.health import store_error
+from otpverify.stores.redis.scripts import Call, Scripts
 from otpverify.testing import AsyncOutboxSender, OutboxSender
 from otpverify.testing.conformance import Timeline
 from otpverify.testing.conformance.base import FREE, digest, first, further, key

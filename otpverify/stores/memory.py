@@ -28,8 +28,8 @@ from otpverify.core.state import (
 )
 from otpverify.errors import StoreError
 from otpverify.protocols import Clock
-from otpverify.stores.forward import Forward
-from otpverify.stores.processes import Claim, refuse_several_workers
+from otpverify.stores.clock import Forward
+from otpverify.stores.workers import Claim, refuse_several_workers
 
 _State = TypeVar("_State", PhoneState, ChallengeState, CounterState)
 _COUNTERS_PER_CHALLENGE = 10

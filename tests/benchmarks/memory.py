@@ -17,7 +17,7 @@ from benchmarks.common import (
 )
 from otpverify.core.keys import Keyring
 from otpverify.core.state import Opening
-from otpverify.stores.redis_scripts import Scripts
+from otpverify.stores.redis.scripts import Scripts
 
 PENDING = 100_000
 FEW, MANY = 1_000, 1_000_000

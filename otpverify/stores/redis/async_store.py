@@ -19,14 +19,16 @@ from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
-from otpverify.stores import (
-    redis_client as clients,
-    redis_replies as replies,
-    redis_scripts as scripts,
+from otpverify.stores.redis import clients, replies, scripts
+from otpverify.stores.redis.connections import AsyncLanes
+from otpverify.stores.redis.health import (
+    Health,
+    asking,
+    is_demoted,
+    read_health,
+    store_error,
+    warn_of_eviction,
 )
-from otpverify.stores.redis_errors import is_demoted, store_error
-from otpverify.stores.redis_health import Health, asking, read_health, warn_of_eviction
-from otpverify.stores.redis_lane_async import AsyncLanes
 
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 

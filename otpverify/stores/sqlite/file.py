@@ -14,8 +14,8 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from otpverify.errors import ConfigurationError, StoreError
-from otpverify.stores.sqlite_errors import held_up, meaning, primary
-from otpverify.stores.sqlite_schema import is_ours, make, make_tables
+from otpverify.stores.sqlite.errors import held_up, meaning, primary
+from otpverify.stores.sqlite.schema import is_ours, make, make_tables
 
 T = TypeVar("T")
 # NORMAL: a process that is killed loses nothing, and no crash damages the file. What was written

@@ -27,10 +27,10 @@ from otpverify.core.state import (
 )
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import Clock
-from otpverify.stores import sqlite_rows as rows
-from otpverify.stores.forward import Forward
-from otpverify.stores.sqlite_file import File
-from otpverify.stores.sqlite_schema import FileHealth, read_health
+from otpverify.stores.clock import Forward
+from otpverify.stores.sqlite import schema as rows
+from otpverify.stores.sqlite.file import File
+from otpverify.stores.sqlite.schema import FileHealth, read_health
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 2.5

@@ -19,7 +19,7 @@ from otpverify.core.state import (
     Verdict,
 )
 from otpverify.errors import StoreError
-from otpverify.stores.redis_scripts import STATUSES
+from otpverify.stores.redis.scripts import STATUSES
 
 _VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
 _ACCEPTED = (b"4 0", "4 0")

@@ -1,5 +1,5 @@
 """The Lua scripts, and what they are sent, without any I/O: both Redis stores prepare a call
-here, make it, and conclude from its reply with `redis_replies`.
+here, make it, and conclude from its reply with `replies`.
 
 One `.lua` file holds one operation; its header states keys, arguments and reply. What is sent
 once more because a reply got lost is recognised by its nonce, so that every call is safe to
@@ -69,7 +69,7 @@ def _read(name: str, clock: str | None) -> str:
     """A file, with the files that it includes in their place."""
     if name == "clock" and clock is not None:
         return clock
-    text = (resources.files("otpverify.stores") / "lua" / f"{name}.lua").read_text("utf-8")
+    text = (resources.files("otpverify.stores.redis") / "lua" / f"{name}.lua").read_text("utf-8")
     return _INCLUDE.sub(lambda found: _read(found[1], clock), text)
 
 

@@ -1,0 +1,1 @@
+"""`RedisStore` and `AsyncRedisStore`: Redis, Valkey, Sentinel and Cluster."""

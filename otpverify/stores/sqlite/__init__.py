@@ -1,0 +1,1 @@
+"""`SqliteStore`: a store in one file, for the processes of one machine."""

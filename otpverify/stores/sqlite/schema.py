@@ -1,0 +1,244 @@
+"""The tables of a `SqliteStore`, and its states as rows."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from otpverify.core.keys import Key
+from otpverify.core.results import DeliveryStatus
+from otpverify.core.state import (
+    ChallengeState,
+    CounterState,
+    Failure,
+    Horizon,
+    LiveCode,
+    PhoneState,
+    Send,
+)
+from otpverify.errors import ConfigurationError, StoreError
+from otpverify.stores.sqlite.errors import DAMAGED
+
+APPLICATION = 0x6F747076  # "otpv"
+VERSION = 1
+_SCHEMA = (
+    "CREATE TABLE states (name TEXT PRIMARY KEY, state TEXT NOT NULL, expires INTEGER NOT NULL) "
+    "WITHOUT ROWID",
+    "CREATE INDEX by_expiry ON states (expires)",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {VERSION}",
+)
+_OTHERS = 0o007
+_log = logging.getLogger("otpverify")
+
+
+@dataclass(frozen=True, slots=True)
+class FileHealth:
+    """What is to be known of a file.
+
+    Attributes:
+        version: SQLite's version, such as `"SQLite 3.45.1"`.
+        size: Of the file, in bytes.
+        warnings: What should be mended, in sentences.
+    """
+
+    version: str
+    size: int
+    warnings: tuple[str, ...]
+
+
+def read_health(connection: sqlite3.Connection, path: Path) -> FileHealth:
+    """Look the whole file through."""
+    found = path.stat()
+    warnings = []
+    if found.st_mode & _OTHERS and os.name == "posix":
+        warnings.append(f"All users of this machine may use {path}. Run: chmod 600 on it.")
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        warnings.append(f"{path} {DAMAGED}")
+    return FileHealth(f"SQLite {sqlite3.sqlite_version}", found.st_size, tuple(warnings))
+
+
+def make(path: Path) -> None:
+    """Make the file, which its owner alone may read; SQLite gives those beside it the same
+    rights. One that is there is not opened here: closing it again would end SQLite's locks."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder; give the path of a file.") from None
+        if path.stat().st_mode & _OTHERS and os.name == "posix":
+            _log.warning("All users of this machine may use %s. Run: chmod 600 on it.", path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be made ({error.strerror}). Its folder must exist, and this user must "
+            "be allowed to write to it."
+        ) from None
+
+
+def is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file has our tables; `False` if it has none at all. Changes nothing.
+
+    Raises:
+        ConfigurationError: It is another program's, or another version's.
+    """
+    connection.execute("BEGIN")  # one instant: another process may be about to make them
+    try:
+        return _is_ours(connection, path)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def make_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Make our tables, unless another process was faster."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _is_ours(connection, path):
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if (application, version) == (APPLICATION, VERSION):
+        return True
+    if application == APPLICATION:
+        raise ConfigurationError(
+            f"{path} is of another version of otpverify (schema {version}; this one knows "
+            f"{VERSION}). Give each version a path of its own, or move the file away: challenges "
+            "end, and limits begin anew."
+        )
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application or version or tables:
+        raise ConfigurationError(
+            f"{path} is the database of another program. Give SqliteStore a path of its own."
+        )
+    return False
+
+
+State: TypeAlias = PhoneState | ChallengeState | CounterState
+
+
+def names(key: Key) -> tuple[str, str]:
+    """The rows of a phone and of a challenge."""
+    return f"p{key.phone}", f"c{key.challenge}"
+
+
+def counter_name(counter: str) -> str:
+    """The row of a counter."""
+    return f"n{counter}"
+
+
+def encode(state: State) -> str:
+    """What a row holds of a state."""
+    plain: list[object]
+    if isinstance(state, PhoneState):
+        plain = [
+            [[s.at, s.scope, s.challenge, s.status] for s in state.sends],
+            [[failure.at, failure.scope] for failure in state.failures],
+            [state.horizon.window, state.horizon.count],
+            state.expires,
+        ]
+    elif isinstance(state, ChallengeState):
+        codes = [[c.digest.hex(), c.expires, c.at, c.status] for c in state.codes]
+        plain = [codes, state.attempts, state.decoy, state.proof]
+    else:
+        plain = [state.log, [state.horizon.window, state.horizon.count], state.expires]
+    return json.dumps(plain, separators=(",", ":"))
+
+
+def decode(name: str, text: object) -> Any:
+    """The state of a row.
+
+    Raises:
+        StoreError: It is none that `encode` made.
+    """
+    try:
+        if isinstance(text, str):
+            return _KINDS[name[0]](*json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise StoreError(
+        "The SQLite file holds what this version of otpverify did not write. Move it away and "
+        "start anew; challenges end, and limits begin again."
+    )
+
+
+def encode_instants(instant: int, steady: int) -> str:
+    """What the clock's row holds."""
+    return json.dumps([instant, steady])
+
+
+def decode_instants(text: object) -> tuple[int, int]:
+    """The clock's row: an instant, and what the monotonic clock showed then, in milliseconds."""
+    instant, steady = decode("t", text)
+    return instant, steady
+
+
+def _phone(sends: Any, failures: Any, horizon: Any, expires: Any) -> PhoneState:
+    return PhoneState(
+        tuple([_send(*send) for send in sends]),
+        tuple([Failure(_whole(at), _text(scope)) for at, scope in failures]),
+        _horizon(*horizon),
+        _whole(expires),
+    )
+
+
+def _send(at: Any, scope: Any, challenge: Any, status: Any) -> Send:
+    return Send(_whole(at), _text(scope), _text(challenge), DeliveryStatus(status))
+
+
+def _challenge(codes: Any, attempts: Any, decoy: Any, proof: Any) -> ChallengeState:
+    if not isinstance(decoy, bool):
+        raise TypeError
+    live = tuple([_code(*code) for code in codes])
+    return ChallengeState(live, _whole(attempts), decoy, _whole(proof))
+
+
+def _code(digest: Any, expires: Any, at: Any, status: Any) -> LiveCode:
+    return LiveCode(bytes.fromhex(digest), _whole(expires), _whole(at), DeliveryStatus(status))
+
+
+def _counter(log: Any, horizon: Any, expires: Any) -> CounterState:
+    return CounterState(tuple([_whole(at) for at in log]), _horizon(*horizon), _whole(expires))
+
+
+def _horizon(window: Any, count: Any) -> Horizon:
+    return Horizon(_whole(window), _whole(count))
+
+
+def _instants(instant: Any, steady: Any) -> tuple[int, int]:
+    return _whole(instant), _whole(steady)
+
+
+def _whole(value: Any) -> int:
+    # Within what a row may hold, so that no sum of two leaves it.
+    if type(value) is not int or not -1 < value < 1 << 60:
+        raise TypeError
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_KINDS: dict[str, Callable[..., Any]] = {
+    "p": _phone,
+    "c": _challenge,
+    "n": _counter,
+    "t": _instants,
+}
