@@ -15,12 +15,6 @@ from typing import TYPE_CHECKING
 from otpverify._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from otpverify.core.bulk import (
-        BulkCounts as BulkCounts,
-        BulkEntry as BulkEntry,
-        BulkProgress as BulkProgress,
-        BulkResult as BulkResult,
-    )
     from otpverify.core.limits import Limit as Limit
     from otpverify.core.phone import Destination as Destination
     from otpverify.core.policy import Policy as Policy, TestNumber as TestNumber
@@ -50,6 +44,20 @@ if TYPE_CHECKING:
         StoreError as StoreError,
         VerificationFailed as VerificationFailed,
     )
+    from otpverify.gateways.bulk_results import (
+        BulkCounts as BulkCounts,
+        BulkEntry as BulkEntry,
+        BulkProgress as BulkProgress,
+        BulkResult as BulkResult,
+    )
+    from otpverify.gateways.fallback import (
+        AsyncFallbackSender as AsyncFallbackSender,
+        FallbackSender as FallbackSender,
+    )
+    from otpverify.gateways.retry import DeliveryAttempt as DeliveryAttempt, Retry as Retry
+    from otpverify.gateways.smspm.client import SmspmClient as SmspmClient
+    from otpverify.gateways.smspm.client_async import AsyncSmspmClient as AsyncSmspmClient
+    from otpverify.gateways.smspm.wire import Balance as Balance
     from otpverify.guards import (
         AllowCountries as AllowCountries,
         BlockNumberTypes as BlockNumberTypes,
@@ -65,15 +73,7 @@ if TYPE_CHECKING:
         Sender as Sender,
         Store as Store,
     )
-    from otpverify.sms.fallback import (
-        AsyncFallbackSender as AsyncFallbackSender,
-        FallbackSender as FallbackSender,
-    )
     from otpverify.sms.messages import Messages as Messages
-    from otpverify.sms.retry import DeliveryAttempt as DeliveryAttempt, Retry as Retry
-    from otpverify.sms.smspm import SmspmClient as SmspmClient
-    from otpverify.sms.smspm_async import AsyncSmspmClient as AsyncSmspmClient
-    from otpverify.sms.smspm_call import Balance as Balance
     from otpverify.stores.memory import MemoryStore as MemoryStore
     from otpverify.stores.redis.async_store import AsyncRedisStore as AsyncRedisStore
     from otpverify.stores.redis.store import RedisStore as RedisStore
@@ -84,7 +84,6 @@ if TYPE_CHECKING:
 # Where each public name lives. A module is imported when one of its names is first used, so that
 # a program loads no HTTP client, Argon2 or numbering plan that it does not use.
 _MODULES = {
-    "otpverify.core.bulk": "BulkCounts BulkEntry BulkProgress BulkResult",
     "otpverify.core.limits": "Limit",
     "otpverify.core.phone": "Destination",
     "otpverify.core.policy": "Policy TestNumber",
@@ -96,15 +95,16 @@ _MODULES = {
         "DeliveryError DeliveryRejected DeliveryUnavailable DestinationBlocked IncorrectCode "
         "InvalidPhoneNumber OtpVerifyError RateLimited StoreError VerificationFailed"
     ),
+    "otpverify.gateways.bulk_results": "BulkCounts BulkEntry BulkProgress BulkResult",
+    "otpverify.gateways.fallback": "AsyncFallbackSender FallbackSender",
+    "otpverify.gateways.retry": "DeliveryAttempt Retry",
+    "otpverify.gateways.smspm.client": "SmspmClient",
+    "otpverify.gateways.smspm.client_async": "AsyncSmspmClient",
+    "otpverify.gateways.smspm.wire": "Balance",
     "otpverify.guards": "AllowCountries BlockNumberTypes",
     "otpverify.hashing": "Argon2Hasher HmacHasher",
     "otpverify.protocols": "AsyncSender AsyncStore Clock Guard Hasher Renderer Sender Store",
-    "otpverify.sms.fallback": "AsyncFallbackSender FallbackSender",
     "otpverify.sms.messages": "Messages",
-    "otpverify.sms.retry": "DeliveryAttempt Retry",
-    "otpverify.sms.smspm": "SmspmClient",
-    "otpverify.sms.smspm_async": "AsyncSmspmClient",
-    "otpverify.sms.smspm_call": "Balance",
     "otpverify.stores.memory": "MemoryStore",
     "otpverify.stores.redis.async_store": "AsyncRedisStore",
     "otpverify.stores.redis.store": "RedisStore",

@@ -15,7 +15,7 @@ from otpverify import (
     Verifier,
 )
 from otpverify.core.keys import Key
-from otpverify.sms.smspm_account import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
+from otpverify.gateways.smspm.wire import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
 from otpverify.stores.redis.health import Health
 
 LOW_BALANCE_EUR = 5.0

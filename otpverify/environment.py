@@ -89,10 +89,10 @@ def _client(environ: Mapping[str, str], *, asynchronous: bool) -> Sender | Async
     """A client; its module loads an HTTP library, which those with another sender need not
     have. Without the extra `async` the synchronous one serves both colours."""
     if asynchronous and find_spec("httpx2") is not None:
-        from otpverify.sms.smspm_async import AsyncSmspmClient
+        from otpverify.gateways.smspm.client_async import AsyncSmspmClient
 
         return AsyncSmspmClient.from_env(environ)
-    from otpverify.sms.smspm import SmspmClient
+    from otpverify.gateways.smspm.client import SmspmClient
 
     return SmspmClient.from_env(environ)
 

@@ -27,9 +27,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otpverify.core.bulk import BulkResult
     from otpverify.core.limits import Limit
     from otpverify.core.results import Challenge
+    from otpverify.gateways.bulk_results import BulkResult
 
 
 class OtpVerifyError(Exception):

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from otpverify import ConfigurationError
 from otpverify.sms import Segments, segments, suggest_gsm7
-from otpverify.sms.checks import Finding, template_findings
-from otpverify.sms.frame import SAMPLE_CODE, Frame
 from otpverify.sms.languages import DEFAULT, Language, languages, nearest
+from otpverify.sms.lint_rules import Finding, template_findings
+from otpverify.sms.messages import SAMPLE_CODE, Frame
 
 # Seconds and minutes; some numbers of every plural form that a language may have.
 _NUMBERS = (10, 1, 2, 3, 5, 11, 21, 22, 25, 59)

@@ -26,7 +26,12 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
         "_sync": ("_sync",),
         "_event_loops": ("_event_loops",),
     },
-    {"stores": ("stores",), "sms": ("sms",), "hashing": ("hashing",), "guards": ("guards",)},
+    {
+        "stores": ("stores",),
+        "sms": ("sms", "gateways"),
+        "hashing": ("hashing",),
+        "guards": ("guards",),
+    },
     {"engine": ("engine",)},
     {"verifier": ("verifier", "verifier_async", "environment", "wiring")},
     {"public": ("__init__",)},

@@ -32,11 +32,10 @@ from otpverify import (
     Retry,
     SmspmClient,
 )
+from otpverify.gateways.smspm.bulk import BulkOptions
+from otpverify.gateways.smspm.bulk_io import Tasks, Threads
+from otpverify.gateways.smspm.client import SmspmBase
 from otpverify.sandbox import Sandbox
-from otpverify.sms.bulk_drive import BulkOptions
-from otpverify.sms.bulk_tasks import Tasks
-from otpverify.sms.bulk_threads import Threads
-from otpverify.sms.smspm_base import SmspmBase
 
 TEXT = "The bus to Narva leaves at eight."
 Result = tuple[int, object]

@@ -20,8 +20,8 @@ from otpverify.bulk.estimate import estimate
 from otpverify.bulk.journal import Journal
 from otpverify.bulk.numbers import read_numbers
 from otpverify.core.phone import REGIONS
+from otpverify.gateways.smspm.prices import PriceTable
 from otpverify.sandbox import Sandbox
-from otpverify.sms.prices import PriceTable
 
 TEXT = "The bus to Narva leaves at eight."
 NUMBERS = [f"+3725{n:07d}" for n in range(6)]

@@ -22,12 +22,9 @@ from otpverify import (
     Receipt,
 )
 from otpverify._sync import run_sync
-from otpverify.sms.bulk import Pace, Run, batches, plan
-from otpverify.sms.bulk_drive import Bulk, BulkOptions
-from otpverify.sms.bulk_tasks import Tasks
-from otpverify.sms.bulk_threads import Threads
-from otpverify.sms.smspm_account import Account
-from otpverify.sms.smspm_batch import (
+from otpverify.gateways.smspm.bulk import Bulk, BulkOptions, Pace, Run, batches, plan
+from otpverify.gateways.smspm.bulk_io import Tasks, Threads
+from otpverify.gateways.smspm.bulk_wire import (
     BatchReply,
     Fields,
     Outcome,
@@ -36,6 +33,7 @@ from otpverify.sms.smspm_batch import (
     batch_fields,
     read_batch,
 )
+from otpverify.gateways.smspm.wire import Account
 
 ACCOUNT = Account("h4shQwertyuiop", "t0ken+As/dfghjkl=")
 TEXT = "Your parcel waits behind the blue door until Friday"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from otpverify import DeliveryStatus
+from otpverify.gateways.smspm.reports import Said, read_report
 from otpverify.sms import callback_params
-from otpverify.sms.reports import Said, read_report
 
 POSTED = {
     "report_token": "T",

@@ -14,9 +14,9 @@ from support import OTHER_PHONE, PHONE, Face
 from otpverify import ConfigurationError, DeliveryRejected, Message, RateLimited, SmspmClient
 from otpverify.core import tokens
 from otpverify.core.keys import Keyring, mac
-from otpverify.sms import smspm_wire as wire
-from otpverify.sms.report_url import check_report_url, report_address
-from otpverify.sms.smspm_account import Account
+from otpverify.gateways.smspm import wire
+from otpverify.gateways.smspm.wire import Account
+from otpverify.gateways.urls import check_report_url, report_address
 from otpverify.testing import OutboxSender
 
 OLD, NEW = b"o" * 32, b"n" * 32

@@ -38,8 +38,8 @@ from otpverify import (
     SmspmClient,
 )
 from otpverify.environment import settings_from
+from otpverify.gateways import http_async as smspm_pool
 from otpverify.sandbox import Sandbox
-from otpverify.sms import smspm_pool
 
 STALLED = "+12025550108"
 PATIENCE_SECONDS = 20.0

@@ -38,9 +38,9 @@ from otpverify import (
     SmspmClient,
     __version__,
 )
+from otpverify.gateways.http import new_session
 from otpverify.sandbox import Sandbox
 from otpverify.sandbox.faults import FAULTS
-from otpverify.sms.smspm_session import new_session
 
 Method = Literal["POST", "GET"]
 METHODS: list[Method] = ["POST", "GET"]

@@ -32,8 +32,8 @@ from otpverify import (
     Retry,
     SmspmClient,
 )
+from otpverify.gateways.retry import seconds_asked_for
 from otpverify.sandbox import Sandbox
-from otpverify.sms.retry import seconds_asked_for
 
 Connect = Callable[..., Client]
 AGAIN = Retry(first_wait_seconds=0.001, longest_wait_seconds=0.001, after_timeout=True)

@@ -18,13 +18,12 @@ from otpverify import (
     Message,
     Receipt,
 )
-from otpverify.sms import smspm_wire as wire
-from otpverify.sms.attempts import Attempts
-from otpverify.sms.retry import Retry
-from otpverify.sms.smspm import SmspmClient
-from otpverify.sms.smspm_account import Account
-from otpverify.sms.smspm_address import check_url
-from otpverify.sms.smspm_call import Balance, Call, Reply, read_balance
+from otpverify.gateways.call import Call, Reply
+from otpverify.gateways.retry import Attempts, Retry
+from otpverify.gateways.smspm import wire
+from otpverify.gateways.smspm.client import SmspmClient
+from otpverify.gateways.smspm.wire import Account, Balance, read_balance
+from otpverify.gateways.urls import check_url
 
 ACCOUNT = Account("h4shQwertyuiop", "t0kenAsdfghjkl")
 MESSAGE = Message("+12025550123", "904817 is your Zanzibar code.", "ref-1")

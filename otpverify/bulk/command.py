@@ -15,11 +15,10 @@ from otpverify.bulk.display import display
 from otpverify.bulk.estimate import Estimate, estimate
 from otpverify.bulk.journal import Journal, refuse_taken
 from otpverify.bulk.numbers import Row, read_numbers
+from otpverify.gateways.smspm.bulk import BulkOptions, Plan, check_options, plan
+from otpverify.gateways.smspm.prices import PriceTable
+from otpverify.gateways.urls import DEFAULT_URL
 from otpverify.sms import Segments, segments
-from otpverify.sms.bulk import Plan, plan
-from otpverify.sms.bulk_drive import BulkOptions, check_options
-from otpverify.sms.prices import PriceTable
-from otpverify.sms.smspm_address import DEFAULT_URL
 
 Say = Callable[[str], None]
 

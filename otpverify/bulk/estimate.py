@@ -10,7 +10,7 @@ from decimal import Decimal
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 from otpverify.core.phone import REGIONS, describe
-from otpverify.sms.prices import PriceTable
+from otpverify.gateways.smspm.prices import PriceTable
 
 NOWHERE = "no country"
 """Stands for the country of numbers that belong to none, such as those of satellites."""

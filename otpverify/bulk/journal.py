@@ -11,7 +11,7 @@ from otpverify._sync import Closing
 from otpverify.bulk import records
 from otpverify.bulk.numbers import Row
 from otpverify.bulk.records import Known
-from otpverify.core.bulk import Status
+from otpverify.gateways.bulk_results import Status
 
 try:
     import fcntl

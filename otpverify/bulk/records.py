@@ -16,7 +16,7 @@ from typing import Any
 
 from otpverify import BulkEntry, ConfigurationError
 from otpverify.bulk.numbers import Row
-from otpverify.core.bulk import Status
+from otpverify.gateways.bulk_results import Status
 
 _OUTCOMES = {"sent", "failed", "unknown"}
 _NOT_SENDING = {"invalid", "duplicate"}

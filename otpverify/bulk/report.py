@@ -9,10 +9,10 @@ from dataclasses import replace
 from otpverify import BulkProgress
 from otpverify.bulk.estimate import Estimate
 from otpverify.bulk.numbers import Row
+from otpverify.gateways.smspm.bulk import Plan
+from otpverify.gateways.smspm.bulk_wire import ACCOUNT_CODES
 from otpverify.phone import mask
 from otpverify.sms import Segments
-from otpverify.sms.bulk import Plan
-from otpverify.sms.smspm_batch import ACCOUNT_CODES
 
 _MOST_SHOWN = 20
 

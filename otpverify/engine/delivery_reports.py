@@ -9,7 +9,7 @@ from otpverify.core.tokens import Reference
 from otpverify.engine.operations import Flow, check_words
 from otpverify.engine.ports import ask
 from otpverify.errors import ChallengeExpired, OtpVerifyError
-from otpverify.sms.reports import Said, read_report
+from otpverify.gateways.smspm.reports import Said, read_report
 
 
 async def take_report(flow: Flow, params: object) -> DeliveryReport:

@@ -1,21 +1,26 @@
-"""Text messages: how they are counted, what they say, and the gateway that takes them."""
+"""The text of a message: how it is counted, what it says, and in which languages."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from otpverify.sms.gsm import Segments, segments
+from otpverify.sms.gsm7 import Segments, segments
 from otpverify.sms.messages import Messages
-from otpverify.sms.reports import callback_params
 
 if TYPE_CHECKING:
+    from otpverify.gateways.smspm.reports import callback_params
     from otpverify.sms.suggestions import Suggestion, suggest_gsm7
 
 __all__ = ["Messages", "Segments", "Suggestion", "callback_params", "segments", "suggest_gsm7"]
 
+# Imported when first used: a program that only sends messages needs none of them.
+_HOMES = {
+    "Suggestion": "otpverify.sms.suggestions",
+    "callback_params": "otpverify.gateways.smspm.reports",
+    "suggest_gsm7": "otpverify.sms.suggestions",
+}
+
 
 def __getattr__(name: str) -> object:
-    # Its tables are for those who write texts; nobody who sends them needs to load them.
-    if name not in ("Suggestion", "suggest_gsm7"):
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from otpverify.sms import suggestions
-
-    return getattr(suggestions, name)
+    return getattr(import_module(_HOMES[name]), name)

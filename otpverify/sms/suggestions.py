@@ -8,7 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from otpverify.sms.gsm import is_gsm7
+from otpverify.sms.gsm7 import is_gsm7
 
 _REPLACED = {
     "'": "‘’‚‛′ʹʻʼʽˈ`´ˋ",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from string import Formatter
 from typing import NamedTuple
 
-from otpverify.sms.gsm import segments
+from otpverify.sms.gsm7 import segments
 
 FIELDS = ("code", "brand", "lifetime")
 

@@ -1,29 +1,68 @@
-"""The SMSPM gateway's wire contract, without any I/O: requests are built and replies are read
-here, whoever carries them.
-
-Nothing of a request or a reply reaches an exception unless it is known to be harmless: the
-gateway repeats phone numbers in its error texts, and could repeat anything.
-"""
+"""The wire contract of the SMSPM gateway, without I/O: a request's fields, a reply's meaning."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import (
+    ConfigurationError,
     DeliveryError,
     DeliveryRejected,
     DeliveryUnavailable,
 )
-from otpverify.sms.report_url import report_address
-from otpverify.sms.reports import MESSAGE_ID
-from otpverify.sms.smspm_account import Account
+from otpverify.gateways.call import BUSY_STATUSES, NOBODY_KNOWS, Fields
+from otpverify.gateways.smspm.reports import MESSAGE_ID
+from otpverify.gateways.urls import check_report_url, report_address
 
-LARGEST_REPLY = 65_536
-BUSY_STATUSES = frozenset({429, 502, 503, 504})
+DEFAULT_SENDER_ID = "SMSPM.com"
+LONGEST_SENDER_ID = 11
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Account:
+    """Credentials and sender ID of an account, and where its delivery reports go, if anywhere.
+
+    Raises:
+        ConfigurationError: One is empty, an alphanumeric sender ID is too long, or the address
+            for reports is unsafe.
+    """
+
+    hash: str
+    token: str
+    sender_id: str = DEFAULT_SENDER_ID
+    report_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(part, str) and part for part in (self.hash, self.token)):
+            raise ConfigurationError("SMSPM needs both a hash and a token.")
+        if not isinstance(self.sender_id, str):
+            raise ConfigurationError("The sender ID must be a string.")
+        if not is_sender_id(self.sender_id):
+            raise ConfigurationError(
+                "An alphanumeric sender ID has 1 to 11 characters (GSM 03.40); "
+                f"{self.sender_id!r} has {len(self.sender_id)}."
+            )
+        if self.report_url is not None:
+            check_report_url(self.report_url)
+
+    def __repr__(self) -> str:
+        return f"Account(sender_id={self.sender_id!r})"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What every request carries."""
+        return {"hash": self.hash, "token": self.token}
+
+
+def is_sender_id(sender_id: str) -> bool:
+    """Whether messages can come from this: digits, or at most 11 characters (GSM 03.40)."""
+    return bool(sender_id) and (len(sender_id) <= LONGEST_SENDER_ID or sender_id.isdecimal())
+
 
 _KNOWN_TEXTS = {
     "token is required": "token_required",
@@ -44,7 +83,6 @@ _HINTS = {
     "rate_limited": "The gateway asks to slow down.",
     "http_503": "The gateway is too busy, or down.",
 }
-NOBODY_KNOWS = "Nobody knows whether the message was taken."
 _WORD = re.compile(r"[A-Za-z]{1,20}")
 
 
@@ -232,3 +270,41 @@ def _is_foreign(word: str, ours: str) -> bool:
     low = word.lower()
     shared = low in ours or any(low[i : i + 4] in ours for i in range(len(low) - 3))
     return _WORD.fullmatch(word) is not None and not shared
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is left on the account.
+
+    Attributes:
+        amount: In euros.
+        stale: It is the last known figure, not the current one.
+    """
+
+    amount: float
+    stale: bool = False
+
+
+def read_balance(reply: Fields) -> Balance:
+    """The figure of a reply to `/balance`.
+
+    Raises:
+        DeliveryUnavailable: There is none.
+    """
+    amount = reply.get("balance")
+    # The bound leaves out NaN, infinities, and integers that no float can hold.
+    if isinstance(amount, int | float) and not isinstance(amount, bool) and abs(amount) < 1e15:
+        return Balance(float(amount), reply.get("stale") is True)
+    raise unreadable("SMSPM's reply holds no balance.")
+
+
+def read_sender_ids(reply: Fields) -> tuple[str, ...]:
+    """The sender IDs of a reply to `/sender-ids`.
+
+    Raises:
+        DeliveryUnavailable: There is no list of them.
+    """
+    senders = reply.get("senders")
+    if not isinstance(senders, list):
+        raise unreadable("SMSPM's reply holds no sender IDs.")
+    return tuple(sender for sender in senders if isinstance(sender, str))

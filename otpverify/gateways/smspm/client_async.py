@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from otpverify._sync import AsyncClosing
 from otpverify.core.results import Message, Receipt
-from otpverify.sms.smspm_base import SmspmBase
-from otpverify.sms.smspm_bulk import AsyncSendsBulk
-from otpverify.sms.smspm_call import Balance, Call, Fields
-from otpverify.sms.smspm_pool import Pool
+from otpverify.gateways.call import Call, Fields
+from otpverify.gateways.http_async import Pool
+from otpverify.gateways.smspm.bulk_client import AsyncSendsBulk
+from otpverify.gateways.smspm.client import SmspmBase
+from otpverify.gateways.smspm.wire import Balance
 
 T = TypeVar("T")
 

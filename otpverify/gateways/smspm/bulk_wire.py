@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import DeliveryError, DeliveryRejected
-from otpverify.sms import smspm_wire as wire
-from otpverify.sms.smspm_account import Account
+from otpverify.gateways.smspm import wire
+from otpverify.gateways.smspm.wire import Account
 
 LARGEST_BATCH = 100
 

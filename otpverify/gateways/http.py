@@ -20,8 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HeaderParsingError, HTTPError, ReadTimeoutError
 
 from otpverify._version import __version__
-from otpverify.sms.smspm_call import Call, Failure, Reply, causes_of
-from otpverify.sms.smspm_wire import LARGEST_REPLY
+from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply, causes_of
 
 _POOL_SIZE = 32
 _CHUNK = 8192

@@ -1,4 +1,4 @@
-"""One call of the SMSPM gateway as data, so that either client only carries it."""
+"""One call of a gateway as data: the request, the reply or the failure, and the error for it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from otpverify.errors import DeliveryUnavailable
-from otpverify.sms import smspm_wire as wire
 
 T = TypeVar("T")
 Fields = Mapping[str, Any]
 Method = Literal["POST", "GET"]
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
+LARGEST_REPLY = 65_536
+"""Bytes of a reply that are read."""
 
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What is left on the account.
-
-    Attributes:
-        amount: In euros.
-        stale: It is the last known figure, not the current one.
-    """
-
-    amount: float
-    stale: bool = False
+NOBODY_KNOWS = "It is unknown whether the message was taken."
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -113,30 +104,5 @@ def not_answered(failure: Failure, *, sends: bool) -> DeliveryUnavailable:
         said = f"SMSPM did not answer ({code})."
     maybe_sent = sends and failure.begun
     if maybe_sent:
-        said += f" {wire.NOBODY_KNOWS}"
+        said += f" {NOBODY_KNOWS}"
     return DeliveryUnavailable(said, provider_code=code, maybe_sent=maybe_sent)
-
-
-def read_balance(reply: Fields) -> Balance:
-    """The figure of a reply to `/balance`.
-
-    Raises:
-        DeliveryUnavailable: There is none.
-    """
-    amount = reply.get("balance")
-    # The bound leaves out NaN, infinities, and integers that no float can hold.
-    if isinstance(amount, int | float) and not isinstance(amount, bool) and abs(amount) < 1e15:
-        return Balance(float(amount), reply.get("stale") is True)
-    raise wire.unreadable("SMSPM's reply holds no balance.")
-
-
-def read_sender_ids(reply: Fields) -> tuple[str, ...]:
-    """The sender IDs of a reply to `/sender-ids`.
-
-    Raises:
-        DeliveryUnavailable: There is no list of them.
-    """
-    senders = reply.get("senders")
-    if not isinstance(senders, list):
-        raise wire.unreadable("SMSPM's reply holds no sender IDs.")
-    return tuple(sender for sender in senders if isinstance(sender, str))

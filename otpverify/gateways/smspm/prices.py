@@ -32,7 +32,7 @@ class PriceTable:
     @classmethod
     def published(cls) -> PriceTable:
         """SMSPM's published price list, as it was when this release was made."""
-        return _table((files("otpverify.sms") / "prices.json").read_text("utf-8"))
+        return _table((files("otpverify.gateways.smspm") / "prices.json").read_text("utf-8"))
 
     @classmethod
     def load(cls, path: Path) -> PriceTable:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from otpverify.core.bulk import BulkProgress, BulkResult
-    from otpverify.sms.bulk import Batch
-    from otpverify.sms.bulk_drive import Bulk, BulkOptions
-    from otpverify.sms.smspm_account import Account
-    from otpverify.sms.smspm_batch import Reply
+    from otpverify.gateways.bulk_results import BulkProgress, BulkResult
+    from otpverify.gateways.smspm.bulk import Batch, Bulk, BulkOptions
+    from otpverify.gateways.smspm.bulk_wire import Reply
+    from otpverify.gateways.smspm.wire import Account
 
 # What sends in bulk is loaded when it is first used; few programs do.
 
@@ -23,7 +22,7 @@ class _Client(ABC):
     _method: Literal["POST", "GET"]
 
     def _bulk(self, text: str, options: BulkOptions) -> Bulk:
-        from otpverify.sms.bulk_drive import Bulk
+        from otpverify.gateways.smspm.bulk import Bulk
 
         if self._method == "GET":
             options["batch_size"] = 1  # the contract has no array in a query string
@@ -82,7 +81,7 @@ class SendsBulk(_Client):
                 task), `on_progress` is told as much before that takes its way.
         """
         from otpverify._sync import run_sync
-        from otpverify.sms.bulk_threads import Threads
+        from otpverify.gateways.smspm.bulk_io import Threads
 
         options: BulkOptions = {
             "region": region,
@@ -122,7 +121,7 @@ class AsyncSendsBulk(_Client):
         cancelled, requests on their way are cancelled, too: their recipients are unknown."""
         import asyncio
 
-        from otpverify.sms.bulk_tasks import Tasks
+        from otpverify.gateways.smspm.bulk_io import Tasks
 
         options: BulkOptions = {
             "region": region,

@@ -13,8 +13,8 @@ from otpverify.errors import (
     DeliveryRejected,
     DeliveryUnavailable,
 )
+from otpverify.gateways.retry import Observer, check_observer, nobody_knows, tell
 from otpverify.protocols import AsyncSender, Sender
-from otpverify.sms.retry import Observer, check_observer, nobody_knows, tell
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

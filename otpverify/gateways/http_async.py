@@ -17,8 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 from otpverify._event_loops import PerLoop
 from otpverify._version import __version__
 from otpverify.errors import ConfigurationError, ExtraMissing
-from otpverify.sms.smspm_call import Call, Failure, Reply, causes_of
-from otpverify.sms.smspm_wire import LARGEST_REPLY
+from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply, causes_of
 
 try:
     import httpx2
