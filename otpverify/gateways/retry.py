@@ -1,4 +1,7 @@
-"""Which failures are retried, when, and within which deadline; nothing here knows a gateway."""
+"""Which failures are retried, when, and within which deadline; nothing here knows a gateway.
+
+`stamina` repeats and waits, in threads or tasks. Everything is decided here, without I/O.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,17 @@
-"""The wordings of messages by language, their plural rules, and which language serves a request."""
+"""The languages that messages are written in: their wordings, plurals, and which one a tag means.
+
+The wordings are data, in `languages.json`. Its keys are BCP 47 tags. Each language has:
+
+- `purposes`: the sentence with the code. `"*"` serves every purpose that has no sentence of its own.
+- `tail`: what follows it: the lifetime and the warning not to share, with their separator.
+- `approves`: the line that says what a binding approves.
+- `minutes`, `seconds`: the lifetime by plural category (Unicode CLDR), in the case that `tail`
+  needs.
+- `prefix` (`"{brand}: "`), `list` (`", "`) and `direction` (`"ltr"`), where they differ.
+
+Languages whose accents GSM-7 lacks are written without accents where readers are used to that in
+text messages. Languages of other scripts are short enough for 70 units.
+"""
 
 from __future__ import annotations
 

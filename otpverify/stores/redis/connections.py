@@ -1,4 +1,9 @@
-"""Connections of redis-py, handed from caller to caller without its pool, sync and async."""
+"""Connections of redis-py that calls take and hand on, sync and async.
+
+redis-py's own pool and command loop take longer over a call than the server does. What stays
+redis-py's: how connections are made, time-outs, health checks, and retries. What does not: hooks
+around `Redis.execute_command`. Where there are any, as a tracer's, these connections are not used.
+"""
 
 from __future__ import annotations
 
