@@ -2,7 +2,7 @@
 
 import sys
 
-from otpverify.cli import main
+from otpverify.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,7 +12,9 @@ from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 # Each is forked from a process that has all of it loaded: a fraction of a second apiece.
-_CONTEXT.set_forkserver_preload(["otpverify.bulk.command", "otpverify.cli", "requests"])
+_CONTEXT.set_forkserver_preload(
+    ["otpverify.cli.send_bulk.command", "otpverify.cli.main", "requests"]
+)
 
 Moment = tuple[str, str, int]
 """What dies, where in it (`before`, `torn`, `after`), and at which call of it, from 1. `append`
@@ -32,8 +34,9 @@ def run(arguments: list[str], environ: Mapping[str, str], moment: Moment | None 
 
 
 def _main(arguments: list[str], environ: dict[str, str], moment: Moment | None) -> None:
-    from otpverify import SmspmClient, cli
-    from otpverify.bulk.journal import Journal
+    from otpverify import SmspmClient
+    from otpverify.cli import main as cli
+    from otpverify.cli.send_bulk.journal import Journal
 
     os.environ.update(environ)
     null = os.open(os.devnull, os.O_RDWR)

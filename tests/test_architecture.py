@@ -41,8 +41,8 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
         name: (f"integrations.{name}",)
         for name in ("celery", "django", "fastapi", "flask")  # siblings
     },
-    {"testing": ("testing",), "demo": ("demo",), "bulk": ("bulk",)},
-    {"cli": ("cli", "__main__", "doctor", "lint")},
+    {"testing": ("testing",), "demo": ("demo",)},
+    {"cli": ("cli", "__main__")},
 ]
 PURE = {"__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum"}
 PURE |= {"hashlib", "hmac", "ipaddress", "math", "phonenumbers", "re", "struct", "typing"}

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from otpverify import BulkCounts, BulkProgress, ConfigurationError, SmspmClient, cli
-from otpverify.bulk.display import Lines, display
-from otpverify.bulk.estimate import estimate
-from otpverify.bulk.journal import Journal
-from otpverify.bulk.numbers import read_numbers
+from otpverify import BulkCounts, BulkProgress, ConfigurationError, SmspmClient
+from otpverify.cli import main as cli
+from otpverify.cli.send_bulk.cost import estimate
+from otpverify.cli.send_bulk.csv_file import read_numbers
+from otpverify.cli.send_bulk.journal import Journal
+from otpverify.cli.send_bulk.output import Lines, display
 from otpverify.core.phone import REGIONS
 from otpverify.gateways.smspm.prices import PriceTable
 from otpverify.sandbox import Sandbox
@@ -539,7 +540,7 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_the_extra_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("rich")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "otpverify.bulk.display_rich", raising=False)
+    monkeypatch.delitem(sys.modules, "otpverify.cli.send_bulk.progress_bar", raising=False)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     said: list[str] = []
     assert isinstance(display(7, said.append, terminal=True), Lines)

@@ -37,7 +37,7 @@ from otpverify import (
 )
 from otpverify.core.state import Reported
 from otpverify.integrations.celery import CelerySender
-from otpverify.integrations.celery.parcel import Parcel
+from otpverify.integrations.celery.sender import Parcel
 from otpverify.testing import OutboxSender
 
 OTHER_SECRET = "another unguessable secret of 32 bytes"

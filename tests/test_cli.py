@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from otpverify import Message, Receipt, __version__, cli, demo
+from otpverify import Message, Receipt, __version__, demo
+from otpverify.cli import main as cli
 from otpverify.demo import script
 from otpverify.sandbox import Sandbox
 

@@ -15,8 +15,8 @@ from gateways import recording
 from servers import Server, binaries, store_of, until
 from support import PHONE, SECRET, Colour, Face
 
-from otpverify import cli
-from otpverify.doctor import examine
+from otpverify.cli import main as cli
+from otpverify.cli.doctor import examine
 from otpverify.sandbox import Sandbox
 from otpverify.stores.redis.health import read_health
 from otpverify.testing import OutboxSender

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from otpverify import Messages, cli
+from otpverify import Messages
+from otpverify.cli import main as cli
 from otpverify.sms.languages import languages
 
 BRAND = "Twenty letters brand"

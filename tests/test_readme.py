@@ -27,13 +27,12 @@ from otpverify import (
     RateLimited,
     Retry,
     Verifier,
-    cli,
     errors,
 )
+from otpverify.cli import main as cli
 from otpverify.sandbox import Sandbox
-from otpverify.sandbox.faults import FAULTS
-from otpverify.sandbox.manners import misbehave
-from otpverify.sandbox.replies import Reply
+from otpverify.sandbox.faults import FAULTS, misbehave
+from otpverify.sandbox.wire import Reply
 from otpverify.sms.languages import languages
 
 ROOT = Path(__file__).parent.parent

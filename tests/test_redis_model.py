@@ -25,7 +25,7 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Opened, Opening, Reserved
 from otpverify.testing.conformance import Reference, Timeline
 from otpverify.testing.conformance.base import digest, key
-from otpverify.testing.conformance.walk import NETWORKS, POLICIES
+from otpverify.testing.conformance.random_walk import NETWORKS, POLICIES
 
 __all__ = ["stop_servers"]
 

@@ -17,8 +17,8 @@ import pytest
 from endpoint import Endpoint
 
 from otpverify import ConfigurationError, Message
-from otpverify.sandbox import Sandbox, reporter, reports
-from otpverify.sandbox.reports import PLANS, address
+from otpverify.sandbox import Sandbox, delivery_reports as reporter, delivery_reports as reports
+from otpverify.sandbox.delivery_reports import PLANS, address
 
 PHONE = "+12025550123"
 TOKEN = "t0ken-of-the-application"

@@ -19,7 +19,7 @@ from otpverify.protocols import Clock
 from otpverify.testing import StoreConformance
 from otpverify.testing.conformance import Reference, Timeline
 from otpverify.testing.conformance.delivery import GIVEN_BACK, NEWS, OLD, UNKNOWN
-from otpverify.testing.conformance.walk import NETWORK, POLICIES, SEED, WALKS, Walker
+from otpverify.testing.conformance.random_walk import NETWORK, POLICIES, SEED, WALKS, Walker
 
 __all__ = ["stop_servers"]
 

@@ -5,8 +5,8 @@ with Sandbox() as sandbox:
     sandbox.messages[0].code  # "123456"
 
 It sends nothing, keeps everything in memory, and uses the standard library only.
-`otpverify.sandbox.faults` lists the numbers that make it fail, `otpverify.sandbox.reports` those
-whose messages are reported otherwise than as delivered.
+`otpverify.sandbox.faults` lists the numbers that make it fail, and
+`otpverify.sandbox.delivery_reports` those whose messages are not reported as delivered.
 """
 
 from otpverify.sandbox.outbox import Captured

@@ -38,7 +38,13 @@ recipients. In the tutorial's dialect 40 and 41 come with status 200, as all of 
 from __future__ import annotations
 
 import re
+import socket
+import struct
+import threading
 from dataclasses import dataclass
+from io import BufferedIOBase
+
+from otpverify.sandbox.wire import Reply
 
 _FICTIONAL = re.compile(r"\+1[2-9][0-9]{2}55501([0-9]{2})")
 
@@ -56,7 +62,7 @@ class Fault:
         headers: Further headers of the reply.
         body: The reply's body when it is none of the contract's, and its type.
         content_type: The body's type.
-        manner: How the reply goes wrong on its way, as `otpverify.sandbox.manners` names it.
+        manner: How the reply goes wrong on its way, as `otpverify.sandbox.faults` names it.
         without_id: The reply is a success that names no message id.
         padding: How many spaces the reply's body begins with.
         retry_in_seconds: What `Retry-After` says, as a date.
@@ -161,3 +167,51 @@ def fault_of(e164: str) -> Fault | None:
     """How this number fails, or `None` when it works."""
     found = _FICTIONAL.fullmatch(e164)
     return FAULTS.get(found.group(1)) if found else None
+
+
+_SECONDS_A_BYTE = 0.02
+# Together 30 seconds: longer than a client's default `Retry.total_seconds`.
+_DRIPPED_BYTES = 1500
+# The kernel then forgets what was not sent, and resets.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+def misbehave(
+    manner: str,
+    reply: Reply,
+    connection: socket.socket,
+    wfile: BufferedIOBase,
+    stopping: threading.Event,
+    stall_seconds: float,
+) -> None:
+    """Do with a reply what a fault says. The connection is of no use afterwards.
+
+    Args:
+        manner: `"stalled"`, `"dropped"`, `"reset"`, `"slow headers"` or `"slow body"`.
+        reply: What would have been replied.
+        connection: The client's.
+        wfile: Writes to it.
+        stopping: Set when the sandbox stops.
+        stall_seconds: How long a stalled reply stays out.
+    """
+    if manner == "stalled":
+        stopping.wait(stall_seconds)
+    elif manner == "reset":
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        socket.close(connection.detach())
+    elif manner in ("slow headers", "slow body"):
+        slow_body = manner == "slow body"
+        body = b" " * _DRIPPED_BYTES + reply.body if slow_body else reply.body
+        padding = "" if slow_body else f"X-Padding: {'x' * _DRIPPED_BYTES}\r\n"
+        head = (
+            f"HTTP/1.1 {reply.status} OK\r\n{padding}Content-Type: {reply.content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        ).encode()
+        whole = head + body
+        at_once = len(head) if slow_body else 0
+        wfile.write(whole[:at_once])
+        for place in range(at_once, len(whole)):
+            wfile.write(whole[place : place + 1])
+            wfile.flush()
+            if stopping.wait(_SECONDS_A_BYTE):
+                return

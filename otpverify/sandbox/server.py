@@ -1,24 +1,95 @@
-"""The sandbox's server: starting, stopping, and what a test or a demo asks of it."""
+"""`Sandbox`: the server, started and stopped."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import socket
+import sys
 import threading
+from functools import partial
+from http.server import ThreadingHTTPServer
+from socketserver import TCPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from otpverify import ConfigurationError
-from otpverify.sandbox.contract import Credentials
-from otpverify.sandbox.handler import State
-from otpverify.sandbox.hosts import is_loopback
-from otpverify.sandbox.listener import Listener, Running
+from otpverify.sandbox.delivery_reports import SHAPES, Reporter, Shape
+from otpverify.sandbox.gateway import Credentials
+from otpverify.sandbox.http import Handler, State
 from otpverify.sandbox.outbox import Captured, Outbox
-from otpverify.sandbox.replies import Dialect
-from otpverify.sandbox.reporter import Reporter
-from otpverify.sandbox.reports import SHAPES, Shape
+from otpverify.sandbox.wire import Dialect, is_loopback
 
 if TYPE_CHECKING:
     from otpverify import SmspmClient
+
+_POLL_SECONDS = 0.05
+_LONGEST_GOODBYE_SECONDS = 2.0
+
+
+class Running:
+    """A listener and its thread."""
+
+    def __init__(self, listener: Listener, stopping: threading.Event) -> None:
+        self.port: int = listener.server_address[1]
+        self._listener = listener
+        self._stopping = stopping
+        self._thread = threading.Thread(
+            target=partial(listener.serve_forever, _POLL_SECONDS),
+            name="otpverify-sandbox",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._listener.shutdown()
+        self._listener.server_close()
+        self._listener.hang_up()
+        self._thread.join()
+
+
+class Listener(ThreadingHTTPServer):
+    """Accepts connections, and can end them all."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], state: State) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._open: set[socket.socket] = set()
+        self._ended = threading.Condition()
+        super().__init__(address, partial(Handler, state))
+
+    def server_bind(self) -> None:
+        """Bind; without the base class's look-up of this machine's name, which can take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._ended:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._ended:
+            self._open.discard(request)
+            self._ended.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are no error; anything else is one of ours, and is shown."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+    def hang_up(self) -> None:
+        """End every connection, and wait until their threads have let go of them."""
+        with self._ended:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._ended.wait_for(lambda: not self._open, _LONGEST_GOODBYE_SECONDS)
+
 
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 
@@ -28,7 +99,7 @@ class Sandbox:
 
     It keeps the newest 1000 messages in memory and shows them at `inbox_url`. Some reserved
     numbers make it fail, or report a failure: `otpverify.sandbox.faults` and
-    `otpverify.sandbox.reports` list them.
+    `otpverify.sandbox.delivery_reports` list them.
 
     Args:
         host: The address to listen on. Whoever reaches it reads all messages.

@@ -2,7 +2,7 @@
 
 The wordings are data, in `languages.json`. Its keys are BCP 47 tags. Each language has:
 
-- `purposes`: the sentence with the code. `"*"` serves every purpose that has no sentence of its own.
+- `purposes`: the sentence with the code. `"*"` serves every purpose that has no own sentence.
 - `tail`: what follows it: the lifetime and the warning not to share, with their separator.
 - `approves`: the line that says what a binding approves.
 - `minutes`, `seconds`: the lifetime by plural category (Unicode CLDR), in the case that `tail`

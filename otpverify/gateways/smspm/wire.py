@@ -1,4 +1,4 @@
-"""The wire contract of the SMSPM gateway, without I/O: requests are built and replies are read here.
+"""The wire contract of the SMSPM gateway, without I/O: requests are built and replies read.
 
 Nothing of a request or a reply reaches an exception unless it is known to be harmless: the gateway
 repeats phone numbers in its error texts, and could repeat anything.

@@ -16,8 +16,7 @@ except ModuleNotFoundError as error:
         f"{error.name} is not installed. Celery tasks need an extra: pip install otpverify[celery]"
     ) from error
 
-from otpverify.integrations.celery.bulk import CeleryBulk
-from otpverify.integrations.celery.bulk_job import BulkJob
+from otpverify.integrations.celery.bulk import BulkJob, CeleryBulk
 from otpverify.integrations.celery.sender import CelerySender
 
 __all__ = ["BulkJob", "CeleryBulk", "CelerySender"]

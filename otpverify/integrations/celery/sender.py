@@ -1,14 +1,17 @@
-"""`CelerySender`: a `Sender` that puts messages on a queue, and the task that delivers them."""
+"""Delivery by a Celery worker: the sender that queues a message, and the task that sends it."""
 
 from __future__ import annotations
 
 import logging
+import math
+import random
+import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from celery import Celery
 from celery.exceptions import Reject
@@ -17,6 +20,7 @@ from celery.signals import task_revoked
 from otpverify import (
     ConfigurationError,
     DeliveryError,
+    DeliveryRejected,
     DeliveryUnavailable,
     Event,
     Message,
@@ -29,13 +33,229 @@ from otpverify import (
     StoreError,
     Verifier,
 )
-from otpverify.integrations.celery.checks import HIDDEN, check_parts, task_options
-from otpverify.integrations.celery.delivery import Delivery
-from otpverify.integrations.celery.marks import Marks
-from otpverify.integrations.celery.parcel import Parcel
-from otpverify.integrations.celery.seal import Seal, Secrets
+from otpverify.integrations.celery.encryption import Seal, Secrets
+from otpverify.integrations.celery.once import HIDDEN, Marks, check_parts, task_options
+
+LONGEST_SECONDS = 600
+"""How long a message is good that does not say when its code expires."""
+_SPARE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Parcel:
+    """A message on its way.
+
+    Attributes:
+        message: The message.
+        queued_at: When it was queued, in seconds since the epoch.
+    """
+
+    message: Message
+    queued_at: float
+
+    @property
+    def expires_at(self) -> float:
+        """When its code expires, in seconds since the epoch."""
+        said = self.message.expires_at
+        return self.queued_at + LONGEST_SECONDS if said is None else said.timestamp()
+
+    @property
+    def mark_seconds(self) -> int:
+        """How long its mark must stay: for as long as it could still be sent, and a little more,
+        for the clocks of two machines."""
+        return max(1, math.ceil(self.expires_at - self.queued_at)) + _SPARE_SECONDS
+
+    def packed(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        message = replace(self.message, expires_at=None)
+        packed = {field.name: getattr(message, field.name) for field in fields(message)}
+        return {**packed, "queued_at": self.queued_at, "expires_at": self.expires_at}
+
+    @classmethod
+    def unpacked(cls, packed: dict[str, Any]) -> Self:
+        """The reverse. What a newer version put in beside is left out, so that web processes and
+        workers can be renewed one after the other."""
+        known = {field.name for field in fields(Message)}
+        of_message = {name: value for name, value in packed.items() if name in known}
+        of_message["expires_at"] = datetime.fromtimestamp(packed["expires_at"], UTC)
+        return cls(Message(**of_message), packed["queued_at"])
+
+
+# A reason such as "no_balance" or "http_503", and neither a number nor a code.
+_WORD = re.compile(r"[a-z][a-z_]{0,40}(?:[1-5][0-9]{2})?")
+_DIGITS = re.compile(r"[0-9]{4,}")
+
+
+def outcome(send: Callable[[Message], Receipt], message: Message) -> DeliveryError | None:
+    """Hand a message over.
+
+    Returns:
+        `None` when it was taken. Otherwise a copy of the sender's error, cut off from what caused
+        it, and without its words where they repeat what was sent: exceptions of HTTP libraries
+        print whole requests, and workers print exceptions.
+    """
+    failure: DeliveryError
+    try:
+        receipt = send(message)
+    except DeliveryError as error:
+        failure = _twin(error)
+    except Exception as error:
+        failure = DeliveryUnavailable(f"The sender failed ({type(error).__name__}).")
+    else:
+        if isinstance(receipt, Receipt):
+            return None
+        failure = DeliveryUnavailable(
+            f"The sender returned {type(receipt).__name__} where a Receipt was due."
+        )
+    said = str(failure)
+    ours = (message.to[1:], message.text, message.report, *_DIGITS.findall(message.text))
+    if any(part and part in said for part in ours):
+        failure.args = ("The message could not be sent.",)
+    reason = failure.provider_code
+    if not (isinstance(reason, str) and _WORD.fullmatch(reason)):
+        failure.provider_code = None
+    failure.challenge = None
+    return failure
+
+
+def _twin(error: DeliveryError) -> DeliveryError:
+    """A copy without what caused it, whatever its class asks of a constructor."""
+    twin = type(error).__new__(type(error))
+    twin.args = error.args
+    vars(twin).update(vars(error))
+    return twin
+
 
 _log = logging.getLogger("otpverify.celery")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Again:
+    """It certainly was not sent, and is to be tried again.
+
+    Attributes:
+        sealed: What the next attempt is given.
+        seconds: After how long.
+        error: Why.
+        parcel: The parcel, open.
+    """
+
+    sealed: str
+    seconds: float
+    error: DeliveryError
+    parcel: Parcel
+
+
+class Delivery:
+    """Delivers what is queued, each parcel once.
+
+    A sealed parcel is good for one attempt: its mark is set before anything goes out, and the next
+    attempt gets a parcel that is sealed anew. So what a broker delivers twice is refused, and so is
+    what somebody who can write to the broker puts on it again.
+
+    Args:
+        sender: What delivers.
+        marks: Say who is first.
+        seal: Opens parcels.
+        retry: How often, and for how long.
+        verifier: Takes final failures in; `None` to give nothing back.
+    """
+
+    def __init__(
+        self, sender: Sender, marks: Marks, seal: Seal, retry: Retry, verifier: Verifier | None
+    ) -> None:
+        self._sender = sender
+        self._marks = marks
+        self._seal = seal
+        self._retry = retry
+        self._verifier = verifier
+
+    def attempt(self, sealed: str, number: int) -> Again | None:
+        """Try to deliver.
+
+        Args:
+            sealed: The parcel.
+            number: Which attempt this is; 1 is the first.
+
+        Returns:
+            `None` when it was delivered.
+
+        Raises:
+            DeliveryError: It was not, or nobody knows, and it is not tried again.
+            ConfigurationError: No secret opens it.
+            StoreError: The store cannot say whether it was begun before.
+        """
+        parcel = Parcel.unpacked(self._seal.open(sealed))
+        if not self._marks.begin(sealed, parcel.mark_seconds):
+            raise DeliveryUnavailable(
+                "A worker began to send this before, and may have. It is not sent again.",
+                provider_code="begun_before",
+            )
+        if time.time() >= parcel.expires_at:
+            self._give_back(parcel, "expired")
+            raise DeliveryRejected("The code expired in the queue.", provider_code="expired")
+        error = outcome(self._sender.send, parcel.message)
+        if error is None:
+            return None
+        if (seconds := self._wait_after(error, parcel, number)) is None:
+            self.give_up(parcel, error)
+            raise error
+        return Again(self._seal.close(parcel.packed()), seconds, error, parcel)
+
+    def give_up(self, parcel: Parcel, error: DeliveryError) -> None:
+        """It is not tried again: give its send back, if it certainly did not go out."""
+        if not error.maybe_sent:
+            rejected = isinstance(error, DeliveryRejected)
+            self._give_back(parcel, "rejected" if rejected else "failed")
+
+    def dropped(self, sealed: str) -> None:
+        """It was taken off the queue undelivered, since it expired there or was revoked: give its
+        send back, unless a worker had begun to send it."""
+        parcel = Parcel.unpacked(self._seal.open(sealed))
+        if self._marks.begin(sealed, parcel.mark_seconds):
+            self._give_back(parcel, "expired")
+
+    def never_queued(self, sealed: str, parcel: Parcel) -> bool:
+        """Whether it certainly will not be sent, though nobody knows if the broker took it. What
+        it may have taken is marked as begun, so no worker begins it."""
+        try:
+            return self._marks.begin(sealed, parcel.mark_seconds) is not None
+        except OtpVerifyError as error:
+            _log.warning("It is not known whether a message was queued: %s", error)
+            return False
+
+    def wait_unopened(self, number: int) -> float | None:
+        """How long to wait with a parcel that could not be opened or marked; `None` for no more."""
+        return self._retry.wait_after(number, _drawn()) if number < self._retry.attempts else None
+
+    def _wait_after(self, error: DeliveryError, parcel: Parcel, number: int) -> float | None:
+        """How long to wait before the next attempt; `None` when there is none."""
+        if isinstance(error, DeliveryRejected) or number >= self._retry.attempts:
+            return None
+        if error.maybe_sent and not self._retry.after_timeout:
+            return None
+        # Whoever was told the same moment should not come back at the same moment.
+        asked = getattr(error, "retry_after", None) or 0
+        wait = asked + self._retry.wait_after(number, _drawn())
+        ends = min(parcel.expires_at, parcel.queued_at + self._retry.total_seconds)
+        return wait if time.time() + wait < ends else None
+
+    def _give_back(self, parcel: Parcel, status: str) -> None:
+        """Have the verifier learn that the message certainly did not go out, as a delivery report
+        would tell it: a repeat changes nothing, and `status` shows it."""
+        if self._verifier is None or parcel.message.report is None:
+            return
+        try:
+            self._verifier.delivery_report(
+                {"report_token": parcel.message.report, "status": status}
+            )
+        except OtpVerifyError as error:
+            # It lapses by itself.
+            _log.warning("A send could not be given back: %s", error)
+
+
+def _drawn() -> float:
+    return random.random()  # noqa: S311 - spreads load, guards nothing
 
 
 class CelerySender:

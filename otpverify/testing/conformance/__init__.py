@@ -39,10 +39,10 @@ from otpverify.testing.conformance.limits import Limits
 from otpverify.testing.conformance.operations import Operations
 from otpverify.testing.conformance.proofs import Proofs
 from otpverify.testing.conformance.races import Races
+from otpverify.testing.conformance.random_walk import RandomWalk
 from otpverify.testing.conformance.reference import Reference
 from otpverify.testing.conformance.sharing import Sharing
 from otpverify.testing.conformance.times import Times
-from otpverify.testing.conformance.walk import RandomWalk
 
 __all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
 

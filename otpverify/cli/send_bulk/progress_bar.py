@@ -17,7 +17,7 @@ except ImportError as error:
     raise ImportError("The progress bar needs its extra: pip install 'otpverify[cli]'") from error
 
 from otpverify import BulkCounts, BulkProgress
-from otpverify.bulk.display import phrase
+from otpverify.cli.send_bulk.output import phrase
 
 
 class Bar:

@@ -12,15 +12,12 @@ from socketserver import BaseServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from otpverify.sandbox import page
-from otpverify.sandbox.contract import Credentials, answer_account, answer_send
-from otpverify.sandbox.forms import pairs_of, query_of
-from otpverify.sandbox.hosts import names_this_machine
-from otpverify.sandbox.manners import misbehave
+from otpverify.sandbox import inbox
+from otpverify.sandbox.delivery_reports import SHAPES, Reporter
+from otpverify.sandbox.faults import misbehave
+from otpverify.sandbox.gateway import Credentials, answer_account, answer_send
 from otpverify.sandbox.outbox import Outbox
-from otpverify.sandbox.replies import Dialect, Refusal, Reply
-from otpverify.sandbox.reporter import Reporter
-from otpverify.sandbox.reports import SHAPES
+from otpverify.sandbox.wire import Dialect, Refusal, Reply, names_this_machine, pairs_of, query_of
 
 LARGEST_BODY = 1 << 20
 _LARGEST_DISCARDED = 1 << 24
@@ -171,10 +168,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _inbox(self) -> Reply:
         embedded = query_of(self._url).get("embed") == "1"
-        return page.inbox(self._state.outbox.messages, embedded=embedded)
+        return inbox.inbox(self._state.outbox.messages, embedded=embedded)
 
     def _asset(self) -> Reply:
-        return page.asset(self._url.path.removeprefix("/"))
+        return inbox.asset(self._url.path.removeprefix("/"))
 
     def _events(self) -> None:
         """Server-sent events: one `outbox` event at once, and one after every change."""

@@ -1,13 +1,17 @@
-"""What the senders of tasks have in common."""
+"""Marks that let each message begin once, and what a Celery application must be set to."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
 
-from otpverify import ConfigurationError, OtpVerifyError
+from otpverify import ConfigurationError, Limit, OtpVerifyError, Store
+from otpverify.core.state import Reserved
 
 HIDDEN = "(<sealed>,)"
 """What Flower and logs show of a task's arguments."""
@@ -50,3 +54,54 @@ def check_parts(app: Any, sender: Any, store: Any, name: str, *, needs: str = "s
         )
     if name in app.tasks:
         raise ConfigurationError(f"There is a task {name!r} already; choose another name.")
+
+
+_TAG_LENGTH = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark that was set: the store's counter, and which event of it this is."""
+
+    counter: str
+    at: int
+
+
+class Marks:
+    """Marks for what must be begun once, whichever worker begins it.
+
+    A mark is a counter of the store that admits one event. It is set before anything goes out, and
+    stays: a worker that dies in between leaves it behind, and nobody knows how far it came.
+
+    Args:
+        store: Where they are; all workers share it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def begin(self, what: str, seconds: int) -> Mark | None:
+        """Set a mark.
+
+        Args:
+            what: What is begun. The store sees its hash, so it must be nothing that can be guessed.
+            seconds: How long the mark stays.
+
+        Returns:
+            The mark; `None` when it was begun before.
+
+        Raises:
+            StoreError: The store cannot answer.
+        """
+        digest = hashlib.sha256(b"otpverify celery " + what.encode()).digest()
+        counter = base64.urlsafe_b64encode(digest).decode()[:_TAG_LENGTH]
+        answer = self._store.reserve(counter, (Limit(1, seconds),))
+        return Mark(counter, answer.at) if isinstance(answer, Reserved) else None
+
+    def clear(self, mark: Mark) -> None:
+        """Take a mark away: what it is for certainly did not happen.
+
+        Raises:
+            StoreError: The store cannot answer.
+        """
+        self._store.give_back(mark.counter, mark.at)

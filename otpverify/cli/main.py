@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
 
-from otpverify import ConfigurationError, OtpVerifyError, __version__, lint
-from otpverify.bulk import arguments as bulk
+from otpverify import ConfigurationError, OtpVerifyError, __version__
+from otpverify.cli import lint
+from otpverify.cli.send_bulk import arguments as bulk
 from otpverify.sandbox import Sandbox
 
 SANDBOX_PORT: Final = 8025
@@ -155,14 +156,14 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _doctor(_: argparse.Namespace) -> int:
     # Imported here: it loads the clients of gateway and store.
-    from otpverify.doctor import run
+    from otpverify.cli.doctor import run
 
     return 0 if run(os.environ, _say) else 1
 
 
 def _send_bulk(options: argparse.Namespace) -> int:
     # Imported here: it loads the gateway's client and the numbering plans.
-    from otpverify.bulk.command import run
+    from otpverify.cli.send_bulk.command import run
 
     _take_signals()
     return run(options, _say)

@@ -1,4 +1,4 @@
-"""What a worker does with one task's worth of recipients. Nothing in here knows Celery."""
+"""One chunk of a bulk job: the task that sends it, and its results as JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,44 @@ from otpverify import (
     BulkResult,
     DeliveryRejected,
     DeliveryUnavailable,
+    InvalidPhoneNumber,
     OtpVerifyError,
     Retry,
     SmspmClient,
     StoreError,
 )
-from otpverify.integrations.celery.entries import packed, unpacked
-from otpverify.integrations.celery.marks import Mark, Marks
-from otpverify.integrations.celery.seal import Seal
+from otpverify.integrations.celery.encryption import Seal
+from otpverify.integrations.celery.once import Mark, Marks
+
+
+def packed(entry: BulkEntry) -> list[Any]:
+    """An entry as plain values."""
+    error = None if entry.error is None else _packed_error(entry.error)
+    return [entry.index, entry.given, entry.phone, entry.message_id, error, entry.duplicate_of]
+
+
+def unpacked(values: list[Any]) -> BulkEntry:
+    """The reverse."""
+    index, given, phone, message_id, error, duplicate_of = values
+    said = None if error is None else _unpacked_error(*error)
+    return BulkEntry(index, given, phone, message_id, said, duplicate_of)
+
+
+def _packed_error(error: OtpVerifyError) -> list[Any]:
+    kind = type(error).__name__
+    if isinstance(error, InvalidPhoneNumber):
+        return [kind, str(error), error.reason, False]
+    code, maybe_sent = getattr(error, "provider_code", None), getattr(error, "maybe_sent", True)
+    return [kind, str(error), code, maybe_sent]
+
+
+def _unpacked_error(kind: str, said: str, code: str, maybe_sent: bool) -> OtpVerifyError:
+    if kind == InvalidPhoneNumber.__name__:
+        return InvalidPhoneNumber(said, reason=code)
+    if kind == DeliveryRejected.__name__:
+        return DeliveryRejected(said, provider_code=code)
+    return DeliveryUnavailable(said, provider_code=code, maybe_sent=maybe_sent)
+
 
 MARK_SECONDS = 7 * 86_400
 """How long it is remembered who was sent to under a job's name."""

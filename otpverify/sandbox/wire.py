@@ -1,11 +1,48 @@
-"""What goes back to a client, in either of the gateway's dialects: that of the API
-documentation 2.0, and that of the 2025 tutorial, whose own refusals come with status 200."""
+"""What the sandbox reads from a request and writes as a reply, without I/O."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from dataclasses import dataclass
 from typing import Literal, Self
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+
+def names_this_machine(host: str | None) -> bool:
+    """Whether a `Host` header names this machine; HTTP/1.0 clients may send none."""
+    if host is None:
+        return True
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address stands for this machine alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def query_of(url: SplitResult) -> dict[str, object]:
+    """The fields of an address's query."""
+    return pairs_of(url.query)
+
+
+def pairs_of(text: str) -> dict[str, object]:
+    """Decoded name and value pairs; a recipient that is named several times is a batch."""
+    found = parse_qs(text, keep_blank_values=True)
+    fields: dict[str, object] = {name: values[-1] for name, values in found.items()}
+    if len(numbers := found.get("toNumber", [])) > 1:
+        fields["toNumber"] = numbers
+    return fields
+
 
 Dialect = Literal["2.0", "tutorial"]
 Headers = tuple[tuple[str, str], ...]

@@ -1,18 +1,82 @@
-"""What is said about a list before and after it is sent to. Numbers are masked."""
+"""What `otpverify send-bulk` prints: progress, and the summary."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from types import TracebackType
+from typing import Protocol, Self
 
-from otpverify import BulkProgress
-from otpverify.bulk.estimate import Estimate
-from otpverify.bulk.numbers import Row
+from otpverify import BulkCounts, BulkProgress
+from otpverify.cli.send_bulk.cost import Estimate
+from otpverify.cli.send_bulk.csv_file import Row
 from otpverify.gateways.smspm.bulk import Plan
 from otpverify.gateways.smspm.bulk_wire import ACCOUNT_CODES
 from otpverify.phone import mask
 from otpverify.sms import Segments
+
+
+class Display(AbstractContextManager["Display"], Protocol):
+    """Shows progress while it is entered."""
+
+    def show(self, progress: BulkProgress) -> None:
+        """Show how far it is."""
+
+
+def display(total: int, say: Callable[[str], None], *, terminal: bool) -> Display:
+    """A progress bar on a terminal, where the extra `cli` is installed; plain lines elsewhere.
+
+    Args:
+        total: How many are to be sent to.
+        say: Writes a line.
+        terminal: Whether lines go to a terminal.
+    """
+    if terminal:
+        try:
+            from otpverify.cli.send_bulk.progress_bar import Bar
+        except ImportError as error:
+            say(f"{error}")
+        else:
+            return Bar(total)
+    return Lines(say)
+
+
+class Lines:
+    """A line for every tenth part, and for the last.
+
+    Args:
+        say: Writes a line.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._tenths = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def show(self, progress: BulkProgress) -> None:
+        """See `Display`."""
+        tenths = 10 * progress.done // max(progress.total, 1)
+        if tenths > self._tenths:
+            self._tenths = tenths
+            self._say(f"{progress.done} of {progress.total}: {phrase(progress.counts)}")
+
+
+def phrase(counts: BulkCounts) -> str:
+    """The counts in words."""
+    return f"{counts.sent} sent, {counts.failed} failed, {counts.unknown} unknown"
+
 
 _MOST_SHOWN = 20
 

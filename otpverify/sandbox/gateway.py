@@ -14,7 +14,7 @@ from otpverify import InvalidPhoneNumber
 from otpverify.phone import normalize
 from otpverify.sandbox.faults import INVALID_NUMBER, Fault, fault_of
 from otpverify.sandbox.outbox import Captured, find_code
-from otpverify.sandbox.replies import Dialect, Refusal, Reply
+from otpverify.sandbox.wire import Dialect, Refusal, Reply
 from otpverify.sms import segments
 
 LARGEST_BATCH = 100

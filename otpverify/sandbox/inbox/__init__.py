@@ -9,7 +9,7 @@ from importlib.resources import files
 from string import Template
 
 from otpverify.sandbox.outbox import Captured
-from otpverify.sandbox.replies import Reply
+from otpverify.sandbox.wire import Reply
 
 _MOST_SHOWN = 200
 _TYPES = {
@@ -70,7 +70,7 @@ def asset(name: str) -> Reply:
 
 @cache
 def _read(name: str) -> str:
-    return files("otpverify.sandbox").joinpath(name).read_text(encoding="utf-8")
+    return files("otpverify.sandbox.inbox").joinpath(name).read_text(encoding="utf-8")
 
 
 def _message(message: Captured) -> str:

@@ -1,17 +1,152 @@
-"""The results file on disk: locked, written ahead, and synced before anything relies on it."""
+"""The results file of `send-bulk`: a journal of JSON lines that survives a crash.
+
+The first line says which list and text the file belongs to. Before a request there is one line
+with its numbers, `{"sending": [...]}`; after it, one for each with its outcome. A number that has
+the former and not the latter may have been sent to: the outcome is unknown.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from otpverify import BulkEntry, BulkProgress, ConfigurationError
 from otpverify._sync import Closing
-from otpverify.bulk import records
-from otpverify.bulk.numbers import Row
-from otpverify.bulk.records import Known
+from otpverify.cli.send_bulk.csv_file import Row
 from otpverify.gateways.bulk_results import Status
+
+_OUTCOMES = {"sent", "failed", "unknown"}
+_NOT_SENDING = {"invalid", "duplicate"}
+
+
+def header(phones: Iterable[str], text: str, gateway: str) -> bytes:
+    """The first line. It is the same for the same list in any order, text and gateway.
+
+    Args:
+        phones: All recipients in E.164.
+        text: The whole text.
+        gateway: The gateway's address.
+    """
+    return _line(
+        {
+            "otpverify": "send-bulk",
+            "version": 1,
+            "list": _digest("\n".join(sorted(phones))),
+            "text": _digest(text),
+            "gateway": gateway,
+        }
+    )
+
+
+def check_header(found: bytes, expected: bytes) -> None:
+    """See that a file belongs to this list, text and gateway.
+
+    Raises:
+        ConfigurationError: It does not; the message says what is another.
+    """
+    if found == expected:
+        return
+    said, ours = _object(found), _object(expected)
+    if said.get("otpverify") != "send-bulk" or said.get("version") != ours["version"]:
+        raise ConfigurationError("This is no results file of this version of send-bulk.")
+    other = [name for name in ("list", "text", "gateway") if said.get(name) != ours[name]]
+    raise ConfigurationError(
+        f"The results file belongs to another {' and another '.join(other)}. Sending goes on only "
+        "where everything is as it was; start anew with another --results."
+    )
+
+
+def sending(phones: Sequence[str]) -> bytes:
+    """The line before a request."""
+    return _line({"at": _now(), "sending": list(phones)})
+
+
+def outcome(entry: BulkEntry, status: Status) -> bytes:
+    """The line of someone's outcome.
+
+    Args:
+        entry: What came of the attempt.
+        status: What is known of the person, over all attempts.
+    """
+    said: dict[str, object] = {"at": _now(), "number": entry.phone, "status": status}
+    if status == "sent":
+        said["id"] = entry.message_id
+    else:
+        said["reason"] = entry.reason
+    return _line(said)
+
+
+def left_out(entry: BulkEntry, row: Row, first: Row | None) -> bytes:
+    """The line of a row that is not sent to: an invalid number, or a duplicate of `first`."""
+    said: dict[str, object] = {"line": row.line, "given": row.given}
+    if first is None:
+        return _line({**said, "status": "invalid", "reason": entry.reason})
+    return _line({**said, "status": "duplicate", "same_as_line": first.line})
+
+
+@dataclass(slots=True, repr=False)
+class Known:
+    """What a results file says.
+
+    Attributes:
+        status: Of each number that was ever about to be sent to: `"sent"`, `"failed"`, or
+            `"unknown"`.
+        left_out: The lines of the list that are not sent to.
+    """
+
+    status: dict[str, str] = field(default_factory=dict)
+    left_out: set[int] = field(default_factory=set)
+
+    def read(self, line: bytes, number: int) -> None:
+        """Take in a whole line.
+
+        Args:
+            line: The line.
+            number: Its number, for the error.
+
+        Raises:
+            ConfigurationError: It is none of ours.
+        """
+        said = _object(line)
+        numbers, phone, status = said.get("sending"), said.get("number"), said.get("status")
+        if isinstance(numbers, list) and all(isinstance(each, str) for each in numbers):
+            self.status.update(dict.fromkeys(numbers, "unknown"))
+        elif isinstance(phone, str) and status in _OUTCOMES:
+            self.status[phone] = status
+        elif status in _NOT_SENDING and isinstance(said.get("line"), int):
+            self.left_out.add(said["line"])
+        else:
+            raise ConfigurationError(
+                f"Line {number} of the results file cannot be read, so nobody can tell who was "
+                "sent to. Mend it before you go on."
+            )
+
+
+def _object(line: bytes) -> Mapping[str, Any]:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _line(said: object) -> bytes:
+    return json.dumps(said, separators=(",", ":")).encode() + b"\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
 
 try:
     import fcntl
@@ -85,15 +220,15 @@ class Journal(Closing):
 
     def leave_out(self, rows: Iterable[tuple[BulkEntry, Row, Row | None]]) -> None:
         """Write down who is not sent to, unless that stands there already; see
-        `records.left_out`."""
+        `left_out`."""
         new = [each for each in rows if each[1].line not in self.known.left_out]
-        self._append(b"".join(records.left_out(*each) for each in new))
+        self._append(b"".join(left_out(*each) for each in new))
 
     def sending(self, phones: Sequence[str]) -> None:
         """Write down who is about to be sent to; it is on the disk when this returns."""
         self._begun.update(phones)
         self.known.status.update(dict.fromkeys(phones, "unknown"))
-        self._append(records.sending(phones))
+        self._append(sending(phones))
 
     def settled(self, progress: BulkProgress) -> None:
         """Write down what became of these."""
@@ -110,7 +245,7 @@ class Journal(Closing):
                 known[entry.phone] = "unknown"  # it may have been sent by the run before
         self._append(
             b"".join(
-                records.outcome(entry, known[entry.phone])
+                outcome(entry, known[entry.phone])
                 for entry in progress.entries
                 if entry.phone in known and entry.duplicate_of is None
             )
@@ -128,7 +263,7 @@ class Journal(Closing):
             self._append(header)
             return
         first, *others = (whole or content).removesuffix(b"\n").split(b"\n")
-        records.check_header(first + b"\n", header)
+        check_header(first + b"\n", header)
         for number, line in enumerate(others, 2):
             self.known.read(line, number)
         status = self.known.status

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otpverify import BulkInterrupted, BulkProgress, ConfigurationError, SmspmClient
-from otpverify.bulk import records, report
-from otpverify.bulk.display import display
-from otpverify.bulk.estimate import Estimate, estimate
-from otpverify.bulk.journal import Journal, refuse_taken
-from otpverify.bulk.numbers import Row, read_numbers
+from otpverify.cli.send_bulk import output
+from otpverify.cli.send_bulk.cost import Estimate, estimate
+from otpverify.cli.send_bulk.csv_file import Row, read_numbers
+from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
+from otpverify.cli.send_bulk.output import display
 from otpverify.gateways.smspm.bulk import BulkOptions, Plan, check_options, plan
 from otpverify.gateways.smspm.prices import PriceTable
 from otpverify.gateways.urls import DEFAULT_URL
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, say: Say) -> int:
     """Run the command.
 
     Args:
-        options: Those of `otpverify.bulk.arguments`.
+        options: Those of `otpverify.cli.send_bulk.arguments`.
         say: Writes a line for the person.
 
     Returns:
@@ -61,14 +61,14 @@ def run(options: argparse.Namespace, say: Say) -> int:
     everybody = list(mailing.plan.recipients)
     if options.dry_run:
         cost = mailing.cost(everybody)
-        for line in report.before(mailing.plan, mailing.rows, mailing.segments, cost):
+        for line in output.before(mailing.plan, mailing.rows, mailing.segments, cost):
             say(line)
         return 0
     path = options.results or Path(f"{options.numbers}.results.jsonl")
-    header = records.header(everybody, mailing.text, os.environ.get("SMSPM_URL") or DEFAULT_URL)
+    first_line = header(everybody, mailing.text, os.environ.get("SMSPM_URL") or DEFAULT_URL)
     with SmspmClient.from_env() as client:
         if options.resume:
-            with Journal.resume(path, header) as journal:
+            with Journal.resume(path, first_line) as journal:
                 todo = _left(mailing.plan, journal, retry_unknown=options.retry_unknown)
                 if not _agreed(mailing, todo, options):
                     return _declined(say)
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, say: Say) -> int:
         refuse_taken(path)
         if not _agreed(mailing, everybody, options):
             return _declined(say)
-        with Journal.create(path, header) as journal:
+        with Journal.create(path, first_line) as journal:
             return _send(client, mailing, everybody, journal, options, say)
 
 
@@ -149,13 +149,13 @@ def _send(
     journal.leave_out(
         (e, rows[e.index], None if e.duplicate_of is None else rows[e.duplicate_of]) for e in found
     )
-    reasons = report.Reasons()
+    reasons = output.Reasons()
     shown = display(len(todo), say, terminal=sys.stdout.isatty())
 
     def progress(news: BulkProgress) -> None:
         journal.settled(news)
         reasons.take(news)
-        shown.show(report.attempted(news))
+        shown.show(output.attempted(news))
 
     how = _pace(options)
     how["on_sending"], how["on_progress"] = journal.sending, progress
@@ -166,7 +166,7 @@ def _send(
     except BulkInterrupted as error:
         why = _why(error.__cause__)
     finally:
-        for line in (*report.after(mailing.plan, journal.known.status), *reasons.lines()):
+        for line in (*output.after(mailing.plan, journal.known.status), *reasons.lines()):
             say(line)
     if why is not None:
         say(why)

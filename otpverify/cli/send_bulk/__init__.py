@@ -1,0 +1,1 @@
+"""`otpverify send-bulk`."""
