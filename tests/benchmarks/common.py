@@ -17,7 +17,7 @@ from redis.utils import HIREDIS_AVAILABLE
 
 from benchmarks import HIREDIS
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 from servers import Server, binaries
 

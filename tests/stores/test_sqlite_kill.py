@@ -64,7 +64,7 @@ def child(work, fork=os.fork):
 
 
 def start(script: str, path: Path) -> subprocess.Popen[str]:
-    inherited = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
+    inherited = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     return subprocess.Popen(
         # Python 3.12 warns of forks beside threads, which are what is tested.
         [sys.executable, "-W", "ignore", "-c", COMMON + textwrap.dedent(script), str(path)],

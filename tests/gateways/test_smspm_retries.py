@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import stamina
 from clients import HASH, SOON, TOKEN, Client
+from faulty_gateways import GOOD, Recorder, recording, unused_url
 from freezegun.api import FrozenDateTimeFactory
-from gateways import GOOD, Recorder, recording, unused_url
 from hypothesis import given, strategies as st
 from support import Colour
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from clients import Client
+from faulty_gateways import GOOD, recording, unused_url
 from freezegun.api import FrozenDateTimeFactory
-from gateways import GOOD, recording, unused_url
 from support import PHONE, AsyncColour, Colour, Face
 
 from otpverify import (

@@ -12,8 +12,8 @@ import pytest
 from celery import Celery
 from celery.app.task import Context
 from celery.signals import task_retry, task_revoked
+from faulty_gateways import unused_url
 from freezegun.api import FrozenDateTimeFactory
-from gateways import unused_url
 from support import OTHER_PHONE, PHONE, QUICK, SECRET, Colour, Face
 
 from otpverify import (

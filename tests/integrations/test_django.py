@@ -64,7 +64,7 @@ NEW_PASSWORD = "close sesame"
 CREDENTIALS: Any = {"username": "ann", "password": PASSWORD}
 BASE = {"HASHER": QUICK, "REGION": "EE", "PHONE_FIELD": "phone", "DELIVER_IN_BACKGROUND": False}
 APP = Path(conf.__file__).parent
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 class Page:

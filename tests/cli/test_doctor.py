@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateways import recording
+from faulty_gateways import recording
 from servers import Server, binaries, store_of, until
 from support import PHONE, SECRET, Colour, Face
 

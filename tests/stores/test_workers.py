@@ -166,7 +166,7 @@ class Running:
 def environment() -> dict[str, str]:
     """This process's, without what concerns servers."""
     told = {"WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"}
-    path = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     return {k: v for k, v in os.environ.items() if k not in told} | {"PYTHONPATH": path}
 
 

@@ -44,7 +44,7 @@ from otpverify.sms import callback_params
 __all__ = ["stop_servers"]
 
 Shape = Literal["post", "get"]
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 OTHER_SECRET = "another unguessable secret of 32 bytes"
 _SOON = date(2026, 4, 1)

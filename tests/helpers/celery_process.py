@@ -31,7 +31,7 @@ class Worker:
     def __init__(self, environ: Mapping[str, str], log: Path) -> None:
         self.log = log
         self._begins = log.stat().st_size if log.exists() else 0
-        path = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
+        path = os.pathsep.join(map(str, (TESTS.parents[1], TESTS)))
         command = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-l", "DEBUG"]
         command += ["-E", "-c", "1", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         with log.open("ab") as file:

@@ -21,7 +21,7 @@ from otpverify import AsyncVerifier, DeliveryUnavailable, Message, Receipt
 from otpverify.integrations.fastapi import TypedPhone, otp_router
 from otpverify.sandbox import Sandbox
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def test_what_readme_shows_confirms_a_phone(

@@ -15,7 +15,7 @@ import pytest
 import stamina
 import trustme
 from clients import Client
-from gateways import Recorder, assert_secret, encrypted, recording, resetting, unused_url
+from faulty_gateways import Recorder, assert_secret, encrypted, recording, resetting, unused_url
 from support import Colour, Face
 
 from otpverify import (

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from clients import HASH, TOKEN, Client
-from gateways import (
+from faulty_gateways import (
     CODE,
     GOOD,
     TEXT,

@@ -190,7 +190,8 @@ def members() -> Iterator[list[Process]]:
     pairs = [socket.socketpair() for _ in range(PROCESSES)]
     theirs = [line.fileno() for _, line in pairs]
     command = [sys.executable, __file__, *map(str, theirs)]
-    with subprocess.Popen(command, pass_fds=theirs):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, pass_fds=theirs, env=environment):
         for _, line in pairs:
             line.close()
         processes = [Process(line) for line, _ in pairs]

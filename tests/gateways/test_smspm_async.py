@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import uvloop
 from clients import HASH, ONCE, TOKEN, Client
+from faulty_gateways import CODE, GOOD, TEXT, answering, assert_secret, recording
 from freezegun.api import FrozenDateTimeFactory
-from gateways import CODE, GOOD, TEXT, answering, assert_secret, recording
 from support import PHONE, QUICK, SECRET, Colour
 
 from otpverify import (

@@ -14,7 +14,7 @@ from otpverify.cli import main as cli
 from otpverify.sms.languages import languages
 
 BRAND = "Twenty letters brand"
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def lint(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:

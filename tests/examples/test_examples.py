@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LAST_LINES = {
     "login_second_factor.py": ["wrong code, 4 attempts left", "signed in"],
     "phone_confirmation.py": ["send again in 60 seconds", "confirmed +37256789045"],

@@ -18,7 +18,7 @@ from otpverify.protocols import Clock
 from otpverify.testing import StoreConformance
 from otpverify.testing.conformance.base import FREE, digest, first, key
 
-PATH = Path(__file__).parent.parent / "examples" / "sqlite_store.py"
+PATH = Path(__file__).parents[2] / "examples" / "sqlite_store.py"
 
 
 def load() -> Any:
