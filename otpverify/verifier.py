@@ -90,6 +90,11 @@ class Verifier(Owner):
         made._made = found
         return made
 
+    @property
+    def policy(self) -> Policy:
+        """The policy."""
+        return self._flow.issuer.policy
+
     def __repr__(self) -> str:
         return f"<Verifier {self._flow.issuer.policy}>"
 

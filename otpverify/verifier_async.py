@@ -67,6 +67,11 @@ class AsyncVerifier(AsyncClosing):
         made._made = found
         return made
 
+    @property
+    def policy(self) -> Policy:
+        """The policy."""
+        return self._flow.issuer.policy
+
     def __repr__(self) -> str:
         return f"<AsyncVerifier {self._flow.issuer.policy}>"
 

@@ -1,8 +1,9 @@
-"""Delivery behind the reply's back."""
+"""Delivery in the background: the reply does not wait for the gateway."""
 
 from __future__ import annotations
 
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 
@@ -11,25 +12,37 @@ from otpverify import DeliveryUnavailable, Message, OtpVerifyError, Receipt, Sen
 _log = logging.getLogger("otpverify.integrations")
 
 
-class BackgroundSender:
-    """A sender that hands messages on in threads of its own and says yes at once.
+class _Pool:
+    """The threads of one process, and room for the messages that wait."""
 
-    For the password reset, where a slow or failing gateway would tell a known number from an
-    unknown one, for which nothing is sent. What goes wrong shows in the log only, and the send
-    stays counted; the person requests another code. Messages that wait when the process is killed
-    are lost: a task queue keeps them. It takes no delivery reports: a cooldown that a failure lifts
-    would tell, too.
+    def __init__(self, threads: int, waiting: int) -> None:
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="otpverify-send")
+        self.room = BoundedSemaphore(threads + waiting)
+
+
+class BackgroundSender:
+    """A sender that passes messages to threads of its own and returns at once.
+
+    For concealed flows such as the password reset, where a slow gateway would show which numbers
+    have an account: nothing is sent to the others. Failures are in the log only, and the send stays
+    counted; the person requests another code. Messages that wait when the process is killed
+    are lost: a task queue keeps them. It takes no delivery reports.
+
+    Threads and locks are made at the first message of a process, so that an object made before a
+    fork, or before gevent patches the standard library, works after it.
 
     Args:
         sender: Delivers the messages.
-        threads: How many messages are under way at once.
+        threads: How many messages are sent at once.
         waiting: How many more may wait; further ones are refused (`DeliveryUnavailable`).
     """
 
     def __init__(self, sender: Sender, *, threads: int = 8, waiting: int = 1000) -> None:
         self._sender = sender
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="otpverify-send")
-        self._room = BoundedSemaphore(threads + waiting)
+        self._threads = threads
+        self._waiting = waiting
+        self._pools: dict[int, _Pool] = {}  # by process
+        self._closed = False
 
     def send(self, message: Message) -> Receipt:
         """Take the message.
@@ -37,21 +50,34 @@ class BackgroundSender:
         Raises:
             DeliveryUnavailable: Too many wait, or it is closed; this one was not sent.
         """
-        if not self._room.acquire(blocking=False):
+        if self._closed:
+            raise _closed()
+        pool = self._pool()
+        if not pool.room.acquire(blocking=False):
             raise DeliveryUnavailable("Too many messages wait to be sent.", maybe_sent=False)
         try:
-            self._pool.submit(self._hand_on, message)
-        except RuntimeError:  # it is closed, or the interpreter is about to end
-            self._room.release()
+            pool.threads.submit(self._pass_on, message, pool)
+        except RuntimeError:  # it was closed meanwhile, or the interpreter is about to end
+            pool.room.release()
         else:
             return Receipt()
-        raise DeliveryUnavailable("No more messages are sent: this is closed.", maybe_sent=False)
+        raise _closed()
 
     def close(self) -> None:
-        """Wait for what is under way. The sender stays its owner's to close."""
-        self._pool.shutdown(wait=True)
+        """Wait for what is being sent. The sender stays its owner's to close."""
+        self._closed = True
+        if pool := self._pools.get(os.getpid()):
+            pool.threads.shutdown(wait=True)
 
-    def _hand_on(self, message: Message) -> None:
+    def _pool(self) -> _Pool:
+        pid = os.getpid()
+        found = self._pools.get(pid)
+        if found is None:
+            # Atomic without a lock. A pool that comes second has no thread yet, and is dropped.
+            found = self._pools.setdefault(pid, _Pool(self._threads, self._waiting))
+        return found
+
+    def _pass_on(self, message: Message, pool: _Pool) -> None:
         try:
             self._sender.send(message)
         except OtpVerifyError as error:
@@ -60,4 +86,8 @@ class BackgroundSender:
             # Its words may repeat the message.
             _log.error("The sender failed: %s", type(error).__name__)
         finally:
-            self._room.release()
+            pool.room.release()
+
+
+def _closed() -> DeliveryUnavailable:
+    return DeliveryUnavailable("No more messages are sent: this is closed.", maybe_sent=False)

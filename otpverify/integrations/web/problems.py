@@ -19,7 +19,9 @@ from otpverify import (
     OtpVerifyError,
     RateLimited,
     StoreError,
+    VerificationFailed,
 )
+from otpverify.integrations.web import sentences
 from otpverify.integrations.web.sentences import Sentence, explain
 
 MEDIA_TYPE = "application/problem+json"
@@ -64,7 +66,14 @@ class Problem:
         return {**known, **self.more}
 
 
-# The first that fits. A configuration error, and what is none of ours, is the server's fault.
+class ProofRequired(VerificationFailed):
+    """The session holds no proof that is good here: a code is to be entered first."""
+
+    def __init__(self) -> None:
+        super().__init__("Enter a code first.")
+
+
+# The first that fits. A configuration error, or any other error, is the server's fault.
 _KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
     (InvalidPhoneNumber, HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid phone number"),
     (DestinationBlocked, HTTPStatus.FORBIDDEN, "Destination blocked"),
@@ -72,6 +81,7 @@ _KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
     (RateLimited, HTTPStatus.TOO_MANY_REQUESTS, "Rate limited"),
     (AttemptsExhausted, HTTPStatus.TOO_MANY_REQUESTS, "Attempts exhausted"),
     (IncorrectCode, HTTPStatus.BAD_REQUEST, "Incorrect code"),
+    (ProofRequired, HTTPStatus.FORBIDDEN, "Proof required"),
     (ChallengeExpired, HTTPStatus.GONE, "Challenge expired"),
     (DeliveryError, HTTPStatus.SERVICE_UNAVAILABLE, "Delivery failed"),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "Store unavailable"),
@@ -88,7 +98,7 @@ def _refused(status: HTTPStatus, title: str, detail: str) -> Problem:
 
 
 PROOF_REQUIRED: Final = _refused(
-    HTTPStatus.FORBIDDEN, "Proof required", "Enter a code that was sent to your phone first."
+    HTTPStatus.FORBIDDEN, "Proof required", sentences.PROOF_REQUIRED.text
 )
 INVALID_REQUEST: Final = _refused(
     HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid request", "The request could not be understood."
@@ -114,7 +124,7 @@ def problem_of(error: OtpVerifyError) -> Problem:
         int(status),
         type_of(kind),
         title,
-        explain(error),
+        sentences.PROOF_REQUIRED if isinstance(error, ProofRequired) else explain(error),
         more=_more(error),
         headers={} if seconds is None else {"Retry-After": str(seconds)},
     )

@@ -7,8 +7,10 @@ where an extractor finds the texts (keywords `Sentence`, `counted:2,3`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final, Self
 
 from otpverify import (
     AttemptsExhausted,
@@ -59,6 +61,29 @@ class Sentence:
         }
         return text % known if known else text.replace("%%", "%")
 
+    def dump(self) -> dict[str, Any]:
+        """As plain values, which `load` reads."""
+        params = {
+            name: value.dump() if isinstance(value, Sentence) else value
+            for name, value in self.params.items()
+        }
+        given = {"text": self.text, "plural": self.plural, "count": self.count, "params": params}
+        return {name: value for name, value in given.items() if value}
+
+    @classmethod
+    def load(cls, entry: object) -> Self | None:
+        """What `dump` gave; `None` for anything else."""
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("text"), str):
+            return None
+        params, count = entry.get("params", {}), entry.get("count", 0)
+        plural = entry.get("plural", "")
+        if not (isinstance(params, Mapping) and isinstance(count, int) and isinstance(plural, str)):
+            return None
+        known: dict[str, object] = {}
+        for name, value in params.items():
+            known[name] = cls.load(value) if isinstance(value, Mapping) else value
+        return None if None in known.values() else cls(entry["text"], plural, count, known)
+
 
 def counted(count: int, text: str, plural: str) -> Sentence:
     """A sentence that counts; both texts may hold `%(count)s`."""
@@ -69,6 +94,36 @@ BUSY = Sentence("This does not work at the moment. Please try again in a few min
 NO_CHALLENGE = Sentence("There is no code to enter. Begin here.")
 SENT_AGAIN = Sentence("Another code is on its way.")
 SENT = Sentence("A code is on its way.")
+
+
+PROOF_REQUIRED = Sentence("Enter a code that was sent to your phone first.")
+
+_LONGEST_PASTE: Final = 2000
+
+
+def code_in(typed: str, length: int) -> str:
+    """The code in what a person typed or pasted: the code itself, or the message that holds it.
+
+    Args:
+        typed: The field's content.
+        length: The code's length, `Policy.code_length`.
+
+    Returns:
+        The one number of that many digits in a message; otherwise what was typed, which the
+        verifier judges strictly.
+    """
+    text = typed[:_LONGEST_PASTE]
+    if not any(character.isalpha() for character in text):
+        return text
+    last_line = re.search(rf"@\S+ #(\d{{{length}}})\s*$", text)  # as browsers read it
+    if last_line:
+        return last_line[1]
+    half = length // 2
+    for digits in (rf"\d{{{length}}}", rf"\d{{{half}}}[ -]\d{{{length - half}}}"):
+        found = set(re.findall(rf"(?<!\d)(?<!\d[.,])({digits})(?![.,]?\d)", text))
+        if len(found) == 1:
+            return str(found.pop())
+    return text
 
 
 def explain(error: OtpVerifyError) -> Sentence:

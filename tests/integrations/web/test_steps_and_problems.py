@@ -4,15 +4,13 @@ The flows themselves are tested in each framework."""
 from __future__ import annotations
 
 import json
-import logging
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from support import PHONE, QUICK
+from support import PHONE
 
 from otpverify import (
     AttemptsExhausted,
@@ -25,15 +23,11 @@ from otpverify import (
     DestinationBlocked,
     IncorrectCode,
     InvalidPhoneNumber,
-    Message,
     OtpVerifyError,
     RateLimited,
-    Receipt,
     StoreError,
-    Verifier,
 )
 from otpverify.integrations.web import steps
-from otpverify.integrations.web.background import BackgroundSender
 from otpverify.integrations.web.pending import Delivery, Pending
 from otpverify.integrations.web.problems import problem_of, type_of
 from otpverify.integrations.web.sentences import after, counted, explain
@@ -244,63 +238,3 @@ def test_sentences_can_be_translated() -> None:
     assert str(counted(1, "%(count)s of 100%%", "many")) == "1 of 100%"
     assert str(explain(InvalidPhoneNumber("50% of it"))) == "50% of it"
     assert str(after(90)) == "in 90 seconds"
-
-
-class Gateway:
-    """A sender that waits to be let go."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.go = threading.Event()
-        self.error = error
-        self.texts: list[str] = []
-
-    def send(self, message: Message) -> Receipt:
-        assert self.go.wait(10)
-        if self.error:
-            raise self.error
-        self.texts.append(message.text)
-        return Receipt("id")
-
-
-def test_delivery_in_the_background_answers_at_once() -> None:
-    gateway = Gateway()
-    sender = BackgroundSender(gateway, threads=1)
-    verifier = Verifier(sender, hasher=QUICK)
-    assert verifier.start(PHONE).message_id is None
-    assert not gateway.texts
-    gateway.go.set()
-    sender.close()
-    assert len(gateway.texts) == 1
-    with pytest.raises(DeliveryUnavailable, match="closed") as caught:
-        verifier.start("+37256789046")
-    assert not caught.value.maybe_sent
-
-
-def test_a_background_that_is_full_says_so_and_has_room_again() -> None:
-    gateway = Gateway()
-    sender = BackgroundSender(gateway, threads=1, waiting=1)
-    message = Message(PHONE, "123456")
-    sender.send(message)
-    sender.send(message)
-    with pytest.raises(DeliveryUnavailable, match="wait"):
-        sender.send(message)
-    gateway.go.set()
-    sender.close()
-    assert len(gateway.texts) == 2
-
-
-@pytest.mark.parametrize(
-    "error", [DeliveryUnavailable("Not now."), ValueError(f"{PHONE} 123456")], ids=repr
-)
-def test_what_fails_in_the_background_is_logged_without_secrets(
-    error: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    gateway = Gateway(error)
-    gateway.go.set()
-    sender = BackgroundSender(gateway)
-    sender.send(Message(PHONE, "your code is 123456"))
-    sender.close()
-    assert len(caplog.records) == 1
-    assert "123456" not in caplog.text
-    assert PHONE not in caplog.text

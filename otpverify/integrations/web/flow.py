@@ -1,0 +1,385 @@
+"""One flow of a web application: start, resend, check, redeem, cancel and status, over a session.
+
+`Flow` is written once, as coroutines. A synchronous framework gives it a `Verifier` and drives it
+with `run_sync`, an asynchronous one gives it an `AsyncVerifier` and awaits it:
+
+    flow = Flow(verifier, session, purpose="phone")
+    outcome = run_sync(flow.check(code))        # in a synchronous view
+    outcome = await flow.check(code)            # in an asynchronous one
+
+Each operation returns one `Outcome`. Pages take from it where to go, what to say and what is
+pending; JSON APIs call `Outcome.reply`.
+
+**A repeated request never undoes what the first reply gave.** Browsers and apps send a request
+twice, and where the session is a cookie, the second one brings the old cookie. So a refusal never
+writes the session (`Outcome.saved` is false): the reply to a refused repeat must set no session,
+and must keep its notice elsewhere. The exceptions are the request's own doing: an incorrect code
+that was compared, and a delivery that failed for a challenge that lives.
+
+**Concealed** flows (`concealed=True`) pass the verifier whether the account exists, as `deliver`.
+All else is the verifier's: it answers alike for both.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar, cast
+
+from otpverify import (
+    AsyncVerifier,
+    AttemptsExhausted,
+    ChallengeExpired,
+    ConfigurationError,
+    CooldownActive,
+    DeliveryError,
+    DeliveryRejected,
+    IncorrectCode,
+    InvalidPhoneNumber,
+    OtpVerifyError,
+    RateLimited,
+    VerificationFailed,
+    Verifier,
+)
+from otpverify.integrations.web import sentences
+from otpverify.integrations.web.outcome import Notice, Outcome, Page
+from otpverify.integrations.web.problems import ProofRequired, problem_of
+from otpverify.integrations.web.session import (
+    Delivery,
+    Pending,
+    Proof,
+    Recipient,
+    load_entry,
+    save_entry,
+)
+
+T = TypeVar("T")
+Accounts: TypeAlias = Callable[[str], Recipient | Awaitable[Recipient | None] | None]
+Deliver: TypeAlias = bool | Callable[[str], object]
+
+_log = logging.getLogger("otpverify.integrations")
+
+
+class Flow:
+    """The flow of one purpose during one request.
+
+    Args:
+        verifier: Sends and checks; a `Verifier` for `run_sync`, an `AsyncVerifier` to be awaited.
+            A concealed flow needs one whose sender answers at once, such as `BackgroundSender`,
+            or its replies take longer for accounts that exist.
+        session: What lasts from request to request and only the server can write. It may be a
+            signed cookie.
+        purpose: What the codes are for; a constant of the program.
+        recipient: The recipient, where the application knows it, such as the account that is
+            signed in; or a function that finds it by its `subject`, called only for what the
+            session holds. It returns `None` for one that is not there any more, or not the one of
+            this request. If left out, people type their phone.
+        concealed: Nobody may learn whether there is an account.
+        client_ip: The person's address, for the limit per network.
+        locale: The language of messages, a BCP 47 tag.
+
+    `ConfigurationError` is raised by every operation; all other errors of the library are in the
+    outcome, and those that are the operator's are logged (`otpverify.integrations`).
+    """
+
+    def __init__(
+        self,
+        verifier: Verifier | AsyncVerifier,
+        session: MutableMapping[str, Any],
+        *,
+        purpose: str,
+        recipient: Recipient | Accounts | None = None,
+        concealed: bool = False,
+        client_ip: str | None = None,
+        locale: str = "en",
+    ) -> None:
+        self.verifier = verifier
+        self.session = session
+        self.purpose = purpose
+        self.concealed = concealed
+        self._recipient = recipient
+        self._client_ip = client_ip
+        self._locale = locale
+
+    @property
+    def entry(self) -> Pending | Proof | None:
+        """What the session holds: a live challenge, or a proof that is not too old; whether it is
+        for this request's recipient was not looked at."""
+        found = load_entry(self.session, self.purpose)
+        if isinstance(found, Proof):
+            return found if found.younger_than(self._proof_life) else None
+        return found
+
+    async def current(self, *, max_age: float | None = None) -> Pending | Proof | None:
+        """What the session holds for this request's recipient and its binding. Pages show it.
+
+        Args:
+            max_age: For how many seconds after the right code a proof serves; the policy's
+                `proof_ttl_seconds` if left out.
+
+        Raises:
+            OtpVerifyError: What the function for recipients raised.
+        """
+        return (await self._current(max_age))[0]
+
+    async def start(
+        self, to: Recipient | str | None = None, *, deliver: Deliver | None = None
+    ) -> Outcome:
+        """Send the first code. What the session held for the purpose is dropped.
+
+        Args:
+            to: The recipient; or a phone as it was typed. That of the flow if left out.
+            deliver: For concealed flows, whether the account exists: a bool, or a function that
+                says so for a phone in E.164. No other flow takes it.
+        """
+        if self.concealed != (deliver is not None):
+            raise ConfigurationError(
+                "A concealed flow needs to know whether the account exists, and no other flow may "
+                "ask: flow.start(..., deliver=...)."
+            )
+        recipient = to if to is not None else self._recipient
+        try:
+            if isinstance(recipient, str):
+                recipient = Recipient.typed(self.verifier.normalize(recipient))
+            if not isinstance(recipient, Recipient):
+                raise ConfigurationError("Say for whom: flow.start(recipient).")
+            challenge = await _settled(
+                self.verifier.start(
+                    recipient.phone,
+                    purpose=self.purpose,
+                    binding=recipient.binding,
+                    locale=self._locale,
+                    client_ip=self._client_ip,
+                    **await self._conceal(recipient, deliver),
+                )
+            )
+        except OtpVerifyError as error:
+            return self._not_started(_explained(error), recipient)
+        pending = self._save(Pending.of(challenge, recipient))
+        return Outcome(Page.CODE, pending, result=challenge, saved=True, sends=True)
+
+    async def resend(self) -> Outcome:
+        """Send another code for the session's challenge, or the first one that goes out."""
+        try:
+            entry, to = await self._current()
+            if not isinstance(entry, Pending) or to is None:
+                return self._refused(ChallengeExpired(), entry)
+            challenge = await _settled(
+                self.verifier.resend(
+                    to.phone,
+                    challenge=entry.challenge,
+                    purpose=self.purpose,
+                    binding=to.binding,
+                    locale=self._locale,
+                    client_ip=self._client_ip,
+                )
+            )
+        except OtpVerifyError as error:
+            return self._not_resent(_explained(error))
+        first = entry.delivery is Delivery.NOT_SENT
+        notice = Notice(sentences.SENT if first else sentences.SENT_AGAIN, error=False)
+        pending = self._save(entry.renewed(challenge))
+        return Outcome(Page.CODE, pending, notice, result=challenge, saved=True, sends=True)
+
+    async def check(self, code: str) -> Outcome:
+        """Check a code. A right one leaves its proof in the session.
+
+        Args:
+            code: As it was typed; `sentences.code_in` takes it out of a pasted message before.
+        """
+        try:
+            entry, to = await self._current()
+            if isinstance(entry, Proof):  # the session has been told; this came late
+                return Outcome(Page.NEXT, entry, repeated=True)
+            if entry is None or to is None:
+                return self._refused(ChallengeExpired())
+            verified = await _settled(
+                self.verifier.check(
+                    to.phone,
+                    code,
+                    challenge=entry.challenge,
+                    purpose=self.purpose,
+                    binding=to.binding,
+                )
+            )
+        except OtpVerifyError as error:
+            return self._not_accepted(_explained(error))
+        proof = self._save(Proof.of(verified, to))
+        return Outcome(Page.NEXT, proof, result=verified, saved=True)
+
+    async def redeem(self, *, max_age: float | None = None) -> Outcome:
+        """Use up the proof of a right code, once. Put it before what it allows.
+
+        Args:
+            max_age: As that of `current`.
+
+        Returns:
+            With `verified`, what the code proved. Otherwise with an error: `ProofRequired` if the
+            session holds no proof that is good here (it was used, is too old, or is for another
+            recipient or binding), or `StoreError`, after which the proof may still be good.
+        """
+        try:
+            entry, to = await self._current(max_age)
+            if not isinstance(entry, Proof) or to is None:
+                return self._refused(ProofRequired(), entry)
+            verified = await _settled(
+                self.verifier.redeem(
+                    to.phone, entry.proof, purpose=self.purpose, binding=to.binding
+                )
+            )
+        except (VerificationFailed, InvalidPhoneNumber):
+            return self._refused(ProofRequired())
+        except OtpVerifyError as error:
+            return replace(self._refused(_explained(error), self.entry), page=Page.NEXT)
+        self._save(None)
+        return Outcome(Page.NEXT, None, result=verified, saved=True)
+
+    async def cancel(self) -> Outcome:
+        """Void the session's challenge, and the proof of a right code."""
+        try:
+            entry, to = await self._current()
+            if entry is not None and to is not None:
+                await _settled(
+                    self.verifier.cancel(to.phone, challenge=entry.challenge, purpose=self.purpose)
+                )
+        except OtpVerifyError as error:
+            return self._refused(_explained(error), self.entry)
+        self._save(None)
+        return Outcome(Page.FIRST, saved=True)
+
+    async def status(self) -> Outcome:
+        """Where the flow stands, and how far its newest message got."""
+        entry: Pending | Proof | None = None
+        try:
+            entry, to = await self._current()
+            if not isinstance(entry, Pending) or to is None:
+                return Outcome(Page.FIRST if entry is None else Page.NEXT, entry)
+            reported = await _settled(
+                self.verifier.status(to.phone, challenge=entry.challenge, purpose=self.purpose)
+            )
+        except ChallengeExpired:
+            return Outcome(Page.FIRST)
+        except OtpVerifyError as error:
+            return replace(self._refused(_explained(error), entry), page=Page.CODE)
+        return Outcome(Page.CODE, entry, reported=reported)
+
+    def forget(self) -> None:
+        """Drop what the session holds for the purpose."""
+        self._save(None)
+
+    # What the operations share.
+
+    @property
+    def _proof_life(self) -> float:
+        return self.verifier.policy.proof_ttl_seconds
+
+    async def _current(
+        self, max_age: float | None = None
+    ) -> tuple[Pending | Proof | None, Recipient | None]:
+        """The session's entry, and its recipient; neither if it is not this request's."""
+        entry = self.entry
+        if isinstance(entry, Proof) and max_age is not None and not entry.younger_than(max_age):
+            entry = None
+        if entry is None:
+            return None, None
+        to: Recipient | None
+        if self._recipient is None:
+            to = Recipient.typed(entry.subject)
+        elif isinstance(self._recipient, Recipient):
+            to = self._recipient
+        else:
+            to = await _settled(self._recipient(entry.subject))
+        if to is None or (to.subject, to.bound) != (entry.subject, entry.bound):
+            return None, None
+        return entry, to
+
+    async def _conceal(self, to: Recipient, deliver: Deliver | None) -> dict[str, bool]:
+        if deliver is None:
+            return {}
+        known = deliver(to.phone) if callable(deliver) else deliver
+        return {"deliver": bool(await _settled(known))}
+
+    def _save(self, entry: T) -> T:
+        save_entry(self.session, self.purpose, cast("Pending | Proof | None", entry))
+        return entry
+
+    def _refused(self, error: OtpVerifyError, entry: Pending | Proof | None = None) -> Outcome:
+        return Outcome(Page.FIRST, entry, Notice.of(error), error)
+
+    # What follows an error.
+
+    def _not_started(self, error: OtpVerifyError, to: object) -> Outcome:
+        """A challenge that is alive all the same leads to the code page: one whose message may
+        arrive, or that of an earlier start for the same recipient, which the cooldown is about."""
+        notice, earlier = Notice.of(error), self.entry
+        if (
+            isinstance(error, DeliveryError)
+            and error.challenge is not None
+            and isinstance(to, Recipient)
+        ):
+            pending = self._save(Pending.of(error.challenge, to, Delivery.after(error)))
+            return Outcome(Page.CODE, pending, notice, error, saved=True)
+        same = (
+            earlier is not None
+            and isinstance(to, Recipient)
+            and (earlier.subject, earlier.bound) == (to.subject, to.bound)
+        )
+        if same and isinstance(earlier, Pending) and isinstance(error, CooldownActive):
+            return Outcome(Page.CODE, earlier.delayed(error.retry_after), notice, error)
+        elsewhere = isinstance(earlier, Pending) and not same
+        return Outcome(Page.FIRST, earlier, notice, error, elsewhere=elsewhere)
+
+    def _not_resent(self, error: OtpVerifyError) -> Outcome:
+        """The codes that are out stay good, unless the challenge is over."""
+        notice, entry = Notice.of(error), self.entry
+        if isinstance(error, DeliveryRejected) and error.challenge is None:
+            self._save(None)
+            return Outcome(Page.FIRST, None, notice, error, saved=True)
+        over = isinstance(error, AttemptsExhausted | ChallengeExpired | InvalidPhoneNumber)
+        if over or not isinstance(entry, Pending):
+            return self._refused(error)
+        if isinstance(error, DeliveryError) and error.challenge is not None:
+            entry = self._save(entry.renewed(error.challenge, Delivery.after(error)))
+            return Outcome(Page.CODE, entry, notice, error, saved=True)
+        if isinstance(error, RateLimited):
+            entry = entry.delayed(error.retry_after)
+        return Outcome(Page.CODE, entry, notice, error)
+
+    def _not_accepted(self, error: OtpVerifyError) -> Outcome:
+        """The last incorrect code ends the challenge for the person, too."""
+        entry = self.entry
+        over = isinstance(error, AttemptsExhausted | ChallengeExpired | InvalidPhoneNumber)
+        if over or not isinstance(entry, Pending):
+            return self._refused(error)
+        left = error.attempts_left if isinstance(error, IncorrectCode) else None
+        if left is None:
+            return Outcome(Page.CODE, entry, Notice.of(error), error)
+        if left > 0:
+            entry = self._save(entry.attempted(left))
+            return Outcome(Page.CODE, entry, Notice.of(error), error, saved=True)
+        self._save(None)
+        notice = Notice.of(AttemptsExhausted(retry_after=entry.resend_in))
+        return Outcome(Page.FIRST, None, notice, error, saved=True)
+
+
+async def _settled(value: T | Awaitable[T]) -> T:
+    """What a port returned. One that returned its answer itself was synchronous, and nothing
+    suspends."""
+    if inspect.isawaitable(value):
+        return cast("T", await value)
+    return value
+
+
+def _explained(error: OtpVerifyError) -> OtpVerifyError:
+    """An error that a reply can explain. What the person cannot change is logged.
+
+    Raises:
+        ConfigurationError: It is the program's fault, so it is not explained to a person.
+    """
+    if isinstance(error, ConfigurationError):
+        raise error
+    if problem_of(error).status >= 500:
+        _log.warning("%s: %s", type(error).__name__, error)
+    return error

@@ -1,0 +1,254 @@
+"""What came of an operation of a flow, for pages and for programs: `Outcome`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Literal, Self, TypeAlias
+
+from otpverify import (
+    AttemptsExhausted,
+    Challenge,
+    DeliveryError,
+    DeliveryStatus,
+    DestinationBlocked,
+    IncorrectCode,
+    InvalidPhoneNumber,
+    OtpVerifyError,
+    RateLimited,
+    Verified,
+)
+from otpverify.integrations.web import sentences
+from otpverify.integrations.web.problems import MEDIA_TYPE, problem_of
+from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.session import Delivery, Pending, Proof
+
+Field: TypeAlias = Literal["phone", "code", ""]
+
+_FIELDS: Final = ("phone", "code", "")
+_DELIVERY: Final = {
+    Delivery.NOT_SENT: "not_sent",
+    Delivery.MAYBE: "unconfirmed",
+    Delivery.SENT: "sent",
+}
+
+
+class Page(Enum):
+    """Where a flow goes on: its first page (the number, or the password), the page that asks for
+    the code, or what lies behind a right code."""
+
+    FIRST = "first"
+    CODE = "code"
+    NEXT = "next"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the next page says, once.
+
+    Attributes:
+        sentence: The words.
+        field: The field that it is about; empty for what stands above the form.
+        error: Something went wrong.
+        wait: Seconds until the same form may be sent again, which the sentence names as its
+            parameter `when`; 0 if there is nothing to wait for.
+    """
+
+    sentence: Sentence
+    field: Field = ""
+    error: bool = True
+    wait: int = 0
+
+    @classmethod
+    def of(cls, error: OtpVerifyError) -> Self:
+        """What to say of an error, where, and for how long it holds."""
+        wait = error.retry_after if isinstance(error, RateLimited | AttemptsExhausted) else 0
+        return cls(sentences.explain(error), _field(error), wait=wait)
+
+    @classmethod
+    def load(cls, entry: object) -> Self | None:
+        """What `dump` gave; `None` for anything else."""
+        if not isinstance(entry, Mapping):
+            return None
+        sentence = Sentence.load(entry.get("sentence"))
+        wait = entry.get("wait")
+        if sentence is None or not isinstance(wait, int) or entry.get("field") not in _FIELDS:
+            return None
+        return cls(sentence, entry["field"], bool(entry.get("error")), wait)
+
+    def dump(self) -> dict[str, Any]:
+        """As plain values, to be carried to the page that a redirect leads to."""
+        return {
+            "sentence": self.sentence.dump(),
+            "field": self.field,
+            "error": self.error,
+            "wait": self.wait,
+        }
+
+    def translated(self, say: Callable[[Sentence], str] = str) -> tuple[str, tuple[str, str, str]]:
+        """The text, and its parts before, of and after the words that name the wait.
+
+        Args:
+            say: Gives a sentence in the page's language.
+        """
+        text = say(self.sentence)
+        when = self.sentence.params.get("when") if self.wait else None
+        if not isinstance(when, Sentence):
+            return text, (text, "", "")
+        return text, text.partition(say(when))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a flow stands.
+
+    Attributes:
+        state: `"none"`; `"pending"`: a code is awaited; `"verified"`: a code was right, and its
+            proof waits for the request that needs it.
+        expires_in: Whole seconds until the newest code expires.
+        resend_in: Whole seconds until another code may be sent.
+        attempts_left: How many codes may still be tried.
+        delivery: How far the newest message got, as far as is known: `"not_sent"`,
+            `"unconfirmed"`, or a value of `DeliveryStatus`.
+    """
+
+    state: Literal["none", "pending", "verified"]
+    expires_in: int | None = None
+    resend_in: int | None = None
+    attempts_left: int | None = None
+    delivery: str | None = None
+
+    @classmethod
+    def of(cls, entry: Pending | Proof | None, reported: DeliveryStatus | None = None) -> Self:
+        """The state while the session holds this; `reported` is what delivery reports say."""
+        if entry is None:
+            return cls("none")
+        if isinstance(entry, Proof):
+            return cls("verified")
+        delivery = _DELIVERY[entry.delivery]
+        if reported is not None and reported is not DeliveryStatus.QUEUED:
+            delivery = reported.value
+        return cls("pending", entry.expires_in, entry.resend_in, entry.attempts_left, delivery)
+
+    def body(self) -> dict[str, str | int | None]:
+        """The JSON object."""
+        return {
+            "state": self.state,
+            "expires_in": self.expires_in,
+            "resend_in": self.resend_in,
+            "attempts_left": self.attempts_left,
+            "delivery": self.delivery,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply for programs.
+
+    Attributes:
+        status: The HTTP status.
+        body: The JSON object: a `State`, or a problem detail (RFC 9457) with the state as `flow`.
+        headers: All that the reply needs, the content type included.
+    """
+
+    status: int
+    body: dict[str, Any] = field(repr=False)
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome:
+    """What came of an operation.
+
+    Attributes:
+        page: Where pages go on.
+        entry: What the flow has from now on: a pending challenge, a proof, or nothing. With a
+            refusal it may differ from what the session holds, such as in `resend_at`.
+        notice: What the next page says, if anything.
+        error: What went wrong, if anything.
+        result: What the verifier returned, if the operation asked it and succeeded.
+        saved: Whether the session was written. After an error that did not write it the reply
+            must not set a session at all.
+        repeated: The code was right earlier, and this request repeats the one that proved it: what
+            follows a right code is done already.
+        elsewhere: The session's challenge is for another recipient than the refused one.
+        reported: What delivery reports say of the newest message (`status` alone).
+        sends: The operation asked for a message.
+    """
+
+    page: Page
+    entry: Pending | Proof | None = None
+    notice: Notice | None = None
+    error: OtpVerifyError | None = None
+    result: Challenge | Verified | None = None
+    saved: bool = False
+    repeated: bool = False
+    elsewhere: bool = False
+    reported: DeliveryStatus | None = None
+    sends: bool = False
+
+    def __repr__(self) -> str:
+        error = None if self.error is None else type(self.error).__name__
+        return f"Outcome(page={self.page.name}, error={error}, saved={self.saved})"
+
+    @property
+    def pending(self) -> Pending | None:
+        """The challenge that waits for its code."""
+        return self.entry if isinstance(self.entry, Pending) else None
+
+    @property
+    def proof(self) -> Proof | None:
+        """The proof that waits to be redeemed."""
+        return self.entry if isinstance(self.entry, Proof) else None
+
+    @property
+    def verified(self) -> Verified | None:
+        """What a right code or a proof showed."""
+        return self.result if isinstance(self.result, Verified) else None
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """The challenge whose code was sent."""
+        return self.result if isinstance(self.result, Challenge) else None
+
+    @property
+    def state(self) -> State | None:
+        """Where the flow stands; `None` when it goes on for another recipient."""
+        return None if self.elsewhere else State.of(self.entry, self.reported)
+
+    def raised(self) -> Self:
+        """This outcome.
+
+        Raises:
+            OtpVerifyError: `error`, if there is one.
+        """
+        if self.error is not None:
+            raise self.error
+        return self
+
+    def reply(self, say: Callable[[Sentence], str] = str) -> Reply:
+        """The reply for programs: 202 for a message that is on its way, otherwise 200; or a
+        problem detail.
+
+        Args:
+            say: Gives a sentence in the person's language.
+        """
+        state = self.state
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+        if self.error is None:
+            body = State("none").body() if state is None else state.body()
+            return Reply(202 if self.sends else 200, body, headers)
+        problem = problem_of(self.error)
+        more = {} if state is None else {"flow": state.body()}
+        headers |= {**problem.headers, "Content-Type": MEDIA_TYPE}
+        return Reply(problem.status, {**problem.body(say(problem.detail)), **more}, headers)
+
+
+def _field(error: OtpVerifyError) -> Field:
+    if isinstance(error, IncorrectCode):
+        return "code"
+    if isinstance(error, InvalidPhoneNumber | DestinationBlocked):
+        return "phone"
+    wrong = isinstance(error, DeliveryError) and error.provider_code == "invalid_phone_number"
+    return "phone" if wrong else ""

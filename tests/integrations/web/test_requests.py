@@ -1,0 +1,118 @@
+"""What pages of all frameworks read out of a request: a language, a pasted message, a report."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from support import QUICK, SECRET
+
+from otpverify import AsyncVerifier, StoreError, Verifier
+from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.languages import preferred_language, translations
+from otpverify.integrations.web.reports import MOST_BYTES, take_report
+from otpverify.integrations.web.sentences import code_in
+from otpverify.testing import OutboxSender
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("de", "de"),
+        ("fr;q=0.1, de", "de"),
+        ("de-AT, de;q=0.9, en;q=0.8", "de-AT"),
+        ("en;q=0.5,et;q=0.5", "en"),
+        ("fr ; q = 0.2 , zh-Hant-TW;q=1.000", "zh-Hant-TW"),
+        ("de;q=0, et;q=0.001", "et"),
+        ("*, de;q=0.5", "de"),
+        ("", "en"),
+        (None, "en"),
+        ("de;q=2, et;q=0.1", "et"),
+        ("de;q=x, <script>, et;q=0.1", "et"),
+        ("x" * 100_000, "en"),
+    ],
+)
+def test_the_preferred_language(header: str | None, language: str) -> None:
+    assert preferred_language(header) == language
+
+
+@pytest.mark.parametrize("tag", ["xx", "../../etc", "de/../et", "", "zz-ZZ"])
+def test_other_languages_are_english(tag: str) -> None:
+    assert translations(tag).gettext("Continue") == "Continue"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("442498", "442498"),
+        ("442 498", "442 498"),
+        ("Shop: 442498 is your verification code", "442498"),
+        ("Your code is 442-498.", "442-498"),
+        ("Code 442498, valid for 10 minutes\n\n@shop.example #442498", "442498"),
+        ("Pay 250000.50 EUR to Bob 777888: 442498\n@shop.example #442498", "442498"),
+        ("Pay 250000.50 EUR to Bob: 442498", "442498"),
+        ("Call +37256789045 for 442498", "442498"),
+        ("Pay 111111 EUR: 442498", "Pay 111111 EUR: 442498"),
+        ("my code", "my code"),
+        ("٤٤٢٤٩٨ هو الرمز", "٤٤٢٤٩٨"),
+        ("1234567 no", "1234567 no"),
+        ("", ""),
+    ],
+)
+def test_the_code_is_taken_out_of_a_pasted_message(typed: str, code: str) -> None:
+    assert code_in(typed, 6) == code
+
+
+def test_a_paste_is_read_in_linear_time() -> None:
+    for part in ("1 ", "12", "a1,", "@a #1", "@"):
+        assert len(code_in("a" + part * 200_000, 6)) <= 2000
+
+
+class Reported:
+    """A verifier that writes down the reports it gets."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.seen: list[Any] = []
+
+    def delivery_report(self, params: Any) -> None:
+        if self.error:
+            raise self.error
+        self.seen.append(params)
+
+
+REPORT = {"query": "report_token=t", "body": b'{"status": "sent"}'}
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ({"method": "GET", **REPORT}, {"report_token": "t"}),
+        ({"method": "POST", **REPORT}, {"report_token": "t", "status": "sent"}),
+        (
+            {"method": "POST", "content_type": "application/json; charset=utf-8", **REPORT},
+            {"report_token": "t", "status": "sent"},
+        ),
+        ({"method": "POST", "content_type": "image/png", **REPORT}, {"report_token": "t"}),
+        ({"method": "POST", "query": b"", "body": b"x=" + b"y" * MOST_BYTES}, {}),
+    ],
+)
+def test_reports_are_taken_and_answered_alike(given: Any, seen: dict[str, str]) -> None:
+    verifier: Any = Reported()
+    assert run_sync(take_report(verifier, **given)) == (200, "OK")
+    assert verifier.seen == [seen]
+
+
+def test_a_report_is_sent_again_when_the_store_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    verifier: Any = Reported(StoreError("Away."))
+    assert run_sync(take_report(verifier, method="POST", **REPORT)) == (503, "Later")
+    assert "Away" in caplog.text
+
+
+def test_both_kinds_of_verifier_take_reports() -> None:
+    outbox = OutboxSender()
+    sync = Verifier(outbox, secret=SECRET, hasher=QUICK)
+    other = AsyncVerifier(outbox, secret=SECRET, hasher=QUICK)
+    assert run_sync(take_report(sync, method="GET", query="a=b", body=b"")) == (200, "OK")
+    assert asyncio.run(take_report(other, method="GET", query="a=b", body=b"")) == (200, "OK")
