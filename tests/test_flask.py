@@ -150,7 +150,7 @@ def test_wrong_codes(shop: Shop, person: Person, flow: str) -> None:
         assert "<title>Error: " in page.html
     page = person.send(f"/account/{flow}/code", code=wrong(code))
     assert page.path == f"/account/{flow}"
-    assert "Too many wrong codes" in page.said
+    assert "Too many incorrect codes" in page.said
     assert shop.told == []
 
 
@@ -231,7 +231,7 @@ def test_a_gateway_that_is_away(shop: Shop, person: Person, flow: str) -> None:
     if flow == "reset":
         assert page.said == "", "nobody learns that there was anything to send"
     else:
-        assert "No message could be sent" in page.said
+        assert "We could not send the message" in page.said
         shop.outbox.fail_with = None
         page = person.send(f"/account/{flow}/resend")
         assert page.said == "A code is on its way."
@@ -254,15 +254,15 @@ def test_a_store_that_is_away_lets_nobody_in(
     person = shop.mount().person()
     page = person.begin("reset", phone=PHONE)
     if operation == "open":
-        assert "does not work at the moment" in page.said
+        assert "went wrong on our side" in page.said
     elif operation == "cancel":
-        assert "does not work at the moment" in person.send("/account/reset/cancel").said
+        assert "went wrong on our side" in person.send("/account/reset/cancel").said
     else:
         page = person.send("/account/reset/code", code=shop.code(1))
         if operation == "redeem":
             page = person.send("/account/reset/password", password="close sesame")
             assert page.path == "/account/reset/password", "the proof may yet be good"
-        assert "does not work at the moment" in page.said
+        assert "went wrong on our side" in page.said
     assert shop.told == []
     assert "The store is away" in caplog.text, "its operator is told"
 
@@ -397,7 +397,7 @@ def test_nobody_s_code_opens_an_account_that_is_not_there(shop: Shop, person: Pe
     code = shop.code(1)
     person.begin("reset", phone=STRANGER)
     page = person.send("/account/reset/code", code=code)
-    assert "not right" in page.said
+    assert "incorrect" in page.said
     assert person.open("/account/reset/password").path == "/account/reset"
 
 
@@ -529,7 +529,7 @@ def test_a_code_is_for_one_flow(shop: Shop, person: Person) -> None:
     code = shop.code(1)
     person.begin("phone", phone=PHONE)
     shop.code(2)
-    assert "not right" in person.send("/account/phone/code", code=code).said
+    assert "incorrect" in person.send("/account/phone/code", code=code).said
     with person.client.session_transaction() as kept:
         entries = dict(kept["_otpverify"])
         entries["pending phone"] = entries["pending password-reset"]

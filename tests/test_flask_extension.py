@@ -530,7 +530,7 @@ def test_texts_are_translated() -> None:
     assert "The CODE goes to" in page.text
     assert "gültig" in shop.outbox.last.text
     page = person.send("/account/phone/code", code=wrong(shop.code(1)))
-    assert page.said == "The CODE is not right. 4 attempts left."
+    assert page.said == "That CODE is incorrect. 4 attempts left."
     reply = person.client.post("/account/phone/code", data={})
     assert reply.status_code == 400
 
@@ -543,7 +543,7 @@ def test_flask_babel_translates() -> None:
     person = shop.mount().person()
     person.begin("phone", phone=TYPED)
     page = person.send("/account/phone/code", code=wrong(shop.code(1)))
-    assert page.said == "The code is not right. 4 attempts left."
+    assert page.said == "That code is incorrect. 4 attempts left."
 
 
 def test_templates_are_the_application_s_to_change() -> None:

@@ -85,7 +85,7 @@ class Login(Flow):
         """Who is signed in."""
         user = self.tickets.holder(_SIGNED_IN, session_of(request).get("signed_in"))
         if user is None:
-            return go(request, self.path, info="Nobody is signed in. Begin here.")
+            return go(request, self.path, info="Nobody is signed in. Start here.")
         return page(request, "login_done.html", flow=self, user=user)
 
     async def sign_out(self, request: Request) -> Response:
@@ -124,7 +124,7 @@ class PhoneConfirmation(Flow):
         """Which number was confirmed."""
         phone = session_of(request).get("confirmed")
         if phone is None:
-            return go(request, self.path, info="No number is confirmed yet. Begin here.")
+            return go(request, self.path, info="No number is confirmed yet. Start here.")
         return page(request, "phone_done.html", flow=self, phone=phone)
 
 
@@ -169,7 +169,7 @@ class PasswordReset(Flow):
         """The form for the new password."""
         verified = session_of(request).get("may_reset")
         if not isinstance(verified, Verified):
-            return go(request, self.path, info="Prove your phone first. Begin here.")
+            return go(request, self.path, info="Prove your phone first. Start here.")
         user = self.accounts.user_of(verified.phone)
         return page(request, "password.html", flow=self, user=user, shortest=SHORTEST_PASSWORD)
 
@@ -202,5 +202,5 @@ class PasswordReset(Flow):
     async def done_page(self, request: Request) -> Response:
         """The password was changed."""
         if not session_of(request).get("was_reset"):
-            return go(request, self.path, info="Begin here.")
+            return go(request, self.path, info="Start here.")
         return page(request, "reset_done.html", flow=self)

@@ -174,7 +174,7 @@ def password_reset(walk: Walk) -> None:
         silent = not walk.inbox(_STRANGER)
         walk.expect(silent, "only the known number got a message", "the other got one, too")
         said = stranger.send("/reset/code", code=code).said
-        walk.expect("not right" in said, "unknown number: no code is accepted", said)
+        walk.expect("incorrect" in said, "unknown number: no code is accepted", said)
         page = stranger.open("/reset/password")
         walk.expect(page.path == "/reset", "and no new password can be set", page.path)
         page = person.send("/reset/code", code=code)

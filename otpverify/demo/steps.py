@@ -128,7 +128,7 @@ class Flow(ABC):
         """The form for the code."""
         pending = self._pending(request)
         if pending is None:
-            return go(request, self.path, info="There is no code to enter. Begin here.")
+            return go(request, self.path, info="There is no code to enter. Start here.")
         return page(request, "code.html", flow=self, shown=self.shown(pending.who), pending=pending)
 
     async def check(self, request: Request) -> Response:

@@ -75,7 +75,7 @@ def test_too_many_wrong_codes(person: Person, flow: Flow, site: Site, name: str)
     (code,) = site.codes(1)
     for nth in range(1, 6):
         person.enter(wrong(code, nth))
-    expect(person.alert).to_contain_text("Too many wrong codes")
+    expect(person.alert).to_contain_text("Too many incorrect codes")
     expect(person.code_field).to_have_count(0)
     person.look(f"{name}-exhausted")
     assert site.codes(0) == [code]

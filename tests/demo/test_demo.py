@@ -285,7 +285,7 @@ def test_signing_in_and_out_leaves_other_tabs_alone(
     first_page = member.tab()
     first_page.open("/reset")
     sign_in(member, sandbox)
-    assert "not right" in tab.send("/phone/code", code=wrong(newest_code(sandbox, number))).said
+    assert "incorrect" in tab.send("/phone/code", code=wrong(newest_code(sandbox, number))).said
     assert first_page.send("/reset", phone=STRANGER).path == "/reset/code"
     assert member.send("/login/out").said == "You are signed out."
     assert tab.send("/phone/code", code=newest_code(sandbox, number)).path == "/phone/done"
@@ -422,7 +422,8 @@ def test_a_resend_in_the_cooldown_is_refused_with_the_time(
     page = person.send("/phone/resend")
     assert page.path == "/phone/code"
     assert re.fullmatch(
-        r"A code was requested a moment ago\. You can request another in \d\d seconds\.", page.said
+        r"A code was requested a moment ago\. You can request another one in \d\d seconds\.",
+        page.said,
     )
     wait = re.search(r'data-wait="(\d+)"', page.html)
     assert wait is not None
@@ -465,14 +466,14 @@ def test_attempts_run_out(person: Visitor, sandbox: Sandbox, number: str) -> Non
     code = newest_code(sandbox, number)
     for left in ("4 attempts", "3 attempts", "2 attempts", "1 attempt"):
         page = person.send("/phone/code", code=wrong(code))
-        assert page.said == f"The code is not right. {left} left."
+        assert page.said == f"That code is incorrect. {left} left."
         assert 'aria-invalid="true"' in page.html
         assert f"Attempts left: {left[0]} " in page.text
     late = person.twin()
     page = person.send("/phone/code", code=wrong(code))
     assert page.path == "/phone"
     assert re.fullmatch(
-        r"Too many wrong codes\. You can request a new code in \d\d seconds\.", page.said
+        r"Too many incorrect codes\. You can request a new code in \d\d seconds\.", page.said
     )
     assert "aria-invalid" not in page.html
     assert f'value="{number}"' in page.html
@@ -485,7 +486,7 @@ def test_what_is_no_code_costs_no_attempt(person: Visitor, sandbox: Sandbox, num
     ask_for_code(person, number)
     assert "Attempts left: 5 " in person.page.text
     page = person.send("/phone/code", code="123")
-    assert page.said.startswith("That is not a code")
+    assert page.said.startswith("Enter the digits")
     assert "Attempts left: 5 " in page.text
     page = person.send("/phone/code", code=wrong(newest_code(sandbox, number)))
     assert "4 attempts left" in page.said
@@ -507,12 +508,12 @@ def test_another_number_voids_the_code(person: Visitor, sandbox: Sandbox, number
     [
         ("12", "/phone", "too short"),
         ("", "/phone", "Enter a phone number."),
-        ("+12025550140", "/phone", "No message can be sent to this number."),
-        ("+12025550142", "/phone", "No message can be sent at the moment."),
+        ("+12025550140", "/phone", "We cannot send messages to this number."),
+        ("+12025550142", "/phone", "We cannot send messages at the moment."),
         ("+12025550129", "/phone/code", "Try again in a moment."),
-        ("+12025550150", "/phone/code", "A code may still arrive"),
-        ("+12025550160", "/phone/code", "A code may still arrive"),
-        ("+12025550170", "/phone/code", "A code may still arrive"),
+        ("+12025550150", "/phone/code", "If a code arrives"),
+        ("+12025550160", "/phone/code", "If a code arrives"),
+        ("+12025550170", "/phone/code", "If a code arrives"),
     ],
 )
 def test_what_goes_wrong_is_said(person: Visitor, phone: str, path: str, said: str) -> None:
@@ -555,7 +556,7 @@ def test_a_login_that_cannot_begin_keeps_the_user_name(sandbox: Sandbox) -> None
         visitor = Visitor(site.url)
         visitor.open("/login")
         page = visitor.send("/login", user=USER, password=PASSWORD)
-        assert page.said.startswith("No message can be sent")
+        assert page.said.startswith("We cannot send messages")
         assert "aria-invalid" not in page.html
         assert f'value="{USER}"' in page.html
         visitor.close()
@@ -609,7 +610,7 @@ def test_the_code_page_does_not_claim_what_is_not_known(sandbox: Sandbox, number
             page = visitor.send("/phone/resend")
         assert page.said == "Another code is on its way."
         page = visitor.send("/phone/resend")
-        assert "may still arrive" in page.said
+        assert "If a code arrives" in page.said
         assert f"The code goes to {number}." in page.text
         visitor.close()
 
@@ -866,7 +867,7 @@ def test_an_unexpected_error_has_a_page_with_the_headers(
 def test_later_pages_lead_to_the_beginning(person: Visitor, flow: str, path: str) -> None:
     page = person.open(f"/{flow}/{path}")
     assert page.path == f"/{flow}"
-    assert "Begin here." in page.said
+    assert "Start here." in page.said
 
 
 def test_a_notice_is_shown_once_and_only_where_it_belongs(person: Visitor) -> None:
@@ -893,7 +894,7 @@ def test_a_notice_is_shown_once_and_only_where_it_belongs(person: Visitor) -> No
         (RateLimited(retry_after=700, scope="sends_per_phone"), "again in 12 minutes"),
         (RateLimited(retry_after=700, scope="sends_per_ip"), "from your network"),
         (RateLimited(retry_after=80_000, scope="failures_per_phone"), "again in 23 hours"),
-        (DeliveryUnavailable(), "may still arrive"),
+        (DeliveryUnavailable(), "If a code arrives"),
         (DeliveryUnavailable(maybe_sent=False), "later"),
         (StoreError("down"), str(BUSY)),
         (ConfigurationError("no secret"), str(BUSY)),

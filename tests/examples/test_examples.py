@@ -53,8 +53,7 @@ PROGRAMS = {
         "no code and no number in the worker's log",
     ],
     "fastapi_app": [
-        "login:  refused: That is not a code: enter the digits of the message. It did not count as "
-        "an attempt.",
+        "login:  refused: Enter the digits from the message. This did not count as an attempt.",
         "login:  signed in as customer",
         "phone:  refused: Cooldown active while a code is pending",
         "phone:  confirmed +12025550124",

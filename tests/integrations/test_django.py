@@ -250,7 +250,7 @@ def test_another_session_s_code_is_none_here(person: Person, outbox: OutboxSende
 def test_a_wrong_code_is_an_error_of_its_field(person: Person, outbox: OutboxSender) -> None:
     person.send("/phone/", phone=PHONE)
     page = person.send("/phone/code/", code=wrong(outbox.code()))
-    assert page.said == "The code is not right. 4 attempts left."
+    assert page.said == "That code is incorrect. 4 attempts left."
     assert 'id="id_code_error" role="alert"' in page.html
     assert re.search(
         r'<input[^>]* aria-invalid="true" aria-describedby="id_code_helptext id_code_error"',
@@ -318,7 +318,7 @@ def test_too_many_wrong_codes_lead_back(
     for nth in range(1, 6):
         page = person.send("/phone/code/", code=wrong(code, nth))
     assert page.heading == "Confirm your phone"
-    assert page.said.startswith("Too many wrong codes.")
+    assert page.said.startswith("Too many incorrect codes.")
     assert 'data-wait="60"' in page.html
     assert f'value="{PHONE}"' in page.html
     assert person.send("/phone/code/", code=code).heading == "Confirm your phone"
@@ -377,7 +377,7 @@ def test_giving_up(person: Person, outbox: OutboxSender) -> None:
 def test_nothing_to_enter(person: Person) -> None:
     for path in ("/phone/code/", "/phone/resend/", "/login/code/", "/reset/code/"):
         page = person.open(path)
-        assert page.said == "There is no code to enter. Begin here."
+        assert page.said == "There is no code to enter. Start here."
         assert page.path == f"{person.prefix}/{path.split('/')[1]}/"
     assert "expired" in person.send("/phone/resend/").said
     assert person.open("/phone/done/").heading == "Confirm your phone"
@@ -445,7 +445,7 @@ def test_a_store_that_is_away(
         store.broken = ("open",)
         page = person.send("/phone/", phone=PHONE)
         assert (page.heading, page.status) == ("Confirm your phone", 200)
-        assert "does not work at the moment" in page.said
+        assert "went wrong on our side" in page.said
         assert "The store is away" in caplog.text
         store.broken = ()
         person.send("/phone/", phone=PHONE)
@@ -832,7 +832,7 @@ def test_a_store_that_is_away_costs_no_proof(
         store.broken = ("redeem",)
         page = set_password(person)
         assert (page.heading, page.status) == ("Choose a new password", 200)
-        assert "does not work at the moment" in page.said
+        assert "went wrong on our side" in page.said
         store.broken = ()
         assert set_password(person).heading == "Password changed"
 

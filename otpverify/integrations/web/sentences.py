@@ -90,8 +90,8 @@ def counted(count: int, text: str, plural: str) -> Sentence:
     return Sentence(text, plural, count, {"count": count})
 
 
-BUSY = Sentence("This does not work at the moment. Please try again in a few minutes.")
-NO_CHALLENGE = Sentence("There is no code to enter. Begin here.")
+BUSY = Sentence("Something went wrong on our side. Please try again in a few minutes.")
+NO_CHALLENGE = Sentence("There is no code to enter. Start here.")
 SENT_AGAIN = Sentence("Another code is on its way.")
 SENT = Sentence("A code is on its way.")
 
@@ -132,27 +132,24 @@ def explain(error: OtpVerifyError) -> Sentence:
         case InvalidPhoneNumber():
             return Sentence(str(error).replace("%", "%%"))
         case DestinationBlocked():
-            return Sentence("Codes are not sent to this kind of number. Use a mobile number.")
+            return Sentence("We cannot send codes to this kind of number. Use a mobile number.")
         case IncorrectCode(attempts_left=None):
-            return Sentence(
-                "That is not a code: enter the digits of the message. It did not count as an "
-                "attempt."
-            )
+            return Sentence("Enter the digits from the message. This did not count as an attempt.")
         case IncorrectCode(attempts_left=int(left)):
             return counted(
                 left,
-                "The code is not right. %(count)s attempt left.",
-                "The code is not right. %(count)s attempts left.",
+                "That code is incorrect. %(count)s attempt left.",
+                "That code is incorrect. %(count)s attempts left.",
             )
         case AttemptsExhausted(retry_after=seconds):
-            return _later("Too many wrong codes. You can request a new code %(when)s.", seconds)
+            return _later("Too many incorrect codes. You can request a new code %(when)s.", seconds)
         case ChallengeExpired():
             return Sentence("This code has expired or was already used. Request a new one.")
         case DeliveryError():
             return _undelivered(error)
         case CooldownActive(retry_after=seconds):
             return _later(
-                "A code was requested a moment ago. You can request another %(when)s.", seconds
+                "A code was requested a moment ago. You can request another one %(when)s.", seconds
             )
         case RateLimited(scope=scope, retry_after=seconds):
             return _later(_LIMITS.get(scope, _ANY_LIMIT), seconds)
@@ -175,7 +172,7 @@ _LIMITS = {
     "sends_per_phone": "Too many codes were sent to this number. You can try again %(when)s.",
     "sends_per_ip": "Too many codes were requested from your network. You can try again %(when)s.",
     "failures_per_phone": (
-        "Too many wrong codes were entered for this number. You can try again %(when)s."
+        "Too many incorrect codes were entered for this number. You can try again %(when)s."
     ),
 }
 
@@ -186,12 +183,12 @@ def _later(text: str, seconds: int) -> Sentence:
 
 def _undelivered(error: DeliveryError) -> Sentence:
     if error.provider_code == "invalid_phone_number":
-        return Sentence("No message can be sent to this number. Check it for a mistyped digit.")
+        return Sentence("We cannot send messages to this number. Check it for a typing error.")
     if error.maybe_sent:
         return Sentence(
-            "The message was not confirmed. A code may still arrive; if it does, enter it here. "
-            "Otherwise request another."
+            "We could not confirm that the message was sent. If a code arrives, enter it here. "
+            "Otherwise request another one."
         )
     if error.challenge is not None:
-        return Sentence("No message could be sent just now. Try again in a moment.")
-    return Sentence("No message can be sent at the moment. Please try again later.")
+        return Sentence("We could not send the message. Try again in a moment.")
+    return Sentence("We cannot send messages at the moment. Please try again later.")

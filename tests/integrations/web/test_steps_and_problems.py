@@ -224,7 +224,9 @@ def test_problem_details(
 
 def test_sentences_can_be_translated() -> None:
     catalogue = {"now": "jetzt", "in %(count)s seconds": "in %(count)s Sekunden"}
-    catalogue["Too many wrong codes. You can request a new code %(when)s."] = "Neu %(when)s, 100%%."
+    catalogue["Too many incorrect codes. You can request a new code %(when)s."] = (
+        "Neu %(when)s, 100%%."
+    )
 
     def gettext(text: str) -> str:
         return catalogue.get(text, text)
