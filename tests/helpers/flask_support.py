@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, session
 from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
 from jinja2.bccache import Bucket, BytecodeCache
 from support import QUICK
 from werkzeug.test import TestResponse
@@ -160,6 +161,14 @@ class Person:
         assert serializer is not None
         found: dict[str, Any] = serializer.loads(self.cookie)
         return found
+
+    @property
+    def notice(self) -> Any:
+        """What waits to be said, as a reader of its cookie sees it."""
+        found = self.client.get_cookie("otpverify_notice")
+        if found is None:
+            return None
+        return URLSafeTimedSerializer("").loads_unsafe(found.decoded_value)[1]
 
     def _see(self, response: TestResponse) -> Page:
         for reply in (*response.history, response):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
-from flask import Blueprint, Flask, current_app, redirect, url_for
+from flask import Blueprint, Flask, Response, current_app, redirect, request, session, url_for
 from flask.blueprints import BlueprintSetupState
 
 from otpverify import (
+    Challenge,
+    ChallengeExpired,
     ConfigurationError,
     Event,
     Guard,
@@ -19,38 +21,45 @@ from otpverify import (
     Renderer,
     Sender,
     Store,
-    VerificationFailed,
     Verified,
     Verifier,
 )
-from otpverify.integrations.flask import kept, pages, problems, reports
-from otpverify.integrations.flask.calls import BareCalls
+from otpverify.integrations.flask import pages
+from otpverify.integrations.flask.api import exempt, json_blueprint
 from otpverify.integrations.flask.flows import FLOWS
-from otpverify.integrations.flask.hooks import NEEDED
 from otpverify.integrations.flask.settings import Parts, State, state_for
-from otpverify.integrations.web import ASSETS
-from otpverify.integrations.web.problems import PROOF_REQUIRED
-from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.flask.site import NEEDED, Binding, Site
+from otpverify.integrations.web import ASSETS, run_sync
+from otpverify.integrations.web.flow import Accounts, Flow
+from otpverify.integrations.web.outcome import State as FlowState
+from otpverify.integrations.web.problems import PROOF_REQUIRED, ProofRequired
+from otpverify.integrations.web.reports import MOST_BYTES, take_report
+from otpverify.integrations.web.session import Pending, Recipient, forget_flows
 
-V = TypeVar("V", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., Any])
+BoundBy: TypeAlias = Mapping[str, str] | Callable[..., Mapping[str, str]] | None
 _OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof")
 
 
-class OtpVerify(BareCalls):
+class OtpVerify:
     """One-time codes for a Flask application. One extension serves several applications.
 
-    What the program does not give is made of `app.config`; README lists the names.
+    What the program does not give is made of `app.config`; the documentation lists the names.
+
+    The pages call functions of the application ("hooks"), which decorators set. An account is any
+    text that your program knows it by, such as its id; it is in the session, where its owner can
+    read it.
 
     Args:
         app: The application; later by `init_app` if left out.
         verifier: Instead of one that is made of the configuration.
-        reset_verifier: Beside `verifier`, for the password reset: one with the same store and
-            secret whose sender is a `BackgroundSender`, so that the reply takes as long for
-            unknown accounts.
+        reset_verifier: Beside `verifier`, for concealed flows such as the password reset: one with
+            the same store and secret whose sender is a `BackgroundSender`, so that the reply takes
+            as long for unknown accounts.
         sender, store, policy, hasher, messages, guards, on_event: As for `Verifier`.
 
     Raises:
-        ConfigurationError: Something is missing, unsafe, or said twice.
+        ConfigurationError: Something is missing, unsafe, or set twice.
     """
 
     def __init__(
@@ -67,11 +76,11 @@ class OtpVerify(BareCalls):
         guards: Sequence[Guard] = (),
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        super().__init__()
         self._parts = Parts(
             verifier, reset_verifier, sender, store, policy, hasher, messages, guards, on_event
         )
-        self.proof_purposes: set[str] = set()
+        self._site = Site()
+        self._hooks = self._site.hooks
         if app is not None:
             self.init_app(app)
 
@@ -85,8 +94,19 @@ class OtpVerify(BareCalls):
             raise ConfigurationError("This application has an otpverify already.")
         app.extensions["otpverify"] = state_for(app, self._parts)
 
+    @property
+    def verifier(self) -> Verifier:
+        """The current application's verifier.
+
+        Raises:
+            ConfigurationError: `init_app` was not called for it.
+        """
+        return self._site.verifier()
+
+    # Mounted
+
     def blueprint(self, *flows: str) -> Blueprint:
-        """A blueprint of the flows: `otp.blueprint()` has all, `otp.blueprint("phone")` one.
+        """A blueprint of the pages: `otp.blueprint()` has all flows, `otp.blueprint("phone")` one.
 
         Args:
             flows: Of `"login"`, `"phone"`, `"reset"`, `"proof"` (for `proof_required`) and
@@ -101,7 +121,7 @@ class OtpVerify(BareCalls):
             raise ConfigurationError(
                 f"There is no flow {min(unknown)!r}; there are {', '.join(NEEDED)}."
             )
-        names = flows or [name for name in NEEDED if name != "proof" or self.hook("account_loader")]
+        names = flows or [n for n in NEEDED if n != "proof" or "account_loader" in self._hooks]
         blueprint = Blueprint(
             "_".join(["otpverify", *flows]),
             "otpverify.integrations.flask",
@@ -111,81 +131,259 @@ class OtpVerify(BareCalls):
         )
         for name in names:
             if name in FLOWS:
-                FLOWS[name](self).add_to(blueprint)
+                FLOWS[name](self._site).add_to(blueprint)
             else:
-                reports.add_to(blueprint, self)
+                self._add_report(blueprint)
         blueprint.record(lambda state: self._mounted(state, names))
+        blueprint.after_request(pages.set_notice_cookie)
         blueprint.after_request(pages.harden)
-        blueprint.register_error_handler(400, self._bad_form)
+        blueprint.register_error_handler(400, lambda error: pages.show_bad_form(self._site, error))
         return blueprint
 
-    def proof_required(self, purpose: str, *, ask: bool = True) -> Callable[[V], V]:
-        """For views that act on what a person has just proved: takes a proof for this purpose out
-        of the session, redeems it, and calls the view with `verified=Verified(...)`. Without a
-        good one the person is led to the flow `"proof"` and, after the code, back here (to the
-        page of that address, if it was a form that was sent).
+    def json_blueprint(
+        self,
+        purpose: str,
+        *,
+        recipient: Callable[..., Recipient] | None = None,
+        deliver: Callable[[str], object] | None = None,
+    ) -> Blueprint:
+        """A blueprint of JSON endpoints for one purpose: `POST /start`, `/resend`, `/check` and
+        `/cancel`, and `GET /status`. They share the session with the pages, so that
+        `proof_required` and `redeem` find the proof. Register it with a `url_prefix`. Bodies are
+        JSON objects: `{"phone": ...}` for `/start` without `recipient`, `{"code": ...}` for
+        `/check`, otherwise `{}`. Replies are the flow's state, or a problem detail (RFC 9457).
 
-        A proof is good once and for `Policy.proof_ttl_seconds`: put this on the view that acts, not
-        on its form.
+        Args:
+            purpose: What the codes are for; a constant of the program.
+            recipient: Gives the `Recipient` of a request, such as the account that is signed in,
+                with the binding that the code approves; called with the variables of the address.
+                It may `abort`. If left out, `/start` takes the phone that the person typed.
+            deliver: Says whether there is an account for a phone in E.164. The flow is concealed
+                then: nobody learns the answer.
+        """
+        return json_blueprint(self._site, purpose, recipient, deliver)
+
+    def proof_required(
+        self,
+        purpose: str,
+        *,
+        ask: bool = True,
+        binding: BoundBy = None,
+        max_age: float | None = None,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """For views that act on what a person has just proved: redeems the session's proof for this
+        purpose and calls the view with `verified=Verified(...)`. Without a good one the person is
+        led to the flow `"proof"` and, after the code, back here (to the page of that address, if a
+        form was sent).
+
+        A proof serves once: put this on the view that acts, not on its form.
 
         Args:
             purpose: What the code is for, such as `"payment"`.
             ask: `False` answers with a problem detail (403) instead of leading anywhere, for an
                 API.
+            binding: What the code approves and the message names, such as the amount and the payee:
+                a mapping, or a function that makes one of the variables of the view's address. A
+                proof for one binding never serves another.
+            max_age: For how many seconds after the right code its proof serves; the policy's
+                `proof_ttl_seconds` if left out.
 
         Raises:
             ConfigurationError: The purpose is one of the three flows' own.
         """
         if purpose in _OURS:
             raise ConfigurationError(f"The purpose {purpose!r} has a flow of its own.")
-        self.proof_purposes.add(purpose)
+        self._site.proof_purposes.add(purpose)
 
-        def decorate(view: V) -> V:
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
             def guarded(*args: Any, **kwargs: Any) -> Any:
-                verified = self._redeem(purpose)
+                bound = binding(**(request.view_args or {})) if callable(binding) else binding
+                verified = self._redeem(purpose, bound, max_age)
                 if verified is not None:
                     return current_app.ensure_sync(view)(*args, verified=verified, **kwargs)
                 if not ask:
-                    return problems.as_response(self, PROOF_REQUIRED)
-                found = self.state.mounted.get("proof")
+                    return self._site.problem(PROOF_REQUIRED)
+                found = self._site.state.mounted.get("proof")
                 if found is None:
                     raise ConfigurationError(
                         'proof_required needs the flow "proof": otp.blueprint("proof").'
                     )
+                pages.put(f"binding {purpose}", dict(bound) if bound else None)
                 target = pages.here()
                 return redirect(url_for(f"{found}.proof", purpose=purpose, next=target), 303)
 
-            return cast(V, guarded)
+            return guarded
 
         return decorate
 
     def register_error_handlers(self, app: Flask | Blueprint) -> None:
         """Answer the library's errors with problem details (RFC 9457), for views that talk to
         programs: of an application, or of a blueprint alone."""
-        app.register_error_handler(OtpVerifyError, lambda error: problems.respond(self, error))
+        app.register_error_handler(OtpVerifyError, self._site.problem)
 
-    def _redeem(self, purpose: str) -> Verified | None:
-        loader, phone_of = self.hook("account_loader"), self.hook("phone_of")
-        if loader is None or phone_of is None:
+    # For views of one's own. They share the session with the pages.
+
+    def flow(
+        self,
+        purpose: str,
+        *,
+        recipient: Recipient | Accounts | None = None,
+        concealed: bool = False,
+    ) -> Flow:
+        """The flow of a purpose in this request's session, to be driven with `run_sync`, for views
+        that need its outcomes; `otp.start` and those below raise errors instead.
+
+        Args:
+            purpose: What the codes are for; a constant of the program.
+            recipient, concealed: As `otpverify.integrations.web.flow.Flow` takes them.
+        """
+        return self._site.flow(purpose, recipient=recipient, concealed=concealed)
+
+    def pending(self, purpose: str) -> Pending | None:
+        """The challenge for this purpose that waits for its code in this session."""
+        found = self._site.flow(purpose).entry
+        return found if isinstance(found, Pending) else None
+
+    def start(
+        self,
+        phone: str,
+        *,
+        purpose: str,
+        subject: str | None = None,
+        binding: Binding = None,
+        deliver: bool | None = None,
+    ) -> Challenge:
+        """`Verifier.start`, with the person's address and language. The session holds the
+        challenge.
+
+        Args:
+            phone, purpose, binding, deliver: As `Verifier.start`.
+            subject: The id of the account whose phone it is; the person can read it in the cookie.
+                The phone itself if left out, where the person typed it.
+
+        Raises:
+            OtpVerifyError: As `Verifier.start`.
+        """
+        flow = self._site.flow(purpose, concealed=deliver is not None)
+        named = flow.verifier.normalize(phone) if subject is None else str(subject)
+        outcome = run_sync(flow.start(Recipient(phone, named, binding), deliver=deliver)).raised()
+        return cast("Challenge", outcome.challenge)
+
+    def resend(self, phone: str, *, purpose: str, binding: Binding = None) -> Challenge:
+        """`Verifier.resend` for the challenge in the session.
+
+        Raises:
+            ChallengeExpired: There is none.
+            OtpVerifyError: As `Verifier.resend`.
+        """
+        outcome = run_sync(self._flow_to(phone, purpose, binding).resend()).raised()
+        return cast("Challenge", outcome.challenge)
+
+    def check(self, phone: str, code: str, *, purpose: str, binding: Binding = None) -> Verified:
+        """`Verifier.check` for the challenge in the session, which holds the proof from then on.
+
+        Raises:
+            ChallengeExpired: There is none.
+            OtpVerifyError: As `Verifier.check`.
+        """
+        outcome = run_sync(self._flow_to(phone, purpose, binding).check(code)).raised()
+        if outcome.verified is None:  # checked before; a session may be an old one, sent again
+            raise ChallengeExpired
+        return outcome.verified
+
+    def redeem(
+        self,
+        phone: str,
+        *,
+        purpose: str,
+        binding: Binding = None,
+        max_age: float | None = None,
+    ) -> Verified:
+        """`Verifier.redeem` for the proof in the session, once.
+
+        Args:
+            phone, purpose, binding: As given to `check`.
+            max_age: As for `proof_required`.
+
+        Raises:
+            ProofRequired: There is none that is good for these.
+            OtpVerifyError: As `Verifier.redeem`.
+        """
+        flow = self._flow_to(phone, purpose, binding)
+        return cast("Verified", run_sync(flow.redeem(max_age=max_age)).raised().verified)
+
+    def cancel(self, phone: str, *, purpose: str, binding: Binding = None) -> None:
+        """`Verifier.cancel` for the session's challenge, or for its proof.
+
+        Raises:
+            OtpVerifyError: As `Verifier.cancel`.
+        """
+        run_sync(self._flow_to(phone, purpose, binding).cancel()).raised()
+
+    def status(self, phone: str, *, purpose: str, binding: Binding = None) -> FlowState:
+        """Where the flow stands, and how far its newest message got.
+
+        Raises:
+            OtpVerifyError: As `Verifier.status`.
+        """
+        outcome = run_sync(self._flow_to(phone, purpose, binding).status()).raised()
+        return cast("FlowState", outcome.state)
+
+    def forget(self) -> None:
+        """Drop all challenges and proofs of this session; for the view that signs out."""
+        forget_flows(session)
+        session.pop(pages.ENTRY, None)
+
+    def _flow_to(self, phone: str, purpose: str, binding: Binding) -> Flow:
+        return self._site.flow(
+            purpose, recipient=lambda subject: Recipient(phone, subject, binding)
+        )
+
+    def _redeem(self, purpose: str, binding: Binding, max_age: float | None) -> Verified | None:
+        if not {"account_loader", "phone_of"} <= set(self._hooks):
             raise ConfigurationError("proof_required needs @otp.account_loader and @otp.phone_of.")
-        account, proof = current_app.ensure_sync(loader)(), kept.Proof.load(purpose)
-        if account is None or proof is None or proof.who != str(account):
+        account = self._site.account()
+        if account is None:
             return None
-        phone = current_app.ensure_sync(phone_of)(proof.who)
-        try:
-            verified = self.verifier.redeem(phone, proof.proof, purpose=purpose) if phone else None
-        except VerificationFailed:
-            verified = None
-        kept.forget_proof(purpose)
-        return verified
+
+        def find(subject: str) -> Recipient | None:
+            to = self._site.recipient_of(account, binding)
+            # A view of one's own may have started it for the phone that was typed.
+            known = to is not None and subject in (to.subject, to.phone)
+            return Recipient(to.phone, subject, binding) if to is not None and known else None
+
+        outcome = run_sync(self._site.flow(purpose, recipient=find).redeem(max_age=max_age))
+        if outcome.error is not None and not isinstance(outcome.error, ProofRequired):
+            raise outcome.error
+        if outcome.verified is not None:
+            pages.put(f"binding {purpose}", None)
+        return outcome.verified
+
+    def _add_report(self, blueprint: Blueprint) -> None:
+        """`/sms/report`, for the gateway: it has no session, and proves itself by the token in the
+        address."""
+
+        def sms_report() -> Response:
+            taken = take_report(
+                self.verifier,
+                method=request.method,
+                query=request.query_string,
+                body=request.stream.read(MOST_BYTES + 1),
+                content_type=request.content_type or "",
+            )
+            status, text = run_sync(taken)
+            return Response(text, status, content_type="text/plain")
+
+        blueprint.add_url_rule("/sms/report", "sms_report", sms_report, methods=["GET", "POST"])
+        blueprint.record(lambda state: exempt(state, sms_report))
 
     def _mounted(self, state: BlueprintSetupState, names: Sequence[str]) -> None:
         ours = state.app.extensions.get("otpverify")
         if not isinstance(ours, State):
             raise ConfigurationError("Call otp.init_app(app) before the blueprint is registered.")
         for name in names:
-            self.require(name)
+            self._site.require(name)
             if name == "reset" and ours.reset_verifier is None:
                 raise ConfigurationError(
                     "The flow 'reset' sends in the background, so that its reply takes as long for "
@@ -194,7 +392,61 @@ class OtpVerify(BareCalls):
                 )
             ours.mounted[name] = f"{state.name_prefix}.{state.name}".lstrip(".")
 
-    def _bad_form(self, error: Exception) -> tuple[str, int]:
-        said = self.say(Sentence(getattr(error, "description", None) or str(error)))
-        page = kept.Said("error", said, "trouble")
-        return pages.show(self, "error.html", page), 400
+    # Hooks
+
+    def hook(self, name: str) -> Callable[..., Any] | None:
+        """The function that was set, if any."""
+        return self._hooks.get(name)
+
+    def _set(self, name: str, function: F) -> F:
+        self._hooks[name] = function
+        return function
+
+    def account_loader(self, function: F) -> F:
+        """`() -> account or None`: who is signed in. For `proof_required`."""
+        return self._set("account_loader", function)
+
+    def authenticate(self, function: F) -> F:
+        """`(user, password) -> account or None`: the account with this name and password. Let it
+        take as long for a name that does not exist, and limit how often it is tried."""
+        return self._set("authenticate", function)
+
+    def phone_of(self, function: F) -> F:
+        """`(account) -> phone or None`: where an account's codes go."""
+        return self._set("phone_of", function)
+
+    def find_account(self, function: F) -> F:
+        """`(phone) -> account or None`: the account with this phone, in E.164."""
+        return self._set("find_account", function)
+
+    def on_login(self, function: F) -> F:
+        """`(account) -> response or None`: password and code were right. The session is new and
+        empty: write into it who is signed in (or call Flask-Login's `login_user`). `None` leads to
+        where the person wanted to go."""
+        return self._set("on_login", function)
+
+    def on_confirmed(self, function: F) -> F:
+        """`(verified) -> response or None`: the person holds `verified.phone`."""
+        return self._set("on_confirmed", function)
+
+    def set_password(self, function: F) -> F:
+        """`(account, password) -> response or None`: the account's phone was proved. End its
+        other sessions, too."""
+        return self._set("set_password", function)
+
+    def password_fault(self, function: F) -> F:
+        """`(account, password) -> text or None`: what is wrong with a new password, before the
+        proof is redeemed, so that it costs no second SMS. Otherwise its length alone counts:
+        `OTPVERIFY_SHORTEST_PASSWORD`."""
+        return self._set("password_fault", function)
+
+    def locale(self, function: F) -> F:
+        """`() -> tag`: the person's language, as BCP 47 has it, such as `"de-AT"`; for messages
+        and pages. English if not set."""
+        return self._set("locale", function)
+
+    def translations(self, function: F) -> F:
+        """`() -> translations`: an object with `gettext(text)` and `ngettext(one, many, count)`
+        for this request: one of the standard library's, or `flask_babel.get_translations`. Texts
+        that it does not translate come from the library's own catalogues."""
+        return self._set("translations", function)

@@ -1,164 +1,450 @@
-"""The three flows, and the proof of who is signed in already."""
+"""The pages: login, phone confirmation, password reset, and a fresh proof for people who are
+signed in.
+
+Every POST answers with a redirect, so that a reload never sends or checks anything again. The
+challenge is the session's, never a form's; addresses hold neither code, challenge nor proof.
+
+A form that is sent twice ends like one that is sent once. The second request may bring an old
+cookie and be refused; then its reply sets no session, and the page that it leads to looks at the
+session that the browser has by then: if the first request went on, so does the page.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
 
 from flask import Blueprint, abort, current_app, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from otpverify import ChallengeExpired, StoreError
-from otpverify.integrations.flask import kept
-from otpverify.integrations.flask.replies import LONGEST_FIELD, Identity, Proved, Refused
-from otpverify.integrations.flask.views import Flow
-from otpverify.integrations.web.sentences import Sentence, counted
+from otpverify import (
+    ChallengeExpired,
+    ConfigurationError,
+    OtpVerifyError,
+    VerificationFailed,
+    Verified,
+)
+from otpverify.integrations.flask import pages
+from otpverify.integrations.flask.pages import Carried
+from otpverify.integrations.flask.site import Site
+from otpverify.integrations.web import run_sync, sentences
+from otpverify.integrations.web.flow import Flow
+from otpverify.integrations.web.outcome import Notice, Outcome, Page
+from otpverify.integrations.web.sentences import Sentence, code_in, counted
+from otpverify.integrations.web.session import Pending, Proof, Recipient
 from otpverify.phone import mask
 
+LONGEST_FIELD: Final = 256
+_LONGEST_CODE_FIELD: Final = 2000  # a whole message may be pasted
+_NO_PHONE: Final = Sentence("This account has no phone number to send a code to.")
+_START_HERE: Final = Sentence("Start here.")
 
-class Login(Flow):
-    """A password, then a code to the account's phone. The session keeps the account."""
+
+class Refused(Exception):
+    """What was entered is not accepted."""
+
+    def __init__(self, sentence: Sentence, typed: str = "") -> None:
+        super().__init__(sentence.text)
+        self.sentence = sentence
+        self.typed = typed
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Begun:
+    """What the first form asks for.
+
+    Attributes:
+        to: The recipient.
+        typed: What to fill in again.
+        deliver: In concealed flows, whether there is an account.
+    """
+
+    to: Recipient
+    typed: str = ""
+    deliver: bool | None = None
+
+
+class FlowPages(ABC):
+    """The pages of one flow: start, enter the code, resend, cancel, and the end.
+
+    Args:
+        site: The application.
+    """
+
+    name: ClassVar[str]
+    purpose: str
+    path: ClassVar[str] = ""
+    concealed: ClassVar[bool] = False
+    first_field: ClassVar[str] = "phone"  # in the first form
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    # What each flow has of its own.
+
+    @abstractmethod
+    def begin(self) -> Begun:
+        """The recipient, by the first form.
+
+        Raises:
+            Refused, InvalidPhoneNumber: What was entered is not accepted.
+        """
+
+    @abstractmethod
+    def succeed(self, verified: Verified, subject: str) -> Response:
+        """What follows a right code, once."""
+
+    def find(self, subject: str) -> Recipient | None:
+        """The recipient that the session names; `None` if it is not there any more."""
+        return self.site.recipient_of(subject)
+
+    def shown(self, to: Recipient) -> str:
+        """How the code page names the phone: masked, since a password, or a session that was left
+        open, must not show the number."""
+        return mask(self.flow().verifier.normalize(to.phone))
+
+    def after_code(self) -> str:
+        """Where a right code led to."""
+        return self.url("done")
+
+    # The steps.
+
+    def add_to(self, blueprint: Blueprint) -> None:
+        """Add all pages of the flow."""
+        self.add_page(blueprint, "", self.first, "GET", "POST")
+        self.add_page(blueprint, "code", self.code, "GET", "POST")
+        self.add_page(blueprint, "resend", self.resend, "POST")
+        self.add_page(blueprint, "cancel", self.cancel, "POST")
+        self.add_page(blueprint, "done", self.done, "GET")
+
+    def add_page(
+        self, blueprint: Blueprint, step: str, view: Callable[[], Any], *methods: str
+    ) -> None:
+        """Add one page."""
+        path = self.path or f"/{self.name}"
+
+        def endpoint(**_: str) -> Any:
+            try:
+                return view()
+            except ConfigurationError:
+                raise
+            except OtpVerifyError as error:  # such as an account's phone that is not one
+                current_app.logger.warning("otpverify: %s: %s", type(error).__name__, error)
+                failure = error
+            return self.refuse(failure)
+
+        endpoint.__name__ = f"{self.name}_{step}" if step else self.name
+        blueprint.add_url_rule(
+            f"{path}/{step}".rstrip("/"), endpoint.__name__, endpoint, methods=methods
+        )
+
+    def first(self) -> str | Response:
+        """The form that the flow begins with; send the first code."""
+        if request.method != "POST":  # a HEAD, too, is answered like a GET
+            if target := pages.safe_next(request.args.get("next")):
+                pages.put("next", [self.purpose, target])
+            carried = self.carried("first")
+            return self.gone_on(carried) or self.show(f"{self.name}.html", carried, "first")
+        pages.check_csrf()
+        try:
+            begun = self.begin()
+        except Refused as refused:
+            carried = Carried(Notice(refused.sentence), refused.typed, of_field=True)
+            return self.to("first", carried)
+        except OtpVerifyError as error:
+            return self.refuse(error, self.typed(self.first_field))
+        outcome = run_sync(self.flow().start(begun.to, deliver=begun.deliver))
+        return self.follow(outcome, begun.typed)
+
+    def code(self) -> str | Response:
+        """The form for the code; check it."""
+        if request.method != "POST":
+            return self.code_page()
+        pages.check_csrf()
+        flow = self.flow()
+        subject = flow.entry.subject if flow.entry is not None else ""
+        typed = code_in(self.typed("code", _LONGEST_CODE_FIELD), flow.verifier.policy.code_length)
+        outcome = run_sync(flow.check(typed))
+        if outcome.verified is not None:
+            return self.succeed(outcome.verified, subject)
+        if outcome.repeated:
+            return redirect(self.after_code(), 303)
+        return self.follow(outcome)
+
+    def code_page(self) -> str | Response:
+        """The form for the code."""
+        flow = self.flow()
+        entry = run_sync(flow.current())
+        if isinstance(entry, Proof):
+            return redirect(self.after_code(), 303)
+        to = None if entry is None else self.find(entry.subject)
+        if entry is None or to is None:
+            return self.to("first", Carried(Notice(sentences.NO_CHALLENGE, error=False)))
+        carried = self.carried("code")
+        wait = carried.notice.wait if carried.notice else 0
+        return self.show(
+            "code.html",
+            carried,
+            "code",
+            pending=entry,
+            wait=max(wait, entry.resend_in),
+            shown=self.shown(to),
+            binding=to.binding or {},
+        )
+
+    def resend(self) -> Response:
+        """Send another code, or the first one that goes out."""
+        pages.check_csrf()
+        return self.follow(run_sync(self.flow().resend()))
+
+    def cancel(self) -> Response:
+        """Void the challenge and start again."""
+        pages.check_csrf()
+        return self.follow(run_sync(self.flow().cancel()))
+
+    def done(self) -> str | Response:
+        """The flow's end, where the application has no page of its own for it."""
+        found = self.finished()
+        if found is None:
+            return self.to("first", Carried(Notice(_START_HERE, error=False)))
+        return self.show("done.html", Carried(), "done", done=found)
+
+    # What the steps are made of.
+
+    def flow(self) -> Flow:
+        """The flow in this request's session."""
+        return self.site.flow(self.purpose, recipient=self.find, concealed=self.concealed)
+
+    def typed(self, name: str, longest: int = LONGEST_FIELD) -> str:
+        """A field of the form that was sent."""
+        return request.form.get(name, "").strip()[:longest]
+
+    def url(self, step: str, **values: Any) -> str:
+        """The address of a step."""
+        name = f".{self.name}_{step}" if step not in ("", "first") else f".{self.name}"
+        return url_for(name, **(request.view_args or {}), **values)
+
+    def to(self, step: str, carried: Carried) -> Response:
+        """To a step, whose page says something."""
+        pages.carry(f"{self.purpose} {step}", carried)
+        return redirect(self.url(step), 303)
+
+    def follow(self, outcome: Outcome, typed: str = "") -> Response:
+        """To where an outcome leads."""
+        step = "code" if outcome.page is Page.CODE else "first"
+        held = None
+        if outcome.error is not None and not outcome.saved:
+            held = self.held()
+            pages.leave_session()
+        if outcome.notice is None:
+            return redirect(self.url(step), 303)
+        return self.to(step, Carried(outcome.notice, typed or self.typed_before(outcome), held))
+
+    def refuse(self, error: OtpVerifyError, typed: str = "", step: str = "first") -> Response:
+        """To a step that says what went wrong. The session stays as the browser has it."""
+        carried = Carried(Notice.of(error), typed, self.held())
+        pages.leave_session()
+        return self.to(step, carried)
+
+    def carried(self, step: str) -> Carried:
+        """What was carried to a step."""
+        return pages.carried_to(f"{self.purpose} {step}")
+
+    def gone_on(self, carried: Carried) -> Response | None:
+        """After a request that was refused: where the flow stands by now, if the request that it
+        repeated went on."""
+        if carried.held is None:
+            return None
+        kind, _, challenge = carried.held.partition(" ")
+        entry = run_sync(self.flow().current())
+        if isinstance(entry, Pending) and entry.challenge != challenge:
+            return redirect(self.url("code"), 303)
+        if isinstance(entry, Proof) and (kind, challenge) == ("pending", entry.challenge):
+            return redirect(self.after_code(), 303)
+        found = self.finished()
+        if found is not None and challenge and found.get("challenge") == challenge:
+            return redirect(pages.safe_next(found.get("next")) or self.url("done"), 303)
+        return None
+
+    def held(self) -> str:
+        """What the session holds, a challenge or its proof, and the challenge's id."""
+        entry = self.flow().entry
+        if entry is None:
+            return ""
+        return f"{'pending' if isinstance(entry, Pending) else 'proof'} {entry.challenge}"
+
+    def typed_before(self, outcome: Outcome) -> str:
+        """What was typed on the first page, to be filled in again."""
+        entry = outcome.entry or self.flow().entry
+        return entry.subject if entry is not None and self.first_field == "phone" else ""
+
+    def finish(
+        self, verified: Verified, response: Any, target: str | None, **more: Any
+    ) -> Response:
+        """Write down that the flow ended, and answer: with the application's response, or to where
+        the person wanted to go, or to the end."""
+        pages.put(f"done {self.purpose}", {"challenge": verified.challenge, "next": target, **more})
+        if response is not None:
+            made: Response = current_app.make_response(response)
+            return made
+        return redirect(target or self.url("done"), 303)
+
+    def finished(self) -> Mapping[str, Any] | None:
+        """What `finish` wrote down."""
+        found = pages.get(f"done {self.purpose}")
+        return found if isinstance(found, Mapping) else None
+
+    def target(self) -> str | None:
+        """Where the person wanted to go when this flow began; from now on, nowhere."""
+        found = pages.get("next")
+        if not isinstance(found, list) or found[:1] != [self.purpose]:
+            return None
+        pages.put("next", None)
+        return pages.safe_next(found[-1])
+
+    def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:
+        """A page."""
+        notice = carried.shown(self.site, self.first_field if step == "first" else step)
+        return pages.show(self.site, template, notice, flow=self, **more)
+
+
+class Login(FlowPages):
+    """A password, then a code to the account's phone. The session holds the account."""
 
     name = "login"
     purpose = "login"
     first_field = "user"
 
-    def identify(self) -> Identity:
-        """The account, when the password is right."""
+    def begin(self) -> Begun:
+        """The account, if the password is right."""
         user = self.typed("user")
-        account = self.call("authenticate", user, request.form.get("password", ""))
+        account = self.site.call("authenticate", user, request.form.get("password", ""))
         if account is None:
-            raise Refused(Sentence("User name or password is wrong."), user)
-        phone = self.call("phone_of", str(account))
-        if not phone:
-            raise Refused(Sentence("No phone is known for this account."), user)
-        return Identity(str(account), phone, user)
+            raise Refused(Sentence("The user name or password is incorrect."), user)
+        to = self.site.recipient_of(str(account))
+        if to is None:
+            raise Refused(_NO_PHONE, user)
+        return Begun(to, user)
 
-    def shown(self, who: str) -> str:
-        """Masked: a password alone must not tell the number."""
-        return mask(self.verifier.normalize(self.phone_of(who)))
-
-    def succeed(self, proved: Proved) -> Response:
-        """Sign in, in a new session."""
+    def succeed(self, verified: Verified, subject: str) -> Response:
+        """Sign in, in a new session: what was planted in the old one is gone."""
         target = self.target()
-        kept.rotate()
-        response = self.call("on_login", proved.who)
-        kept.put(f"done {self.key}", True)
-        return self.respond(response, target)
+        pages.rotate()
+        return self.finish(verified, self.site.call("on_login", subject), target)
 
-    def done(self) -> str | Response:
-        """Who is signed in, as long as that is so."""
-        signed_out = self.otp.hook("account_loader") and self.call("account_loader") is None
-        if signed_out:
-            kept.put(f"done {self.key}", None)
-        return super().done()
+    def finished(self) -> Mapping[str, Any] | None:
+        """That the person signed in, as long as that is so."""
+        if "account_loader" in self.site.hooks and self.site.account() is None:
+            return None
+        return super().finished()
 
 
-class PhoneConfirmation(Flow):
-    """A number is typed and confirmed. The session keeps the number, in E.164."""
+class PhoneConfirmation(FlowPages):
+    """A number is typed and confirmed. The session holds the number, in E.164."""
 
     name = "phone"
     purpose = "phone"
 
-    def identify(self) -> Identity:
+    def begin(self) -> Begun:
         """The number."""
         typed = self.typed("phone")
-        phone = self.verifier.normalize(typed)
-        return Identity(phone, phone, typed)
+        return Begun(Recipient.typed(self.flow().verifier.normalize(typed)), typed)
 
-    def phone_of(self, who: str) -> str:
+    def find(self, subject: str) -> Recipient | None:
         """The number itself."""
-        return who
+        return Recipient.typed(subject)
 
-    def shown(self, who: str) -> str:
-        """In full, so that a mistyped digit can be seen."""
-        return who
+    def shown(self, to: Recipient) -> str:
+        """In full, so that a typing error can be seen."""
+        return to.phone
 
-    def succeed(self, proved: Proved) -> Response:
+    def succeed(self, verified: Verified, _: str) -> Response:
         """The confirmed number is the verified one, never what a form says."""
-        response = self.call("on_confirmed", proved.verified)
-        kept.put(f"done {self.key}", proved.verified.phone)
-        return self.respond(response, self.target())
+        response = self.site.call("on_confirmed", verified)
+        return self.finish(verified, response, self.target(), phone=verified.phone)
 
 
 class PasswordReset(PhoneConfirmation):
-    """A code to the account's phone allows one new password. Whether there is an account shows
-    nowhere: an unknown number gets a decoy, and messages are sent behind the reply's back."""
+    """A code to the account's phone allows one new password. Nothing shows whether there is an
+    account: an unknown number gets a decoy, and messages are sent in the background."""
 
     name = "reset"
     purpose = "password-reset"
-    conceal = True
+    concealed = True
 
     def add_to(self, blueprint: Blueprint) -> None:
-        """All pages of the flow."""
+        """Add all pages of the flow."""
         super().add_to(blueprint)
         self.add_page(blueprint, "password", self.password, "GET", "POST")
 
-    def identify(self) -> Identity:
+    def begin(self) -> Begun:
         """The number, and whether it has an account."""
-        found = super().identify()
-        known = self.call("find_account", found.phone) is not None
-        return Identity(found.who, found.phone, found.typed, deliver=known)
+        begun = super().begin()
+        known = self.site.call("find_account", begun.to.phone) is not None
+        return replace(begun, deliver=known)
 
-    def succeed(self, proved: Proved) -> Response:
-        """Allow one new password; a refused one does not cost another SMS."""
-        kept.Proof(proved.verified.proof, proved.who).keep(self.purpose)
-        return redirect(self.url("password"), 303)
+    def after_code(self) -> str:
+        """To the new password. A refused one does not cost another SMS."""
+        return self.url("password")
+
+    def succeed(self, verified: Verified, _: str) -> Response:  # noqa: ARG002 - redeemed later
+        """Allow one new password."""
+        return redirect(self.after_code(), 303)
 
     def password(self) -> str | Response:
-        """The form for the new password; set it, once."""
-        proof = kept.Proof.load(self.purpose)
+        """The form for the new password; set it, once. No account is looked up before there is a
+        proof that is not too old."""
+        flow = self.flow()
+        proof = run_sync(flow.current())
         if request.method != "POST":
-            if proof is None:
-                return self.begin_again(Sentence("Prove your phone first. Begin here."), "info")
-            said = kept.Said.take(self.key, "password")
-            return self.show("password.html", said, shortest=self.shortest)
-        kept.check_csrf()
-        if proof is None:
-            return self.fail(ChallengeExpired())
-        account = self.call("find_account", proof.who)
+            carried = self.carried("password")
+            if not isinstance(proof, Proof):
+                sentence = Sentence("Confirm your phone first. Start here.")
+                return self.to("first", Carried(Notice(sentence, error=False)))
+            return self.show("password.html", carried, "password", shortest=self.shortest)
+        pages.check_csrf()
+        if not isinstance(proof, Proof):
+            return self.refuse(ChallengeExpired())
+        account = self.site.call("find_account", proof.subject)
         password = request.form.get("password", "")
         if fault := self._fault(account, password):
-            kept.Said("password", fault, "error").keep(self.key)
-            return redirect(self.url("password"), 303)
-        try:
-            self.verifier.redeem(proof.who, proof.proof, purpose=self.purpose)
-        except ChallengeExpired as error:
-            kept.forget_proof(self.purpose)
-            return self.fail(error)
-        except StoreError as error:
-            current_app.logger.warning("otpverify: %s", error)
-            return self.fail(error, page="password")
-        kept.forget_proof(self.purpose)
-        if account is None:  # it is gone since
-            return self.fail(ChallengeExpired())
-        response = self.call("set_password", str(account), password)
-        kept.put(f"done {self.key}", True)
-        return self.respond(response, self.target())
+            return self.to("password", Carried(Notice(fault), of_field=True))
+        outcome = run_sync(flow.redeem())
+        if outcome.verified is None:
+            error = outcome.error or ChallengeExpired()
+            if isinstance(error, VerificationFailed):
+                return self.refuse(ChallengeExpired())
+            return self.refuse(error, step="password")
+        if account is None:  # it was removed since
+            return self.refuse(ChallengeExpired())
+        response = self.site.call("set_password", str(account), password)
+        return self.finish(outcome.verified, response, self.target())
 
     @property
     def shortest(self) -> int:
         """How many characters a password has at least."""
-        return int(self.otp.config("OTPVERIFY_SHORTEST_PASSWORD"))
+        return int(current_app.config["OTPVERIFY_SHORTEST_PASSWORD"])
 
-    def _fault(self, account: Any, password: str) -> str:
+    def _fault(self, account: Any, password: str) -> Sentence | None:
         if len(password) < self.shortest:
-            return self.otp.say(
-                counted(
-                    self.shortest,
-                    "A password has at least %(count)s character.",
-                    "A password has at least %(count)s characters.",
-                )
+            return counted(
+                self.shortest,
+                "Use at least %(count)s character.",
+                "Use at least %(count)s characters.",
             )
         if len(password) > LONGEST_FIELD:
-            return self.otp.say(Sentence("This password is too long."))
-        if account is None or self.otp.hook("password_fault") is None:
-            return ""
-        return str(self.call("password_fault", str(account), password) or "")
+            return Sentence("This password is too long.")
+        if account is None or "password_fault" not in self.site.hooks:
+            return None
+        fault = self.site.call("password_fault", str(account), password)
+        return Sentence(str(fault).replace("%", "%%")) if fault else None
 
 
-class FreshProof(Flow):
-    """Who is signed in proves the account's phone once more, for a purpose of the application's.
-    The session keeps the account."""
+class FreshProof(FlowPages):
+    """A person who is signed in proves the account's phone once more, for a purpose of the
+    application's. The session holds the account, and the binding that a view asked for."""
 
     name = "proof"
     path = "/proof/<purpose>"
@@ -166,47 +452,49 @@ class FreshProof(Flow):
 
     @property
     def purpose(self) -> str:  # type: ignore[override]  # it is in the address here
-        """What the proof is for; one that some view asks for."""
+        """What the proof is for; one that some view needs."""
         purpose = str((request.view_args or {})["purpose"])
-        if purpose not in self.otp.proof_purposes:
+        if purpose not in self.site.proof_purposes:
             abort(404)
         return purpose
 
     def first(self) -> str | Response:
-        """For those who are signed in."""
-        if self.call("account_loader") is None:
-            login = self.otp.state.mounted.get("login")
+        """For people who are signed in."""
+        if self.site.account() is None:
+            login = self.site.state.mounted.get("login")
             if login is None:
                 abort(401)
             again = self.url("", next=request.args.get("next"))
             return redirect(url_for(f"{login}.login", next=again), 303)
         return super().first()
 
-    def identify(self) -> Identity:
+    def begin(self) -> Begun:
         """The account that is signed in."""
-        account = self.call("account_loader")
-        phone = None if account is None else self.call("phone_of", str(account))
-        if not phone:
-            raise Refused(Sentence("No phone is known for this account."), "")
-        return Identity(str(account), phone, "")
+        to = self.site.recipient_of(self.site.account(), self.binding)
+        if to is None:
+            raise Refused(_NO_PHONE)
+        return Begun(to)
 
-    def pending(self) -> Any:
-        """That of the account that is signed in; another's is none."""
-        found = super().pending()
-        account = self.call("account_loader")
-        return found if found is not None and found.who == str(account) else None
+    def find(self, subject: str) -> Recipient | None:
+        """The account that is signed in; no other's challenge is continued."""
+        account = self.site.account()
+        return self.site.recipient_of(account, self.binding) if account == subject else None
 
-    def shown(self, who: str) -> str:
-        """Masked: whoever finds a session open must not learn the number."""
-        return mask(self.verifier.normalize(self.phone_of(who)))
+    def succeed(self, verified: Verified, _: str) -> Response:
+        """Leave the proof for the view that needs it."""
+        return self.finish(verified, None, self.target())
 
-    def succeed(self, proved: Proved) -> Response:
-        """Keep the proof for the view that asks for it."""
-        kept.Proof(proved.verified.proof, proved.who).keep(self.purpose)
-        kept.put(f"done {self.key}", True)
-        return self.respond(None, self.target())
+    def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:
+        """A page, with what the code approves."""
+        return super().show(template, carried, step, **{"binding": self.binding or {}, **more})
+
+    @property
+    def binding(self) -> dict[str, str] | None:
+        """What the view that needs the proof wants approved."""
+        found = pages.get(f"binding {self.purpose}")
+        return dict(found) if isinstance(found, Mapping) else None
 
 
-FLOWS: dict[str, type[Flow]] = {
+FLOWS: Final[dict[str, type[FlowPages]]] = {
     flow.name: flow for flow in (Login, PhoneConfirmation, PasswordReset, FreshProof)
 }

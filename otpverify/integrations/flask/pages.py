@@ -1,20 +1,231 @@
-"""How the pages are shown: their context, their language, and the headers of their replies."""
+"""What the pages are made of: their session, their forms, their notices, their headers.
+
+The session may be a cookie that is signed and not encrypted, and its owner may send an old one
+again. So there is no code in it, no secret of the server's, and no phone that its owner did not
+type. Notices have a cookie of their own: a request that is refused may be a repeated one with an
+old cookie, and must not set the session.
+"""
 
 from __future__ import annotations
 
+import hmac
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask import Response, current_app, render_template, request, url_for
+from flask import Response, current_app, g, render_template, request, session, url_for
+from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
+from werkzeug.exceptions import BadRequest
 from werkzeug.urls import iri_to_uri
 
-from otpverify.integrations.flask import kept
-from otpverify.integrations.flask.bound import Bound
+from otpverify import ConfigurationError
 from otpverify.integrations.flask.settings import CONTENT_SECURITY_POLICY
+from otpverify.integrations.flask.site import Site
+from otpverify.integrations.web.outcome import Notice
 from otpverify.integrations.web.sentences import Sentence
 
-LONGEST_TARGET: Final = 800  # it is kept in a cookie
+ENTRY: Final = "_otpverify"
+NOTICE_COOKIE: Final = "otpverify_notice"
+TOKEN_FIELD: Final = "otpverify_token"  # noqa: S105 - the name of a form's field
+LONGEST_TARGET: Final = 800  # it is in a cookie
+_NOTICE_SECONDS: Final = 300
+_EXPIRED: Final = Sentence("This form has expired. Go back, reload the page, and send it again.")
+
+
+# The session
+
+
+def get(name: str) -> Any:
+    """An entry of the pages'; `None` if there is none."""
+    return _entries().get(name)
+
+
+def put(name: str, value: object) -> None:
+    """Set an entry; `None` removes it."""
+    entries = {**_entries(), name: value}
+    session[ENTRY] = {name: value for name, value in entries.items() if value is not None}
+
+
+def _entries() -> Mapping[str, Any]:
+    found = session.get(ENTRY)
+    return found if isinstance(found, Mapping) else {}
+
+
+def rotate() -> None:
+    """Begin a new session, at the moment when this one gains rights: people who had a part in
+    what was before, by a planted cookie or on a shared machine, have no part in what comes. A
+    session on the server gets a new id. Entries that outlive a login are named in
+    `OTPVERIFY_KEEP_AT_LOGIN`."""
+    names = current_app.config["OTPVERIFY_KEEP_AT_LOGIN"]
+    stays = {name: session[name] for name in names if name in session}
+    session.clear()
+    session.update(stays)
+    csrf_token()
+    # Flask-Session, and others that follow it.
+    regenerate = getattr(current_app.session_interface, "regenerate", None)
+    if callable(regenerate):
+        regenerate(session)
+
+
+def leave_session() -> None:
+    """See that the reply to this request does not set the session, not even where Flask sets it
+    with every reply (`session.permanent`)."""
+    held = session._get_current_object()  # type: ignore[attr-defined]  # session is a proxy
+    if isinstance(held, dict):
+        dict.pop(held, "_permanent", None)  # of this request's copy alone, unnoticed
+    session.modified = False
+
+
+# Forms
+
+
+def csrf_token() -> str:
+    """This session's token, the same in all its forms."""
+    token = get("csrf")
+    if not isinstance(token, str):
+        token = secrets.token_urlsafe(24)
+        put("csrf", token)
+    return token
+
+
+def csrf_fields() -> Markup:
+    """The hidden fields that every form needs: ours, and that of Flask-WTF's `CSRFProtect` where
+    the application has it."""
+    field = Markup('<input type="hidden" name="{}" value="{}">')
+    fields = field.format(TOKEN_FIELD, csrf_token())
+    other = current_app.jinja_env.globals.get("csrf_token")
+    if "csrf" in current_app.extensions and callable(other):
+        name = current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
+        fields += field.format(name, other())
+    return fields
+
+
+def check_csrf() -> None:
+    """Check that the form came from a page of this session.
+
+    Raises:
+        BadRequest: It did not.
+    """
+    expected = get("csrf")
+    given = request.form.get(TOKEN_FIELD, "")
+    if not isinstance(expected, str) or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise BadRequest(_EXPIRED.text)
+
+
+# Notices
+
+
+@dataclass(frozen=True, slots=True)
+class ShownNotice:
+    """A notice in the page's language.
+
+    Attributes:
+        text: What it says.
+        parts: The text before, of and after the words that say how long to wait.
+        kind: `"error"` of a field, `"trouble"` above the form, `"info"`, or empty.
+        wait: Seconds until the form may be sent again.
+        typed: What to fill in again.
+    """
+
+    text: str = ""
+    parts: tuple[str, str, str] = ("", "", "")
+    kind: str = ""
+    wait: int = 0
+    typed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a redirect carries to the page that it leads to.
+
+    Attributes:
+        notice: What the page says.
+        typed: What to fill in again.
+        held: What the session held when a request was refused (`FlowPages.held`): if the session
+            has gone on since, so does the page.
+        of_field: The notice is about what was typed into the page's own form.
+    """
+
+    notice: Notice | None = None
+    typed: str = ""
+    held: str | None = None
+    of_field: bool = False
+
+    def shown(self, site: Site, field: str) -> ShownNotice:
+        """In the language of a page whose form asks for this field."""
+        if self.notice is None:
+            return ShownNotice(typed=self.typed)
+        kind = "info"
+        if self.notice.error:
+            of_field = self.of_field or (self.notice.field and self.notice.field == field)
+            kind = "error" if of_field else "trouble"
+        text, parts = self.notice.translated(site.say)
+        return ShownNotice(text, parts, kind, self.notice.wait, self.typed)
+
+
+def carry(page: str, carried: Carried) -> None:
+    """Set the notice's cookie with this reply.
+
+    Args:
+        page: The page, by its flow's purpose and its name.
+        carried: What it says.
+    """
+    notice = carried.notice
+    g.otpverify_notice = _serializer().dumps(
+        [page, notice and notice.dump(), carried.typed, carried.held, carried.of_field]
+    )
+
+
+def carried_to(page: str) -> Carried:
+    """What was carried to this page; its cookie is removed with this reply."""
+    try:
+        found, at = _serializer().loads(
+            request.cookies.get(NOTICE_COOKIE, ""), _NOTICE_SECONDS, return_timestamp=True
+        )
+    except BadData:
+        return Carried()
+    if not isinstance(found, list) or len(found) != 5 or found[0] != page:
+        return Carried()
+    if request.method != "HEAD":
+        g.otpverify_notice = ""
+    _, dumped, typed, held, of_field = found
+    notice = Notice.load(dumped)
+    if notice is not None and notice.wait:
+        notice = replace(notice, wait=max(0, notice.wait - int(time.time() - at.timestamp())))
+    return Carried(notice, str(typed), held, bool(of_field))
+
+
+def set_notice_cookie(response: Response) -> Response:
+    """Set or remove the notice's cookie, if this request has something to carry."""
+    value = g.pop("otpverify_notice", None)
+    if value is None:
+        return response
+    interface = current_app.session_interface
+    response.set_cookie(
+        NOTICE_COOKIE,
+        value,
+        max_age=_NOTICE_SECONDS if value else 0,
+        path=interface.get_cookie_path(current_app),
+        domain=interface.get_cookie_domain(current_app),
+        secure=interface.get_cookie_secure(current_app),
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    keys = current_app.config.get("SECRET_KEY_FALLBACKS") or []
+    if not current_app.secret_key:
+        raise ConfigurationError("Set app.secret_key: it signs the notices of the pages.")
+    return URLSafeTimedSerializer([*keys, current_app.secret_key], salt="otpverify.notice")
+
+
+# Rendering
 
 
 class Context:
@@ -22,28 +233,28 @@ class Context:
     template finds its own names.
 
     Attributes:
-        said: What this page says once; see `kept.Said`.
+        notice: What this page says once; see `ShownNotice`.
         lang: The page's language.
         more: What belongs to this page: `otpverify.more.pending`, for example.
     """
 
-    def __init__(self, otp: Bound, said: kept.Said, more: dict[str, Any]) -> None:
-        self._otp = otp
-        self.said = said
+    def __init__(self, site: Site, notice: ShownNotice, more: dict[str, Any]) -> None:
+        self._site = site
+        self.notice = notice
         self.more = more
-        self.lang = otp.current_locale()
+        self.lang = site.locale()
 
     def say(self, text: str, **params: object) -> str:
         """A text in the page's language."""
-        return self._otp.say(Sentence(text, params=params))
+        return self._site.say(Sentence(text, params=params))
 
     def count(self, count: int, one: str, many: str) -> str:
         """A text that counts, in the page's language."""
-        return self._otp.say(Sentence(one, many, count, {"count": count}))
+        return self._site.say(Sentence(one, many, count, {"count": count}))
 
     def csrf(self) -> Markup:
         """The hidden fields of every form."""
-        return kept.csrf_fields()
+        return csrf_fields()
 
     def asset(self, name: str) -> str:
         """The address of `otpverify.css` or `otpverify.js`."""
@@ -51,13 +262,19 @@ class Context:
 
     def flow_url(self, flow: str) -> str:
         """Where another flow begins; empty if it is not mounted."""
-        found = self._otp.state.mounted.get(flow)
+        found = self._site.state.mounted.get(flow)
         return url_for(f"{found}.{flow}") if found else ""
 
 
-def show(otp: Bound, template: str, said: kept.Said, **more: Any) -> str:
+def show(site: Site, template: str, notice: ShownNotice, **more: Any) -> str:
     """A page."""
-    return render_template(f"otpverify/{template}", otpverify=Context(otp, said, more))
+    return render_template(f"otpverify/{template}", otpverify=Context(site, notice, more))
+
+
+def show_bad_form(site: Site, error: Exception) -> tuple[str, int]:
+    """The page for a form that cannot be taken."""
+    text = site.say(Sentence(getattr(error, "description", None) or str(error)))
+    return show(site, "error.html", ShownNotice(text, (text, "", ""), "trouble")), 400
 
 
 def harden(response: Response) -> Response:
@@ -75,6 +292,9 @@ def harden(response: Response) -> Response:
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("X-Frame-Options", "DENY")
     return response
+
+
+# Addresses
 
 
 def safe_next(target: object) -> str | None:

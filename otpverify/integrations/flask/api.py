@@ -1,0 +1,103 @@
+"""JSON endpoints for one purpose: the flow of `otp_router` for FastAPI, in Flask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask import Blueprint, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
+
+from otpverify.integrations.flask.pages import leave_session
+from otpverify.integrations.flask.site import Site
+from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.outcome import Outcome
+from otpverify.integrations.web.problems import INVALID_REQUEST, NOT_JSON, TOO_LARGE, Problem
+from otpverify.integrations.web.session import Recipient
+
+_MOST_BYTES: Final = 16_384
+_LONGEST_FIELD: Final = 64
+
+
+def json_blueprint(
+    site: Site,
+    purpose: str,
+    recipient: Callable[..., Recipient] | None,
+    deliver: Callable[[str], object] | None,
+) -> Blueprint:
+    """See `OtpVerify.json_blueprint`."""
+    blueprint = Blueprint(f"otpverify_json_{purpose.replace('.', '_')}", __name__)
+    views: list[Callable[..., Response]] = []
+
+    def answer(operation: str, found: dict[str, Any], arguments: dict[str, Any]) -> Response:
+        to = None if recipient is None else current_app.ensure_sync(recipient)(**arguments)
+        flow = site.flow(purpose, recipient=to, concealed=deliver is not None)
+        if operation == "start":
+            asked = None if deliver is None else current_app.ensure_sync(deliver)
+            outcome = run_sync(flow.start(found.get("phone") if to is None else to, deliver=asked))
+        elif operation == "check":
+            outcome = run_sync(flow.check(found["code"]))
+        else:
+            outcome = run_sync(getattr(flow, operation)())
+        return respond(site, outcome)
+
+    def add(operation: str, method: str, field: str = "") -> None:
+        def endpoint(**arguments: Any) -> Response:
+            found = _json() if method == "POST" else {}
+            if not isinstance(found, Problem) and field:
+                value = found.get(field)
+                if not isinstance(value, str) or len(value) > _LONGEST_FIELD:
+                    found = INVALID_REQUEST
+            if isinstance(found, Problem):
+                return site.problem(found)
+            return answer(operation, found, arguments)
+
+        endpoint.__name__ = f"otpverify_json_{operation}"
+        views.append(endpoint)
+        blueprint.add_url_rule(f"/{operation}", operation, endpoint, methods=[method])
+
+    add("start", "POST", "phone" if recipient is None else "")
+    add("resend", "POST")
+    add("check", "POST", "code")
+    add("cancel", "POST")
+    add("status", "GET")
+    # Another site cannot send what these take: see `_json`.
+    blueprint.record(lambda state: exempt(state, *views))
+    return blueprint
+
+
+def respond(site: Site, outcome: Outcome) -> Response:
+    """An outcome as the reply for programs."""
+    if outcome.error is not None and not outcome.saved:
+        leave_session()
+    reply = outcome.reply(site.say)
+    return Response(json.dumps(reply.body, ensure_ascii=False), reply.status, reply.headers)
+
+
+def _json() -> dict[str, Any] | Problem:
+    """The request's JSON object. Another site can make a browser send a form with the person's
+    cookies, but no `application/json` (Fetch standard, CORS-safelisted request-header)."""
+    if request.mimetype != "application/json":
+        return NOT_JSON
+    body = request.stream.read(_MOST_BYTES + 1)
+    if len(body) > _MOST_BYTES:
+        return TOO_LARGE
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return INVALID_REQUEST
+    return found if isinstance(found, dict) else INVALID_REQUEST
+
+
+def exempt(state: BlueprintSetupState, *views: Callable[..., Any]) -> None:
+    """Exempt views from Flask-WTF's `CSRFProtect`, which knows them by their names; also from one
+    that is set up later, whose check is made after this then."""
+
+    def now() -> None:
+        if (csrf := state.app.extensions.get("csrf")) is not None:
+            for view in views:
+                csrf.exempt(view)
+
+    now()
+    state.app.before_request(now)

@@ -1,0 +1,160 @@
+"""The application of the current request: its settings, its hooks, its language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from flask import Response, current_app, request, session
+
+from otpverify import ConfigurationError, OtpVerifyError, Verifier
+from otpverify.integrations.flask.settings import State
+from otpverify.integrations.web.client_ip import client_address
+from otpverify.integrations.web.flow import Accounts, Flow
+from otpverify.integrations.web.languages import translations
+from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, problem_of
+from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.session import Recipient
+
+Binding: TypeAlias = Mapping[str, str] | None
+
+# The functions that each flow of the pages needs.
+NEEDED: Final = {
+    "login": ("authenticate", "phone_of", "on_login"),
+    "phone": ("on_confirmed",),
+    "reset": ("find_account", "set_password"),
+    "proof": ("account_loader", "phone_of"),
+    "report": (),
+}
+
+
+class Site:
+    """What an extension knows of the current application.
+
+    Attributes:
+        hooks: The application's functions, by name.
+        proof_purposes: The purposes that views need a proof for.
+    """
+
+    def __init__(self) -> None:
+        self.hooks: dict[str, Callable[..., Any]] = {}
+        self.proof_purposes: set[str] = set()
+
+    @property
+    def state(self) -> State:
+        """What was made of the application's configuration.
+
+        Raises:
+            ConfigurationError: `init_app` was not called for it.
+        """
+        found = current_app.extensions.get("otpverify")
+        if not isinstance(found, State):
+            raise ConfigurationError("This application has no otpverify: call otp.init_app(app).")
+        return found
+
+    def verifier(self, *, concealed: bool = False) -> Verifier:
+        """The application's verifier; for concealed flows, the one that delivers in the background.
+
+        Raises:
+            ConfigurationError: There is none that delivers in the background.
+        """
+        if not concealed:
+            return self.state.verifier
+        found = self.state.reset_verifier
+        if found is None:
+            raise ConfigurationError("Concealed flows, such as the reset, need reset_verifier=....")
+        return found
+
+    def flow(
+        self,
+        purpose: str,
+        *,
+        recipient: Recipient | Accounts | None = None,
+        concealed: bool = False,
+    ) -> Flow:
+        """The flow of a purpose in the current request's session."""
+        return Flow(
+            self.verifier(concealed=concealed),
+            session,
+            purpose=purpose,
+            recipient=recipient,
+            concealed=concealed,
+            client_ip=client_address(request.remote_addr),
+            locale=self.locale(),
+        )
+
+    def require(self, flow: str) -> None:
+        """Check that a flow has the functions it needs.
+
+        Raises:
+            ConfigurationError: One is missing; the message names it.
+        """
+        for name in NEEDED[flow]:
+            if name not in self.hooks:
+                raise ConfigurationError(
+                    f"The flow {flow!r} needs a function: set it with @otp.{name} before the "
+                    "blueprint is registered."
+                )
+
+    def call(self, hook: str, *args: Any) -> Any:
+        """Call a function of the application's, which may be asynchronous.
+
+        Raises:
+            ConfigurationError: It was not set.
+        """
+        function = self.hooks.get(hook)
+        if function is None:
+            raise ConfigurationError(f"This needs a function: set it with @otp.{hook}.")
+        return current_app.ensure_sync(function)(*args)
+
+    def account(self) -> str | None:
+        """The account that is signed in, by `account_loader`."""
+        found = self.call("account_loader")
+        return None if found is None else str(found)
+
+    def recipient_of(self, account: str | None, binding: Binding = None) -> Recipient | None:
+        """An account as recipient, by `phone_of`; `None` if it has no phone."""
+        phone = None if account is None else self.call("phone_of", account)
+        return Recipient(str(phone), str(account), binding) if phone else None
+
+    def locale(self) -> str:
+        """The person's language, a BCP 47 tag."""
+        function = self.hooks.get("locale")
+        found = function() if function is not None else None
+        return str(found).replace("_", "-") if found else "en"
+
+    def say(self, sentence: Sentence) -> str:
+        """A sentence in the person's language: by the application's translations, or else by those
+        that come with the library."""
+        ours = translations(self.locale())
+        function = self.hooks.get("translations")
+        if function is None:
+            return sentence.translated(ours.gettext, ours.ngettext)
+        theirs = function()
+
+        def gettext(text: str) -> str:
+            found = theirs.gettext(text)
+            return ours.gettext(text) if found == text else str(found)
+
+        def ngettext(one: str, many: str, count: int) -> str:
+            found = theirs.ngettext(one, many, count)
+            return ours.ngettext(one, many, count) if found in (one, many) else str(found)
+
+        return sentence.translated(gettext, ngettext)
+
+    def problem(self, problem: Problem | OtpVerifyError) -> Response:
+        """The reply for programs to a problem, or to a request that ended with an error."""
+        if isinstance(problem, OtpVerifyError):
+            error, problem = problem, problem_of(problem)
+            if problem.status >= 500:
+                log = (
+                    current_app.logger.error
+                    if problem.status == 500
+                    else current_app.logger.warning
+                )
+                log("otpverify: %s: %s", type(error).__name__, error)
+        body = json.dumps(problem.body(self.say(problem.detail)), ensure_ascii=False)
+        response = Response(body, problem.status, dict(problem.headers), content_type=MEDIA_TYPE)
+        response.headers["Cache-Control"] = "no-store"
+        return response
