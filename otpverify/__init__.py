@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     )
     from otpverify.errors import (
         AttemptsExhausted as AttemptsExhausted,
-        BulkInterrupted as BulkInterrupted,
         ChallengeExpired as ChallengeExpired,
         ConfigurationError as ConfigurationError,
         CooldownActive as CooldownActive,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from otpverify.gateways.bulk_results import (
         BulkCounts as BulkCounts,
         BulkEntry as BulkEntry,
+        BulkInterrupted as BulkInterrupted,
         BulkProgress as BulkProgress,
         BulkResult as BulkResult,
     )
@@ -91,11 +91,13 @@ _MODULES = {
         "Challenge DeliveryReport DeliveryStatus Event Message Receipt Verified"
     ),
     "otpverify.errors": (
-        "AttemptsExhausted BulkInterrupted ChallengeExpired ConfigurationError CooldownActive "
+        "AttemptsExhausted ChallengeExpired ConfigurationError CooldownActive "
         "DeliveryError DeliveryRejected DeliveryUnavailable DestinationBlocked IncorrectCode "
         "InvalidPhoneNumber OtpVerifyError RateLimited StoreError VerificationFailed"
     ),
-    "otpverify.gateways.bulk_results": "BulkCounts BulkEntry BulkProgress BulkResult",
+    "otpverify.gateways.bulk_results": (
+        "BulkCounts BulkEntry BulkInterrupted BulkProgress BulkResult"
+    ),
     "otpverify.gateways.fallback": "AsyncFallbackSender FallbackSender",
     "otpverify.gateways.retry": "DeliveryAttempt Retry",
     "otpverify.gateways.smspm.client": "SmspmClient",

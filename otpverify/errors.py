@@ -1,7 +1,7 @@
 """Every error of otpverify, in one tree, each carrying the data a caller needs.
 
     OtpVerifyError
-    ├── ConfigurationError            the program is set up wrongly; fix it before it goes live
+    ├── ConfigurationError            the program is set up incorrectly; fix it before it goes live
     │   └── ExtraMissing              an extra is not installed (also an ImportError)
     ├── InvalidPhoneNumber            reason (also a ValueError)
     ├── DestinationBlocked            reason
@@ -12,40 +12,37 @@
     │   ├── AttemptsExhausted         retry_after
     │   └── ChallengeExpired          unknown, used, cancelled and expired look the same
     ├── DeliveryError                 challenge, provider_code, maybe_sent
-    │   ├── DeliveryRejected          the gateway said no
-    │   └── DeliveryUnavailable       retry_after; it was not reached, or nobody knows
-    ├── BulkInterrupted               result
-    └── StoreError                    fail closed: nothing was sent, nobody got in
+    │   ├── DeliveryRejected          the gateway refused it
+    │   └── DeliveryUnavailable       retry_after; it was not reached, or the outcome is unknown
+    ├── BulkInterrupted               result; in otpverify.gateways.bulk_results
+    └── StoreError                    fail closed: nothing was sent, no code was accepted
 
 No message holds a code, a secret, a token or an unmasked phone number. Messages are plain
-sentences, safe to log; README says which of them to show to a person. All errors survive
-`pickle` and `copy` with their data.
+sentences, safe to log; the documentation says which of them to show to a person. All errors
+survive `pickle` and `copy` with their data.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from otpverify.core.limits import Limit
-    from otpverify.core.results import Challenge
-    from otpverify.gateways.bulk_results import BulkResult
+from otpverify.core.results import Challenge
 
 
 class OtpVerifyError(Exception):
-    """The root: `except OtpVerifyError` catches whatever this library raises on purpose."""
+    """The root: `except OtpVerifyError` catches every error that this library raises on purpose."""
 
 
 class ConfigurationError(OtpVerifyError):
-    """The program is set up wrongly. The message says what is wrong and how to mend it."""
+    """The program is set up incorrectly. The message says what is wrong and how to fix it."""
 
 
 class ExtraMissing(ConfigurationError, ImportError):
-    """Something needs a package that an extra of this library installs. The message names it."""
+    """A package that one of the extras installs is missing. The message names the extra."""
 
 
 class InvalidPhoneNumber(OtpVerifyError, ValueError):
-    """What was typed is not a phone number that exists.
+    """The input is not a valid phone number.
 
     Attributes:
         reason: One of `"empty"`, `"not_a_number"`, `"country_code_missing"`,
@@ -62,7 +59,7 @@ class DestinationBlocked(OtpVerifyError):
     """A guard refused the number before anything was sent or counted.
 
     Attributes:
-        reason: The guard's own word, such as `"country"` or `"premium_rate"`.
+        reason: The reason that the guard gave, such as `"country"` or `"premium_rate"`.
     """
 
     def __init__(
@@ -72,11 +69,23 @@ class DestinationBlocked(OtpVerifyError):
         self.reason = reason
 
 
+class CountPerSeconds(Protocol):
+    """What `RateLimited.limit` offers; in practice an `otpverify.Limit`."""
+
+    @property
+    def count(self) -> int:
+        """How many events are admitted in any window."""
+
+    @property
+    def seconds(self) -> int:
+        """The window's length in seconds."""
+
+
 class RateLimited(OtpVerifyError):
-    """A limit is reached; nothing was sent.
+    """A limit is reached. Nothing was sent.
 
     Attributes:
-        retry_after: Whole seconds until the same call is admitted by this limit.
+        retry_after: Whole seconds until this limit admits the same call.
         limit: The `Limit` that refused.
         scope: The policy's name for it, such as `"sends_per_phone"`.
     """
@@ -86,7 +95,7 @@ class RateLimited(OtpVerifyError):
         message: str = "Too many codes were requested.",
         *,
         retry_after: int = 0,
-        limit: Limit | None = None,
+        limit: CountPerSeconds | None = None,
         scope: str = "",
     ) -> None:
         super().__init__(message)
@@ -96,30 +105,30 @@ class RateLimited(OtpVerifyError):
 
 
 class CooldownActive(RateLimited):
-    """The last code was sent a moment ago; the next may go out in `retry_after` seconds."""
+    """A code was sent a moment ago. The next one may be sent in `retry_after` seconds."""
 
 
 class VerificationFailed(OtpVerifyError):
-    """The code was not accepted. Its subclasses say why."""
+    """The code was not accepted. The subclass says why."""
 
 
 class IncorrectCode(VerificationFailed):
-    """The code is not right.
+    """The code is incorrect.
 
     Attributes:
-        attempts_left: How many codes may still be tried, 0 included. `None` when the input
-            could not be a code at all: it was not compared and cost no attempt.
+        attempts_left: How many more codes may be tried; 0 is possible. `None` when the input
+            cannot be a code (wrong length, letters): it was not compared and cost no attempt.
     """
 
     def __init__(
-        self, message: str = "The code is not right.", *, attempts_left: int | None = None
+        self, message: str = "That code is incorrect.", *, attempts_left: int | None = None
     ) -> None:
         super().__init__(message)
         self.attempts_left = attempts_left
 
 
 class AttemptsExhausted(VerificationFailed):
-    """Too many wrong codes; this one was not compared.
+    """Too many incorrect codes were entered. This one was not compared.
 
     Attributes:
         retry_after: Whole seconds until a new challenge may be started (0: now).
@@ -133,21 +142,21 @@ class AttemptsExhausted(VerificationFailed):
 
 
 class ChallengeExpired(VerificationFailed):
-    """There is no such live challenge: it expired, was used, was cancelled, or never was."""
+    """The challenge expired, was used, was cancelled, or never existed."""
 
     def __init__(self, message: str = "The code has expired. Request a new one.") -> None:
         super().__init__(message)
 
 
 class DeliveryError(OtpVerifyError):
-    """The message was not delivered to the gateway, or nobody knows.
+    """The gateway did not take the message, or it is unknown whether it did.
 
     Attributes:
-        challenge: The `Challenge` that still accepts codes, or `None` when there is none.
-        provider_code: The gateway's reason as one stable word, such as `"no_balance"` or
+        challenge: The `Challenge` that still accepts codes; `None` when no code is valid.
+        provider_code: The gateway's reason as a stable identifier, such as `"no_balance"` or
             `"http_503"`, or `None`.
-        maybe_sent: Whether the message may have gone out all the same. When it certainly did
-            not, the cooldown and the send limits were given back.
+        maybe_sent: Whether the message may have been sent. When it certainly was not, this send
+            no longer counts towards the cooldown and the send limits.
     """
 
     maybe_sent = False
@@ -165,17 +174,17 @@ class DeliveryError(OtpVerifyError):
 
 
 class DeliveryRejected(DeliveryError):
-    """The gateway said no. The reservation is given back and the undelivered code is void."""
+    """The gateway refused the message. The send does not count and its code is void."""
 
 
 class DeliveryUnavailable(DeliveryError):
-    """The gateway could not be reached, or nobody knows whether it took the message.
+    """The gateway could not be reached, or it is unknown whether it took the message.
 
-    The challenge stays good, so a code that arrives after all still works.
+    The challenge stays valid, so a code that arrives after all still works.
 
     Attributes:
-        retry_after: Whole seconds after which the gateway asked to be tried again (RFC 9110,
-            10.2.3); `None` when it did not say.
+        retry_after: Whole seconds after which the gateway asks for a retry (RFC 9110, 10.2.3);
+            `None` when it does not say.
     """
 
     def __init__(
@@ -192,20 +201,6 @@ class DeliveryUnavailable(DeliveryError):
         self.retry_after = retry_after
 
 
-class BulkInterrupted(OtpVerifyError):
-    """Sending in bulk ended early, because a callback raised; its error is the cause.
-
-    Attributes:
-        result: What is known of every recipient; those that were not attempted any more failed
-            with `provider_code="not_attempted"`.
-    """
-
-    def __init__(
-        self, message: str = "Sending ended early.", *, result: BulkResult | None = None
-    ) -> None:
-        super().__init__(message)
-        self.result = result
-
-
 class StoreError(OtpVerifyError):
-    """The store is down, slow, full or answers nonsense. Nothing was sent, nobody got in."""
+    """The store is down, slow, full or gives an invalid answer. Nothing was sent and no code was
+    accepted."""

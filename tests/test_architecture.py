@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up. A module may import from lower layers and from its own group within its
 # layer; groups of one layer are siblings.
 LAYERS: list[dict[str, tuple[str, ...]]] = [
-    {"errors": ("errors", "_version")},
+    {"results": ("core.results", "core.masking"), "_version": ("_version",)},
+    {"errors": ("errors",)},
     {"core": ("core",)},
     {
         "protocols": ("protocols",),
@@ -53,11 +55,11 @@ PURE |= {"urllib", "otpverify"}
 def place(module: str) -> tuple[int, str]:
     """A module's layer and group. `module` is dotted, without the package's name."""
     names = module.split(".")
-    top = ".".join(names[:2]) if names[0] == "integrations" else names[0] or "__init__"
-    for level, groups in enumerate(LAYERS):
-        for group, tops in groups.items():
-            if top in tops:
-                return level, group
+    for named in (".".join(names[:2]), names[0] or "__init__"):
+        for level, groups in enumerate(LAYERS):
+            for group, modules in groups.items():
+                if named in modules:
+                    return level, group
     raise AssertionError(f"{module} has no place in the architecture; give it one")
 
 
@@ -67,15 +69,11 @@ def dotted(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Every module that a file imports at run time, dotted."""
+    """Every module that a file imports, dotted: those imported in functions and for type checkers
+    alone included."""
     found: set[str] = set()
 
     class Visitor(ast.NodeVisitor):
-        def visit_If(self, node: ast.If) -> None:
-            if ast.unparse(node.test) == "TYPE_CHECKING":
-                return
-            self.generic_visit(node)
-
         def visit_Import(self, node: ast.Import) -> None:
             found.update(alias.name for alias in node.names)
 
@@ -100,6 +98,16 @@ def test_imports_run_downward(path: Path) -> None:
             continue
         there, other = place(module.removeprefix("otpverify").removeprefix("."))
         assert there < level or (there == level and other == group), f"{path} imports {module}"
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not even within one layer, in a function, or for type checkers alone."""
+    graph = {
+        f"otpverify.{dotted(path)}".removesuffix(".__init__"): imports(path) for path in SOURCES
+    }
+    for module, imported in graph.items():
+        imported.discard(module)
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult
 
+from otpverify.core.masking import mask as mask
 from otpverify.errors import ConfigurationError, InvalidPhoneNumber
 
 _CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -160,11 +161,6 @@ def describe(e164: str) -> Destination:
     elif worldwide and number_type not in _TYPED_WORLDWIDE:
         kind = "international_network"
     return Destination(e164, None if worldwide else country, kind)
-
-
-def mask(e164: str) -> str:
-    """The number with all but its first two digits and its last two hidden, for logs."""
-    return f"{e164[:3]}{'*' * max(0, len(e164) - 5)}{e164[-2:]}" if len(e164) > 5 else "***"
 
 
 def _is_plain(e164: str) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 
-from otpverify.core import phone
 from otpverify.core.limits import DAY_SECONDS, LARGEST, SECOND, Limit, require_whole
+from otpverify.core.phone import is_canonical, mask
 from otpverify.errors import ConfigurationError
 
 # Ranges that a regulator keeps free for films, books and documentation.
@@ -83,11 +83,11 @@ def check_test_numbers(
     if not isinstance(numbers, Mapping):
         raise ConfigurationError("test_numbers must map numbers in E.164 to TestNumber(...).")
     for number, test in numbers.items():
-        if not phone.is_canonical(number):
+        if not is_canonical(number):
             raise ConfigurationError(
                 "A test number must be written in E.164, such as +12025550123."
             )
-        shown = phone.mask(number)
+        shown = mask(number)
         if not isinstance(test, TestNumber):
             raise ConfigurationError(f"The test number {shown} needs a TestNumber(code, expires).")
         if len(test.code) != code_length:

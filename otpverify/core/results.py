@@ -7,7 +7,7 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from otpverify.core.phone import mask
+from otpverify.core.masking import mask
 
 
 class DeliveryStatus(enum.StrEnum):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from otpverify.core.phone import mask
+from otpverify.core.masking import mask
 from otpverify.errors import OtpVerifyError
 
 Status = Literal["sent", "failed", "unknown", "duplicate"]
@@ -155,3 +155,18 @@ class BulkResult:
     def duplicates(self) -> int:
         """How many were the same number again."""
         return self.counts.duplicates
+
+
+class BulkInterrupted(OtpVerifyError):
+    """A bulk send ended early because a callback raised. Its cause is the callback's error.
+
+    Attributes:
+        result: What is known of each recipient. Those that were not attempted failed with
+            `provider_code="not_attempted"`.
+    """
+
+    def __init__(
+        self, message: str = "Sending ended early.", *, result: BulkResult | None = None
+    ) -> None:
+        super().__init__(message)
+        self.result = result

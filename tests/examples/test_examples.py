@@ -16,10 +16,10 @@ LAST_LINES = {
         "too short, try another",
         "password changed",
         "If this number has an account, a code is on its way.",
-        "refused: The code is not right.",
+        "refused: That code is incorrect.",
     ],
     "sqlite_store.py": [
-        "refused: The code is not right.",
+        "refused: That code is incorrect.",
         "accepted +37256789045",
         "refused: The code has expired. Request a new one.",
     ],

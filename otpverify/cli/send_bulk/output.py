@@ -39,7 +39,7 @@ def display(total: int, say: Callable[[str], None], *, terminal: bool) -> Displa
         except ImportError as error:
             say(f"{error}")
         else:
-            return Bar(total)
+            return Bar(total, phrase)
     return Lines(say)
 
 

@@ -1,7 +1,8 @@
-"""A progress bar, by rich."""
+"""The progress bar on a terminal, drawn by rich."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -17,17 +18,18 @@ except ImportError as error:
     raise ImportError("The progress bar needs its extra: pip install 'otpverify[cli]'") from error
 
 from otpverify import BulkCounts, BulkProgress
-from otpverify.cli.send_bulk.output import phrase
 
 
 class Bar:
-    """The bar.
+    """A `Display` with a bar.
 
     Args:
-        total: How many are to be sent to.
+        total: How many recipients there are.
+        phrase: The counts in words.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, phrase: Callable[[BulkCounts], str]) -> None:
+        self._phrase = phrase
         self._progress = Progress(
             BarColumn(),
             MofNCompleteColumn(),
@@ -50,4 +52,6 @@ class Bar:
 
     def show(self, progress: BulkProgress) -> None:
         """See `Display`."""
-        self._progress.update(self._task, completed=progress.done, counts=phrase(progress.counts))
+        self._progress.update(
+            self._task, completed=progress.done, counts=self._phrase(progress.counts)
+        )

@@ -11,14 +11,19 @@ from typing import Any, Protocol, TypedDict
 from otpverify.core.phone import check_region, normalize
 from otpverify.core.results import Receipt
 from otpverify.errors import (
-    BulkInterrupted,
     ConfigurationError,
     DeliveryError,
     DeliveryRejected,
     DeliveryUnavailable,
     InvalidPhoneNumber,
 )
-from otpverify.gateways.bulk_results import BulkCounts, BulkEntry, BulkProgress, BulkResult
+from otpverify.gateways.bulk_results import (
+    BulkCounts,
+    BulkEntry,
+    BulkInterrupted,
+    BulkProgress,
+    BulkResult,
+)
 from otpverify.gateways.smspm.bulk_wire import (
     LARGEST_BATCH,
     BatchReply,
