@@ -87,7 +87,7 @@ FLASK = Kind(
         *("--port", "0", "--sandbox-port", "0"),
     ),
     flows={name: replace(flow, path=f"/account{flow.path}") for name, flow in DEMO.flows.items()},
-    resend="Send again",
+    resend="Resend code",
 )
 DJANGO = Kind(
     command=(

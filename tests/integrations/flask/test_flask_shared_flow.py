@@ -174,7 +174,7 @@ def test_a_notice_is_said_once_and_not_long(shop: Shop, clock: FrozenDateTimeFac
 )
 @pytest.mark.parametrize("background", [True, False])
 def test_no_page_shows_who_has_an_account(
-    failure: Exception | None, background: bool, clock: FrozenDateTimeFactory
+    failure: Any, background: bool, clock: FrozenDateTimeFactory
 ) -> None:
     """The same two hours for a number with an account and one without, byte for byte."""
     frozen = clock.time_to_freeze

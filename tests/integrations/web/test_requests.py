@@ -82,7 +82,7 @@ class Reported:
         self.seen.append(params)
 
 
-REPORT = {"query": "report_token=t", "body": b'{"status": "sent"}'}
+REPORT: dict[str, Any] = {"query": "report_token=t", "body": b'{"status": "sent"}'}
 
 
 @pytest.mark.parametrize(
