@@ -119,7 +119,7 @@ def check_csrf() -> None:
 # Notices
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ShownNotice:
     """A notice in the page's language.
 
@@ -138,7 +138,7 @@ class ShownNotice:
     typed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Carried:
     """What a redirect carries to the page that it leads to.
 

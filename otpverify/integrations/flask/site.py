@@ -57,7 +57,7 @@ class Site:
         """The application's verifier; for concealed flows, the one that delivers in the background.
 
         Raises:
-            ConfigurationError: There is none that delivers in the background.
+            ConfigurationError: The application has only one that waits for the gateway.
         """
         if not concealed:
             return self.state.verifier

@@ -207,7 +207,7 @@ def test_a_start_within_the_cooldown_leads_to_the_code(clock: FrozenDateTimeFact
         assert len(shop.outbox) == 1
         other = shop.person()
         page = other.begin(flow, **FIRST[flow])
-        assert page.path == f"/account/{flow}", "whoever has no challenge waits on the first page"
+        assert page.path == f"/account/{flow}", "without a challenge one waits on the first page"
         assert "in 45 seconds" in page.said
         assert 'data-wait="45"' in page.html
         assert flow != "login" or PHONE not in page.html, "it says what was typed, and no more"
@@ -270,7 +270,7 @@ def test_a_store_that_is_away_lets_nobody_in(
             assert page.path == "/account/reset/password", "the proof may yet be good"
         assert "went wrong on our side" in page.said
     assert shop.told == []
-    assert "The store is away" in caplog.text, "its operator is told"
+    assert "The store is away" in caplog.text, "it is in the log"
 
 
 def test_a_hook_that_fails_ends_nothing_well(shop: Shop, person: Person) -> None:
@@ -518,7 +518,7 @@ def test_a_proof_expires(shop: Shop, clock: FrozenDateTimeFactory) -> None:
 
 
 def test_the_challenge_is_the_session_s(shop: Shop, person: Person) -> None:
-    """Whoever has a challenge and its code of their own gets nowhere with them in a form."""
+    """A challenge and its code of somebody's own lead nowhere in a form."""
     shop.app.config["OTPVERIFY_POLICY"] = NO_COOLDOWN
     thief = shop.person()
     thief.begin("phone", phone=TYPED)

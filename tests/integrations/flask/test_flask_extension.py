@@ -243,7 +243,7 @@ def test_flows_can_be_mounted_apart() -> None:
     other = Shop()
     other.otp.init_app(other.app)
     other.app.register_blueprint(other.otp.blueprint("login"))
-    assert "Forgot" not in other.person().open("/login").html, "there is no reset"
+    assert "Forgot" not in other.person().open("/login").html, "the reset is not mounted"
 
 
 def test_views_of_one_s_own_for_programs(clock: FrozenDateTimeFactory) -> None:
@@ -596,7 +596,7 @@ def test_delivery_reports_are_taken_in() -> None:
             found = verifier.status(TYPED, challenge=pending, purpose="phone")
             assert found is status
     reply = shop.app.test_client().post("/account/sms/report", data=b"x" * 1_000_000)
-    assert (reply.status_code, reply.text) == (200, "OK"), "whatever a stranger posts"
+    assert (reply.status_code, reply.text) == (200, "OK"), "as for any stranger"
     assert "Set-Cookie" not in reply.headers
 
 

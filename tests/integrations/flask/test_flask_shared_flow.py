@@ -128,6 +128,12 @@ def test_an_earlier_success_hides_no_later_refusal(
     assert (page.path, "expired" in page.said) == ("/account/phone", True)
 
 
+def test_what_is_carried_shows_no_number() -> None:
+    carried = pages.Carried(typed=TYPED)
+    for shown in (carried, pages.ShownNotice(typed=TYPED)):
+        assert TYPED not in repr(shown)
+
+
 def test_a_refused_reply_sets_no_session(shop: Shop) -> None:
     person = shop.mount().person()
     person.begin("phone", phone=TYPED)
