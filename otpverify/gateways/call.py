@@ -1,10 +1,17 @@
-"""One call of a gateway as data: the request, the reply or the failure, and the error for it."""
+"""One call of a gateway as data: the request, the reply or the failure, and the error for it.
+
+Nothing here knows a gateway, does I/O, or puts anything of a request or a reply into an error.
+"""
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from otpverify.errors import DeliveryUnavailable
 
@@ -15,30 +22,44 @@ BUSY_STATUSES = frozenset({429, 502, 503, 504})
 LARGEST_REPLY = 65_536
 """Bytes of a reply that are read."""
 
-NOBODY_KNOWS = "It is unknown whether the message was taken."
+OUTCOME_UNKNOWN = "It is unknown whether the message was taken."
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Call(Generic[T]):
-    """What goes out, and how to read what comes back.
+    """A request, and how to read its reply.
 
     Attributes:
-        operation: What `DeliveryAttempt` calls it.
+        gateway: The gateway's name in errors, such as `"SMSPM"`.
+        operation: The call's name in a `DeliveryAttempt`, such as `"send"`.
         method: The HTTP method.
-        url: Where to, without a query.
-        fields: JSON body of a POST, query of a GET. They hold credentials.
-        read: Makes the result of an HTTP status and a body, or raises a `DeliveryError`.
-        sends: Whether a message may go out by it.
-        many: Whether it goes to many, so that it is not repeated in doubt.
+        url: The address, without a query and without credentials: errors show its host and port.
+        fields: The body of a POST, or the query of a GET. They may hold credentials.
+        read: Takes the HTTP status and the body; returns the result or raises a `DeliveryError`.
+            An error must repeat nothing of the request, and of the reply only fixed words.
+        headers: Further headers, such as `Authorization`.
+        encoding: How a POST carries the fields: as a JSON object or as an HTML form does.
+        sends: Whether the call can cause a message to be sent.
+        many: Whether it goes to many recipients. It is then not repeated while in doubt.
     """
 
+    gateway: str
     operation: str
     method: Method
     url: str
     fields: Fields
     read: Callable[[int, bytes], T]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    encoding: Literal["json", "form"] = "json"
     sends: bool = True
     many: bool = False
+
+    @property
+    def place(self) -> str:
+        """Gateway, host and port, for errors."""
+        parts = urlsplit(self.url)
+        port = parts.port or (443 if parts.scheme.lower() == "https" else 80)
+        return f"{self.gateway} ({parts.hostname}:{port})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,8 +68,8 @@ class Reply:
 
     Attributes:
         status: The HTTP status.
-        body: The body, cut off soon after the longest that is read.
-        retry_after: The headers `Retry-After`.
+        body: The body, cut off soon after `LARGEST_REPLY` bytes.
+        retry_after: The `Retry-After` headers.
     """
 
     status: int
@@ -58,14 +79,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why nothing came back.
+    """Why no reply came.
 
     Attributes:
-        begun: Whether anything of the request was sent. If not, it certainly was not taken.
+        begun: Whether any part of the request was sent. If not, it certainly was not taken.
         late: The time was up.
         tls: The encryption failed.
-        certificate: Because of the gateway's certificate.
+        certificate: The gateway's certificate is not valid.
         full: All of our own connections were in use.
+        reason: The reason in fixed words, such as `"connection refused"`; empty if unknown.
     """
 
     begun: bool
@@ -73,11 +95,49 @@ class Failure:
     tls: bool = False
     certificate: bool = False
     full: bool = False
+    reason: str = ""
+
+    @classmethod
+    def of(
+        cls, error: BaseException, *, begun: bool, late: bool = False, full: bool = False
+    ) -> Failure:
+        """The failure that an exception of an HTTP library means.
+
+        Args:
+            error: The exception. Nothing of its text is used.
+            begun: Whether any part of the request was sent.
+            late, full: What the library's own classes say; system errors are recognised here.
+        """
+        causes = causes_of(error)
+        return cls(
+            begun=begun,
+            late=late or any(isinstance(cause, TimeoutError) for cause in causes),
+            tls=any(isinstance(cause, ssl.SSLError) for cause in causes),
+            certificate=any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes),
+            full=full,
+            reason=_reason(causes),
+        )
+
+
+_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
+
+
+def _reason(causes: list[BaseException]) -> str:
+    for cause in causes:
+        if isinstance(cause, socket.gaierror):
+            return "its name could not be resolved (DNS)"
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(cause, ConnectionError):
+            return "connection closed"
+        if isinstance(cause, OSError) and cause.errno in _NO_ROUTE:
+            return "no route to it"
+    return ""
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
-    """An error of an HTTP library and all that led to it, which each library keeps in another
-    place. Not its context: that may be what our caller was handling when it called us."""
+    """An exception and all that led to it, which each library keeps in another place. Its
+    context is left out: that may be an exception that our caller was handling."""
     found: list[BaseException] = []
     queue = [error]
     while queue:
@@ -85,24 +145,31 @@ def causes_of(error: BaseException) -> list[BaseException]:
         if any(link is known for known in found):
             continue
         found.append(link)
-        kin = (link.__cause__, getattr(link, "reason", None), *link.args)
-        queue += [relative for relative in kin if isinstance(relative, BaseException)]
+        members = link.exceptions if isinstance(link, BaseExceptionGroup) else ()
+        related = (link.__cause__, getattr(link, "reason", None), *link.args, *members)
+        queue += [other for other in related if isinstance(other, BaseException)]
     return found
 
 
-def not_answered(failure: Failure, *, sends: bool) -> DeliveryUnavailable:
-    """The error for a call that brought no reply, in our own words."""
+def no_reply(failure: Failure, call: Call[Any]) -> DeliveryUnavailable:
+    """The error for a call without a reply: which gateway, where, and why."""
     if failure.tls or failure.certificate:
-        why = "; its certificate is not valid." if failure.certificate else "."
-        said, code = "The encrypted connection to SMSPM failed" + why, "tls_failed"
+        reason = failure.reason
+        if failure.certificate:
+            reason = "its certificate is not valid"
+        message, code = f"The encrypted connection to {call.place} failed", "tls_failed"
     elif failure.full:
-        said, code = "All connections to SMSPM were in use.", "pool_full"
+        reason = ""
+        message, code = f"All connections to {call.place} were in use", "pool_full"
     elif not failure.begun:
-        said, code = "SMSPM could not be reached.", "unreachable"
+        reason = failure.reason or ("time-out" if failure.late else "")
+        message, code = f"{call.place} could not be reached", "unreachable"
     else:
+        reason = "time-out" if failure.late else failure.reason or "connection closed"
         code = "timeout" if failure.late else "connection_lost"
-        said = f"SMSPM did not answer ({code})."
-    maybe_sent = sends and failure.begun
+        message = f"{call.place} did not answer"
+    message += f": {reason}." if reason else "."
+    maybe_sent = call.sends and failure.begun
     if maybe_sent:
-        said += f" {NOBODY_KNOWS}"
-    return DeliveryUnavailable(said, provider_code=code, maybe_sent=maybe_sent)
+        message += f" {OUTCOME_UNKNOWN}"
+    return DeliveryUnavailable(message, provider_code=code, maybe_sent=maybe_sent)

@@ -13,7 +13,7 @@ from otpverify.errors import (
     DeliveryRejected,
     DeliveryUnavailable,
 )
-from otpverify.gateways.retry import Observer, check_observer, nobody_knows, tell
+from otpverify.gateways.retry import Observer, check_observer, outcome_unknown, report_attempt
 from otpverify.protocols import AsyncSender, Sender
 
 if TYPE_CHECKING:
@@ -57,16 +57,16 @@ class _Row:
             outcome = await _outcome(port, message)
             facts = self._on_attempt, "send", type(self._senders[number - 1]).__name__, number
             if isinstance(outcome, Receipt):
-                tell(*facts)
+                report_attempt(*facts)
                 return outcome
             last = outcome
             goes_on = number < len(self._ports) and self._goes_on(last)
-            tell(*facts, last, 0.0 if goes_on else None)
+            report_attempt(*facts, last, 0.0 if goes_on else None)
             maybe_sent = maybe_sent or last.maybe_sent
             if not goes_on:
                 break
         assert last is not None  # noqa: S101 - there are two senders at least
-        raise nobody_knows(last) if maybe_sent and not last.maybe_sent else last
+        raise outcome_unknown(last) if maybe_sent and not last.maybe_sent else last
 
     def _goes_on(self, error: DeliveryError) -> bool:
         if error.maybe_sent:

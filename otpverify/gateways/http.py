@@ -1,5 +1,5 @@
-"""HTTP as the synchronous client needs it: a session of `requests` that keeps secrets to itself,
-ends in time, and knows whether a request was sent."""
+"""HTTP for synchronous senders: a session of `requests` that keeps secrets to itself, ends in
+time, and knows whether a request was sent."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import http.client
 import io
 import logging
 import socket
-import ssl
 import threading
 import time
+from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HeaderParsingError, HTTPError, ReadTimeoutError
+from urllib3.exceptions import HeaderParsingError, ReadTimeoutError
 
 from otpverify._version import __version__
-from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply, causes_of
+from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply
+from otpverify.gateways.retry import HttpSettings
+from otpverify.gateways.urls import is_encrypted
+
+T = TypeVar("T")
 
 _POOL_SIZE = 32
 _CHUNK = 8192
@@ -45,7 +49,7 @@ _current = _Current()
 
 class _BoundedReader(io.RawIOBase):
     """Reads a socket until the exchange must end. The timeout of a socket is for one wait, and
-    starts anew with every byte of a peer that drips."""
+    starts again with every byte of a peer that drips."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -122,10 +126,10 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    """A session for which no reply is a redirect. Even told not to follow them, requests parses
-    the target, and fails on an odd one with errors that are none of its own and print it."""
+    """A session for which no reply is a redirect. With `allow_redirects=False`, too, requests
+    parses the target, and fails on an odd one with errors of other libraries that print it."""
 
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - whatever it says
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the base class gives it
         return None
 
 
@@ -134,7 +138,7 @@ def new_session(*, proxies: bool) -> requests.Session:
     nothing, and whose library logs nothing that was sent.
 
     Args:
-        proxies: Whether to heed the environment's proxies and certificates.
+        proxies: Whether to use the environment's proxies and certificates.
     """
     session = _Session()
     session.trust_env = proxies
@@ -152,6 +156,42 @@ def new_session(*, proxies: bool) -> requests.Session:
     return session
 
 
+class HttpClient:
+    """Carries the calls of one sender over pooled connections, with retries and a deadline. Safe
+    to share between threads.
+
+    Args:
+        sender: The name of the sender's class, for `DeliveryAttempt`.
+        url: The gateway's address. Over plain http, which is for a sandbox, the environment's
+            proxies and certificates are not used.
+        settings: Time-outs and retries.
+    """
+
+    def __init__(self, sender: str, url: str, settings: HttpSettings) -> None:
+        self._sender = sender
+        self._settings = settings
+        self._session = new_session(proxies=is_encrypted(url))
+
+    def perform(self, call: Call[T]) -> T:
+        """The result of a call.
+
+        Raises:
+            DeliveryError: What `call.read` raised for the last reply, or `DeliveryUnavailable`
+                when there was none. `maybe_sent` says whether any attempt may have been taken.
+        """
+        attempts = self._settings.attempts(self._sender)
+        for attempt in attempts.repeats():
+            with attempt:
+                seconds = attempts.seconds_left()
+                outcome = carry(self._session, call, self._settings.timeouts, seconds)
+                return attempts.conclude(call, outcome)
+        raise AssertionError("The last attempt returns or raises.")
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+
 def carry(
     session: requests.Session,
     call: Call[Any],
@@ -162,7 +202,7 @@ def carry(
 
     Args:
         session: Made by `new_session`.
-        call: What to carry.
+        call: The call.
         timeouts: Seconds for the connection, and for each wait for the reply.
         seconds: How long all of it may take.
     """
@@ -173,18 +213,20 @@ def carry(
         with session.request(
             call.method,
             call.url,
-            json=call.fields if posts else None,
+            json=call.fields if posts and call.encoding == "json" else None,
+            data=call.fields if posts and call.encoding == "form" else None,
             params=None if posts else call.fields,
+            headers=call.headers,
             timeout=(connect, read),
             allow_redirects=False,
             stream=True,
         ) as response:
             asked = response.raw.headers.getlist("Retry-After")
             return Reply(response.status_code, _read(response), tuple(asked))
-    except (requests.RequestException, HTTPError) as error:
-        # Given, not raised: the library's exception, which prints the URL and holds the
-        # request, is not to be chained to ours.
-        return _why(error)
+    except Exception as error:
+        # Returned, not raised: the library's exception, which prints the URL and holds the
+        # request, must not be chained to ours.
+        return _failure(error)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -205,15 +247,18 @@ def _hide_queries(record: logging.LogRecord) -> bool:
     return True
 
 
-def _why(error: Exception) -> Failure:
-    """What a failure on the way says of the message."""
-    causes = causes_of(error)
-    return Failure(
-        begun=_current.begun,
-        late=any(isinstance(cause, TimeoutError | ReadTimeoutError) for cause in causes),
-        tls=any(isinstance(cause, ssl.SSLError | requests.exceptions.SSLError) for cause in causes),
-        certificate=any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes),
-    )
+def _failure(error: Exception) -> Failure:
+    if type(error) is OSError and not _current.begun:
+        # What requests raises for REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE. It prints the path.
+        reason = "the certificate file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is missing"
+        return Failure(begun=False, tls=True, reason=reason)
+    late = isinstance(error, requests.Timeout | ReadTimeoutError)
+    failure = Failure.of(error, begun=_current.begun, late=late)
+    if isinstance(error, requests.exceptions.SSLError):
+        return replace(failure, tls=True)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return replace(failure, reason=f"the proxy failed ({failure.reason or 'no reply'})")
+    return failure
 
 
 def _read(response: requests.Response) -> bytes:

@@ -1,5 +1,5 @@
-"""HTTP as the asynchronous client needs it: pooled connections of `httpx2` that keep secrets to
-themselves, end in time, and know whether a request was sent."""
+"""HTTP for asynchronous senders: pooled connections of `httpx2` that keep secrets to themselves,
+end in time, and know whether a request was sent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import ssl
 from collections.abc import Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -18,13 +19,18 @@ from otpverify._event_loops import PerLoop
 from otpverify._version import __version__
 from otpverify.errors import ConfigurationError, ExtraMissing
 from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply, causes_of
+from otpverify.gateways.retry import HttpSettings
+from otpverify.gateways.urls import is_encrypted
 
 try:
     import httpx2
 except ModuleNotFoundError as error:
     raise ExtraMissing(
-        f"{error.name} is not installed. AsyncSmspmClient needs it: pip install 'otpverify[async]'"
+        f"{error.name} is not installed. Asynchronous senders need it: "
+        "pip install 'otpverify[async]'"
     ) from error
+
+T = TypeVar("T")
 
 _POOL_SIZE = 32
 _IDLE_SECONDS = 30.0
@@ -38,6 +44,33 @@ _LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
 _carrying: ContextVar[bool] = ContextVar("otpverify_carrying", default=False)
 
 
+class AsyncHttpClient:
+    """`HttpClient`, awaitable, with the same arguments. Many tasks and event loops may share one.
+
+    At most 32 requests are in progress at a time in each event loop; the others wait within their
+    deadline, and then fail with `provider_code="pool_full"`, certainly not sent.
+    """
+
+    def __init__(self, sender: str, url: str, settings: HttpSettings) -> None:
+        self._sender = sender
+        self._settings = settings
+        self._pool = Pool(url, proxies=is_encrypted(url))
+
+    async def perform(self, call: Call[T]) -> T:
+        """See `HttpClient.perform`."""
+        attempts = self._settings.attempts(self._sender)
+        async for attempt in attempts.repeats():
+            with attempt:
+                seconds = attempts.seconds_left()
+                outcome = await self._pool.carry(call, self._settings.timeouts, seconds)
+                return attempts.conclude(call, outcome)
+        raise AssertionError("The last attempt returns or raises.")
+
+    async def aclose(self) -> None:
+        """Close the pooled connections of the running event loop."""
+        await self._pool.aclose()
+
+
 class Pool:
     """Pooled connections, at most 32 at a time, for each event loop that asks for them.
 
@@ -46,18 +79,15 @@ class Pool:
 
     Args:
         url: The gateway's address.
-        proxies: Whether to heed the environment's proxies and certificates.
+        proxies: Whether to use the environment's proxies and certificates.
 
     Raises:
-        ConfigurationError: The environment names a proxy that cannot be used.
+        ConfigurationError: The environment names a proxy or certificates that cannot be used.
     """
 
     def __init__(self, url: str, *, proxies: bool) -> None:
         proxy = _proxy_for(url) if proxies else None
-        # Without encryption nothing is verified, and loading certificates takes its time.
-        context = (
-            httpx2.create_ssl_context() if proxies else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        )
+        context = _ssl_context() if proxies else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._transports = PerLoop(partial(_transport, context, proxy))
         for name in _LOGGERS:
             logging.getLogger(f"httpcore2.{name}").addFilter(_name_alone)
@@ -72,7 +102,7 @@ class Pool:
         """Make one attempt of a call.
 
         Args:
-            call: What to carry.
+            call: The call.
             timeouts: Seconds for the connection, and for each wait for the reply.
             seconds: How long all of it may take.
         """
@@ -82,8 +112,9 @@ class Pool:
         request = httpx2.Request(
             call.method,
             call.url,
-            headers=_HEADERS,
-            json=dict(call.fields) if posts else None,
+            headers={**_HEADERS, **call.headers},
+            json=dict(call.fields) if posts and call.encoding == "json" else None,
+            data=dict(call.fields) if posts and call.encoding == "form" else None,
             params=None if posts else dict(call.fields),
             extensions={
                 "timeout": {"connect": connect, "read": read, "write": read, "pool": seconds},
@@ -118,7 +149,7 @@ class _Visit:
         self._made: Any = None
 
     async def watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """What httpcore2 tells of its steps, as its extension `trace`. There are none before it
+        """httpcore2's extension `trace`: called for each of its steps. The first comes when it
         has a connection to use or to make."""
         self._waits = False
         if event == "connection.connect_tcp.complete":
@@ -133,7 +164,7 @@ class _Visit:
 
     @property
     def late(self) -> Failure:
-        """What is to be said if the time is up."""
+        """The failure if the time is up."""
         return Failure(begun=self.begun, late=True, full=self._waits)
 
     async def end(self, task: asyncio.Task[Reply | Failure]) -> None:
@@ -144,6 +175,17 @@ class _Visit:
         else:
             task.cancel()
         await asyncio.wait([task])
+
+
+def _ssl_context() -> ssl.SSLContext:
+    """Loads the certificates, which takes a while; only encrypted connections need them."""
+    try:
+        return httpx2.create_ssl_context()
+    except OSError:  # ssl.SSLError is one, too
+        pass
+    raise ConfigurationError(
+        "The certificates that SSL_CERT_FILE or SSL_CERT_DIR names could not be read."
+    )
 
 
 def _transport(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> httpx2.AsyncHTTPTransport:
@@ -163,7 +205,7 @@ async def _exchange(
     try:
         return await _reply(transport, request)
     except Exception as error:
-        return _why(error, begun=visit.begun)
+        return _failure(error, begun=visit.begun)
 
 
 async def _reply(transport: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> Reply:
@@ -206,13 +248,11 @@ def _name_alone(record: logging.LogRecord) -> bool:
     return True
 
 
-def _why(error: BaseException, *, begun: bool) -> Failure:
-    """What a failure on the way says of the message."""
+def _failure(error: BaseException, *, begun: bool) -> Failure:
     causes = causes_of(error)
-    return Failure(
-        begun=begun,
-        late=any(isinstance(cause, TimeoutError | httpx2.TimeoutException) for cause in causes),
-        tls=any(isinstance(cause, ssl.SSLError) for cause in causes),
-        certificate=any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes),
-        full=any(isinstance(cause, httpx2.PoolTimeout) for cause in causes),
-    )
+    late = any(isinstance(cause, httpx2.TimeoutException) for cause in causes)
+    full = any(isinstance(cause, httpx2.PoolTimeout) for cause in causes)
+    failure = Failure.of(error, begun=begun, late=late, full=full)
+    if isinstance(error, httpx2.ProxyError):
+        return replace(failure, reason=f"the proxy failed ({failure.reason or 'no reply'})")
+    return failure

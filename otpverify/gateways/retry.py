@@ -1,4 +1,4 @@
-"""Which failures are retried, when, and within which deadline; nothing here knows a gateway.
+"""Which failures are retried, when, and within which deadline, for every gateway.
 
 `stamina` repeats and waits, in threads or tasks. Everything is decided here, without I/O.
 """
@@ -11,11 +11,12 @@ import math
 import random
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import stamina
 
@@ -25,25 +26,35 @@ from otpverify.errors import (
     DeliveryRejected,
     DeliveryUnavailable,
 )
-from otpverify.gateways.call import BUSY_STATUSES, Call, Failure, Reply, not_answered
+from otpverify.gateways.call import BUSY_STATUSES, Call, Failure, Reply, no_reply
+
+T = TypeVar("T")
 
 _log = logging.getLogger("otpverify")
 _MOST_ATTEMPTS = 10
 _LONGEST_SECONDS = 600
 _AGES_SECONDS = 1e9
+_SHORTEST_SECONDS = 0.001
+_NAME = "otpverify"
+
+_NOT_REACHED = frozenset({"unreachable", "pool_full"})
+_NO_ANSWER = frozenset({"timeout", "connection_lost"})
+# A server behind the one that answered may have taken it (RFC 9110, 15.6.3 and 15.6.5).
+_BY_ANOTHER = frozenset({502, 504})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """When a call is repeated, and for how long.
 
-    Repeated are calls that did not reach the gateway, and those that it answered with 429, 502,
-    503 or 504 (RFC 9110). Its `Retry-After` is honoured; when that is longer than what is left
-    of `total_seconds`, the call fails at once. What it refused is never repeated. A request to many
-    is repeated after 502 and 504 only if `after_timeout` says so: another server may have taken it.
+    A call is repeated if it did not reach the gateway, or if the gateway answered 429, 502, 503 or
+    504 (RFC 9110). `Retry-After` is followed; if it asks for longer than what is left of
+    `total_seconds`, the call fails at once. A refusal is never repeated. A request to many
+    recipients is repeated after 502 and 504 only with `after_timeout`: another server may have
+    taken it.
 
-    The waits between attempts double, up to `longest_wait_seconds`, and are drawn from the upper
-    half of that, so that clients that failed together do not come back together.
+    The waits between attempts double, up to `longest_wait_seconds`, and are drawn at random from
+    the upper half, so that clients that failed together do not come back together.
 
     Args:
         attempts: How many there are at most, the first included; 1 to 10. 1 repeats nothing.
@@ -58,7 +69,7 @@ class Retry:
             twice, and you pay for it twice.
 
     Raises:
-        ConfigurationError: One of these makes no sense.
+        ConfigurationError: A value is out of range.
     """
 
     attempts: int = 3
@@ -83,6 +94,35 @@ class Retry:
         if not isinstance(self.after_timeout, bool):
             raise ConfigurationError("Retry: after_timeout must be True or False.")
 
+    def next_wait(
+        self, attempt: int, error: DeliveryError, *, seconds_left: float = math.inf
+    ) -> float | None:
+        """The wait before a queue tries a failed message again: the rule for workers, whose
+        client has made its own attempts within one of these.
+
+        The wait is what the gateway asked for (`error.retry_after`) plus a random one: workers
+        that were asked to wait until the same moment must not come back together.
+
+        Args:
+            attempt: Which attempt failed; 1 is the first.
+            error: How it failed.
+            seconds_left: How long the message may still be tried.
+
+        Returns:
+            Seconds; `None` if the message is not to be tried again: it was refused, it may have
+            been sent and `after_timeout` is off, or no attempts or no time are left.
+        """
+        if isinstance(error, DeliveryRejected) or attempt >= self.attempts:
+            return None
+        if error.maybe_sent and not self.after_timeout:
+            return None
+        wait = (getattr(error, "retry_after", None) or 0) + self.random_wait(attempt)
+        return wait if wait < seconds_left else None
+
+    def random_wait(self, attempt: int) -> float:
+        """A random wait after a failed attempt, as `wait_after` bounds it."""
+        return self.wait_after(attempt, random.random())  # noqa: S311 - spreads load, no secret
+
     def wait_after(self, attempt: int, drawn: float) -> float:
         """The seconds to wait after a failed attempt.
 
@@ -92,6 +132,46 @@ class Retry:
         """
         doubled = self.first_wait_seconds * 2.0 ** (attempt - 1)
         return min(self.longest_wait_seconds, doubled) * (1 + drawn) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """How long a sender's HTTP calls may take, when they are repeated, and who is notified.
+
+    Args:
+        connect_timeout_seconds: For the connection to be made; above 0 and at most 600.
+        read_timeout_seconds: For each wait for the reply; above 0 and at most 600.
+        retry: When a call is repeated, and how long it may take in all; `Retry()` if left out.
+        on_attempt: Called with a `DeliveryAttempt` after every attempt. An exception from it is
+            logged.
+
+    Raises:
+        ConfigurationError: A value is out of range or of the wrong type.
+    """
+
+    connect_timeout_seconds: float = 3.05
+    read_timeout_seconds: float = 10.0
+    retry: Retry | None = None
+    on_attempt: Observer | None = None
+
+    def __post_init__(self) -> None:
+        for seconds in self.timeouts:
+            if not (_is_seconds(seconds) and seconds > 0):
+                raise ConfigurationError(
+                    f"Timeouts must be above 0 and at most {_LONGEST_SECONDS} seconds."
+                )
+        if not isinstance(self.retry, Retry | None):
+            raise ConfigurationError("retry must be a Retry(...).")
+        check_observer(self.on_attempt)
+
+    @property
+    def timeouts(self) -> tuple[float, float]:
+        """Seconds for the connection, and for each wait for the reply."""
+        return self.connect_timeout_seconds, self.read_timeout_seconds
+
+    def attempts(self, sender: str) -> Attempts:
+        """The attempts of one call by this sender; its deadline starts now."""
+        return Attempts(self.retry or Retry(), sender, self.on_attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +201,12 @@ Observer: TypeAlias = Callable[[DeliveryAttempt], object]
 
 
 def check_observer(observer: object) -> None:
-    """Raise `ConfigurationError` for what cannot be told of attempts."""
+    """Raise `ConfigurationError` unless attempts can be reported to this."""
     if observer is not None and (not callable(observer) or inspect.iscoroutinefunction(observer)):
         raise ConfigurationError("on_attempt must be a function that takes a DeliveryAttempt.")
 
 
-def tell(
+def report_attempt(
     observer: Observer | None,
     operation: str,
     sender: str,
@@ -134,12 +214,12 @@ def tell(
     error: DeliveryError | None = None,
     next_in_seconds: float | None = None,
 ) -> None:
-    """Tell of an attempt. An observer's own failure is logged, and changes nothing.
+    """Report an attempt to the observer. What the observer raises is logged.
 
     Args:
-        observer: Whom to tell, if anybody.
+        observer: `on_attempt` of the sender, or `None`.
         operation, sender, number, next_in_seconds: As in `DeliveryAttempt`.
-        error: What came of it; `None` when it succeeded.
+        error: Why it failed; `None` when it succeeded.
     """
     if observer is None:
         return
@@ -154,20 +234,20 @@ def tell(
         _log.exception("on_attempt failed for %s", attempt)
 
 
-def nobody_knows(last: DeliveryError) -> DeliveryUnavailable:
-    """The error of a send whose last attempt certainly was not taken, and an earlier one may
-    have been."""
-    said = str(last).rstrip()
-    said += "" if said.endswith((".", "!", "?")) else "."
+def outcome_unknown(last: DeliveryError) -> DeliveryUnavailable:
+    """The error for a send whose last attempt certainly was not taken, while an earlier attempt
+    may have been."""
+    message = str(last).rstrip()
+    message += "" if message.endswith((".", "!", "?")) else "."
     return DeliveryUnavailable(
-        f"{said} Nobody knows whether an earlier attempt was taken.",
+        f"{message} It is unknown whether an earlier attempt was taken.",
         provider_code=last.provider_code,
         retry_after=getattr(last, "retry_after", None),
     )
 
 
 def seconds_asked_for(retry_after: str | None) -> float | None:
-    """What a `Retry-After` header asks for (RFC 9110, 10.2.3), in seconds from now.
+    """The wait that a `Retry-After` header asks for (RFC 9110, 10.2.3), in seconds from now.
 
     Args:
         retry_after: Seconds or an HTTP date.
@@ -198,32 +278,17 @@ def _is_seconds(value: object) -> bool:
     return number and 0 <= value <= _LONGEST_SECONDS  # type: ignore[operator]  # a number, as `number` says
 
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
-    from contextlib import AbstractContextManager
-    from typing import Protocol
-
-    class Repeats(
-        Iterable[AbstractContextManager[object]],
-        AsyncIterable[AbstractContextManager[object]],
-        Protocol,
-    ):
-        """What `stamina.retry_context` gives."""
-
-
-T = TypeVar("T")
-
-_NOT_REACHED = frozenset({"unreachable", "pool_full"})
-_NO_ANSWER = frozenset({"timeout", "connection_lost"})
-# A server behind the one that answered may have taken it (RFC 9110, 15.6.3 and 15.6.5).
-_BY_ANOTHER = frozenset({502, 504})
-_SHORTEST_SECONDS = 0.001
-_NAME = "otpverify"
+class Repeats(
+    Iterable[AbstractContextManager[object]],
+    AsyncIterable[AbstractContextManager[object]],
+    Protocol,
+):
+    """The attempts of `stamina.retry_context`, for `for` and `async for`."""
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
-    """Of our repeats `on_attempt` is told; stamina's warning of each, which Python prints where
-    no logging is set up, would be one too many."""
+    """Leave out stamina's warning of each of our repeats, which Python prints where no logging is
+    set up: `on_attempt` reports them."""
     return getattr(record, "stamina.callable", None) != _NAME
 
 
@@ -236,7 +301,7 @@ class Attempts:
     Args:
         plan: How many, and for how long.
         sender: The name of the class that makes them.
-        observer: Is told of each.
+        observer: `on_attempt` of the sender, or `None`.
     """
 
     def __init__(self, plan: Retry, sender: str, observer: Observer | None) -> None:
@@ -249,7 +314,7 @@ class Attempts:
         self._failed: tuple[DeliveryError, float] | None = None
 
     def repeats(self) -> Repeats:
-        """What to loop over, with `for` or `async for`, and to enter for each attempt."""
+        """Loop over these with `for` or `async for`, and enter each as a context."""
         context = stamina.retry_context(on=self._wait, attempts=self._plan.attempts, timeout=None)
         return context.with_name(_NAME, (), {})
 
@@ -267,30 +332,30 @@ class Attempts:
         self._number += 1
         error: DeliveryError
         if isinstance(outcome, Failure):
-            error = not_answered(outcome, sends=call.sends)
+            error = no_reply(outcome, call)
         else:
             try:
                 result = call.read(outcome.status, outcome.body)
             except DeliveryError as refused:
                 error = refused
             else:
-                tell(self._observer, call.operation, self._sender, self._number)
+                report_attempt(self._observer, call.operation, self._sender, self._number)
                 return result
         asked = longest_asked_for(outcome.retry_after) if isinstance(outcome, Reply) else None
         if asked is not None and isinstance(error, DeliveryUnavailable):
             error.retry_after = math.ceil(asked)
         wait = self._wait_before_next(call, error, outcome, asked)
-        tell(self._observer, call.operation, self._sender, self._number, error, wait)
+        report_attempt(self._observer, call.operation, self._sender, self._number, error, wait)
         self._maybe_sent = self._maybe_sent or error.maybe_sent
         if wait is not None:
             self._failed = error, wait
         elif self._maybe_sent and not error.maybe_sent:
-            error = nobody_knows(error)
+            error = outcome_unknown(error)
         raise error
 
     def _wait(self, error: Exception) -> float | bool:
-        """What stamina asks: how long to wait after this error, or `False`. It also asks of a
-        cancellation, which is none of ours."""
+        """Answers stamina: the seconds to wait after this error, or `False` for none. It also
+        asks about a cancellation, which is not an error of ours."""
         return self._failed[1] if self._failed and self._failed[0] is error else False
 
     def _wait_before_next(
@@ -303,8 +368,7 @@ class Attempts:
         again = self._number < self._plan.attempts and stamina.is_active()
         if not again or not self._may_repeat(call, error, outcome):
             return None
-        drawn = random.random()  # noqa: S311 - spreads load, guards nothing
-        wait = self._plan.wait_after(self._number, drawn) if asked is None else asked
+        wait = self._plan.random_wait(self._number) if asked is None else asked
         return wait if time.monotonic() + wait < self._ends else None
 
     def _may_repeat(self, call: Call[T], error: DeliveryError, outcome: Reply | Failure) -> bool:

@@ -1,4 +1,5 @@
-"""The addresses that an application gives: the gateway's, and its own for delivery reports."""
+"""One check for every address that an application gives: a gateway's, and its own for delivery
+reports."""
 
 from __future__ import annotations
 
@@ -9,30 +10,46 @@ from urllib.parse import urlsplit
 from otpverify.core.tokens import PARAMETER
 from otpverify.errors import ConfigurationError
 
-DEFAULT_URL = "https://api.smspm.com"
+_URL = re.compile(r"https?://[^\s\x00-\x1f\\#@]+", re.IGNORECASE)
+# No percent sign: libraries read a host with one differently.
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-f:.]+", re.IGNORECASE)
 
-_URL = re.compile(r"https?://[^\s\x00-\x1f\\?#@]+", re.IGNORECASE)
 
+def check_url(url: str, name: str, *, example: str, query: bool = False) -> str:
+    """The address, without a trailing slash if it can have no query.
 
-def check_url(url: str) -> str:
-    """The gateway's address without a trailing slash.
+    Args:
+        url: The address.
+        name: The setting's name, for errors.
+        example: A good address, for errors.
+        query: Whether the address may have a query.
 
     Raises:
-        ConfigurationError: It is no http(s) address, carries credentials or a query, or would
-            send the credentials unencrypted to a host other than this machine or a container
-            beside it.
+        ConfigurationError: The address is not an http(s) address in ASCII, has credentials or a
+            fragment, or would be used unencrypted with a host other than this
+            machine or a container beside it.
     """
     try:
-        parts = urlsplit(url if isinstance(url, str) and _URL.fullmatch(url) else "")
+        parts = urlsplit(
+            url if isinstance(url, str) and url.isascii() and _URL.fullmatch(url) else ""
+        )
         # Reading the port is what checks it.
         host = "" if parts.port == 0 else parts.hostname or ""
     except ValueError:
         host = ""
-    if not host:
-        raise ConfigurationError("SMSPM_URL must be an address such as https://api.smspm.com.")
-    if parts.scheme == "http" and not is_local(host):
-        raise ConfigurationError("SMSPM_URL must use https, except for a sandbox on this machine.")
-    return url.rstrip("/")
+    if not _HOST.fullmatch(host) or ("?" in url and not query):
+        raise ConfigurationError(
+            f"{name} must be an address such as {example}, in ASCII, without credentials "
+            f"or a {'fragment' if query else 'query'}."
+        )
+    if not is_encrypted(url) and not is_local(host):
+        raise ConfigurationError(f"{name} must use https, except for a sandbox on this machine.")
+    return url if query else url.rstrip("/")
+
+
+def is_encrypted(url: str) -> bool:
+    """Whether a checked address is https."""
+    return url.lower().startswith("https:")
 
 
 def is_local(host: str) -> bool:
@@ -44,37 +61,19 @@ def is_local(host: str) -> bool:
         return "." not in host and not host[0].isdigit()
 
 
-_REPORT_URL = re.compile(r"https?://[^\s\x00-\x1f\\#@]+", re.IGNORECASE | re.ASCII)
-
-
-def check_report_url(url: str) -> str:
-    """The address as it is.
+def check_report_url(url: str, name: str = "report_url") -> str:
+    """The address for delivery reports as it is.
 
     Raises:
-        ConfigurationError: It is no http(s) address, carries credentials or a fragment, has the
-            token's parameter already, or is unencrypted and not on this machine.
+        ConfigurationError: As `check_url`; or it has the token's parameter already.
     """
-    try:
-        parts = urlsplit(url if isinstance(url, str) and _REPORT_URL.fullmatch(url) else "")
-        # Reading the port is what checks it.
-        host = "" if parts.port == 0 else parts.hostname or ""
-    except ValueError:
-        host = ""
-    if not host or not url.isascii():
-        raise ConfigurationError(
-            "report_url (SMSPM_REPORT_URL) must be an address such as "
-            "https://app.example/sms/report, in ASCII, without credentials or a fragment."
-        )
-    if PARAMETER in parts.query:
-        raise ConfigurationError(f"report_url must leave the parameter {PARAMETER} free.")
-    if parts.scheme == "http" and not is_local(host):
-        raise ConfigurationError(
-            "report_url (SMSPM_REPORT_URL) must use https, except on this machine."
-        )
+    check_url(url, name, example="https://app.example/sms/report", query=True)
+    if PARAMETER in urlsplit(url).query:
+        raise ConfigurationError(f"{name} must leave the parameter {PARAMETER} free.")
     return url
 
 
 def report_address(url: str, token: str) -> str:
-    """The address for the reports of one message. What `url` asks already stays."""
+    """The address for the reports of one message. An existing query stays."""
     glue = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
     return f"{url}{glue}{PARAMETER}={token}"

@@ -258,7 +258,7 @@ def test_what_is_joined_is_two_sentences(row: Row, scripted: type[Scripted], sen
         with pytest.raises(DeliveryUnavailable) as raised:
             send(sender)
         assert str(raised.value) == (
-            "Sender ID no. Nobody knows whether an earlier attempt was taken."
+            "Sender ID no. It is unknown whether an earlier attempt was taken."
         )
 
 

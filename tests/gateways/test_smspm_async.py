@@ -39,6 +39,7 @@ from otpverify import (
 )
 from otpverify.environment import settings_from
 from otpverify.gateways import http_async as smspm_pool
+from otpverify.gateways.retry import HttpSettings
 from otpverify.sandbox import Sandbox
 
 STALLED = "+12025550108"
@@ -271,7 +272,7 @@ def test_waiting_for_the_pool_is_within_the_deadline(monkeypatch: pytest.MonkeyP
         async with AsyncSmspmClient(**account(sandbox)) as client:
             first = asyncio.create_task(client.send(stalled))
             await arrival(sandbox)
-            client._retry = Retry(attempts=1, total_seconds=0.1)
+            client._http._settings = HttpSettings(retry=Retry(attempts=1, total_seconds=0.1))
             with pytest.raises(DeliveryUnavailable) as raised:
                 await client.send(stalled)
             first.cancel()
@@ -373,7 +374,7 @@ def test_without_the_extra_there_is_a_way_and_a_hint() -> None:
         [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout == (
-        "False\nTrue\nTrue httpx2 is not installed. AsyncSmspmClient needs it: "
+        "False\nTrue\nTrue httpx2 is not installed. Asynchronous senders need it: "
         "pip install 'otpverify[async]'\n"
     ), done.stderr
 

@@ -22,8 +22,7 @@ from otpverify.gateways.call import Call, Reply
 from otpverify.gateways.retry import Attempts, Retry
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.client import SmspmClient
-from otpverify.gateways.smspm.wire import Account, Balance, read_balance
-from otpverify.gateways.urls import check_url
+from otpverify.gateways.smspm.wire import Account, Balance, check_gateway_url, read_balance
 
 ACCOUNT = Account("h4shQwertyuiop", "t0kenAsdfghjkl")
 MESSAGE = Message("+12025550123", "904817 is your Zanzibar code.", "ref-1")
@@ -301,7 +300,7 @@ def test_a_balance_that_is_no_figure_is_an_unreadable_reply(amount: object) -> N
     ],
 )
 def test_addresses_that_are_taken(url: str) -> None:
-    assert check_url(url) == url.rstrip("/")
+    assert check_gateway_url(url) == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -332,4 +331,4 @@ def test_addresses_that_are_taken(url: str) -> None:
 )
 def test_addresses_that_are_refused(url: Any) -> None:
     with pytest.raises(ConfigurationError, match="SMSPM_URL"):
-        check_url(url)
+        check_gateway_url(url)

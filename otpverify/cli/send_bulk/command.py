@@ -17,7 +17,7 @@ from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
 from otpverify.gateways.smspm.bulk import BulkOptions, Plan, check_options, plan
 from otpverify.gateways.smspm.prices import PriceTable
-from otpverify.gateways.urls import DEFAULT_URL
+from otpverify.gateways.smspm.wire import DEFAULT_URL
 from otpverify.sms import Segments, segments
 
 Say = Callable[[str], None]

@@ -5,26 +5,25 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from otpverify._sync import Closing
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import ConfigurationError
 from otpverify.gateways.call import Call, Fields, Method
-from otpverify.gateways.http import carry, new_session
-from otpverify.gateways.retry import Attempts, Observer, Retry, check_observer
+from otpverify.gateways.http import HttpClient
+from otpverify.gateways.retry import HttpSettings, Observer, Retry
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.bulk_client import SendsBulk
 from otpverify.gateways.smspm.wire import (
     DEFAULT_SENDER_ID,
+    DEFAULT_URL,
     Account,
     Balance,
+    check_gateway_url,
     read_balance,
     read_sender_ids,
 )
-from otpverify.gateways.urls import DEFAULT_URL, check_url
-
-_LONGEST_TIMEOUT_SECONDS = 600
 
 
 class SmspmBase(ABC):
@@ -46,26 +45,21 @@ class SmspmBase(ABC):
     ) -> None:
         if method not in ("POST", "GET"):
             raise ConfigurationError('method must be "POST" or "GET".')
-        for seconds in (connect_timeout_seconds, read_timeout_seconds):
-            number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-            if not (number and 0 < seconds <= _LONGEST_TIMEOUT_SECONDS):
-                raise ConfigurationError(
-                    f"Timeouts must be above 0 and at most {_LONGEST_TIMEOUT_SECONDS} seconds."
-                )
-        if not isinstance(retry, Retry | None):
-            raise ConfigurationError("retry must be a Retry(...).")
-        check_observer(on_attempt)
         self._account = Account(hash, token, sender_id, report_url)
-        self._url = check_url(url)
+        self._url = check_gateway_url(url)
         self._method: Method = method
-        self._timeouts = (float(connect_timeout_seconds), float(read_timeout_seconds))
-        self._retry = Retry() if retry is None else retry
-        self._on_attempt = on_attempt
-        self._open()
+        self._open(
+            HttpSettings(
+                connect_timeout_seconds=connect_timeout_seconds,
+                read_timeout_seconds=read_timeout_seconds,
+                retry=retry,
+                on_attempt=on_attempt,
+            )
+        )
 
     @abstractmethod
-    def _open(self) -> None:
-        """Make what carries the calls."""
+    def _open(self, settings: HttpSettings) -> None:
+        """Make the HTTP client."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
@@ -106,23 +100,15 @@ class SmspmBase(ABC):
         name = type(self).__name__
         return f"<{name} {self._method} {self._url} as {self._account.sender_id!r}>"
 
-    @property
-    def _proxies(self) -> bool:
-        """Whether to heed the environment's proxies and certificates. Plain http is for a
-        sandbox on this machine, which no proxy reaches."""
-        return self._url.lower().startswith("https:")
-
-    def _attempts(self) -> Attempts:
-        return Attempts(self._retry, type(self).__name__, self._on_attempt)
-
     def _send_call(self, message: Message) -> Call[Receipt]:
         fields = wire.send_fields(self._account, message, self._method)
         return Call(
-            "send",
-            self._method,
-            self._url,
-            fields,
-            lambda status, body: wire.read_receipt(status, body, fields),
+            gateway=wire.NAME,
+            operation="send",
+            method=self._method,
+            url=self._url,
+            fields=fields,
+            read=lambda status, body: wire.read_receipt(status, body, fields),
         )
 
     def _exchange_call(self, fields: Fields, operation: str) -> Call[tuple[int, bytes]]:
@@ -130,32 +116,39 @@ class SmspmBase(ABC):
             wire.raise_if_busy(status, body, fields)
             return status, body
 
-        return Call(operation, self._method, self._url, fields, read, many=True)
+        return Call(
+            gateway=wire.NAME,
+            operation=operation,
+            method=self._method,
+            url=self._url,
+            fields=fields,
+            read=read,
+            many=True,
+        )
 
     def _balance_call(self) -> Call[Balance]:
         fields = self._account.credentials
         return Call(
-            "balance",
-            "GET",
-            self._url + "/balance",
-            fields,
-            lambda status, body: read_balance(wire.read_object(status, body, fields)),
+            gateway=wire.NAME,
+            operation="balance",
+            method="GET",
+            url=self._url + "/balance",
+            fields=fields,
+            read=lambda status, body: read_balance(wire.read_object(status, body, fields)),
             sends=False,
         )
 
     def _sender_ids_call(self) -> Call[tuple[str, ...]]:
         fields = self._account.credentials
         return Call(
-            "sender_ids",
-            "GET",
-            self._url + "/sender-ids",
-            fields,
-            lambda status, body: read_sender_ids(wire.read_object(status, body, fields)),
+            gateway=wire.NAME,
+            operation="sender_ids",
+            method="GET",
+            url=self._url + "/sender-ids",
+            fields=fields,
+            read=lambda status, body: read_sender_ids(wire.read_object(status, body, fields)),
             sends=False,
         )
-
-
-T = TypeVar("T")
 
 
 class SmspmClient(SmspmBase, SendsBulk, Closing):
@@ -183,12 +176,12 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
         ConfigurationError: Something of this is missing or unsafe.
     """
 
-    def _open(self) -> None:
-        self._session = new_session(proxies=self._proxies)
+    def _open(self, settings: HttpSettings) -> None:
+        self._http = HttpClient(type(self).__name__, self._url, settings)
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self._session.close()
+        self._http.close()
 
     def send(self, message: Message) -> Receipt:
         """Hand a message to the gateway.
@@ -201,15 +194,15 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
             DeliveryUnavailable: It was not reached (`maybe_sent` is false), or nobody knows
                 whether it took the message.
         """
-        return self._perform(self._send_call(message))
+        return self._http.perform(self._send_call(message))
 
     def balance(self) -> Balance:
         """What is left on the account, in euros. Raises as `send`."""
-        return self._perform(self._balance_call())
+        return self._http.perform(self._balance_call())
 
     def sender_ids(self) -> tuple[str, ...]:
         """The sender IDs that the account may use. Raises as `send`."""
-        return self._perform(self._sender_ids_call())
+        return self._http.perform(self._sender_ids_call())
 
     def _exchange(self, fields: Fields, operation: str = "send_bulk") -> tuple[int, bytes]:
         """Send prepared fields, within the retries and the deadline.
@@ -226,12 +219,4 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
             DeliveryUnavailable: There was no reply, or after all attempts it still was 429, 502,
                 503 or 504. `maybe_sent` says whether any attempt may have been taken.
         """
-        return self._perform(self._exchange_call(fields, operation))
-
-    def _perform(self, call: Call[T]) -> T:
-        attempts = self._attempts()
-        for attempt in attempts.repeats():
-            with attempt:
-                outcome = carry(self._session, call, self._timeouts, attempts.seconds_left())
-                return attempts.conclude(call, outcome)
-        raise AssertionError("The last attempt returns or raises.")
+        return self._http.perform(self._exchange_call(fields, operation))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from otpverify._sync import AsyncClosing
 from otpverify.core.results import Message, Receipt
-from otpverify.gateways.call import Call, Fields
-from otpverify.gateways.http_async import Pool
+from otpverify.gateways.call import Fields
+from otpverify.gateways.http_async import AsyncHttpClient
+from otpverify.gateways.retry import HttpSettings
 from otpverify.gateways.smspm.bulk_client import AsyncSendsBulk
 from otpverify.gateways.smspm.client import SmspmBase
 from otpverify.gateways.smspm.wire import Balance
-
-T = TypeVar("T")
 
 
 class AsyncSmspmClient(SmspmBase, AsyncSendsBulk, AsyncClosing):
@@ -26,33 +23,25 @@ class AsyncSmspmClient(SmspmBase, AsyncSendsBulk, AsyncClosing):
     the person can ask again when the cooldown is over.
     """
 
-    def _open(self) -> None:
-        self._pool = Pool(self._url, proxies=self._proxies)
+    def _open(self, settings: HttpSettings) -> None:
+        self._http = AsyncHttpClient(type(self).__name__, self._url, settings)
 
     async def aclose(self) -> None:
         """Close the pooled connections of the running event loop."""
-        await self._pool.aclose()
+        await self._http.aclose()
 
     async def send(self, message: Message) -> Receipt:
         """See `SmspmClient.send`."""
-        return await self._perform(self._send_call(message))
+        return await self._http.perform(self._send_call(message))
 
     async def balance(self) -> Balance:
         """See `SmspmClient.balance`."""
-        return await self._perform(self._balance_call())
+        return await self._http.perform(self._balance_call())
 
     async def sender_ids(self) -> tuple[str, ...]:
         """See `SmspmClient.sender_ids`."""
-        return await self._perform(self._sender_ids_call())
+        return await self._http.perform(self._sender_ids_call())
 
     async def _exchange(self, fields: Fields, operation: str = "send_bulk") -> tuple[int, bytes]:
         """See `SmspmClient._exchange`."""
-        return await self._perform(self._exchange_call(fields, operation))
-
-    async def _perform(self, call: Call[T]) -> T:
-        attempts = self._attempts()
-        async for attempt in attempts.repeats():
-            with attempt:
-                outcome = await self._pool.carry(call, self._timeouts, attempts.seconds_left())
-                return attempts.conclude(call, outcome)
-        raise AssertionError("The last attempt returns or raises.")
+        return await self._http.perform(self._exchange_call(fields, operation))

@@ -19,10 +19,12 @@ from otpverify.errors import (
     DeliveryRejected,
     DeliveryUnavailable,
 )
-from otpverify.gateways.call import BUSY_STATUSES, NOBODY_KNOWS, Fields
+from otpverify.gateways.call import BUSY_STATUSES, OUTCOME_UNKNOWN, Fields
 from otpverify.gateways.smspm.reports import MESSAGE_ID
-from otpverify.gateways.urls import check_report_url, report_address
+from otpverify.gateways.urls import check_report_url, check_url, report_address
 
+NAME = "SMSPM"
+DEFAULT_URL = "https://api.smspm.com"
 DEFAULT_SENDER_ID = "SMSPM.com"
 LONGEST_SENDER_ID = 11
 
@@ -52,7 +54,7 @@ class Account:
                 f"{self.sender_id!r} has {len(self.sender_id)}."
             )
         if self.report_url is not None:
-            check_report_url(self.report_url)
+            check_report_url(self.report_url, "report_url (SMSPM_REPORT_URL)")
 
     def __repr__(self) -> str:
         return f"Account(sender_id={self.sender_id!r})"
@@ -61,6 +63,12 @@ class Account:
     def credentials(self) -> dict[str, str]:
         """What every request carries."""
         return {"hash": self.hash, "token": self.token}
+
+
+def check_gateway_url(url: str) -> str:
+    """The gateway's address without a trailing slash. Raises `ConfigurationError`, see
+    `check_url`."""
+    return check_url(url, "SMSPM_URL", example=DEFAULT_URL)
 
 
 def is_sender_id(sender_id: str) -> bool:
@@ -229,7 +237,7 @@ def failure(
 
 
 def _unavailable(code: str, status: int, *, sends: bool, maybe_sent: bool) -> DeliveryUnavailable:
-    hint = _HINTS.get(code, NOBODY_KNOWS if maybe_sent else "")
+    hint = _HINTS.get(code, OUTCOME_UNKNOWN if maybe_sent else "")
     return DeliveryUnavailable(
         f"SMSPM did not take the {_thing(sends)}: {code} (HTTP {status}). {hint}".rstrip(),
         provider_code=code,
@@ -250,7 +258,7 @@ def not_understood(status: int, *, sends: bool = True) -> DeliveryUnavailable:
     """The error for a reply that cannot be understood."""
     said = f"SMSPM's reply could not be understood (HTTP {status})."
     return DeliveryUnavailable(
-        f"{said} {NOBODY_KNOWS}" if sends else said,
+        f"{said} {OUTCOME_UNKNOWN}" if sends else said,
         provider_code="unreadable_reply",
         maybe_sent=sends,
     )
