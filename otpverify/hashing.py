@@ -1,4 +1,4 @@
-"""Hashers: what a code becomes before the store sees it."""
+"""Hashers: they turn a code into the digest that the store keeps."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Argon2Hasher:
         memory_kib: Memory for one digest, in kibibytes. Argon2's m.
         iterations: Passes over that memory. Argon2's t.
         lanes: Lanes. Argon2's p.
-        allow_weak: Let a cost below OWASP's minimums through, for tests.
+        allow_weak: Accept a cost below OWASP's minimums, for tests.
 
     Raises:
-        ConfigurationError: The cost lies below each of OWASP's equivalent minimums (7168 KiB
+        ConfigurationError: The cost is below all of OWASP's equivalent minimums (7168 KiB
             with 5 iterations up to 47104 KiB with 1).
     """
 
@@ -76,8 +76,8 @@ class Argon2Hasher:
 class HmacHasher:
     """HMAC-SHA256 under the secret alone: microseconds instead of milliseconds.
 
-    For those who verify tens of thousands of codes a second and accept that a dump of the store
-    together with the secret yields the live codes at once. It needs a configured secret.
+    Use it to verify tens of thousands of codes a second, if you accept that a dump of the store
+    together with the secret reveals the live codes at once. It needs a configured secret.
     """
 
     costly: ClassVar[bool] = False

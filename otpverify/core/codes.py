@@ -1,4 +1,4 @@
-"""One-time codes: how one is drawn, and what of a person's typing is forgiven."""
+"""One-time codes: drawing one, and reading what a person typed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def draw(randbelow: Callable[[int], int], length: int) -> str:
     """A code of `length` digits, uniform over the whole range, leading zeros included.
 
     Args:
-        randbelow: `secrets.randbelow` or its like: a uniform whole number below its argument.
+        randbelow: Returns a uniform whole number below its argument, as `secrets.randbelow` does.
         length: How many digits.
     """
     return str(randbelow(10**length)).zfill(length)
 
 
 def clean(typed: object, length: int) -> str | None:
-    """The code that a person meant, or `None` when it cannot be one.
+    """The code that a person meant, or `None` when the input cannot be a code.
 
-    Forgiven are white space, hyphens and the decimal digits of any script (`unicodedata`
+    It accepts white space, hyphens and the decimal digits of any script (`unicodedata`
     category Nd, so a superscript or a circled digit is not one); nothing else.
     """
     if not isinstance(typed, str) or len(typed) > _LONGEST_INPUT:

@@ -1,7 +1,7 @@
 """Secrets, challenge ids, and the keyed tags and messages that are derived from them.
 
-The store sees tags only: HMAC-SHA256 under the secret, so without it neither a phone number
-nor a purpose can be recognised, however few of them there are.
+The store sees only tags, which are HMAC-SHA256 under the secret. Without the secret, neither a
+phone number nor a purpose can be recognised, even if there are few of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TAG_LENGTH = 22
 
 
 def pack(*fields: str) -> bytes:
-    """The fields as one byte string: each behind its length, so that no two tuples collide."""
+    """The fields as one byte string, each after its length, so that no two tuples collide."""
     # Added, not formatted: a member of an enum of strings would be written by its name.
     return "".join([f"{len(f)}:" + f for f in fields]).encode("utf-8", "surrogatepass")
 
@@ -53,10 +53,10 @@ def untag(text: str) -> bytes:
 
 
 class Key(NamedTuple):
-    """Where a challenge lives in the store. Every part is a tag.
+    """Where the store keeps a challenge. Every part is a tag.
 
     Attributes:
-        phone: The phone; everything of one phone belongs together (one cluster slot).
+        phone: The phone; all keys of one phone are together (one cluster slot).
         scope: The phone and the purpose: what a cooldown and a failure budget belong to.
         challenge: The phone, the purpose and the challenge's id.
     """
@@ -100,7 +100,7 @@ class Secret:
 
 
 def check_binding(binding: Mapping[str, str]) -> None:
-    """Raise `ConfigurationError` for a binding that is none."""
+    """Raise `ConfigurationError` unless `binding` maps str to str."""
     if not isinstance(binding, Mapping) or not all(
         isinstance(part, str) for pair in binding.items() for part in pair
     ):
@@ -109,8 +109,8 @@ def check_binding(binding: Mapping[str, str]) -> None:
 
 @dataclass(slots=True, eq=False)
 class Subject:
-    """Whom and what a call is about, with the secret that signed the challenge's id, where the
-    challenge lives in the store, and the phone's own key."""
+    """What a call concerns: phone, purpose, challenge and binding, with the secret that signed the
+    challenge's id, the challenge's key in the store, and the phone's own key."""
 
     secret: Secret
     phone: str = field(repr=False)
@@ -154,7 +154,7 @@ class Keyring:
             secret = Secret(value, mac(value, "fingerprint")[:_FINGERPRINT_BYTES])
             if secret.fingerprint in self._by_fingerprint:
                 raise ConfigurationError(
-                    "Two of the secrets are the same, or share their fingerprint by chance. "
+                    "Two of the secrets are the same, or have the same fingerprint by chance. "
                     "Replace one of them."
                 )
             self._by_fingerprint[secret.fingerprint] = secret
@@ -164,7 +164,7 @@ class Keyring:
         return f"<Keyring of {len(self._by_fingerprint)}>"
 
     def find(self, challenge: object) -> Secret | None:
-        """The secret that signed this challenge's id; `None` when it is no id of ours."""
+        """The secret that signed this challenge's id; `None` for an unknown id."""
         if not isinstance(challenge, str) or len(challenge) != ID_LENGTH:
             return None
         try:
@@ -174,5 +174,5 @@ class Keyring:
         return self.named(raw[ID_RANDOM_BYTES:])
 
     def named(self, fingerprint: bytes) -> Secret | None:
-        """The secret with that fingerprint; `None` when there is none."""
+        """The secret with that fingerprint, or `None`."""
         return self._by_fingerprint.get(fingerprint)

@@ -56,7 +56,7 @@ def require_whole(name: str, value: object, *, least: int, most: int | None = No
 
 
 def wait(log: Iterable[int], limit: Limit, now: int) -> int:
-    """Milliseconds until `limit` admits one more event; 0 when it does now."""
+    """Milliseconds until `limit` admits one more event; 0 if it admits one now."""
     recent = sorted(at for at in log if at > now - limit.window)
     if len(recent) < limit.count:
         return 0
@@ -64,7 +64,7 @@ def wait(log: Iterable[int], limit: Limit, now: int) -> int:
 
 
 def left(log: Sequence[int], limits: Iterable[Limit], now: int) -> int | None:
-    """How many more events every one of `limits` admits now; `None` when there is no limit."""
+    """How many more events every one of `limits` admits now; `None` without limits."""
     return min(
         (max(0, limit.count - sum(at > now - limit.window for at in log)) for limit in limits),
         default=None,
@@ -72,10 +72,10 @@ def left(log: Sequence[int], limits: Iterable[Limit], now: int) -> int | None:
 
 
 def longest_window(limits: Iterable[Limit]) -> int:
-    """The longest window in milliseconds; 0 when there is no limit."""
+    """The longest window in milliseconds; 0 without limits."""
     return max((limit.window for limit in limits), default=0)
 
 
 def whole_seconds(milliseconds: int) -> int:
-    """Rounded up, so that whoever waits this long is admitted."""
+    """Whole seconds, rounded up, so that a caller who waits this long is admitted."""
     return -(-milliseconds // SECOND)

@@ -1,4 +1,4 @@
-"""Phone numbers: what a person types, as E.164, on Google's numbering plans."""
+"""Phone numbers: from what a person types to E.164, by Google's numbering plans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otpverify.core.masking import mask as mask
 from otpverify.errors import ConfigurationError, InvalidPhoneNumber
 
 _CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
-# A tel: URI (RFC 3966), and what people put between digits: any white space and invisible
+# A tel: URI (RFC 3966), and what people write between digits: any white space and invisible
 # separators, hyphens and dashes, brackets, dots and slashes. No letters, no extensions.
 _TEL = re.compile(r"tel:", re.IGNORECASE)
 _WRITTEN = re.compile(
@@ -28,8 +28,8 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\u2066-\u2069\u202a-\u20
 _LONGEST_INPUT = 64
 _LONGEST_ENCODED = 4 * _LONGEST_INPUT  # every character as %2B, and "tel:"
 
-# The plans' patterns are more than `re` keeps: without this, traffic from many countries compiles
-# them again and again. From 9.0.43 on.
+# The plans have more patterns than `re` caches. Without this, traffic from many countries compiles
+# them again and again. Available since phonenumbers 9.0.43.
 if hasattr(phonenumbers, "enable_pattern_cache"):
     phonenumbers.enable_pattern_cache()
 
@@ -66,12 +66,12 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A phone number and what its numbering plan says of it; what a guard decides on.
+    """A phone number and what its numbering plan says about it. Guards decide by it.
 
     Attributes:
         phone: The number in E.164.
-        country: The ISO 3166-1 alpha-2 code, such as `"CA"`; `None` for numbers of no country
-            (satellite, international networks).
+        country: The ISO 3166-1 alpha-2 code, such as `"CA"`; `None` for numbers that belong to no
+            country (satellite, international networks).
         kind: One of `"mobile"`, `"fixed_line"`, `"fixed_line_or_mobile"`, `"toll_free"`,
             `"premium_rate"`, `"shared_cost"`, `"voip"`, `"personal_number"`, `"pager"`,
             `"universal_access"`, `"voicemail"`, `"satellite"`, `"international_network"`,
@@ -84,9 +84,9 @@ class Destination:
 
 
 def normalize(raw: str, region: str | None = None) -> str:
-    """What a person typed, as E.164.
+    """Convert what a person typed to E.164.
 
-    Understood are E.164, the international form with `+` or the region's own prefix (`00`,
+    It understands E.164, the international form with `+` or the region's own prefix (`00`,
     `011`), national numbers when `region` is given, spaces, hyphens, brackets, dots,
     non-breaking spaces, full-width and Arabic-Indic digits, and `tel:` links.
 
@@ -98,14 +98,14 @@ def normalize(raw: str, region: str | None = None) -> str:
         The number in E.164, such as `"+37256789045"`.
 
     Raises:
-        InvalidPhoneNumber: It is not a possible and valid number; its message is fit for a form.
-        ConfigurationError: `region` is no region.
+        InvalidPhoneNumber: It is not a valid number; a form can show the message.
+        ConfigurationError: `region` is not a region.
     """
     return parse(raw, region)
 
 
 def parse(raw: object, region: str | None = None, also: Container[str] = ()) -> str:
-    """`normalize`, which also lets the numbers in `also` through, valid or not."""
+    """`normalize`, but the numbers in `also` are accepted even if they are not valid."""
     region = check_region(region)
     if is_canonical(raw) and _is_plain(raw):
         return raw
@@ -142,13 +142,13 @@ def check_region(region: str | None) -> str | None:
 
 
 def is_canonical(raw: object) -> TypeGuard[str]:
-    """Whether it is written exactly as E.164; whether such a number exists is not asked."""
+    """Whether it is written exactly as E.164. The number need not exist."""
     return isinstance(raw, str) and _CANONICAL.fullmatch(raw) is not None
 
 
 def describe(e164: str) -> Destination:
-    """The country and kind of a number in E.164. Countries that share a calling code are told
-    apart; a number of no known range counts to the calling code's main country."""
+    """The country and kind of a number in E.164. Countries that share a calling code are
+    distinguished; a number of no known range belongs to the calling code's main country."""
     number = phonenumbers.parse(e164, None)
     country = phonenumbers.region_code_for_number(number)
     if country is None:
@@ -164,9 +164,9 @@ def describe(e164: str) -> Destination:
 
 
 def _is_plain(e164: str) -> bool:
-    """Whether a number in E.164's form is a valid one just as it stands. `False` says nothing;
-    `True` spares the parser, which would find the same: it changes only what begins with a
-    national prefix, or with a zero."""
+    """Whether a number in E.164's form is valid as it is written. `False` is not conclusive. `True`
+    saves the call of the parser, which would return the same: it changes only numbers that begin
+    with a national prefix or a zero."""
     for length in (1, 2, 3):
         regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(e164[1 : length + 1]))
         if regions:
@@ -203,8 +203,8 @@ def _written(raw: object) -> str:
 
 
 def _lacks_country_code(text: str, region: str | None) -> bool:
-    """Whether it reads as another country's number whose plus was left out. Where national
-    numbers begin with 0 and this one does not, it is one as likely as not."""
+    """Whether it reads as another country's number without its plus. Where national numbers begin
+    with 0 and this one does not, that is likely."""
     first = text.lstrip("([ \uff08")[0]
     if region is None or first in "+\uff0b" or (first.isdecimal() and int(first) == 0):
         return False

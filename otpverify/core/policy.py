@@ -12,7 +12,7 @@ from otpverify.core.limits import DAY_SECONDS, LARGEST, SECOND, Limit, require_w
 from otpverify.core.phone import is_canonical, mask
 from otpverify.errors import ConfigurationError
 
-# Ranges that a regulator keeps free for films, books and documentation.
+# Ranges that a regulator reserves for films, books and documentation.
 _RESERVED = tuple(
     re.compile(pattern)
     for pattern in (
@@ -42,9 +42,9 @@ class TestNumber:
     Args:
         code: The code that is always right; digits, as many as the policy's `code_length`.
         expires: The last day it works, in UTC (a `date`), or an aware `datetime`. After it
-            the number is one like any other.
-        acknowledge_real: The number lies in no reserved fictional range, so it is or may
-            become somebody's, and whoever knows the code can prove to hold it: yes, really.
+            the number is treated like any other.
+        acknowledge_real: Accept a number outside the reserved fictional ranges. It belongs to a
+            person, or may do so later, and anyone who knows the code can prove to hold it.
 
     Raises:
         ConfigurationError: `expires` is missing or naive, or the code is not all digits.
@@ -96,8 +96,8 @@ def check_test_numbers(
             )
         if not (is_fictional(number) or test.acknowledge_real):
             raise ConfigurationError(
-                f"The test number {shown} lies in no range reserved for fiction, so a person may "
-                "hold it. Use one such as +12025550123, or set acknowledge_real=True."
+                f"The test number {shown} is not in a range reserved for fiction, so a person "
+                "may hold it. Use one such as +12025550123, or set acknowledge_real=True."
             )
     return dict(numbers)
 
@@ -112,7 +112,8 @@ _FAILURES = Limit(30, DAY_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The numbers. Every default is safe; what is unsafe is refused with a way to mend it.
+    """Lifetimes, attempts and limits. The defaults are safe. Unsafe values are refused, and the
+    message says what to change.
 
     Args:
         code_length: Digits in a code, 6 to 10 (NIST SP 800-63B asks for at least 6).
@@ -125,19 +126,19 @@ class Policy:
         failures_per_phone: Wrong codes for one phone and purpose, over all its challenges.
         live_codes: How many of a challenge's newest codes are accepted after resends (SMS
             overtake each other). Each one multiplies a guesser's chance; with 1, a resend
-            voids the code before it at once.
+            immediately voids the previous code.
         sends_per_ip: Messages caused by one IPv4 address or one IPv6 /64 network, when
             `client_ip` is given; `()` for no such limit.
         undelivered_per_phone: Sends to one phone that are given back because a delivery report
             says that they failed; further ones count. `()` for no such limit.
         proof_ttl_seconds: For how many seconds after a right code `redeem` takes its proof, at
-            most 3600: as long as a person needs for the step that the code allows.
+            most 3600. Allow as long as a person needs for the step that the code permits.
         test_numbers: E.164 numbers with a fixed code, for app-store reviewers and CI: nothing
             is sent, every other rule stays in force. See `TestNumber`.
-        allow_weak: Let an unsafe policy through. The reason belongs in your review.
+        allow_weak: Accept an unsafe policy. State the reason in your code review.
 
     Raises:
-        ConfigurationError: A value is no sensible number, or the policy is unsafe: under 6
+        ConfigurationError: A value is out of range, or the policy is unsafe: under 6
             digits, over 600 seconds, without an attempt limit, or with a takeover probability
             over 1 in 10,000 for a phone and day.
     """
@@ -190,7 +191,7 @@ class Policy:
         return self.resend_cooldown_seconds * SECOND
 
     def takeover_probability(self, days: float = 1) -> float:
-        """The chance that someone who may try whatever this policy admits guesses a code.
+        """The probability that an attacker guesses a code with the attempts this policy admits.
 
         An upper bound for one phone and purpose: every wrong code that `failures_per_phone`
         admits in that time, each against `live_codes` codes. Send limits do not lower it, since
@@ -243,6 +244,6 @@ def _limits(name: str, value: Limit | Iterable[Limit]) -> tuple[Limit, ...]:
     limits = tuple(limit for limit in found if isinstance(limit, Limit))
     if len(limits) != len(found):
         raise ConfigurationError(
-            f"{name} must hold Limit(count, seconds) values; () stands for no limit."
+            f"{name} must hold Limit(count, seconds) values; () means no limit."
         )
     return limits

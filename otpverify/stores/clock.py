@@ -1,4 +1,4 @@
-"""Time that does not run backwards."""
+"""A wall clock that never runs backwards."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Forward:
 
     @property
     def steady(self) -> int:
-        """What the monotonic clock showed when this was last called, in milliseconds. All
-        processes of a machine see the same, until it boots again."""
+        """The monotonic clock at the last call, in milliseconds. All processes of a machine see the
+        same clock until it reboots."""
         return round(self._steady * 1000)
 
     def milliseconds_after(self, instant: int, steady: int) -> int:
-        """The time now, never before what another process saw.
+        """The time now, never earlier than what another process saw.
 
         Args:
             instant: The latest time that it saw, in milliseconds.
-            steady: What the monotonic clock showed then, in milliseconds.
+            steady: The monotonic clock at that moment, in milliseconds.
         """
         now = round(self() * 1000)
         if now < instant:

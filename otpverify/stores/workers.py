@@ -1,5 +1,5 @@
-"""What a process can know of the others that do the same work: how many workers its server runs,
-and who else uses a copy of its memory."""
+"""Detect several processes that would each have a `MemoryStore`: how many workers the server runs,
+and whether another process uses a copy of this one's memory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _REMEDY = (
     "Pass store=SqliteStore(path), which all processes of one machine share, or a RedisStore, "
     "or run one worker."
 )
-# Servers, by the module that starts their workers: who they are, and where in that module's
-# frame it stands how many workers there are.
+# Servers, by the module that starts their workers: the server's name, and how to read the number
+# of workers from that module's frame.
 _SERVERS: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     "gunicorn.arbiter": ("gunicorn", lambda names: names["self"].num_workers),
     "uvicorn._subprocess": (
@@ -31,17 +31,17 @@ _SERVERS: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     ),
     "celery.concurrency.prefork": ("celery", lambda names: names["self"].limit),
 }
-# Processes that these fork are strangers to each other: each runs tests of its own.
+# The processes that these fork are independent: each runs its own tests.
 _TEST_RUNNERS = {"django.test.runner"}
 _warned = False
 
 
 def refuse_several_workers() -> None:
-    """Object to a store in memory where the server that runs this process runs more of them.
-    Where that is likely and no more, log one warning.
+    """Refuse a store in memory if the server runs several processes. If that is only likely, log
+    one warning.
 
     Raises:
-        ConfigurationError: It certainly does.
+        ConfigurationError: The server certainly runs several.
     """
     found = _server()
     if found is not None:
@@ -59,8 +59,8 @@ def refuse_several_workers() -> None:
 
 
 def _server() -> tuple[str, int] | None:
-    """The server that runs this process, and its number of workers, as far as the main thread's
-    stack tells."""
+    """The server that runs this process, and its number of workers, if the main thread's
+    stack shows them."""
     for module, frame in _main_stack():
         if module in _SERVERS:
             server, count = _SERVERS[module]
@@ -85,7 +85,7 @@ def _main_stack() -> Iterator[tuple[str, FrameType]]:
 def _main_frame() -> FrameType | None:
     if threading.current_thread() is threading.main_thread():
         return sys._getframe()
-    # Before 3.11.9 a collection within it waits for ever for a lock that it holds (CPython's issue
+    # Before 3.11.9 a collection within it waits forever for a lock that it holds (CPython's issue
     # 106883).
     collects = gc.isenabled()
     gc.disable()
@@ -97,7 +97,7 @@ def _main_frame() -> FrameType | None:
 
 
 def _is_worker() -> bool:
-    """Whether `multiprocessing` started this process. Nobody pays for an import to ask."""
+    """Whether `multiprocessing` started this process. It does not import the module to find out."""
     module = sys.modules.get("multiprocessing.process")
     return module is not None and module.parent_process() is not None
 
@@ -115,11 +115,11 @@ def _warn_once(workers: str) -> None:
 
 
 class Claim:
-    """Which process uses something that lives in memory, known to all that have a copy of it.
+    """Records which process uses an object in memory, for all processes that have a copy of it.
 
-    A fork copies the memory of a process; a page that all of them share tells who used it last.
-    One process after the other is well (a worker that is replaced, a daemon's child). Two at
-    once is not.
+    A fork copies the memory of a process; a page that all of them share records who used it last.
+    One process after the other is allowed (a replaced worker, a daemon's child). Two at once are
+    not.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Claim:
         self._mine = 0
 
     def take(self) -> None:
-        """Say that this process uses it.
+        """Record that this process uses it.
 
         Raises:
             ConfigurationError: Another process uses a copy, or did since this one used its own.
@@ -138,13 +138,13 @@ class Claim:
 
     def _take_over(self, process: int) -> None:
         last = self._page[0]
-        # What was used before this process was forked came along with the copy.
+        # Use before the fork was recorded in the copy, and is not a second user.
         beside = last not in (0, self._mine) and (self._mine == process or self._lives(last))
         if beside and not any(module in _TEST_RUNNERS for module, _ in _main_stack()):
             raise ConfigurationError(
                 "Several processes use copies of one MemoryStore: it was made before they were "
                 "forked. A code that one of them sent is unknown to the others, and every limit "
-                f"holds in each of them anew. {_REMEDY}"
+                f"applies to each of them separately. {_REMEDY}"
             )
         self._page[1] = _born(process)
         self._page[0] = self._mine = process
@@ -155,8 +155,8 @@ class Claim:
 
 
 def _born(process: int) -> int:
-    """When a process began, in the system's ticks, so that a number that was given out again is
-    no mistake; 0 where the system does not tell, -1 if it ended."""
+    """When a process began, in the system's ticks, so that a reused process id is recognised; 0
+    where the system does not report it, -1 if the process ended."""
     if sys.platform == "linux":
         try:
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -168,5 +168,5 @@ def _born(process: int) -> int:
     except ProcessLookupError:
         return -1
     except PermissionError:
-        pass  # it is there, and another user's
+        pass  # it exists, and belongs to another user
     return 0

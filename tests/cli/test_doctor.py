@@ -97,7 +97,7 @@ def test_a_file_is_looked_through(environ: dict[str, str], tmp_path: Path) -> No
     path.chmod(0o666)
     assert grades(environ, "Store: All users of this machine may use") == ["warn"]
     path.write_bytes(b"no database " * 1000)
-    assert grades(environ, "is no SQLite database, or damaged") == ["fail", "fail"]
+    assert grades(environ, "is not an SQLite database, or is damaged") == ["fail", "fail"]
     environ["OTPVERIFY_REDIS_URL"] = "redis://127.0.0.1:1"
     assert grades(environ, "are both set") == ["fail"]
     assert grades(environ, "Store:") == []

@@ -130,7 +130,7 @@ class TestConnectsThatHang:
         assert fails(site, within) <= {
             "Redis did not answer in time.",
             "Redis could not be reached, or closed the connection.",
-            "The Redis cluster could not be reached, or this Redis is none.",
+            "The Redis cluster could not be reached, or this Redis is not a cluster.",
         }
         assert not len(site.outbox)
 

@@ -336,7 +336,9 @@ def attempt(what):
     else:
         print("done")
 """
-RIGHTS = "See that this user may write to the file and to its folder, where SQLite keeps two more."
+RIGHTS = (
+    "Make sure that this user may write to the file and to its folder, where SQLite keeps two more."
+)
 
 
 class TestRights:

@@ -331,7 +331,7 @@ class TestFaults:
             store.check(key(), digest("a"), FREE)
         assert str(error.value) == (
             f"{path} is damaged. Stop all processes that use it, move it away together with its "
-            "-wal and -shm files, and start again: challenges end, and limits begin anew. "
+            "-wal and -shm files, and start again: challenges end, and limits start from zero. "
             "(SQLITE_CORRUPT)"
         )
         store.close()

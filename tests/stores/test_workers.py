@@ -42,8 +42,8 @@ def announced(server: str, workers: int) -> str:
 
 COPIED = (
     "Several processes use copies of one MemoryStore: it was made before they were forked. A code "
-    "that one of them sent is unknown to the others, and every limit holds in each of them anew. "
-    + REMEDY
+    "that one of them sent is unknown to the others, and every limit applies to each "
+    "of them separately. " + REMEDY
 )
 
 APP = """

@@ -1,4 +1,4 @@
-"""redis-py clients from URLs, or as they are given: what they may be, and what a URL may say."""
+"""redis-py clients: reading URLs, making clients, and checking those that a caller passes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a URL points.
+    """The target of a URL.
 
     Attributes:
         kind: `"single"`, `"sentinel"` or `"cluster"`.
@@ -67,14 +67,14 @@ def read_url(url: str) -> Address:
             "redis+cluster://, or the same with valkey."
         )
     try:
-        # redis-py's own messages repeat parts of what they do not understand.
+        # redis-py's messages repeat the parts of a URL that it cannot read.
         address = _read_many(base, kind, rest) if kind else _read_one(base, rest)
     except ValueError:
         address = None
     if address is None:
         raise ConfigurationError(
-            f"This {scheme.lower()}:// URL is malformed; it reads {_FORMS[kind or base]}. "
-            "In a password, write all but letters and digits as urllib.parse.quote does."
+            f"This {scheme.lower()}:// URL is malformed; write {_FORMS[kind or base]}. "
+            "In a password, percent-encode all but letters and digits, as urllib.parse.quote does."
         )
     return address
 
@@ -83,8 +83,8 @@ def _read_one(base: str, rest: str) -> Address | None:
     """An address of one server; `None` or `ValueError` when it is malformed."""
     url = f"{base}://{rest}"
     found, parts = parse_url(url), urlsplit(url)  # type: ignore[no-untyped-call]  # redis-py's
-    # redis-py takes what follows a slash or a question mark in a password for something else, and
-    # connects to what stands before it.
+    # A slash or a question mark in a password ends the host for redis-py: it would connect to the
+    # part before it.
     sound = "path" in found if base == "unix" else _DATABASE.fullmatch(parts.path)
     if "#" in rest or "@" in parts.query or not sound:
         return None
@@ -100,7 +100,7 @@ def _read_many(base: str, kind: str, rest: str) -> Address | None:
     path = [unquote(part) for part in parts.path.split("/") if part]
     if "#" in rest or not all(host for host, _ in found) or len(path) not in _PATHS[kind]:
         return None
-    # What redis-py makes of everything but the hosts: names, numbers and flags.
+    # redis-py reads everything but the hosts: names, numbers and flags.
     said = f"redis://{user}{at}?{parts.query}"
     options: dict[str, Any] = parse_url(said)  # type: ignore[no-untyped-call]  # redis-py's
     options |= {"db": int(path[1])} if len(path) > 1 else {}
@@ -110,16 +110,17 @@ def _read_many(base: str, kind: str, rest: str) -> Address | None:
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 SOCKET_TIMEOUT_SECONDS = 1.0
-# Every call is safe to repeat. Once is enough for a connection that the server has closed.
+# Every call is safe to repeat. One retry is enough for a connection that the server closed.
 RETRIES = 1
-# Each thread or task that waits for a reply holds one. redis-py's own 100 are few for a loop.
+# Each thread or task that waits for a reply holds one. redis-py's default of 100 is low for an
+# event loop.
 MAX_CONNECTIONS = 1_000
 _PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Flavour:
-    """The classes of redis-py for one colour. They are not typed."""
+    """The classes of redis-py, sync or async. They are not typed."""
 
     single: Any
     cluster: Any
@@ -131,10 +132,10 @@ class Flavour:
 def maker(
     flavour: Flavour, url: str, connect_timeout_seconds: float, socket_timeout_seconds: float
 ) -> Callable[[], Any]:
-    """What makes clients for a URL, with every wait bounded. They connect when they are first used.
+    """A function that makes clients for a URL. They connect at first use; every wait is bounded.
 
     Raises:
-        ConfigurationError: It is no such URL, or a timeout is not above 0.
+        ConfigurationError: The URL is invalid, or a timeout is not above 0.
     """
     address = read_url(url)
     for seconds in (connect_timeout_seconds, socket_timeout_seconds):
@@ -163,7 +164,7 @@ def _check_options(pool: Any) -> None:
 
 def _made(flavour: Flavour, address: Address, bounds: dict[str, Any]) -> Any:
     pause = ExponentialBackoff(cap=_PAUSE_SECONDS, base=_PAUSE_SECONDS)
-    # Sentinels are given it, too: redis-py's own repeats would take seconds when one is down.
+    # Sentinels get it, too: redis-py's default retries take seconds when one is down.
     bounds = bounds | {"retry": flavour.retry(pause, RETRIES)}
     options = {"max_connections": MAX_CONNECTIONS, **bounds, **address.options}
     if address.kind == "single":
@@ -193,8 +194,8 @@ class LateClient:
         return getattr(self._client or self._made(), name)
 
     def _made(self) -> Any:
-        """The client. One thread makes it; those that wait share its failure, too, for in turn
-        they would wait for each other's timeouts."""
+        """The client. One thread makes it; those that wait share its failure, too.
+        Otherwise each would wait for the timeouts of all before it."""
         with self._lock:
             making, first = self._making, self._making is None
             if making is None:
@@ -203,14 +204,14 @@ class LateClient:
             try:
                 self._client = self._make()
             except BaseException as error:
-                self._making = None  # whoever comes next tries again
+                self._making = None  # the next caller tries again
                 making.set_exception(error)
             else:
                 making.set_result(self._client)
         return making.result()
 
     def close(self) -> None:
-        """Close its connections, if it ever was used."""
+        """Close its connections, if it was ever used."""
         if self._client is not None:
             self._client.close()
 
@@ -221,17 +222,17 @@ class LateClient:
 
 
 def check_client(client: object, *, asynchronous: bool) -> None:
-    """See that a store is given a client of its colour.
+    """Check that a client fits the store: sync or async.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is not a client of redis-py, or the wrong one of the two.
     """
     if isinstance(client, LateClient):
         return
     ours, other = ("RedisStore", "AsyncRedisStore")[:: -1 if asynchronous else 1]
     if isinstance(client, type) or not callable(getattr(client, "execute_command", None)):
         raise ConfigurationError(
-            f"{ours} takes a client made by redis-py. For a URL there is {ours}.from_url(...)."
+            f"{ours} takes a client made by redis-py. For a URL, use {ours}.from_url(...)."
         )
     modules = [kind.__module__ for kind in type(client).__mro__]
     awaited = any(module.startswith("redis.asyncio") for module in modules)

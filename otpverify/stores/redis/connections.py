@@ -1,8 +1,8 @@
-"""Connections of redis-py that calls take and hand on, sync and async.
+"""A fast path over redis-py's connections, sync and async: a call takes one and gives it back.
 
-redis-py's own pool and command loop take longer over a call than the server does. What stays
-redis-py's: how connections are made, time-outs, health checks, and retries. What does not: hooks
-around `Redis.execute_command`. Where there are any, as a tracer's, these connections are not used.
+redis-py's own pool and command loop take longer for a call than the server does. redis-py still
+makes the connections, and does timeouts, health checks and retries. Hooks around
+`Redis.execute_command` would be bypassed: if there are any, such as a tracer's, this path is off.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from otpverify.stores.redis.health import is_demoted
 
 @lru_cache(maxsize=16)
 def is_plain(command: Any) -> bool:
-    """Whether a client's `execute_command` is redis-py's own, and not wrapped by somebody who wants
-    to see every command."""
+    """Whether a client's `execute_command` is redis-py's own. Tracers wrap it to see every
+    command."""
     own = isinstance(command, FunctionType) and command.__module__.startswith("redis.")
     return own and not hasattr(command, "__wrapped__")
 
 
 def packed(command: tuple[str | bytes | int, ...]) -> list[bytes]:
-    """A command as the protocol writes it: an array of bulk strings. redis-py's own way takes three
-    times as long, as long as the script itself."""
+    """A command as the protocol writes it: an array of bulk strings. redis-py's own packing takes
+    three times as long, which is as long as the script itself."""
     parts = [b"*%d\r\n" % len(command)]
     for part in command:
         raw = part if isinstance(part, bytes) else str(part).encode()
@@ -39,7 +39,7 @@ def packed(command: tuple[str | bytes | int, ...]) -> list[bytes]:
 
 
 class Lanes:
-    """The connections of one client, each one call's at a time, whichever thread makes it.
+    """The connections of one client, each used by one call at a time, in any thread.
 
     Args:
         client: Made by `Redis.from_url`.
@@ -52,12 +52,11 @@ class Lanes:
 
     @property
     def usable(self) -> bool:
-        """Whether nobody wants to see every command go through the client."""
+        """Whether `execute_command` is unwrapped, so that bypassing it hides nothing."""
         return is_plain(Redis.execute_command)
 
     def execute_command(self, *command: str | bytes | int) -> object:
-        """What the client's own does: send a command and read its reply. Raises what redis-py
-        raises."""
+        """Send a command and read its reply. Raises the same errors as the client's method."""
         connection = self._take()
         try:
             if connection.should_reconnect():
@@ -76,8 +75,8 @@ class Lanes:
             self._free.append(connection)  # that was the reply
             raise
         except BaseException:
-            # Of a call that was interrupted, the reply may still be on its way: whoever read it
-            # would take it for another's.
+            # The reply to an interrupted call may still arrive: the next call would read it as
+            # its own.
             connection.disconnect()
             self._free.append(connection)
             raise
@@ -85,10 +84,10 @@ class Lanes:
         return reply
 
     def _take(self) -> Any:
-        """A connection that nobody else has. A signal's handler in the middle of a call gets
+        """A connection that no other call uses. A signal handler that runs during a call gets
         another one."""
         if self._process != os.getpid():
-            # What a fork brought along is the parent's.
+            # After a fork, these connections belong to the parent.
             self._free, self._process = [], os.getpid()
         try:
             return self._free.pop()
@@ -97,7 +96,7 @@ class Lanes:
 
 
 class AsyncLanes:
-    """The connections of one client, each one call's at a time. They belong to its event loop.
+    """The connections of one client, each used by one call at a time, in its event loop.
 
     Args:
         client: Made by `redis.asyncio.Redis.from_url`.
@@ -109,12 +108,11 @@ class AsyncLanes:
 
     @property
     def usable(self) -> bool:
-        """Whether nobody wants to see every command go through the client."""
+        """Whether `execute_command` is unwrapped, so that bypassing it hides nothing."""
         return is_plain(AsyncRedis.execute_command)
 
     async def execute_command(self, *command: str | bytes | int) -> object:
-        """What the client's own does: send a command and read its reply. Raises what redis-py
-        raises."""
+        """Send a command and read its reply. Raises the same errors as the client's method."""
         lane = self._free.pop() if self._free else AsyncLane(await self._pool.get_connection())
         try:
             reply = await lane.run(command)
@@ -124,8 +122,8 @@ class AsyncLanes:
             self._free.append(lane)  # that was the reply
             raise
         except BaseException:
-            # Of a call that was cancelled or interrupted, the reply may still be on its way:
-            # whoever read it would take it for another's.
+            # The reply to a cancelled or interrupted call may still arrive: the next call would
+            # read it as its own.
             await lane.disconnect()
             self._free.append(lane)
             raise
@@ -171,7 +169,7 @@ class AsyncLane:
             return await self._connection.read_response()
 
     async def disconnect(self) -> None:
-        """Close the connection. The next call makes it anew."""
+        """Close the connection. The next call opens it again."""
         await self._connection.disconnect(nowait=True)
 
     async def _failed(self, _error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""What a failure of Redis means, in words and types; and what the doctor asks a server."""
+"""Typed errors for failures of Redis, and the settings of a server that the doctor checks."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _ERROR_CODE = re.compile(r"[A-Z]{2,20}(?= |$)", re.ASCII)
 
 
 def is_demoted(error: Exception) -> bool:
-    """Whether a replica refused to write, which was the primary when it was connected to. Redis 6
-    wraps what befalls a script, so redis-py does not know it."""
+    """Whether a replica refused to write that was the primary when the connection was made. Redis 6
+    wraps errors in a script, so redis-py does not recognise this one."""
     return isinstance(error, ReadOnlyError) or (
         isinstance(error, ResponseError) and "-READONLY " in str(error)
     )
@@ -47,9 +47,9 @@ def store_error(error: Exception) -> StoreError:
     if isinstance(error, RedisTimeoutError | TimeoutError):
         return StoreError("Redis did not answer in time.")
     if isinstance(error, MovedError):
-        return StoreError("This Redis is a node of a cluster; redis+cluster:// is for these.")
+        return StoreError("This Redis is a node of a cluster; use a redis+cluster:// URL.")
     if isinstance(error, RedisClusterException):
-        return StoreError("The Redis cluster could not be reached, or this Redis is none.")
+        return StoreError("The Redis cluster could not be reached, or this Redis is not a cluster.")
     if isinstance(error, RedisConnectionError | OSError):
         return StoreError("Redis could not be reached, or closed the connection.")
     if isinstance(error, ResponseError) and (code := _ERROR_CODE.match(str(error))):
@@ -57,7 +57,7 @@ def store_error(error: Exception) -> StoreError:
     if isinstance(error, RuntimeError) and "loop" in str(error):
         return StoreError(
             "This client of redis.asyncio belongs to another event loop; "
-            "AsyncRedisStore.from_url(...) serves each."
+            "AsyncRedisStore.from_url(...) works in every loop."
         )
     return StoreError(f"Redis failed ({type(error).__name__}).")
 
@@ -68,7 +68,7 @@ _log = logging.getLogger("otpverify")
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A server's settings, as its `INFO` tells them.
+    """A server's settings, as its `INFO` reports them.
 
     Attributes:
         server: Its name and version, such as `"valkey 9.1.0"`.
@@ -76,7 +76,7 @@ class Health:
         eviction: Its `maxmemory-policy`.
         bounded: Whether `maxmemory` is set.
         append_only: Whether every write is appended to a file.
-        warnings: What should be mended, in sentences.
+        warnings: What should be fixed, in sentences.
     """
 
     server: str
@@ -88,13 +88,13 @@ class Health:
 
 
 def asking(client: Any) -> dict[str, Any]:
-    """How to ask for `INFO`: of a cluster every primary, for each holds some of the challenges."""
+    """Arguments for `INFO`: all primaries of a cluster, since each holds some challenges."""
     return {"target_nodes": "primaries"} if hasattr(client, "nodes_manager") else {}
 
 
 def read_health(info: object) -> Health:
-    """Read the reply to `INFO`; a cluster's client gives one for every node that it asked. Of
-    several nodes the worst is told."""
+    """Read the reply to `INFO`; a cluster's client gives one for each node. Of several nodes, the
+    worst is reported."""
     nodes = _nodes(info)
     found = [_of_one(facts) for facts in nodes.values()]
     unsafe = [health for health in found if health.eviction != "noeviction"]
@@ -114,10 +114,10 @@ def read_health(info: object) -> Health:
 
 
 def _nodes(info: object) -> Mapping[str, Mapping[str, Any]]:
-    """What each node said, by its name."""
+    """The reply of each node, by its name."""
     facts: Mapping[str, Any] = info if isinstance(info, Mapping) else {}
     said = [one for one in facts.values() if isinstance(one, Mapping)]
-    # Sections of one server's reply may hold mappings, too, but none of these.
+    # Sections of one server's reply may hold mappings, too, but without these keys.
     if any("redis_version" in one or "maxmemory_policy" in one for one in said):
         return facts
     return {"": facts}
@@ -141,11 +141,11 @@ def _of_one(facts: Mapping[str, Any]) -> Health:
         )
     if not append_only:
         warnings.append(
-            "appendonly is off: a restart forgets attempts and limits, and who was sent codes. "
+            "appendonly is off: a restart loses challenges, attempts and limits. "
             "Set appendonly yes."
         )
     if role == "slave":
-        warnings.append("This is a replica, and takes no writes.")
+        warnings.append("This is a replica, which refuses writes.")
     return Health(f"{name} {version}", role, eviction, bounded, append_only, tuple(warnings))
 
 
@@ -161,7 +161,7 @@ def warn_of_eviction(info: object) -> None:
 
 
 def _parts(version: str) -> tuple[int, ...]:
-    """The version to compare with; one that cannot be read is taken for new enough."""
+    """The version to compare. A version that cannot be read counts as new enough."""
     try:
         return tuple(int(part) for part in version.split(".")[:2])
     except ValueError:
