@@ -72,11 +72,19 @@ class SqliteStore:
     def open(self, key: Key, opening: kinds.Opening, policy: Policy) -> Opened | Refused:
         return self._on(key, transitions.open_, opening, policy)
 
+    def admit(self, key: Key, opening: kinds.Opening, policy: Policy) -> Refused | None:
+        return self._on(
+            key, lambda *had: (transitions.admit(*had), had[0], had[1]), opening, policy
+        )
+
     def peek(self, key: Key, policy: Policy) -> Checked:
         return self._on(key, lambda *had: (transitions.peek(*had), had[0], had[1]), policy)
 
-    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
-        return self._on(key, transitions.check, digest, policy)
+    def claim(self, key: Key, policy: Policy) -> Checked:
+        return self._on(key, transitions.claim, policy)
+
+    def check(self, key: Key, digest: bytes, policy: Policy, claimed: bool = False) -> Checked:
+        return self._on(key, transitions.check, digest, policy, claimed)
 
     def redeem(self, key: Key) -> bool:
         return self._do((f"challenge {key.challenge}",), transitions.redeem)

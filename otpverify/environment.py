@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from otpverify._sync import Closing
-from otpverify.engine.operations import Flow
+from otpverify.engine.operations import Engine
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import AsyncSender, Sender
 
@@ -42,7 +42,7 @@ class Owner(Closing):
     """What `Verifier.from_env` and its twin make own their client and store."""
 
     _made: Settings | None = None
-    _flow: Flow
+    _engine: Engine
 
     def normalize(self, phone: str) -> str:
         """A number as `start` reads it, by the verifier's region and test numbers. Nothing is
@@ -57,7 +57,7 @@ class Owner(Closing):
         Raises:
             InvalidPhoneNumber: It is no phone number.
         """
-        return self._flow.read(phone)
+        return self._engine.read(phone)
 
     def close(self) -> None:
         """Close what `from_env` made. Parts that were passed in are their owner's to close."""

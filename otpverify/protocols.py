@@ -60,13 +60,22 @@ class Store(Protocol):
         """Check cooldown, limits and failure budget; reserve a send; put the code in place."""
         ...
 
+    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
+        """Say whether `open` would refuse, and change nothing. The opening's digest is not looked
+        at. Asked before a costly hash is computed."""
+        ...
+
     def peek(self, key: Key, policy: Policy) -> Checked:
         """Say whether a code would be compared (`PENDING`), and change nothing."""
         ...
 
-    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
-        """Count, compare in constant time, and consume the challenge when the code is right; its
-        proof is left, for `Policy.proof_ttl_seconds`."""
+    def claim(self, key: Key, policy: Policy) -> Checked:
+        """Count an attempt whose code is about to be hashed and checked (`PENDING`), or refuse."""
+        ...
+
+    def check(self, key: Key, digest: bytes, policy: Policy, claimed: bool = False) -> Checked:
+        """Count, unless `claim` did (`claimed`); compare in constant time, and consume the
+        challenge when the code is right; its proof is left, for `Policy.proof_ttl_seconds`."""
         ...
 
     def redeem(self, key: Key) -> bool:
@@ -114,8 +123,12 @@ class AsyncStore(Protocol):
     process_local: ClassVar[bool]
 
     async def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused: ...
+    async def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None: ...
     async def peek(self, key: Key, policy: Policy) -> Checked: ...
-    async def check(self, key: Key, digest: bytes, policy: Policy) -> Checked: ...
+    async def claim(self, key: Key, policy: Policy) -> Checked: ...
+    async def check(
+        self, key: Key, digest: bytes, policy: Policy, claimed: bool = False
+    ) -> Checked: ...
     async def redeem(self, key: Key) -> bool: ...
     async def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy

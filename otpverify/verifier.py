@@ -48,7 +48,7 @@ class Verifier(Owner):
         region: str | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        self._flow = compose(
+        self._engine = compose(
             sync_ports, sender, store, policy, secret, hasher, messages, guards, region, on_event
         )
 
@@ -93,10 +93,10 @@ class Verifier(Owner):
     @property
     def policy(self) -> Policy:
         """The policy."""
-        return self._flow.issuer.policy
+        return self._engine.issuer.policy
 
     def __repr__(self) -> str:
-        return f"<Verifier {self._flow.issuer.policy}>"
+        return f"<Verifier {self._engine.issuer.policy}>"
 
     def start(
         self,
@@ -106,7 +106,7 @@ class Verifier(Owner):
         binding: Mapping[str, str] | None = None,
         locale: str = "en",
         client_ip: str | None = None,
-        deliver: bool = True,
+        deliver: bool | None = None,
     ) -> Challenge:
         """Send a code to a phone.
 
@@ -117,8 +117,13 @@ class Verifier(Owner):
                 `check` must be given the same.
             locale: The message's language, a BCP 47 tag such as `"de-AT"`.
             client_ip: The person's IP address, for the limit per network.
-            deliver: `False` makes a decoy: the same result and the same counters, but nothing
-                is sent and no code matches. For accounts that do not exist.
+            deliver: For flows in which nobody may learn whether an account exists, such as a
+                password reset: `True` where it exists, `False` where it does not. Both make the
+                challenge concealed: whatever happens to the message, the caller and a stranger
+                see the same. No `DeliveryError` is raised, nothing is given back, the status
+                stays queued, and the sends are counted apart from all others of the phone. An
+                event and a log line report failures. With `False` nothing is sent and no code
+                matches. If left out, the challenge is an ordinary one.
 
         Returns:
             The challenge. Keep its `id` in the session.
@@ -132,7 +137,7 @@ class Verifier(Owner):
             DeliveryUnavailable: The gateway was not reached, or nobody knows.
             StoreError: The store cannot answer; nothing was sent.
         """
-        return run_sync(self._flow.start(phone, purpose, binding, locale, client_ip, deliver))
+        return run_sync(self._engine.start(phone, purpose, binding, locale, client_ip, deliver))
 
     def resend(
         self,
@@ -160,7 +165,7 @@ class Verifier(Owner):
             AttemptsExhausted: Its attempts are used up; start a new one.
             OtpVerifyError: Whatever else `start` raises, but for `DestinationBlocked`.
         """
-        return run_sync(self._flow.resend(phone, challenge, purpose, binding, locale, client_ip))
+        return run_sync(self._engine.resend(phone, challenge, purpose, binding, locale, client_ip))
 
     def check(
         self,
@@ -190,7 +195,7 @@ class Verifier(Owner):
             InvalidPhoneNumber: The number is not one.
             StoreError: The store cannot answer; nobody gets in.
         """
-        return run_sync(self._flow.check(phone, code, challenge, purpose, binding))
+        return run_sync(self._engine.check(phone, code, challenge, purpose, binding))
 
     def redeem(
         self,
@@ -215,12 +220,12 @@ class Verifier(Owner):
             ChallengeExpired: It was used, has expired, was cancelled, or never was.
             InvalidPhoneNumber, StoreError: As `check`.
         """
-        return run_sync(self._flow.redeem(phone, proof, purpose, binding))
+        return run_sync(self._engine.redeem(phone, proof, purpose, binding))
 
     def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """Void a challenge, and its proof. One that does not exist is void already. Cooldown and
         limits stay. Arguments and errors are those of `check`."""
-        run_sync(self._flow.cancel(phone, challenge, purpose))
+        run_sync(self._engine.cancel(phone, challenge, purpose))
 
     def delivery_report(self, params: Mapping[str, object]) -> DeliveryReport:
         """Take a delivery report in. A final failure lifts the cooldown and gives the send back.
@@ -238,7 +243,7 @@ class Verifier(Owner):
         Raises:
             StoreError: The store cannot answer. Answer 503; the gateway sends it again.
         """
-        return run_sync(take_report(self._flow, params))
+        return run_sync(take_report(self._engine, params))
 
     def status(self, phone: str, *, challenge: str, purpose: str = "verify") -> DeliveryStatus:
         """How far the newest message of a challenge got, as far as it was reported. A carrier
@@ -246,4 +251,4 @@ class Verifier(Owner):
 
         Arguments and errors are those of `check`.
         """
-        return run_sync(delivery_status(self._flow, phone, challenge, purpose))
+        return run_sync(delivery_status(self._engine, phone, challenge, purpose))

@@ -36,7 +36,7 @@ class AsyncVerifier(AsyncClosing):
         region: str | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        self._flow = compose(
+        self._engine = compose(
             async_ports, sender, store, policy, secret, hasher, messages, guards, region, on_event
         )
 
@@ -70,14 +70,14 @@ class AsyncVerifier(AsyncClosing):
     @property
     def policy(self) -> Policy:
         """The policy."""
-        return self._flow.issuer.policy
+        return self._engine.issuer.policy
 
     def __repr__(self) -> str:
-        return f"<AsyncVerifier {self._flow.issuer.policy}>"
+        return f"<AsyncVerifier {self._engine.issuer.policy}>"
 
     def normalize(self, phone: str) -> str:
         """See `Verifier.normalize`; not awaitable, for it waits for nothing."""
-        return self._flow.read(phone)
+        return self._engine.read(phone)
 
     async def aclose(self) -> None:
         """See `Verifier.close`."""
@@ -92,10 +92,10 @@ class AsyncVerifier(AsyncClosing):
         binding: Mapping[str, str] | None = None,
         locale: str = "en",
         client_ip: str | None = None,
-        deliver: bool = True,
+        deliver: bool | None = None,
     ) -> Challenge:
         """See `Verifier.start`."""
-        return await self._flow.start(phone, purpose, binding, locale, client_ip, deliver)
+        return await self._engine.start(phone, purpose, binding, locale, client_ip, deliver)
 
     async def resend(
         self,
@@ -108,7 +108,7 @@ class AsyncVerifier(AsyncClosing):
         client_ip: str | None = None,
     ) -> Challenge:
         """See `Verifier.resend`."""
-        return await self._flow.resend(phone, challenge, purpose, binding, locale, client_ip)
+        return await self._engine.resend(phone, challenge, purpose, binding, locale, client_ip)
 
     async def check(
         self,
@@ -120,7 +120,7 @@ class AsyncVerifier(AsyncClosing):
         binding: Mapping[str, str] | None = None,
     ) -> Verified:
         """See `Verifier.check`."""
-        return await self._flow.check(phone, code, challenge, purpose, binding)
+        return await self._engine.check(phone, code, challenge, purpose, binding)
 
     async def redeem(
         self,
@@ -131,18 +131,18 @@ class AsyncVerifier(AsyncClosing):
         binding: Mapping[str, str] | None = None,
     ) -> Verified:
         """See `Verifier.redeem`."""
-        return await self._flow.redeem(phone, proof, purpose, binding)
+        return await self._engine.redeem(phone, proof, purpose, binding)
 
     async def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """See `Verifier.cancel`."""
-        await self._flow.cancel(phone, challenge, purpose)
+        await self._engine.cancel(phone, challenge, purpose)
 
     async def delivery_report(self, params: Mapping[str, object]) -> DeliveryReport:
         """See `Verifier.delivery_report`."""
-        return await take_report(self._flow, params)
+        return await take_report(self._engine, params)
 
     async def status(
         self, phone: str, *, challenge: str, purpose: str = "verify"
     ) -> DeliveryStatus:
         """See `Verifier.status`."""
-        return await delivery_status(self._flow, phone, challenge, purpose)
+        return await delivery_status(self._engine, phone, challenge, purpose)

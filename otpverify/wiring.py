@@ -1,4 +1,4 @@
-"""How a flow is put together out of what the caller gave."""
+"""How an engine is composed of the parts that the caller gave."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otpverify.core.phone import check_region
 from otpverify.core.policy import Policy
 from otpverify.core.results import Event
 from otpverify.engine.issuing import Issuer
-from otpverify.engine.operations import Flow
+from otpverify.engine.operations import Engine
 from otpverify.engine.ports import Ports
 from otpverify.errors import ConfigurationError
 from otpverify.hashing import Argon2Hasher
@@ -26,7 +26,9 @@ Lift: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _STORE_OPERATIONS = (
     "open",
+    "admit",
     "peek",
+    "claim",
     "check",
     "redeem",
     "release",
@@ -50,8 +52,8 @@ def compose(
     guards: Sequence[Guard],
     region: str | None,
     on_event: Callable[[Event], object] | None,
-) -> Flow:
-    """A flow, its parts checked against each other.
+) -> Engine:
+    """A engine, its parts checked against each other.
 
     Raises:
         ConfigurationError: They do not fit together.
@@ -80,14 +82,13 @@ def compose(
     ports = make_ports(sender, store, hasher, messages, guards)
     issuer = Issuer(
         ports=ports,
+        costly_hash=hasher.costly,
         policy=Policy() if policy is None else policy,
         keyring=_keyring(secret, store, hasher),
     )
-    return Flow(
-        ports=ports,
+    return Engine(
         issuer=issuer,
         region=check_region(region),
-        costly_hash=hasher.costly,
         on_event=on_event,
     )
 

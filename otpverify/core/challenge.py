@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import replace
 
-from otpverify.core import limits, send_limits
+from otpverify.core import send_limits
 from otpverify.core.keys import Key
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
@@ -31,7 +31,9 @@ from otpverify.core.state import (
 )
 
 __all__ = [
+    "admit",
     "check",
+    "claim",
     "give_back",
     "open_",
     "peek",
@@ -52,26 +54,42 @@ def open_(
     now: int,
 ) -> tuple[Opened | Refused, PhoneState, ChallengeState | None]:
     """Reserve a send and put a code in place, or refuse and change nothing."""
+    refusal = admit(phone, challenge, key, opening, policy, now)
     phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
-    if opening.new:
-        base = ChallengeState(codes=(), decoy=opening.decoy)
-    elif challenge is None or not challenge.codes:
-        return Refused(Refusal.GONE), phone, challenge
-    elif challenge.attempts >= policy.max_attempts:
-        refused = Refused(Refusal.ATTEMPTS, send_limits.until_send(phone, key.scope, policy, now))
-        return refused, phone, challenge
-    else:
-        base = challenge
-    refusal = send_limits.refusal(phone, key.scope, policy, now)
     if refusal is not None:
         return refusal, phone, challenge
+    if opening.new or challenge is None:
+        base = ChallengeState(codes=(), decoy=opening.decoy, concealed=opening.concealed)
+    else:
+        base = challenge
     # It names the reservation, so no two of a challenge are the same.
     at = max([now, *(code.at + 1 for code in challenge.codes)]) if challenge else now
     code = LiveCode(opening.digest, now + policy.ttl, at)
     challenge = replace(base, codes=(*_good(base, now), code))
-    sent = (Send(at, key.scope, key.challenge),)
+    sent = (Send(at, key.scope, key.challenge, concealed=base.concealed),)
     phone = send_limits.remember(phone, policy, sent=sent, until=challenge.expires)
     return Opened(at, _standing(phone, challenge, key, policy, now)), phone, challenge
+
+
+def admit(
+    phone: PhoneState,
+    challenge: ChallengeState | None,
+    key: Key,
+    opening: Opening,
+    policy: Policy,
+    now: int,
+) -> Refused | None:
+    """Whether `open_` would refuse. Its digest is not looked at, so that it need not be computed
+    for a request that is refused."""
+    phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
+    concealed = opening.concealed
+    if not opening.new:
+        if challenge is None or not challenge.codes:
+            return Refused(Refusal.GONE)
+        concealed = challenge.concealed
+        if challenge.attempts >= policy.max_attempts:
+            return Refused(Refusal.ATTEMPTS, _until_send(phone, challenge, key, policy, now))
+    return send_limits.refusal(phone, key.scope, policy, now, concealed=concealed)
 
 
 def peek(
@@ -81,15 +99,23 @@ def peek(
     phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
     if challenge is None or not challenge.codes:
         return Checked(Verdict.GONE)
-    if challenge.attempts >= policy.max_attempts:
-        return Checked(
-            Verdict.EXHAUSTED, retry_in=send_limits.until_send(phone, key.scope, policy, now)
-        )
-    if send_limits.failures_wait(phone, key.scope, policy, now):
-        return Checked(
-            Verdict.EXHAUSTED, retry_in=send_limits.until_send(phone, key.scope, policy, now)
-        )
+    spent = challenge.attempts >= policy.max_attempts
+    if spent or send_limits.failures_wait(phone, key.scope, policy, now):
+        wait = _until_send(phone, challenge, key, policy, now)
+        return Checked(Verdict.EXHAUSTED, retry_in=wait)
     return Checked(Verdict.PENDING)
+
+
+def claim(
+    phone: PhoneState, challenge: ChallengeState | None, key: Key, policy: Policy, now: int
+) -> tuple[Checked, PhoneState, ChallengeState | None]:
+    """Count an attempt before its code is hashed: however many codes arrive at once, no more are
+    hashed than attempts are left. An attempt whose `check` never comes stays counted."""
+    answer = peek(phone, challenge, key, policy, now)
+    phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
+    if answer.verdict is Verdict.PENDING and challenge is not None:
+        challenge = replace(challenge, attempts=challenge.attempts + 1)
+    return answer, phone, challenge
 
 
 def check(
@@ -98,21 +124,24 @@ def check(
     key: Key,
     digest: bytes,
     policy: Policy,
+    claimed: bool,
     now: int,
 ) -> tuple[Checked, PhoneState, ChallengeState | None]:
-    """Count an attempt, compare, and consume the challenge when the code is right: then nothing
-    is left of it but its proof."""
-    answer = peek(phone, challenge, key, policy, now)
+    """Count an attempt, unless `claim` did; compare, and consume the challenge when the code is
+    right: then nothing is left of it but its proof."""
     phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
+    others = replace(challenge, attempts=challenge.attempts - claimed) if challenge else None
+    answer = peek(phone, others, key, policy, now)
     if answer.verdict is not Verdict.PENDING or challenge is None:
         return answer, phone, challenge
-    # All of them are compared whatever the first says: the time tells nothing.
+    # All of them are compared, whatever the result of the first: the time reveals nothing.
     live = _good(challenge, now)[-policy.live_codes :]
     matches = [hmac.compare_digest(code.digest, digest) for code in live]
     if any(matches) and not challenge.decoy:
         used = ChallengeState(codes=(), proof=now + policy.proof_ttl)
         return Checked(Verdict.ACCEPTED), phone, used
-    challenge = replace(challenge, attempts=challenge.attempts + 1)
+    if not claimed:
+        challenge = replace(challenge, attempts=challenge.attempts + 1)
     failed = (Failure(now, key.scope),)
     phone = send_limits.remember(phone, policy, failed=failed, until=challenge.expires)
     attempts_left = _attempts_left(phone, challenge, key, policy, now)
@@ -162,8 +191,8 @@ def report(
     now: int,
 ) -> tuple[Reported, PhoneState, ChallengeState | None]:
     """Take in how far the message got that was reserved at `at`. When it certainly did not
-    arrive, its send is given back, once, if it may be: where it may not, it stays counted for
-    good. Its code stays good, since carriers err.
+    arrive, its send is given back, once, if it may be and is not concealed; otherwise it stays
+    counted for good. Its code stays good, since carriers err.
 
     The challenge's code remembers it for as long as it lives, and the phone's log for as long
     as the send counts, so a used challenge's reports are not taken twice either.
@@ -178,7 +207,8 @@ def report(
         return Reported(known=True), phone, challenge
     given_back = False
     if sent is not None:
-        less = send_limits.without_send(phone, sent) if status.failed and give_back else phone
+        may = status.failed and give_back and not sent.concealed
+        less = send_limits.without_send(phone, sent) if may else phone
         given_back = less is not phone
         phone = less if given_back else send_limits.mark(phone, sent, status)
     if challenge is not None and code is not None:
@@ -188,9 +218,12 @@ def report(
 
 
 def status(challenge: ChallengeState | None, _policy: Policy, now: int) -> DeliveryStatus | None:
-    """How far the newest code's message got; `None` when there is no live challenge."""
+    """How far the newest code's message got; `None` when there is no live challenge. That of a
+    concealed one stays queued: nothing is ever sent for a decoy."""
     good = _good(challenge, now)
-    return DeliveryStatus(good[-1].status) if good else None
+    if challenge is None or not good:
+        return None
+    return DeliveryStatus.QUEUED if challenge.concealed else DeliveryStatus(good[-1].status)
 
 
 def _good(challenge: ChallengeState | None, now: int) -> list[LiveCode]:
@@ -216,8 +249,15 @@ def _standing(
 ) -> Standing:
     return Standing(
         expires_in=challenge.expires - now,
-        resend_in=send_limits.until_send(phone, key.scope, policy, now),
+        resend_in=_until_send(phone, challenge, key, policy, now),
         attempts_left=_attempts_left(phone, challenge, key, policy, now),
-        sends_left=limits.left([s.at for s in phone.sends], policy.sends_per_phone, now),
+        sends_left=send_limits.sends_left(phone, policy, now, concealed=challenge.concealed),
         decoy=challenge.decoy,
+        concealed=challenge.concealed,
     )
+
+
+def _until_send(
+    phone: PhoneState, challenge: ChallengeState, key: Key, policy: Policy, now: int
+) -> int:
+    return send_limits.until_send(phone, key.scope, policy, now, concealed=challenge.concealed)

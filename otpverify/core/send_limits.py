@@ -101,20 +101,27 @@ def without_send(phone: PhoneState, sent: Send | None) -> PhoneState:
     count in its place; there the send stays."""
     if sent is None:
         return phone
-    of_scope = sum(send.scope == sent.scope for send in phone.sends)
+    of_scope = sum(_log_of(send) == _log_of(sent) for send in phone.sends)
     if of_scope >= phone.horizon.count + SPARE:
         return phone
     return _exchange(phone, sent)
 
 
-def refusal(phone: PhoneState, scope: str, policy: Policy, now: int) -> Refused | None:
-    """The longest wait among all that refuse, so that whoever waits for it is admitted."""
+def refusal(
+    phone: PhoneState, scope: str, policy: Policy, now: int, *, concealed: bool
+) -> Refused | None:
+    """The longest wait among all that refuse, so that a caller who waits for it is admitted.
+
+    Concealed sends are counted apart, so that strangers' requests neither show what the owner was
+    sent, nor use it up. Wrong codes are counted together: a guesser gets one budget.
+    """
     waits = []
+    counted = [send for send in phone.sends if send.concealed == concealed]
     if policy.resend_cooldown_seconds:
         cooldown = Limit(1, policy.resend_cooldown_seconds)
-        own = [send.at for send in phone.sends if send.scope == scope]
+        own = [send.at for send in counted if send.scope == scope]
         waits.append((limits.wait(own, cooldown, now), Refusal.COOLDOWN, cooldown))
-    sends = [send.at for send in phone.sends]
+    sends = [send.at for send in counted]
     waits += [
         (limits.wait(sends, limit, now), Refusal.SENDS, limit) for limit in policy.sends_per_phone
     ]
@@ -127,10 +134,16 @@ def refusal(phone: PhoneState, scope: str, policy: Policy, now: int) -> Refused 
     return Refused(refusal=longest[1], retry_in=longest[0], limit=longest[2])
 
 
-def until_send(phone: PhoneState, scope: str, policy: Policy, now: int) -> int:
+def until_send(phone: PhoneState, scope: str, policy: Policy, now: int, *, concealed: bool) -> int:
     """Milliseconds until another send is admitted."""
-    refused = refusal(phone, scope, policy, now)
+    refused = refusal(phone, scope, policy, now, concealed=concealed)
     return refused.retry_in if refused else 0
+
+
+def sends_left(phone: PhoneState, policy: Policy, now: int, *, concealed: bool) -> int | None:
+    """How many more sends the limits admit; `None` when there is no limit."""
+    counted = [send.at for send in phone.sends if send.concealed == concealed]
+    return limits.left(counted, policy.sends_per_phone, now)
 
 
 def failures_wait(phone: PhoneState, scope: str, policy: Policy, now: int) -> int:
@@ -157,11 +170,12 @@ def _exchange(phone: PhoneState, sent: Send, *by: Send) -> PhoneState:
 
 def _newest(events: tuple[_Event, ...], horizon: Horizon) -> tuple[_Event, ...]:
     """For each scope, what a log holds at most; in order, even if the clock went back."""
-    held: dict[str, int] = {}
+    held: dict[tuple[str, bool], int] = {}
     kept = []
     for event in sorted(events, key=lambda event: event.at)[::-1]:
-        held[event.scope] = held.get(event.scope, 0) + 1
-        if held[event.scope] <= horizon.count + SPARE:
+        log = _log_of(event)
+        held[log] = held.get(log, 0) + 1
+        if held[log] <= horizon.count + SPARE:
             kept.append(event)
     return tuple(kept[::-1])
 
@@ -196,3 +210,8 @@ def give_back(counter: CounterState | None, at: int, now: int) -> CounterState |
     log = list(counter.log)
     log.remove(at)
     return CounterState(tuple(log), counter.horizon, counter.expires) if log else None
+
+
+def _log_of(event: Send | Failure) -> tuple[str, bool]:
+    """The scope, and whether the event is concealed."""
+    return event.scope, isinstance(event, Send) and event.concealed

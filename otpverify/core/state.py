@@ -16,12 +16,20 @@ class Opening:
     Attributes:
         digest: The code's digest.
         new: A new challenge; otherwise a further code on a live one.
-        decoy: No code will ever match. A further code keeps what the challenge was.
+        concealed: Whether there is an account must not show: its sends are counted apart from all
+            others, a delivery report gives none of them back, and its status stays queued. A
+            further code keeps what the challenge was; so it does with `decoy`.
+        decoy: No code will ever match. A decoy is always concealed.
     """
 
     digest: bytes
     new: bool
+    concealed: bool = False
     decoy: bool = False
+
+    def __post_init__(self) -> None:
+        if self.decoy:
+            object.__setattr__(self, "concealed", True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +42,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A message for one challenge, and how far it got: a `DeliveryStatus` or its value."""
+    """A message for one challenge, and how far it got: a `DeliveryStatus` or its value. Concealed
+    sends and all others are counted apart."""
 
     at: int
     scope: str
     challenge: str
     status: str = DeliveryStatus.QUEUED
+    concealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,7 @@ class ChallengeState:
     attempts: int = 0
     decoy: bool = False
     proof: int = 0
+    concealed: bool = False
 
     @property
     def expires(self) -> int:
@@ -114,7 +125,7 @@ class Refusal(enum.Enum):
 
 
 class Verdict(enum.Enum):
-    """What became of a code. `PENDING` is the answer of a read: the code may be compared."""
+    """What became of a code. `PENDING` is the answer of `peek` and `claim`: it may be compared."""
 
     ACCEPTED = "accepted"
     WRONG = "wrong"
@@ -133,6 +144,7 @@ class Standing:
         attempts_left: Codes that may still be compared.
         sends_left: Codes that may still be sent within the phone's limits; `None`: no limit.
         decoy: Nothing is ever sent and no code ever matches.
+        concealed: Whether there is an account must not show.
     """
 
     expires_in: int
@@ -140,6 +152,7 @@ class Standing:
     attempts_left: int
     sends_left: int | None
     decoy: bool = False
+    concealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,33 +6,33 @@ from otpverify.core import phone, tokens
 from otpverify.core.results import DeliveryReport, DeliveryStatus
 from otpverify.core.state import Refused, Reported, Reserved
 from otpverify.core.tokens import Reference
-from otpverify.engine.operations import Flow, check_words
+from otpverify.engine.operations import Engine, check_words
 from otpverify.engine.ports import ask
 from otpverify.errors import ChallengeExpired, OtpVerifyError
 from otpverify.gateways.smspm.reports import Said, read_report
 
 
-async def take_report(flow: Flow, params: object) -> DeliveryReport:
+async def take_report(engine: Engine, params: object) -> DeliveryReport:
     """Take a delivery report in; `Verifier` documents it."""
     said = read_report(params)
-    about = tokens.read_report_token(flow.issuer.keyring, said.token)
+    about = tokens.read_report_token(engine.issuer.keyring, said.token)
     if about is None:
         # No word of it goes further: it may be a stranger's.
-        flow.emit("report", "unknown" if said.token else "unreadable", "", "")
+        engine.emit("report", "unknown" if said.token else "unreadable", "", "")
         return DeliveryReport(said.message_id, said.status, known=False)
     to = _confirmed(about, said)
     if said.status is None:
-        flow.emit("report", "unreadable", about.purpose, to, None, said.word)
+        engine.emit("report", "unreadable", about.purpose, to, None, said.word)
         return DeliveryReport(said.message_id, None, known=False, purpose=about.purpose)
     try:
-        answer, limited = await _taken(flow, about, said.status)
+        answer, limited = await _taken(engine, about, said.status)
     except OtpVerifyError as error:
-        flow.emit("report", type(error).__name__, about.purpose, to)
+        engine.emit("report", type(error).__name__, about.purpose, to)
         raise
     if limited and answer.changed:
-        flow.emit("report", "limited", about.purpose, to, "undelivered_per_phone")
+        engine.emit("report", "limited", about.purpose, to, "undelivered_per_phone")
     else:
-        flow.emit("report", _outcome(answer, said.status), about.purpose, to)
+        engine.emit("report", _outcome(answer, said.status), about.purpose, to)
     return DeliveryReport(
         said.message_id,
         said.status,
@@ -43,20 +43,20 @@ async def take_report(flow: Flow, params: object) -> DeliveryReport:
     )
 
 
-async def _taken(flow: Flow, about: Reference, status: DeliveryStatus) -> tuple[Reported, bool]:
+async def _taken(engine: Engine, about: Reference, status: DeliveryStatus) -> tuple[Reported, bool]:
     """The store's answer, and whether a limit keeps the send counted. A failure is counted
     first: where messages to a phone fail again and again, their sends must end somewhere, and a
     carrier in league with a pumper may say anything. The status is taken in all the same."""
-    issuer = flow.issuer
+    issuer = engine.issuer
     counter, counted, limited = None, None, False
     if status.failed and issuer.policy.undelivered_per_phone:
         counter = about.secret.undelivered_tag(about.key)
-        call = flow.ports.reserve(counter, issuer.policy.undelivered_per_phone)
+        call = engine.issuer.ports.reserve(counter, issuer.policy.undelivered_per_phone)
         reserved = await ask(call, Reserved, Refused)
         limited = isinstance(reserved, Refused)
         counted = None if isinstance(reserved, Refused) else reserved.at
     try:
-        taking = flow.ports.report(about.key, about.at, status, issuer.policy, not limited)
+        taking = engine.issuer.ports.report(about.key, about.at, status, issuer.policy, not limited)
         answer = await ask(taking, Reported)
     except OtpVerifyError:
         await issuer.give_back(counter, counted)
@@ -66,22 +66,23 @@ async def _taken(flow: Flow, about: Reference, status: DeliveryStatus) -> tuple[
     return answer, limited
 
 
-async def delivery_status(flow: Flow, raw: str, challenge: str, purpose: str) -> DeliveryStatus:
+async def delivery_status(engine: Engine, raw: str, challenge: str, purpose: str) -> DeliveryStatus:
     """The newest message's status; `Verifier` documents it. A read, so it is no event."""
     check_words(purpose, None)
     canonical = phone.is_canonical(raw)
-    to = raw if canonical else flow.read(raw)
-    status = await _status(flow, to, challenge, purpose)
-    if status is None and (respelled := flow.respelled(to)) != to:
-        status = await _status(flow, respelled, challenge, purpose)
+    to = raw if canonical else engine.read(raw)
+    status = await _status(engine, to, challenge, purpose)
+    if status is None and (respelled := engine.respelled(to)) != to:
+        status = await _status(engine, respelled, challenge, purpose)
     if status is None:
         raise ChallengeExpired
     return status
 
 
-async def _status(flow: Flow, to: str, challenge: str, purpose: str) -> DeliveryStatus | None:
-    key = flow.subject(to, purpose, challenge, None).key
-    return await ask(flow.ports.status(key, flow.issuer.policy), DeliveryStatus, type(None))
+async def _status(engine: Engine, to: str, challenge: str, purpose: str) -> DeliveryStatus | None:
+    key = engine.subject(to, purpose, challenge, None).key
+    call = engine.issuer.ports.status(key, engine.issuer.policy)
+    return await ask(call, DeliveryStatus, type(None))
 
 
 def _confirmed(about: Reference, said: Said) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Generic, TypeVar
 
 from otpverify.core import codes, error_mapping, tokens
 from otpverify.core.client_ip import network_of
@@ -19,6 +20,7 @@ from otpverify.core.state import Opened, Opening, Refused, Reserved, Standing
 from otpverify.engine.ports import Ports, ask, deliver
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError
 
+T = TypeVar("T")
 _log = logging.getLogger("otpverify")
 
 
@@ -36,14 +38,36 @@ class Order:
         locale: The message's language.
         network: The tag of the caller's IP network, if its sends are counted.
         new: The first code of a challenge.
-        decoy: Send nothing, match nothing. A further code keeps what the challenge was.
+        concealed: Whether there is an account must not show. A further code keeps what the
+            challenge was; so it does with `decoy`.
+        decoy: Send nothing, match nothing.
     """
 
     subject: Subject
     locale: str
     network: str | None
     new: bool
+    concealed: bool = False
     decoy: bool = False
+
+    def opening(self, digest: bytes = b"") -> Opening:
+        """What the store is asked to open."""
+        return Opening(digest, new=self.new, concealed=self.concealed, decoy=self.decoy)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """What an operation gives its caller, and what its event says.
+
+    Attributes:
+        outcome: The event's outcome.
+        result: What the caller gets.
+        provider_code: The gateway's reason, where a concealed message was not delivered.
+    """
+
+    outcome: str
+    result: T
+    provider_code: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,13 +75,21 @@ class Issuer:
     """Issues codes: the common part of start and resend."""
 
     ports: Ports
+    costly_hash: bool
     policy: Policy
     keyring: Keyring
     _told_no_ip: bool = field(default=False, init=False)
 
-    async def issue(self, order: Order) -> tuple[str, Challenge]:
-        """Put a code in place and send it. Gives the event's outcome and the challenge."""
+    async def issue(self, order: Order) -> Done[Challenge]:
+        """Put a code in place and send it.
+
+        What is concealed looks alike whether there is an account or not, and whether its message
+        was taken or not: no error of a sender reaches the caller, nothing is given back, and the
+        message's id is made up.
+        """
         subject = order.subject
+        if self.costly_hash:
+            await self._refuse_before_hashing(order)
         fixed = self._fixed_code(subject.phone)
         code = fixed or codes.draw(secrets.randbelow, self.policy.code_length)
         text = await self._text(order, code)
@@ -65,10 +97,11 @@ class Issuer:
         opened, digest = await self._open(order, code, ip_at)
         now = utc_now()
         describe = partial(described, subject, opened.standing, now)
-        if opened.standing.decoy:
-            return "decoy", describe(secrets.token_hex(16))
+        concealed = describe(secrets.token_hex(16)) if opened.standing.concealed else None
+        if concealed is not None and opened.standing.decoy:
+            return Done("decoy", concealed)
         if fixed is not None:
-            return "test_number", describe()
+            return Done("test_number", concealed or describe())
         expires_at = now + timedelta(milliseconds=opened.standing.expires_in)
         token = None
         if self.ports.takes_reports:
@@ -78,7 +111,10 @@ class Issuer:
         message = Message(subject.phone, text, subject.key.challenge, token, expires_at)
         sent = await deliver(self.ports.send(message), message, code)
         if isinstance(sent, Receipt):
-            return "sent", describe(sent.message_id)
+            return Done("sent", concealed or describe(sent.message_id))
+        if concealed is not None:
+            _log.warning("A concealed message was not delivered, and its caller not told: %s", sent)
+            return Done(type(sent).__name__, concealed, sent.provider_code)
         sent.challenge = describe()
         if not sent.maybe_sent:
             await self._undo(order, opened.at, digest, ip_at, sent)
@@ -99,11 +135,16 @@ class Issuer:
         now = utc_now()
         return {to for to, test in self.policy.test_numbers.items() if test.in_force(now)}
 
+    async def _refuse_before_hashing(self, order: Order) -> None:
+        call = self.ports.admit(order.subject.key, order.opening(), self.policy)
+        refused = await ask(call, Refused, type(None))
+        if refused is not None:
+            raise error_mapping.not_sent(refused)
+
     async def _open(self, order: Order, code: str, ip_at: int | None) -> tuple[Opened, bytes]:
         try:
             digest = await self.digest(order.subject, code)
-            opening = Opening(digest, new=order.new, decoy=order.decoy)
-            call = self.ports.open(order.subject.key, opening, self.policy)
+            call = self.ports.open(order.subject.key, order.opening(digest), self.policy)
             answer = await ask(call, Opened, Refused)
             if isinstance(answer, Refused):
                 raise error_mapping.not_sent(answer)

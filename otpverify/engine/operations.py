@@ -12,8 +12,8 @@ from otpverify.core import codes, error_mapping, phone, tokens
 from otpverify.core.keys import ID_RANDOM_BYTES, Subject, check_binding
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Checked, Verdict
-from otpverify.engine.issuing import Issuer, Order, utc_now
-from otpverify.engine.ports import Ports, ask
+from otpverify.engine.issuing import Done, Issuer, Order, utc_now
+from otpverify.engine.ports import ask
 from otpverify.errors import (
     ChallengeExpired,
     ConfigurationError,
@@ -26,9 +26,17 @@ T = TypeVar("T")
 _log = logging.getLogger("otpverify")
 
 
+def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
+    """Raise `ConfigurationError` for a purpose or a binding that is none."""
+    if not isinstance(purpose, str) or not purpose:
+        raise ConfigurationError("purpose must be a str that is not empty.")
+    if binding is not None:
+        check_binding(binding)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calls:
-    """What the calls of one verifier share."""
+class Engine:
+    """The operations of one verifier, over sync or async ports. `Verifier` documents them."""
 
     issuer: Issuer
     region: str | None
@@ -48,24 +56,24 @@ class Calls:
             raise
 
     async def observed(
-        self, operation: str, purpose: str, to: str, call: Callable[[str], Awaitable[tuple[str, T]]]
+        self, operation: str, purpose: str, to: str, call: Callable[[str], Awaitable[Done[T]]]
     ) -> T:
         try:
             try:
-                outcome, result = await call(to)
+                done = await call(to)
             except ChallengeExpired:
                 spelled = self.respelled(to)
                 if spelled == to:
                     raise
-                outcome, result = await call(spelled)
+                done = await call(spelled)
         except OtpVerifyError as error:
             scope = getattr(error, "scope", None)
             provider_code = getattr(error, "provider_code", None)
             name = type(error).__name__
             self.emit(operation, name, purpose, to, scope, provider_code)
             raise
-        self.emit(operation, outcome, purpose, to)
-        return result
+        self.emit(operation, done.outcome, purpose, to, None, done.provider_code)
+        return done.result
 
     def respelled(self, to: str) -> str:
         """The number as `start` wrote it, where it has E.164's form with a digit too many, as
@@ -86,22 +94,6 @@ class Calls:
             # An observer's fault must neither let anyone in nor keep anyone out.
             _log.exception("on_event failed for %s", event)
 
-
-def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
-    """Raise `ConfigurationError` for a purpose or a binding that is none."""
-    if not isinstance(purpose, str) or not purpose:
-        raise ConfigurationError("purpose must be a str that is not empty.")
-    if binding is not None:
-        check_binding(binding)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow(Calls):
-    """The sequences, over ports of either colour. `Verifier` documents their arguments."""
-
-    ports: Ports
-    costly_hash: bool
-
     async def start(
         self,
         raw: str,
@@ -109,7 +101,7 @@ class Flow(Calls):
         binding: Mapping[str, str] | None,
         locale: str,
         client_ip: str | None,
-        deliver: bool,
+        deliver: bool | None,
     ) -> Challenge:
         check_words(purpose, binding)
         to = self.parse("start", purpose, raw)
@@ -173,16 +165,23 @@ class Flow(Calls):
         binding: Mapping[str, str] | None,
         locale: str,
         client_ip: str | None,
-        deliver: bool,
-    ) -> tuple[str, Challenge]:
+        deliver: bool | None,
+    ) -> Done[Challenge]:
         network = self.issuer.network_tag(client_ip)
-        if self.ports.guards:
+        if self.issuer.ports.guards:
             await self._guard(to)
         secret = self.issuer.keyring.signing
         challenge = secret.new_id(secrets.token_bytes(ID_RANDOM_BYTES))
         subject = Subject(secret, to, purpose, challenge, binding)
         return await self.issuer.issue(
-            Order(subject=subject, locale=locale, network=network, new=True, decoy=not deliver)
+            Order(
+                subject=subject,
+                locale=locale,
+                network=network,
+                new=True,
+                concealed=deliver is not None,
+                decoy=deliver is False,
+            )
         )
 
     async def _resend(
@@ -193,11 +192,9 @@ class Flow(Calls):
         binding: Mapping[str, str] | None,
         locale: str,
         client_ip: str | None,
-    ) -> tuple[str, Challenge]:
+    ) -> Done[Challenge]:
         network = self.issuer.network_tag(client_ip)
         subject = self.subject(to, purpose, challenge, binding)
-        if self.costly_hash:
-            await self._refuse_cheaply(subject)
         return await self.issuer.issue(
             Order(subject=subject, locale=locale, network=network, new=False)
         )
@@ -209,49 +206,52 @@ class Flow(Calls):
         challenge: str,
         purpose: str,
         binding: Mapping[str, str] | None,
-    ) -> tuple[str, Verified]:
+    ) -> Done[Verified]:
         subject = self.subject(to, purpose, challenge, binding)
         length = self.issuer.policy.code_length
         code = codes.clean(typed, length)
         if code is None:
             raise IncorrectCode(f"Enter the {length} digits of the code.")
-        if self.costly_hash:
-            await self._refuse_cheaply(subject)
+        if claimed := self.issuer.costly_hash:
+            await self._claim(subject)
         digest = await self.issuer.digest(subject, code)
-        answer = await ask(self.ports.check(subject.key, digest, self.issuer.policy), Checked)
+        call = self.issuer.ports.check(subject.key, digest, self.issuer.policy, claimed)
+        answer = await ask(call, Checked)
         if answer.verdict is not Verdict.ACCEPTED:
             raise error_mapping.not_accepted(answer)
         now = utc_now()
-        return "verified", Verified(to, purpose, challenge, now, tokens.write_proof(subject, now))
+        proof = tokens.write_proof(subject, now)
+        return Done("verified", Verified(to, purpose, challenge, now, proof))
 
     async def _redeem(
         self, to: str, proof: str, purpose: str, binding: Mapping[str, str] | None
-    ) -> tuple[str, Verified]:
+    ) -> Done[Verified]:
         if isinstance(proof, Verified):
             raise ConfigurationError("Pass the proof itself: verified.proof")
         subject = self.subject(to, purpose, tokens.challenge_of_proof(proof), binding)
         verified_at = tokens.read_proof(subject, proof)
-        if verified_at is None or not await ask(self.ports.redeem(subject.key), bool):
+        if verified_at is None or not await ask(self.issuer.ports.redeem(subject.key), bool):
             raise ChallengeExpired
-        return "redeemed", Verified(to, purpose, subject.challenge, verified_at, proof)
+        return Done("redeemed", Verified(to, purpose, subject.challenge, verified_at, proof))
 
-    async def _cancel(self, to: str, challenge: str, purpose: str) -> tuple[str, None]:
+    async def _cancel(self, to: str, challenge: str, purpose: str) -> Done[None]:
         try:
             subject = self.subject(to, purpose, challenge, None)
         except ChallengeExpired:
-            return "cancelled", None  # what was never there is gone, too
-        await ask(self.ports.cancel(subject.key), type(None))
-        return "cancelled", None
+            return Done("cancelled", None)  # what was never there is gone, too
+        await ask(self.issuer.ports.cancel(subject.key), type(None))
+        return Done("cancelled", None)
 
-    async def _refuse_cheaply(self, subject: Subject) -> None:
-        """Spare the costly hash where the answer is no anyway."""
-        answer = await ask(self.ports.peek(subject.key, self.issuer.policy), Checked)
+    async def _claim(self, subject: Subject) -> None:
+        """Count the attempt before the costly hash, so that codes that arrive at once cost no more
+        of them than attempts are left."""
+        answer = await ask(self.issuer.ports.claim(subject.key, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.PENDING:
             raise error_mapping.not_accepted(answer)
 
     async def _guard(self, to: str) -> None:
         destination = phone.describe(to)
-        for guard in self.ports.guards:
+        for guard in self.issuer.ports.guards:
             call = guard(destination)
             reason = await ask(call, str, type(None), part="A guard", error=ConfigurationError)
             if reason is not None:

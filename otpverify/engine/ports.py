@@ -1,4 +1,4 @@
-"""Whatever the flow awaits, and how it distrusts the answers."""
+"""What the engine calls (store, sender, hasher, ...), and validation of what they return."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ class Ports:
     colour; and whether the sender has delivery reports asked for."""
 
     open: Callable[[Key, Opening, Policy], Awaitable[Opened | Refused]]
+    admit: Callable[[Key, Opening, Policy], Awaitable[Refused | None]]
     peek: Callable[[Key, Policy], Awaitable[Checked]]
-    check: Callable[[Key, bytes, Policy], Awaitable[Checked]]
+    claim: Callable[[Key, Policy], Awaitable[Checked]]
+    check: Callable[[Key, bytes, Policy, bool], Awaitable[Checked]]
     redeem: Callable[[Key], Awaitable[bool]]
     release: Callable[[Key, int, bytes | None, Policy], Awaitable[Standing | None]]
     report: Callable[[Key, int, DeliveryStatus, Policy, bool], Awaitable[Reported]]

@@ -117,6 +117,13 @@ class MemoryStore:
                 self._save(key, new_phone, new_challenge)
             return answer
 
+    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
+        """See `Store.admit`."""
+        with self._lock:
+            now = self._tick()
+            phone, challenge = self._load(key)
+            return transitions.admit(phone, challenge, key, opening, policy, now)
+
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
         with self._lock:
@@ -124,7 +131,16 @@ class MemoryStore:
             phone, challenge = self._load(key)
             return transitions.peek(phone, challenge, key, policy, now)
 
-    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+    def claim(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.claim`."""
+        with self._lock:
+            now = self._tick()
+            phone, challenge = self._load(key)
+            answer, new_phone, new_challenge = transitions.claim(phone, challenge, key, policy, now)
+            self._save(key, new_phone, new_challenge)
+            return answer
+
+    def check(self, key: Key, digest: bytes, policy: Policy, claimed: bool = False) -> Checked:
         """See `Store.check`. Raises `StoreError` at capacity."""
         with self._lock:
             now = self._tick()
@@ -133,7 +149,7 @@ class MemoryStore:
                 # Before the code is compared: a failure that finds no room would be uncounted.
                 self._require_room(self._phones, key.phone)
             answer, new_phone, new_challenge = transitions.check(
-                phone, challenge, key, digest, policy, now
+                phone, challenge, key, digest, policy, claimed, now
             )
             self._save(key, new_phone, new_challenge)
             return answer

@@ -140,7 +140,7 @@ def test_a_decoy_and_a_refused_start_make_no_token(
     verifier = make(Taker())
     verifier.start(PHONE, deliver=False)
     with pytest.raises(RateLimited):
-        verifier.start(PHONE)
+        verifier.start(PHONE, deliver=True)
     assert not written
     verifier.start(OTHER_PHONE)
     assert len(written) == 1

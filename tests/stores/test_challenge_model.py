@@ -60,6 +60,8 @@ ONE = st.integers(0, 2)
 """Which of up to three policies a step has."""
 RANK = dict.fromkeys(DeliveryStatus, 2) | {DeliveryStatus.QUEUED: 0, DeliveryStatus.SENT: 1}
 PHONES = ("phone 1", "phone 2")
+KINDS = ((False, False), (True, False), (True, True))
+"""Ordinary, concealed, and a decoy, which is concealed, too."""
 SCOPES = ("login", "reset")
 _count = itertools.count()
 LONG = REPEATS >= 200
@@ -82,6 +84,7 @@ class Model:
     """A challenge as the model sees it."""
 
     key: Key
+    concealed: bool
     decoy: bool
     codes: list[Sent] = field(default_factory=list)
     wrong: int = 0
@@ -106,6 +109,7 @@ class Happened:
     key: Key
     sent: Sent | None
     at: float
+    concealed: bool = False
     forgotten: bool = False
 
 
@@ -138,17 +142,20 @@ class Store(RuleBasedStateMachine):
             one.forgotten = self.now >= one.at + self.reach[phone]
         return [one for one in found if not one.forgotten]
 
-    def happened(self, key: Key, sent: Sent | None, policy: Policy) -> None:
+    def happened(self, model: Model, sent: Sent | None, policy: Policy) -> None:
+        key = model.key
         if not self.counted(key.phone):
             self.reach[key.phone] = 0
         self.reach[key.phone] = max(self.reach[key.phone], REACH[policy])
-        self.log.append(Happened(key, sent, sent.at if sent else self.now))
+        at = sent.at if sent else self.now
+        self.log.append(Happened(key, sent, at, model.concealed))
 
-    def refusals(self, key: Key, policy: Policy) -> dict[Refusal, float]:
+    def refusals(self, model: Model, policy: Policy) -> dict[Refusal, float]:
         """Every limit that refuses a send now, with the seconds until it no longer does."""
-        counted = self.counted(key.phone)
-        sends = [one.at for one in counted if one.sent]
-        own = [one.at for one in counted if one.sent and one.key.scope == key.scope]
+        key, counted = model.key, self.counted(model.key.phone)
+        sent = [one for one in counted if one.sent and one.concealed == model.concealed]
+        sends = [one.at for one in sent]
+        own = [one.at for one in sent if one.key.scope == key.scope]
         failed = [one.at for one in counted if not one.sent and one.key.scope == key.scope]
         logs = [(Refusal.SENDS, sends, one.count, one.seconds) for one in policy.sends_per_phone]
         if policy.resend_cooldown_seconds:
@@ -164,7 +171,7 @@ class Store(RuleBasedStateMachine):
         return found
 
     def opened(self, answer: Opened | Refused, model: Model, digest: bytes, policy: Policy) -> bool:
-        refusals = self.refusals(model.key, policy)
+        refusals = self.refusals(model, policy)
         if refusals:
             assert isinstance(answer, Refused)
             assert answer.refusal in refusals
@@ -179,10 +186,11 @@ class Store(RuleBasedStateMachine):
         assert answer.at == at, "no two of a challenge are the same"
         sent = Sent(digest, at / 1000, self.now + 60)
         model.codes.append(sent)
-        self.happened(model.key, sent, policy)
+        self.happened(model, sent, policy)
         assert answer.standing.expires_in == 60_000
         assert answer.standing.attempts_left == self.left(model, policy)
         assert answer.standing.decoy == model.decoy
+        assert answer.standing.concealed == model.concealed
         return True
 
     def left(self, model: Model, policy: Policy) -> int:
@@ -203,14 +211,17 @@ class Store(RuleBasedStateMachine):
         target=challenges,
         phone=st.sampled_from(PHONES),
         scope=st.sampled_from(SCOPES),
-        decoy=st.booleans(),
+        kind=st.sampled_from(KINDS),
         one=ONE,
     )
-    def start(self, phone: str, scope: str, decoy: bool, one: int) -> Model:
+    def start(self, phone: str, scope: str, kind: tuple[bool, bool], one: int) -> Model:
         number, policy = next(_count), self.policy(one)
-        model = Model(Key(phone, f"{phone} {scope}", f"challenge {number}"), decoy)
+        model = Model(Key(phone, f"{phone} {scope}", f"challenge {number}"), *kind)
         digest = b"code %d" % number
-        answer = self.store.open(model.key, Opening(digest, new=True, decoy=decoy), policy)
+        opening = Opening(digest, new=True, concealed=kind[0], decoy=kind[1])
+        admitted = self.store.admit(model.key, opening, policy)
+        answer = self.store.open(model.key, opening, policy)
+        assert admitted == (answer if isinstance(answer, Refused) else None)
         if self.opened(answer, model, digest, policy):
             self.all.append(model)
         return model
@@ -218,7 +229,9 @@ class Store(RuleBasedStateMachine):
     @rule(model=challenges, one=ONE)
     def resend(self, model: Model, one: int) -> None:
         digest, policy = b"code %d" % next(_count), self.policy(one)
+        admitted = self.store.admit(model.key, Opening(b"", new=False), policy)
         answer = self.store.open(model.key, Opening(digest, new=False), policy)
+        assert admitted == (answer if isinstance(answer, Refused) else None)
         if not model.alive(self.now):
             assert answer == Refused(Refusal.GONE)
         elif model.wrong >= policy.max_attempts:
@@ -227,13 +240,18 @@ class Store(RuleBasedStateMachine):
         else:
             self.opened(answer, model, digest, policy)
 
-    @rule(model=challenges, which=st.integers(-1, 5), one=ONE)
-    def check(self, model: Model, which: int, one: int) -> None:
+    @rule(model=challenges, which=st.integers(-1, 5), one=ONE, claim=st.booleans())
+    def check(self, model: Model, which: int, one: int, claim: bool) -> None:
         policy = self.policy(one)
         known = which >= 0 and which < len(model.codes)
         digest = model.codes[which].digest if known else b"a wrong one"
         peeked = self.store.peek(model.key, policy).verdict
-        answer = self.store.check(model.key, digest, policy)
+        if claim:
+            claimed = self.store.claim(model.key, policy)
+            assert claimed.verdict is peeked
+            if peeked is not Verdict.PENDING:
+                return  # nothing is hashed, so there is nothing to check
+        answer = self.store.check(model.key, digest, policy, claim)
         if not model.alive(self.now):
             assert peeked is answer.verdict is Verdict.GONE
         elif not self.left(model, policy):
@@ -247,7 +265,7 @@ class Store(RuleBasedStateMachine):
             assert peeked is Verdict.PENDING
             assert answer.verdict is Verdict.WRONG
             model.wrong += 1
-            self.happened(model.key, None, policy)
+            self.happened(model, None, policy)
             assert answer.attempts_left == self.left(model, policy)
 
     @rule(model=challenges)
@@ -288,7 +306,8 @@ class Store(RuleBasedStateMachine):
         answer = self.store.report(model.key, at, status, policy, give_back)
         order = [*map(RANK.__getitem__, (sent.status, status))]
         news = remembered and order[0] < order[1]
-        failed = news and order[1] == 2 and status is not DeliveryStatus.DELIVERED and give_back
+        failed = news and order[1] == 2 and status is not DeliveryStatus.DELIVERED
+        failed = failed and give_back and not model.concealed
         assert answer == Reported(remembered, news, failed and counted)
         if news:
             sent.status = status
@@ -297,8 +316,12 @@ class Store(RuleBasedStateMachine):
     @rule(model=challenges, one=ONE)
     def status(self, model: Model, one: int) -> None:
         answer = self.store.status(model.key, self.policy(one))
-        alive = model.alive(self.now)
-        assert answer is (model.good(self.now)[-1].status if alive else None)
+        if not model.alive(self.now):
+            assert answer is None
+        elif model.concealed:
+            assert answer is DeliveryStatus.QUEUED
+        else:
+            assert answer is model.good(self.now)[-1].status
 
     @rule(model=consumes(challenges))
     def cancel(self, model: Model) -> None:

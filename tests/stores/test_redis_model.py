@@ -22,7 +22,7 @@ from support import REPEATS
 from otpverify import Limit, Policy
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Opened, Opening, Reserved
+from otpverify.core.state import Opened, Opening, Reserved, Verdict
 from otpverify.testing.conformance import Reference, Timeline
 from otpverify.testing.conformance.base import digest, key
 from otpverify.testing.conformance.random_walk import NETWORKS, POLICIES
@@ -37,6 +37,7 @@ EDGES = [1, 999, 1000, 4_999, 5_000, 29_999, 30_000, 59_999, 60_000, 120_000, 20
 ALL = [*POLICIES.values(), Policy()]
 ONE = st.integers(0, 2)
 """Which of up to three policies a step has."""
+KIND = st.sampled_from([{}, {"concealed": True}, {"decoy": True}])
 STATUSES = st.sampled_from(DeliveryStatus)
 REPORTS = st.tuples(STATUSES, st.booleans())
 
@@ -66,6 +67,7 @@ class Beside(RuleBasedStateMachine):
         return self.policies[one % len(self.policies)]
 
     def open(self, where: Key, opening: Opening, one: int) -> Any:
+        self.both("admit", where, opening, self.policy(one))
         answer = self.both("open", where, opening, self.policy(one))
         if isinstance(answer, Opened):
             return multiple((where, answer.at, opening.digest))
@@ -75,18 +77,25 @@ class Beside(RuleBasedStateMachine):
         target=challenges,
         phone=st.integers(1, 2),
         purpose=st.sampled_from(["login", "reset"]),
-        decoy=st.booleans(),
+        kind=KIND,
         one=ONE,
     )
-    def begin_another(self, phone: int, purpose: str, decoy: bool, one: int) -> Key:
+    def begin_another(self, phone: int, purpose: str, kind: dict[str, bool], one: int) -> Key:
         self.count += 1
         where = key(phone, purpose, self.count)
-        self.open(where, Opening(digest(0), new=True, decoy=decoy), one)
+        self.open(where, Opening(digest(0), new=True, **kind), one)
         return where
 
-    @rule(target=sends, where=challenges, decoy=st.booleans(), code=st.integers(0, 2), one=ONE)
-    def begin_anew(self, where: Key, decoy: bool, code: int, one: int) -> Any:
-        return self.open(where, Opening(digest(code), new=True, decoy=decoy), one)
+    @rule(target=sends, where=challenges, kind=KIND, code=st.integers(0, 2), one=ONE)
+    def begin_again(self, where: Key, kind: dict[str, bool], code: int, one: int) -> Any:
+        return self.open(where, Opening(digest(code), new=True, **kind), one)
+
+    @rule(where=challenges, claims=st.integers(1, 6), code=st.integers(0, 3), one=ONE)
+    def claim(self, where: Key, claims: int, code: int, one: int) -> None:
+        answers = [self.both("claim", where, self.policy(one)) for _ in range(claims)]
+        for answer in answers:
+            if answer.verdict is Verdict.PENDING:
+                self.both("check", where, digest(code), self.policy(one), True)
 
     @rule(target=sends, where=challenges, code=st.integers(0, 2), one=ONE)
     def resend(self, where: Key, code: int, one: int) -> Any:

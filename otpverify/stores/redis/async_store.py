@@ -105,13 +105,24 @@ class AsyncRedisStore(AsyncClosing):
         """See `Store.open`."""
         return replies.opened(await self._run(self.scripts.open(key, opening, policy)), policy)
 
+    async def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
+        """See `Store.admit`."""
+        return replies.admitted(await self._run(self.scripts.admit(key, opening, policy)), policy)
+
     async def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
         return replies.checked(await self._run(self.scripts.peek(key, policy)))
 
-    async def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+    async def claim(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.claim`."""
+        return replies.checked(await self._run(self.scripts.claim(key, policy)))
+
+    async def check(
+        self, key: Key, digest: bytes, policy: Policy, claimed: bool = False
+    ) -> Checked:
         """See `Store.check`."""
-        return replies.checked(await self._run(self.scripts.check(key, digest, policy)))
+        call = self.scripts.check(key, digest, policy, claimed)
+        return replies.checked(await self._run(call))
 
     async def redeem(self, key: Key) -> bool:
         """See `Store.redeem`."""

@@ -30,6 +30,16 @@ def opened(reply: object, policy: Policy) -> Opened | Refused:
     numbers = _integers(reply)
     if len(numbers) == 7 and numbers[0] == 1:
         return Opened(numbers[1], _standing(numbers[2:]))
+    return _refused(numbers, policy)
+
+
+def admitted(reply: object, policy: Policy) -> Refused | None:
+    """The answer to `admit`."""
+    numbers = _integers(reply)
+    return None if numbers == [1] else _refused(numbers, policy)
+
+
+def _refused(numbers: Sequence[int], policy: Policy) -> Refused:
     match numbers:
         case [0, wait, 0]:
             cooldown = Limit(1, policy.resend_cooldown_seconds)
@@ -46,7 +56,7 @@ def opened(reply: object, policy: Policy) -> Opened | Refused:
 
 
 def checked(reply: object) -> Checked:
-    """The answer to `peek` and `check`."""
+    """The answer to `peek`, `claim` and `check`."""
     numbers = _integers(reply)
     if len(numbers) != 2 or not 0 <= numbers[0] < len(_VERDICTS):
         raise nonsense()
@@ -117,11 +127,11 @@ def nonsense() -> StoreError:
 
 
 def _standing(numbers: Sequence[int]) -> Standing:
-    if len(numbers) != 5 or not 0 <= numbers[4] <= 1:
+    if len(numbers) != 5 or not 0 <= numbers[4] <= 2:
         raise nonsense()
-    expires_in, resend_in, attempts_left, sends_left, decoy = numbers
+    expires_in, resend_in, attempts_left, sends_left, kind = numbers
     known = None if sends_left < 0 else sends_left
-    return Standing(expires_in, resend_in, attempts_left, known, decoy == 1)
+    return Standing(expires_in, resend_in, attempts_left, known, kind == 2, kind > 0)
 
 
 def _integers(reply: object) -> list[int]:

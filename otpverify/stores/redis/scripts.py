@@ -90,14 +90,20 @@ class Scripts:
         self._last: tuple[Policy | None, bytes] = (None, b"")
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Call:
-        kind = b"R" if not opening.new else b"D" if opening.decoy else b"N"
-        return self._call("open", key, policy, _nonce() + _digest(opening.digest) + kind)
+        return self._call("open", key, policy, _nonce() + _digest(opening.digest) + _mode(opening))
+
+    def admit(self, key: Key, opening: Opening, policy: Policy) -> Call:
+        return self._call("admit", key, policy, _mode(opening))
 
     def peek(self, key: Key, policy: Policy) -> Call:
         return self._call("peek", key, policy)
 
-    def check(self, key: Key, digest: bytes, policy: Policy) -> Call:
-        added = _nonce() + _digest(digest) + policy.proof_ttl.to_bytes(6, "big")
+    def claim(self, key: Key, policy: Policy) -> Call:
+        return self._call("claim", key, policy, _nonce())
+
+    def check(self, key: Key, digest: bytes, policy: Policy, claimed: bool = False) -> Call:
+        proof_ttl = policy.proof_ttl.to_bytes(6, "big")
+        added = _nonce() + _digest(digest) + proof_ttl + bytes([claimed])
         return self._call("check", key, policy, added)
 
     def redeem(self, key: Key) -> Call:
@@ -145,6 +151,13 @@ class Scripts:
 
     def _counter(self, counter: str) -> bytes:
         return f"{self._prefix}:ip:{{{counter}}}".encode()
+
+
+def _mode(opening: Opening) -> bytes:
+    """What is opened: a further code, a decoy, a concealed challenge or an ordinary one."""
+    if not opening.new:
+        return b"R"
+    return b"D" if opening.decoy else b"C" if opening.concealed else b"N"
 
 
 def _digest(digest: bytes) -> bytes:

@@ -96,13 +96,22 @@ class RedisStore(Closing):
         """See `Store.open`."""
         return replies.opened(self._run(self.scripts.open(key, opening, policy)), policy)
 
+    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
+        """See `Store.admit`."""
+        return replies.admitted(self._run(self.scripts.admit(key, opening, policy)), policy)
+
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
         return replies.checked(self._run(self.scripts.peek(key, policy)))
 
-    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+    def claim(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.claim`."""
+        return replies.checked(self._run(self.scripts.claim(key, policy)))
+
+    def check(self, key: Key, digest: bytes, policy: Policy, claimed: bool = False) -> Checked:
         """See `Store.check`."""
-        return replies.checked(self._run(self.scripts.check(key, digest, policy)))
+        call = self.scripts.check(key, digest, policy, claimed)
+        return replies.checked(self._run(call))
 
     def redeem(self, key: Key) -> bool:
         """See `Store.redeem`."""

@@ -146,14 +146,14 @@ def encode(state: State) -> str:
     plain: list[object]
     if isinstance(state, PhoneState):
         plain = [
-            [[s.at, s.scope, s.challenge, s.status] for s in state.sends],
+            [[s.at, s.scope, s.challenge, s.status, s.concealed] for s in state.sends],
             [[failure.at, failure.scope] for failure in state.failures],
             [state.horizon.window, state.horizon.count],
             state.expires,
         ]
     elif isinstance(state, ChallengeState):
         codes = [[c.digest.hex(), c.expires, c.at, c.status] for c in state.codes]
-        plain = [codes, state.attempts, state.decoy, state.proof]
+        plain = [codes, state.attempts, state.decoy, state.proof, state.concealed]
     else:
         plain = [state.log, [state.horizon.window, state.horizon.count], state.expires]
     return json.dumps(plain, separators=(",", ":"))
@@ -196,15 +196,17 @@ def _phone(sends: Any, failures: Any, horizon: Any, expires: Any) -> PhoneState:
     )
 
 
-def _send(at: Any, scope: Any, challenge: Any, status: Any) -> Send:
-    return Send(_whole(at), _text(scope), _text(challenge), DeliveryStatus(status))
+# Rows of before concealed sends were counted apart end with the field before the last.
+def _send(at: Any, scope: Any, challenge: Any, status: Any, concealed: Any = False) -> Send:
+    known = DeliveryStatus(status)
+    return Send(_whole(at), _text(scope), _text(challenge), known, _truth(concealed))
 
 
-def _challenge(codes: Any, attempts: Any, decoy: Any, proof: Any) -> ChallengeState:
-    if not isinstance(decoy, bool):
-        raise TypeError
+def _challenge(
+    codes: Any, attempts: Any, decoy: Any, proof: Any, concealed: Any = False
+) -> ChallengeState:
     live = tuple([_code(*code) for code in codes])
-    return ChallengeState(live, _whole(attempts), decoy, _whole(proof))
+    return ChallengeState(live, _whole(attempts), _truth(decoy), _whole(proof), _truth(concealed))
 
 
 def _code(digest: Any, expires: Any, at: Any, status: Any) -> LiveCode:
@@ -226,6 +228,12 @@ def _instants(instant: Any, steady: Any) -> tuple[int, int]:
 def _whole(value: Any) -> int:
     # Within what a row may hold, so that no sum of two leaves it.
     if type(value) is not int or not -1 < value < 1 << 60:
+        raise TypeError
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
         raise TypeError
     return value
 

@@ -28,7 +28,7 @@ from otpverify.core.state import (
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import Clock
 from otpverify.stores.clock import Forward
-from otpverify.stores.sqlite import schema as rows
+from otpverify.stores.sqlite import schema
 from otpverify.stores.sqlite.file import File
 from otpverify.stores.sqlite.schema import FileHealth, read_health
 
@@ -91,18 +91,27 @@ class SqliteStore(Closing):
         """See `Store.open`."""
         return self._on(key, transitions.open_, opening, policy)
 
+    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
+        """See `Store.admit`."""
+        (phone, challenge), now = self._read(*schema.names(key))
+        return transitions.admit(phone or PhoneState(), challenge, key, opening, policy, now)
+
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
-        (phone, challenge), now = self._read(*rows.names(key))
+        (phone, challenge), now = self._read(*schema.names(key))
         return transitions.peek(phone or PhoneState(), challenge, key, policy, now)
 
-    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+    def claim(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.claim`."""
+        return self._on(key, transitions.claim, policy)
+
+    def check(self, key: Key, digest: bytes, policy: Policy, claimed: bool = False) -> Checked:
         """See `Store.check`."""
-        return self._on(key, transitions.check, digest, policy)
+        return self._on(key, transitions.check, digest, policy, claimed)
 
     def redeem(self, key: Key) -> bool:
         """See `Store.redeem`."""
-        return self._change(rows.names(key)[1:], transitions.redeem)
+        return self._change(schema.names(key)[1:], transitions.redeem)
 
     def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
@@ -118,24 +127,24 @@ class SqliteStore(Closing):
 
     def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
         """See `Store.status`."""
-        (challenge,), now = self._read(*rows.names(key)[1:])
+        (challenge,), now = self._read(*schema.names(key)[1:])
         return transitions.status(challenge, policy, now)
 
     def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""
-        self._change(rows.names(key)[1:], lambda _challenge, _now: (None, None))
+        self._change(schema.names(key)[1:], lambda _challenge, _now: (None, None))
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`."""
         return self._change(
-            (rows.counter_name(counter),),
+            (schema.counter_name(counter),),
             lambda state, now: transitions.reserve(state, limits, now),
         )
 
     def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
         self._change(
-            (rows.counter_name(counter),),
+            (schema.counter_name(counter),),
             lambda state, now: (None, transitions.give_back(state, at, now)),
         )
 
@@ -157,7 +166,7 @@ class SqliteStore(Closing):
             answer, phone, challenge = transition(phone or PhoneState(), challenge, key, *args, now)
             return answer, phone if phone.sends or phone.failures else None, challenge
 
-        return self._change(rows.names(key), change)
+        return self._change(schema.names(key), change)
 
     def _change(
         self, names: tuple[str, ...], change: Callable[..., tuple[T, *tuple[Any, ...]]]
@@ -185,16 +194,16 @@ class SqliteStore(Closing):
         places = ", ".join("?" * (len(names) + 1))
         query = f"SELECT name, state FROM states WHERE name IN ({places})"  # noqa: S608 - marks
         found = dict(connection.execute(query, (*names, _CLOCK)))
-        known = rows.decode_instants(found[_CLOCK]) if _CLOCK in found else (0, 0)
-        states = [rows.decode(name, found[name]) if name in found else None for name in names]
+        known = schema.decode_instants(found[_CLOCK]) if _CLOCK in found else (0, 0)
+        states = [schema.decode(name, found[name]) if name in found else None for name in names]
         return states, self._clock.milliseconds_after(*known)
 
     def _save(
         self, connection: sqlite3.Connection, changed: list[tuple[str, Any]], now: int
     ) -> None:
-        kept = [(name, rows.encode(state), state.expires) for name, state in changed if state]
+        kept = [(name, schema.encode(state), state.expires) for name, state in changed if state]
         gone = [(name,) for name, state in changed if state is None]
-        kept.append((_CLOCK, rows.encode_instants(now, self._clock.steady), _FOREVER))
+        kept.append((_CLOCK, schema.encode_instants(now, self._clock.steady), _FOREVER))
         connection.executemany("REPLACE INTO states VALUES (?, ?, ?)", kept)
         if gone:
             connection.executemany("DELETE FROM states WHERE name = ?", gone)

@@ -6,7 +6,7 @@
         def make_store(self, clock):
             return MyStore(clock=clock)
 
-pytest runs some hundred tests on it: the answers and counts of all ten operations, expiry to the
+pytest runs some hundred tests on it: the answers and counts of all operations, expiry to the
 millisecond, rolling windows, races from threads or tasks with exact counts, and a random walk
 of which every answer is compared with the pure functions of `otpverify.core.challenge`.
 Synchronous and asynchronous stores run the same tests.
@@ -21,19 +21,21 @@ pytest.register_assert_rewrite(
         f"{__name__}.{name}"
         for name in (
             "base",
+            "concealment",
             "delivery",
             "limits",
             "operations",
             "proofs",
             "races",
+            "random_walk",
             "sharing",
             "times",
-            "walk",
         )
     )
 )
 
 from otpverify.testing.conformance.base import Driven, Timeline
+from otpverify.testing.conformance.concealment import Concealment
 from otpverify.testing.conformance.delivery import Delivery
 from otpverify.testing.conformance.limits import Limits
 from otpverify.testing.conformance.operations import Operations
@@ -47,7 +49,9 @@ from otpverify.testing.conformance.times import Times
 __all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
 
 
-class StoreConformance(Operations, Proofs, Delivery, Limits, Sharing, Times, Races, RandomWalk):
+class StoreConformance(
+    Operations, Proofs, Concealment, Delivery, Limits, Sharing, Times, Races, RandomWalk
+):
     """Inherit this, override `make_store`, and let pytest collect your class.
 
     `make_store(clock)` gives a new, empty store that takes its time from `clock()`, in seconds

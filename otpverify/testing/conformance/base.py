@@ -48,9 +48,9 @@ def digest(code: object) -> bytes:
     return hashlib.sha256(repr(code).encode()).digest()
 
 
-def first(code: object, *, decoy: bool = False) -> Opening:
+def first(code: object, *, concealed: bool = False, decoy: bool = False) -> Opening:
     """A new challenge with this code."""
-    return Opening(digest(code), new=True, decoy=decoy)
+    return Opening(digest(code), new=True, concealed=concealed, decoy=decoy)
 
 
 def further(code: object) -> Opening:
@@ -73,8 +73,10 @@ class Driven:
     """The store under test. What is asynchronous is awaited here, on a loop of its own."""
 
     open: Callable[[Key, Opening, Policy], Opened | Refused]
+    admit: Callable[[Key, Opening, Policy], Refused | None]
     peek: Callable[[Key, Policy], Checked]
-    check: Callable[[Key, bytes, Policy], Checked]
+    claim: Callable[[Key, Policy], Checked]
+    check: Callable[..., Checked]
     redeem: Callable[[Key], bool]
     release: Callable[[Key, int, bytes | None, Policy], Standing | None]
     report: Callable[..., Reported]

@@ -62,11 +62,6 @@ class Limits(Base):
         assert store.refused(key(), further("d"), THREE).refusal is Refusal.SENDS
         assert store.check(key(), digest("a"), THREE).verdict is Verdict.ACCEPTED
 
-    def test_decoys_are_sends(self, store: Driven) -> None:
-        for number in range(3):
-            store.opened(key(challenge=number), first("a", decoy=True), THREE)
-        assert store.refused(key(challenge=4), first("a"), THREE).refusal is Refusal.SENDS
-
     def test_the_longest_wait_of_several_limits_is_told(self, store: Driven) -> None:
         policy = Policy(
             resend_cooldown_seconds=60,

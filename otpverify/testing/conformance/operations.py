@@ -53,7 +53,7 @@ class Operations(Base):
         opened = store.opened(key(), first("a"), DEFAULTS)
         assert opened.standing == Standing(10 * MINUTE, MINUTE, 5, 4, decoy=False)
         free = store.opened(key(2), first("a", decoy=True), FREE)
-        assert free.standing == Standing(10 * MINUTE, 0, 5, None, decoy=True)
+        assert free.standing == Standing(10 * MINUTE, 0, 5, None, decoy=True, concealed=True)
 
     def test_wrong_codes_count_down_until_none_is_compared(self, store: Driven) -> None:
         store.opened(key(), first("a"), DEFAULTS)

@@ -63,21 +63,23 @@ WALKS = {name: (policy,) for name, policy in POLICIES.items()} | {
 """On which policies to walk: one each, or another for every step."""
 NETWORK = (Limit(3, 20), Limit(5, 100))
 NETWORKS = (NETWORK, (Limit(9, 5),), (Limit(2, 50),))
-SEED = "walk 227"
+SEED = "walk 6"
 """500 steps of it meet every answer and every limit."""
 # Mostly short, or nothing would ever be refused.
 PAUSES = (1, 1, 999, 4_999, 5_000, 5_000, 5_000, 9_999, 25_000, 60_000, 99_999)
 _OPERATIONS = {
-    "start": 12,
-    "resend": 15,
+    "start": 18,
+    "resend": 18,
+    "admit": 5,
+    "claim": 5,
     "check": 50,
     "peek": 12,
     "redeem": 6,
     "release": 10,
-    "report": 12,
-    "status": 6,
+    "report": 16,
+    "status": 12,
     "cancel": 2,
-    "reserve": 8,
+    "reserve": 10,
     "give_back": 4,
     "pass_time": 20,
 }
@@ -99,6 +101,7 @@ class Walker:
         self._released: list[tuple[Key, int]] = []
         self._taken: list[tuple[str, int]] = []
         self._used: list[Key] = []
+        self._claimed: list[Key] = []
         self._count = 0
 
     def steps(self) -> Iterator[Step]:
@@ -114,6 +117,8 @@ class Walker:
             where, opening, _ = args
             self._codes.setdefault(where, []).append(opening.digest)
             self._sent.append((where, answer.at, opening.digest))
+        elif name == "claim" and answer == Checked(Verdict.PENDING):
+            self._claimed.append(args[0])
         elif name == "check" and answer == Checked(Verdict.ACCEPTED):
             self._used.append(args[0])
         elif name == "reserve" and isinstance(answer, Reserved):
@@ -136,18 +141,29 @@ class Walker:
 
     def _start(self) -> Step:
         phone, purpose = self._draw.choice((1, 2)), self._draw.choice(("login", "reset"))
-        opening = Opening(self._new_digest(), new=True, decoy=self._draw.random() < 0.2)
+        kind = self._draw.random()
+        opening = Opening(self._new_digest(), new=True, concealed=kind < 0.25, decoy=kind < 0.1)
         return "open", key(phone, purpose, self._count), opening, self._policy
+
+    def _admit(self) -> Step:
+        if self._draw.random() < 0.5:
+            return "admit", self._some_key(), Opening(b"", new=False), self._policy
+        concealed = self._draw.random() < 0.5
+        return "admit", self._some_key(), Opening(b"", new=True, concealed=concealed), self._policy
+
+    def _claim(self) -> Step:
+        return "claim", self._some_key(), self._policy
 
     def _resend(self) -> Step:
         return "open", self._some_key(), Opening(self._new_digest(), new=False), self._policy
 
     def _check(self) -> Step:
-        where = self._some_key()
+        claimed = bool(self._claimed) and self._draw.random() < 0.5
+        where = self._claimed.pop() if claimed else self._some_key()
         known = self._codes.get(where, [])
         right = known and self._draw.random() < 0.1
         typed = self._draw.choice(known) if right else digest("wrong")
-        return "check", where, typed, self._policy
+        return "check", where, typed, self._policy, claimed
 
     def _peek(self) -> Step:
         return "peek", self._some_key(), self._policy

@@ -48,14 +48,24 @@ class Reference:
         self._save(key, phone, challenge)
         return answer
 
+    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
+        """See `Store.admit`."""
+        return transitions.admit(*self._load(key), key, opening, policy, self._now())
+
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
         return transitions.peek(*self._load(key), key, policy, self._now())
 
-    def check(self, key: Key, digest: bytes, policy: Policy) -> Checked:
+    def claim(self, key: Key, policy: Policy) -> Checked:
+        """See `Store.claim`."""
+        answer, phone, challenge = transitions.claim(*self._load(key), key, policy, self._now())
+        self._save(key, phone, challenge)
+        return answer
+
+    def check(self, key: Key, digest: bytes, policy: Policy, claimed: bool = False) -> Checked:
         """See `Store.check`."""
         answer, phone, challenge = transitions.check(
-            *self._load(key), key, digest, policy, self._now()
+            *self._load(key), key, digest, policy, claimed, self._now()
         )
         self._save(key, phone, challenge)
         return answer

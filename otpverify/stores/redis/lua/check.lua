@@ -1,18 +1,19 @@
--- Count an attempt, compare, and consume the challenge when the code is right: its proof is left.
+-- Count an attempt, unless it was claimed; compare, and consume the challenge when the code is
+-- right: its proof is left.
 --
 -- KEYS   phone, challenge
--- ARGV   scope, policy, nonce (6 bytes), digest (32), lifetime of a proof (6)
+-- ARGV   scope, policy, nonce (6 bytes), digest (32), lifetime of a proof (6), whether the attempt
+--        was claimed (1): 0 or 1
 -- Reply  "0 0" gone, "1 retry_in" exhausted, "3 attempts_left" wrong, "4 0" accepted
 --
 -- Safe to repeat: an attempt with a nonce that was seen is answered again and not counted again,
 -- so that a reply that got lost neither costs an attempt nor burns a right code.
 
-local NONCES = 32 -- of the last attempts
 local REMEMBER_USED = 30000 -- milliseconds: longer than any sensible time-out, repeats included
 
 -- include clock
 -- include common
-local nonce, digest, proof_ttl = unpack_bytes('>c6c32I6', arguments, added_at)
+local nonce, digest, proof_ttl, claimed = unpack_bytes('>c6c32I6B', arguments, added_at)
 if not kind then
   return used == nonce and '4 0' or '0 0'
 end
@@ -21,6 +22,7 @@ for from = 7, codes_at - 6, 6 do
     return '3 ' .. left
   end
 end
+left = math.min(max_attempts - attempts + claimed, admitted)
 if left > 0 then
   -- The newest live codes. Digests are keyed: how long this takes tells a guesser nothing.
   local live, matches = 0, false
@@ -36,9 +38,8 @@ if left > 0 then
     return '4 0'
   end
 
-  local known = sub(raw, nonces < NONCES and 7 or 13, codes_at - 1) .. nonce
-  raw = pack_bytes('>c1I4B', kind, attempts + 1, #known / 6) .. known .. sub(raw, codes_at)
-  call('PSETEX', KEYS[2], expires - now, raw)
+  attempts = attempts + 1 - claimed
+-- include attempt
   local event, at = 'F', now
 -- include log
   return '3 ' .. left - 1

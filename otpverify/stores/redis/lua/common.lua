@@ -1,6 +1,6 @@
--- What open, peek, check, release, report and status begin with. What it computes is defined by
--- otpverify/core/challenge.py; it is tested against it, answer by answer. A function would be made
--- anew in each run, at the price of a command, so there is none here.
+-- What admit, open, peek, claim, check, release, report and status begin with. What it computes is
+-- defined by otpverify/core/challenge.py and send_limits.py; it is tested against them, answer by
+-- answer. A function would be made in each run, at the price of a command, so there is none here.
 --
 -- KEYS   phone, challenge
 -- ARGV   scope (8 bytes), policy, and what an operation adds
@@ -13,10 +13,11 @@
 -- A phone is the horizon (10 bytes) of all policies that wrote to it, and records of 19 bytes,
 -- oldest first: 'F' (a wrong code) or a send by its message's status, 'S' (queued, or unknown),
 -- 'T' (with the carrier), 'D' (delivered), 'K' (failed, and kept: it counts, and is not given back
--- for a report any more); the instant (6 bytes), the scope (8), the end of the challenge's name (4).
+-- for a report any more), in lower case where it is concealed, which is counted apart; the instant
+-- (6 bytes), the scope (8), the end of the challenge's name (4).
 -- What lies behind the horizon is as good as gone; without anything before it, so is the horizon.
 --
--- A challenge is 'L' (live) or 'D' (decoy), its attempts (4 bytes), a count (1 byte) of the nonces
+-- A challenge is 'L' (live), 'C' (concealed) or 'D' (decoy, concealed), its attempts (4 bytes), a count (1 byte) of the nonces
 -- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 51 bytes:
 -- expiry (6 bytes), nonce (6), the instant that names its send (6), its message's status (1),
 -- digest (32). Statuses are 0 queued, 1 sent, 2 delivered, above that failed. A used one is 'U',
@@ -34,15 +35,21 @@ local SPARE = 100 -- what a log holds beyond the largest count
 local log, raw = unpack(call('MGET', KEYS[1], KEYS[2]))
 log = log or ''
 
--- The phone's log: its horizon, where it begins; instants, oldest first, of all sends; this scope's
--- last send, and instants of its failures.
-local window, count, begin, sends, failures, last = 0, 0, 11, {}, {}, nil
+-- The phone's log: its horizon, where it begins; instants, oldest first, of all sends, and apart
+-- those of concealed ones; this scope's last send of either kind, and instants of its failures.
+local window, count, begin, sends, hidden, failures = 0, 0, 11, {}, {}, {}
+local last, last_hidden
 if log ~= '' then
   window, count = unpack_bytes('>I6I4', log)
   for from = 11, #log, 19 do
     local kind, at, whose = unpack_bytes('>c1I6c8', log, from)
     if at <= now - window then
       begin = from + 19
+    elseif kind > 'Z' then
+      hidden[#hidden + 1] = at
+      if whose == scope then
+        last_hidden = at
+      end
     elseif kind ~= 'F' then
       sends[#sends + 1] = at
       if whose == scope then
@@ -57,12 +64,17 @@ if log ~= '' then
   end
 end
 
--- A live challenge: kind, attempts, count of nonces, where its codes begin, its last expiry. Of a
--- used one, `used` is the nonce of its use.
-local kind, attempts, nonces, codes_at, expires, used
+-- A live challenge: whether it is concealed, and then only concealed sends count for it; kind,
+-- attempts, count of nonces, where its codes begin, its last expiry. Of a used one, `used` is the
+-- nonce of its use.
+local visible, last_visible = sends, last
+local concealed, kind, attempts, nonces, codes_at, expires, used
 if raw then
   kind, attempts, nonces = unpack_bytes('>c1I4B', raw)
   codes_at, expires = 7 + nonces * 6, 0
+  if kind == 'C' or kind == 'D' then
+    concealed, sends, last = true, hidden, last_hidden
+  end
   if kind == 'U' then
     used = sub(raw, 2, 7)
   else

@@ -24,7 +24,7 @@ elseif window > 0 then
     local held, kept, parts = {}, {}, {}
     for from = #records - 18, 1, -19 do
       local of, _, whose = unpack_bytes('>c1I6c8', records, from)
-      local each = (of == 'F' and 'F' or 'S') .. whose
+      local each = (of == 'F' and 'F' or of > 'Z' and 's' or 'S') .. whose
       held[each] = (held[each] or 0) + 1
       if held[each] <= count + SPARE then
         kept[#kept + 1] = sub(records, from, from + 18)

@@ -1,9 +1,9 @@
 -- Check cooldown, limits and failure budget; reserve a send; put a code in place.
 --
 -- KEYS   phone, challenge
--- ARGV   scope, policy, nonce (6 bytes), digest (32), 'N' (new), 'D' (new decoy) or 'R' (a
---        further code)
--- Reply  "1 at expires_in resend_in attempts_left sends_left decoy"
+-- ARGV   scope, policy, nonce (6 bytes), digest (32), 'N' (new), 'C' (new, concealed), 'D' (new
+--        decoy) or 'R' (a further code)
+-- Reply  "1 at expires_in resend_in attempts_left sends_left kind" (see standing.lua)
 --        "0 wait which" refused by a limit (see send_wait)
 --        "2 wait" no attempts left; "3" no such challenge
 --
@@ -29,19 +29,15 @@ end
 if repeated then
   at = repeated
 else
+-- include admission
   if mode ~= 'R' then
-    kind, live, left = mode == 'D' and 'D' or 'L', '', math.min(max_attempts, admitted)
+    kind, live, left = mode == 'N' and 'L' or mode, '', math.min(max_attempts, admitted)
     raw, expires = kind .. '\0\0\0\0\0', 0
-  elseif not kind then
-    return '3'
-  elseif attempts >= max_attempts then
-    return '2 ' .. send_wait()
   else
     raw = sub(raw, 1, codes_at - 1)
   end
-  local wait, which = send_wait()
-  if wait > 0 then
-    return '0 ' .. wait .. ' ' .. which
+  if kind ~= 'L' then
+    event = 's'
   end
   if expires < now + ttl then
     expires = now + ttl

@@ -1,4 +1,5 @@
--- Take in how far a message got; give its send back when it certainly did not arrive, if it may be.
+-- Take in how far a message got; give its send back when it certainly did not arrive, if it may be
+-- and is not concealed.
 --
 -- KEYS   phone, challenge
 -- ARGV   scope, policy, at (6 bytes), status (1; see common.lua), whether a failed send may be given
@@ -29,15 +30,16 @@ if code then
   raw = sub(raw, 1, code + 17) .. pack_bytes('B', status) .. sub(raw, code + 19)
   call('PSETEX', KEYS[2], expires - now, raw)
 end
-if status > DELIVERED and may_give_back == 1 then
+local was_hidden = found and sub(log, found, found) > 'Z'
+if status > DELIVERED and may_give_back == 1 and not was_hidden then
 -- include unsend
   if given_back then
     return '1 1 1'
   end
 end
 if found then
-  local kinds = {'S', 'T', 'D'}
-  log = sub(log, 1, found - 1) .. (kinds[status + 1] or 'K') .. sub(log, found + 1)
+  local as = sub('STDK', math.min(status, 3) + 1, math.min(status, 3) + 1)
+  log = sub(log, 1, found - 1) .. (was_hidden and as:lower() or as) .. sub(log, found + 1)
   call('SET', KEYS[1], log, 'KEEPTTL')
 end
 return '1 1 0'

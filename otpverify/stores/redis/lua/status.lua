@@ -1,4 +1,5 @@
--- Say how far the newest code's message got; change nothing.
+-- Say how far the newest code's message got; change nothing. That of a concealed challenge stays
+-- queued.
 --
 -- KEYS   phone, challenge
 -- ARGV   scope, policy
@@ -9,6 +10,6 @@
 local status
 for from = codes_at or 1, kind and #raw or 0, 51 do
   local ends, _, _, got = unpack_bytes('>I6c6I6B', raw, from)
-  status = ends > now and got or status
+  status = ends > now and (concealed and 0 or got) or status
 end
 return status and '1 ' .. status or '0'

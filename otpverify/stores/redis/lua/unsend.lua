@@ -2,9 +2,10 @@
 
 local given_back = false
 if found then
-  local own = 0
+  local own, of_hidden = 0, sub(log, found, found) > 'Z'
   for from = begin, #log, 19 do
-    if sub(log, from, from) ~= 'F' and sub(log, from + 7, from + 14) == scope then
+    local of = sub(log, from, from)
+    if of ~= 'F' and (of > 'Z') == of_hidden and sub(log, from + 7, from + 14) == scope then
       own = own + 1
     end
   end
@@ -25,7 +26,8 @@ if found then
       end
     end
     for from = 1, #records, 19 do
-      if sub(records, from, from) ~= 'F' and sub(records, from + 7, from + 14) == scope then
+      local of = sub(records, from, from)
+      if of ~= 'F' and (of > 'Z') == of_hidden and sub(records, from + 7, from + 14) == scope then
         last = unpack_bytes('>I6', records, from + 1)
       end
     end
