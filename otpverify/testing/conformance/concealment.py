@@ -67,7 +67,7 @@ class Concealment(Base):
         assert store.redeem(key())
 
     def test_wrong_codes_are_counted_together(self, store: Driven) -> None:
-        budget = Policy(failures_per_phone=Limit(4, 3600), resend_cooldown_seconds=0)
+        budget = Policy(failures_per_phone=Limit(4, 86400), resend_cooldown_seconds=0)
         store.opened(key(), first("a"), budget)
         store.opened(key(challenge=2), first("a", concealed=True), budget)
         for place in (1, 2, 1, 2):
@@ -133,7 +133,7 @@ class Concealment(Base):
         assert store.claim(key(), FREE).verdict is Verdict.EXHAUSTED
 
     def test_a_spent_failure_budget_admits_no_claim(self, store: Driven) -> None:
-        budget = Policy(failures_per_phone=Limit(2, 3600), resend_cooldown_seconds=0)
+        budget = Policy(failures_per_phone=Limit(2, 86400), resend_cooldown_seconds=0)
         store.opened(key(), first("a"), budget)
         assert [store.claim(key(), budget) for _ in range(3)] == [PENDING] * 3
         for verdict in (Verdict.WRONG, Verdict.WRONG, Verdict.EXHAUSTED):

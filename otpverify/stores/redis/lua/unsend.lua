@@ -18,17 +18,19 @@ if found then
     else
       call('SET', KEYS[1], sub(log, 1, 10) .. records, 'KEEPTTL')
     end
-    last = nil
-    for place = #sends, 1, -1 do
-      if sends[place] == at then
-        table.remove(sends, place)
-        break
+    if of_hidden == (concealed or false) then
+      last = nil
+      for place = #sends, 1, -1 do
+        if sends[place] == at then
+          table.remove(sends, place)
+          break
+        end
       end
-    end
-    for from = 1, #records, 19 do
-      local of = sub(records, from, from)
-      if of ~= 'F' and (of > 'Z') == of_hidden and sub(records, from + 7, from + 14) == scope then
-        last = unpack_bytes('>I6', records, from + 1)
+      for from = 1, #records, 19 do
+        local of = sub(records, from, from)
+        if of ~= 'F' and (of > 'Z') == of_hidden and sub(records, from + 7, from + 14) == scope then
+          last = unpack_bytes('>I6', records, from + 1)
+        end
       end
     end
   end
