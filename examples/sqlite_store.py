@@ -69,16 +69,17 @@ class SqliteStore:
         names = (f"phone {key.phone}", f"challenge {key.challenge}")
         return self._do(names, lambda *had: change(*had[:2], key, *args, had[2]))
 
+    def _look(self, key: Key, read: Callable[..., T], *args: object) -> T:
+        return self._on(key, lambda *had: (read(*had), had[0], had[1]), *args)
+
     def open(self, key: Key, opening: kinds.Opening, policy: Policy) -> Opened | Refused:
         return self._on(key, transitions.open_, opening, policy)
 
     def admit(self, key: Key, opening: kinds.Opening, policy: Policy) -> Refused | None:
-        return self._on(
-            key, lambda *had: (transitions.admit(*had), had[0], had[1]), opening, policy
-        )
+        return self._look(key, transitions.admit, opening, policy)
 
     def peek(self, key: Key, policy: Policy) -> Checked:
-        return self._on(key, lambda *had: (transitions.peek(*had), had[0], had[1]), policy)
+        return self._look(key, transitions.peek, policy)
 
     def claim(self, key: Key, policy: Policy) -> Checked:
         return self._on(key, transitions.claim, policy)

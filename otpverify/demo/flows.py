@@ -48,7 +48,7 @@ class Login(Flow):
             changed=self.accounts.changed,
         )
 
-    async def identify(self, request: Request, fields: dict[str, str]) -> tuple[str, bool]:
+    async def identify(self, request: Request, fields: dict[str, str]) -> tuple[str, bool | None]:
         """The user, when the password is right."""
         user, address = fields.get("user", "").strip(), client_ip(request) or ""
         try:
@@ -63,7 +63,7 @@ class Login(Flow):
         if not right:
             raise FormRefused(error="User name or password is wrong.")
         self.guesses.forgive(user, address)
-        return user, True
+        return user, None
 
     def phone_of(self, who: str) -> str:
         """The account's phone."""
@@ -103,9 +103,9 @@ class PhoneConfirmation(Flow):
     name = "phone"
     purpose = "phone"
 
-    async def identify(self, _: Request, fields: dict[str, str]) -> tuple[str, bool]:
+    async def identify(self, _: Request, fields: dict[str, str]) -> tuple[str, bool | None]:
         """The number."""
-        return normalize(fields.get("phone", ""), REGION), True
+        return normalize(fields.get("phone", ""), REGION), None
 
     def phone_of(self, who: str) -> str:
         """The number itself."""
@@ -147,7 +147,7 @@ class PasswordReset(Flow):
         """The form for the number."""
         return page(request, "reset.html", flow=self, phone=PHONE)
 
-    async def identify(self, _: Request, fields: dict[str, str]) -> tuple[str, bool]:
+    async def identify(self, _: Request, fields: dict[str, str]) -> tuple[str, bool | None]:
         """The number, and whether it has an account."""
         phone = normalize(fields.get("phone", ""), REGION)
         return phone, self.accounts.user_of(phone) is not None

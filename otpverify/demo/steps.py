@@ -59,7 +59,7 @@ class Flow(ABC):
         self.path = f"/{self.name}"
 
     @abstractmethod
-    async def identify(self, request: Request, fields: dict[str, str]) -> tuple[str, bool]:
+    async def identify(self, request: Request, fields: dict[str, str]) -> tuple[str, bool | None]:
         """`who`, from the first form, and whether a code may really go out.
 
         Raises:

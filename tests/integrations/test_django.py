@@ -423,9 +423,9 @@ class Broken(MemoryStore):
         self._fail("open")
         return super().open(*args, **kwargs)
 
-    def peek(self, *args: Any, **kwargs: Any) -> Any:
-        self._fail("peek")
-        return super().peek(*args, **kwargs)
+    def claim(self, *args: Any, **kwargs: Any) -> Any:
+        self._fail("claim")
+        return super().claim(*args, **kwargs)
 
     def redeem(self, *args: Any, **kwargs: Any) -> Any:
         self._fail("redeem")
@@ -449,7 +449,7 @@ def test_a_store_that_is_away(
         assert "The store is away" in caplog.text
         store.broken = ()
         person.send("/phone/", phone=PHONE)
-        store.broken = ("peek",)
+        store.broken = ("claim",)
         page = person.send("/phone/code/", code=outbox.code())
         assert (page.heading, page.status) == ("Enter the code", 200)
         store.broken = ()

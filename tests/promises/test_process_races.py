@@ -383,10 +383,10 @@ class TestTasks:
             calls = [partial(face.check, PHONE, outbox.code(), challenge=id_)] * 50
             assert self.kinds(colour, calls) == {"Verified": 1, "ChallengeExpired": 49}
 
-    def test_a_costly_hasher_s_first_look_admits_nobody_more(
+    def test_a_costly_hasher_s_claims_admit_no_more(
         self, colour: Colour, store: Any, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
-        """All may look before anybody is counted, so it is the check that decides."""
+        """Each claims its attempt before the hash; the check decides."""
         face = colour.make(outbox, store=store, secret=SECRET, hasher=QUICK)
         for _ in range(min(5, len(repeats(kind)))):
             empty(server)
@@ -399,7 +399,10 @@ class TestTasks:
             ]
             assert self.kinds(colour, guesses) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
             right = [partial(face.check, CROWD[1], codes[1], challenge=started[1].id)] * 50
-            assert self.kinds(colour, right) == {"Verified": 1, "ChallengeExpired": 49}
+            found = Counter(self.kinds(colour, right))
+            assert found.pop("Verified") == 1
+            assert set(found) <= {"ChallengeExpired", "AttemptsExhausted"}
+            assert found.total() == 49
 
     def test_200_starts_send_exactly_one_message(
         self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str

@@ -300,7 +300,7 @@ class TestSends:
         limits = (Limit(3, 100), Limit(5, 1000))
         verifier = make(policy=Policy(sends_per_phone=limits, resend_cooldown_seconds=0))
         sent: list[datetime] = []
-        refused_by: list[Limit | None] = []
+        refused_by: list[object] = []
         for second in range(3000):
             try:
                 verifier.start(PHONE, purpose=f"purpose {second % 3}")
@@ -581,10 +581,12 @@ class TestFaults:
         [OSError("refused"), StoreError("down"), None, True, "accepted", b"1", 1.5],
         ids=repr,
     )
-    @pytest.mark.parametrize("operation", ["open", "check", "peek", "reserve"])
+    @pytest.mark.parametrize("operation", ["open", "admit", "check", "claim", "reserve"])
     def test_a_store_that_fails_or_lies(
         self, make: Make, outbox: OutboxSender, operation: str, answer: object
     ) -> None:
+        if operation == "admit" and answer is None:
+            answer = ()  # None is its answer to what is admitted
         store = self.Broken(operation, answer)
         verifier = make(store=store)
         challenge = verifier.start(PHONE, client_ip="192.0.2.1")
@@ -594,7 +596,7 @@ class TestFaults:
             lambda: verifier.start(OTHER_PHONE, client_ip="192.0.2.1"),
         ]
         with pytest.raises(StoreError) as caught:
-            calls[operation in ("open", "reserve")]()
+            calls[operation in ("open", "admit", "reserve")]()
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None
         assert len(outbox.messages) == 1
@@ -726,16 +728,17 @@ class TestDecoys:
         self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
     ) -> None:
         verifier = make()
-        real = verifier.start(PHONE, purpose="password-reset")
+        real = verifier.start(PHONE, purpose="password-reset", deliver=True)
         decoy = verifier.start(OTHER_PHONE, purpose="password-reset", deliver=False)
         assert len(outbox.messages) == 1
         for name in ("purpose", "expires_at", "resend_at", "attempts_left", "sends_left"):
             assert getattr(real, name) == getattr(decoy, name)
         assert len(real.id) == len(decoy.id)
         assert isinstance(decoy.message_id, str)
-        for number in (PHONE, OTHER_PHONE):
+        assert len(str(real.message_id)) == len(decoy.message_id)
+        for number, known in ((PHONE, True), (OTHER_PHONE, False)):
             with pytest.raises(CooldownActive):
-                verifier.start(number, purpose="password-reset")
+                verifier.start(number, purpose="password-reset", deliver=known)
         clock.tick(60)
         for number, challenge in ((PHONE, real), (OTHER_PHONE, decoy)):
             resent = verifier.resend(number, challenge=challenge.id, purpose="password-reset")

@@ -24,13 +24,13 @@ class Target:
     Attributes:
         who: In the flow's own terms: the phone that was typed, or a user's primary key.
         phone: Where the code goes.
-        deliver: `False` for a decoy.
+        deliver: Whether the account exists, where that must not show; otherwise `None`.
         typed: What to show on the first page again.
     """
 
     who: str
     phone: str
-    deliver: bool = True
+    deliver: bool | None = None
     typed: str = ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -13,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 
 from otpverify import (
     ChallengeExpired,
-    DeliveryError,
     OtpVerifyError,
     VerificationFailed,
     Verified,
@@ -23,7 +21,7 @@ from otpverify.integrations.django.asking import Step, Target
 from otpverify.integrations.django.flow import FlowView
 from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.signals import password_reset_done
-from otpverify.integrations.web import sentences, steps
+from otpverify.integrations.web import steps
 from otpverify.integrations.web.pending import Pending
 
 
@@ -76,24 +74,6 @@ class PasswordResetView(FlowView):
     def typed(self, pending: Pending) -> str:
         """The number."""
         return pending.who
-
-    def not_started(self, error: OtpVerifyError, target: Target) -> Step:
-        """What befalls only those who have an account must not show."""
-        if not isinstance(error, DeliveryError):
-            return super().not_started(error, target)
-        if error.maybe_sent and error.challenge is not None:
-            return self.started(error.challenge, target)
-        return self.start(replace(target, deliver=False))  # nothing was counted
-
-    def not_resent(self, error: OtpVerifyError, pending: Pending) -> steps.Next:
-        """The same of another code."""
-        if not isinstance(error, DeliveryError):
-            return super().not_resent(error, pending)
-        if error.challenge is not None:
-            pending = pending.renewed(error.challenge)
-        pending = pending.delayed(conf.rules().policy.resend_cooldown_seconds)
-        said = steps.Notice(sentences.SENT_AGAIN, error=False)
-        return steps.Next(steps.Page.CODE, pending, said)
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:
         """Allow one new password."""

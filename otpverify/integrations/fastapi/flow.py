@@ -11,7 +11,6 @@ from otpverify import (
     AsyncVerifier,
     Challenge,
     ChallengeExpired,
-    DeliveryError,
     DeliveryStatus,
     OtpVerifyError,
 )
@@ -59,10 +58,10 @@ class Flow:
     client_ip: str | None
     locale: str
 
-    async def start(self, to: Recipient, *, deliver: bool) -> Outcome:
+    async def start(self, to: Recipient, *, deliver: bool | None) -> Outcome:
         """Send the first code."""
         try:
-            challenge = await self._begin(to, deliver=deliver)
+            challenge = await self._start(to, deliver=deliver)
         except OtpVerifyError as error:
             failure = error
         else:
@@ -134,40 +133,17 @@ class Flow:
         # A report would tell a message that went out from one that never did.
         return Outcome(FlowState.of(pending, None if self.discreet else reported))
 
-    async def _begin(self, to: Recipient, *, deliver: bool) -> Challenge:
-        try:
-            return await self._start(to, deliver=deliver)
-        except DeliveryError as error:
-            if not self.discreet:
-                raise
-            failure = error
-        return await self._hide(failure, to)
-
     async def _again(self, to: Recipient, pending: Pending) -> Challenge:
-        try:
-            return await self.verifier.resend(
-                to.phone,
-                challenge=pending.challenge,
-                purpose=self.purpose,
-                binding=to.binding,
-                locale=self.locale,
-                client_ip=self.client_ip,
-            )
-        except DeliveryError as error:
-            if not self.discreet:
-                raise
-            failure = error
-        return await self._hide(failure, to)
+        return await self.verifier.resend(
+            to.phone,
+            challenge=pending.challenge,
+            purpose=self.purpose,
+            binding=to.binding,
+            locale=self.locale,
+            client_ip=self.client_ip,
+        )
 
-    async def _hide(self, failure: DeliveryError, to: Recipient) -> Challenge:
-        """Only a message that is really sent can fail. So that nobody can tell, a decoy takes the
-        place of one that was not, with its counters and times."""
-        _log.warning("A message was not delivered, and nobody was told: %s", failure)
-        if failure.maybe_sent and failure.challenge is not None:
-            return failure.challenge
-        return await self._start(to, deliver=False)
-
-    async def _start(self, to: Recipient, *, deliver: bool) -> Challenge:
+    async def _start(self, to: Recipient, *, deliver: bool | None) -> Challenge:
         return await self.verifier.start(
             to.phone,
             purpose=self.purpose,

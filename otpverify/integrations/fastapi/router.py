@@ -103,7 +103,10 @@ def otp_router(
             this: ThisFlow,
         ) -> Any:
             """Send a code to a phone."""
-            return reply(request, await this.start(Recipient(phone, phone), deliver=may))
+            return reply(
+                request,
+                await this.start(Recipient(phone, phone), deliver=may if discreet else None),
+            )
 
     else:
 
@@ -115,7 +118,7 @@ def otp_router(
             this: ThisFlow,
         ) -> Any:
             """Send a code to the account's phone."""
-            return reply(request, await this.start(whom, deliver=True))
+            return reply(request, await this.start(whom, deliver=None))
 
     @router.post("/resend", status_code=202, response_model=FlowState, **documented("resend"))
     async def resend(request: Request, _: OtpEmpty, this: ThisFlow) -> Any:

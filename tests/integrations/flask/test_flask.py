@@ -340,7 +340,6 @@ def test_the_reset_tells_nobody_who_has_an_account(clock: FrozenDateTimeFactory)
         assert [message.to for message in shop.outbox.messages] == ([] if failure else [PHONE])
 
 
-@pytest.mark.xfail(reason="the verifier conceals failures of the sender next", strict=False)
 def test_a_prompt_gateway_s_refusal_is_concealed_too(clock: FrozenDateTimeFactory) -> None:
     """With a reset_verifier of one's own that does not send in the background."""
     pages = []
@@ -357,7 +356,6 @@ def test_a_prompt_gateway_s_refusal_is_concealed_too(clock: FrozenDateTimeFactor
         assert known.text.replace(PHONE, STRANGER) == unknown.text
 
 
-@pytest.mark.xfail(reason="the verifier conceals failures of the sender next", strict=False)
 @pytest.mark.parametrize(
     "failure",
     [

@@ -166,7 +166,6 @@ def test_a_notice_is_said_once_and_not_long(shop: Shop, clock: FrozenDateTimeFac
 # Concealed
 
 
-@pytest.mark.xfail(reason="the verifier conceals failures of the sender next", strict=False)
 @pytest.mark.parametrize(
     "failure",
     [

@@ -510,7 +510,6 @@ def test_a_start_says_for_whom(site: Site) -> None:
 # Concealed
 
 
-@pytest.mark.xfail(reason="the verifier conceals failures of the sender next", strict=False)
 @pytest.mark.parametrize(
     "failure",
     [

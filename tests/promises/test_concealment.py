@@ -1,0 +1,325 @@
+"""Promise 10: a known and an unknown number see the same, whatever happens to the message; and
+promise 11: what is refused costs no hash. On every kind of store, sync and async."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import astuple, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from freezegun.api import FrozenDateTimeFactory
+from support import OTHER_PHONE, PHONE, SECRET, Face, wrong
+
+from otpverify import (
+    Challenge,
+    ChallengeExpired,
+    CooldownActive,
+    DeliveryRejected,
+    DeliveryStatus,
+    DeliveryUnavailable,
+    Event,
+    IncorrectCode,
+    Limit,
+    MemoryStore,
+    Message,
+    OtpVerifyError,
+    Policy,
+    RateLimited,
+    Receipt,
+    SqliteStore,
+)
+from otpverify.testing import code_in
+
+Make = Callable[..., Face]
+FREE = Policy(resend_cooldown_seconds=0, sends_per_ip=(), sends_per_phone=())
+IP = "192.0.2.7"
+
+
+class CountingHasher:
+    """Costly as Argon2 is, and counts."""
+
+    costly = True
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def digest(self, secret: bytes, message: bytes, salt: bytes) -> bytes:
+        self.calls += 1
+        return hashlib.sha256(secret + message + salt).digest()
+
+
+class Gateway:
+    """A sender that fails in one way, or not at all, and remembers what it was given."""
+
+    takes_reports = True
+
+    def __init__(self, fail: Callable[[Message], Any] = lambda _message: Receipt("an id")) -> None:
+        self.fail = fail
+        self.messages: list[Message] = []
+
+    def send(self, message: Message) -> Any:
+        self.messages.append(message)
+        return self.fail(message)
+
+
+def raising(error: Exception) -> Callable[[Message], Any]:
+    def fail(_message: Message) -> Any:
+        raise error
+
+    return fail
+
+
+FAILURES: dict[str, Callable[[Message], Any]] = {
+    "taken": lambda _message: Receipt("an id"),
+    "rejected": raising(DeliveryRejected("no", provider_code="no_balance")),
+    "certainly not sent": raising(DeliveryUnavailable("away", maybe_sent=False)),
+    "maybe sent": raising(DeliveryUnavailable("time-out", maybe_sent=True)),
+    "fails": raising(ZeroDivisionError()),
+    "nonsense": lambda _message: "a receipt",
+}
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    with_file = SqliteStore(tmp_path / "codes.db")
+    yield with_file
+    with_file.close()
+
+
+def seen(call: Callable[[], object], phone: str) -> object:
+    """All that a caller can see of a call, but for the number and what is drawn at random."""
+    try:
+        result = call()
+    except OtpVerifyError as error:
+        facts = {name: value for name, value in vars(error).items() if name != "challenge"}
+        return type(error), str(error).replace(phone, "phone"), facts
+    if isinstance(result, Challenge):
+        assert result.phone == phone
+        assert result.message_id is not None
+        assert len(result.message_id) == 32
+        return astuple(replace(result, id="", phone="", message_id=""))
+    return result
+
+
+def two_hours(
+    verifier: Face, gateway: Gateway, clock: FrozenDateTimeFactory, phone: str, *, known: bool
+) -> list[object]:
+    """What a stranger sees who asks for resets of a number, while its owner lives on."""
+    found: list[object] = []
+    challenge = ""
+
+    def ask(call: Callable[[], object]) -> None:
+        found.append(seen(call, phone))
+
+    def start() -> object:
+        nonlocal challenge
+        result = verifier.start(phone, purpose="reset", client_ip=IP, deliver=known)
+        challenge = result.id
+        return result
+
+    for step in range(40):
+        if known and step % 4 == 1:  # other purposes of the owner, who gets messages
+            working, gateway.fail = gateway.fail, FAILURES["taken"]
+            with_code = len(gateway.messages)
+            try:
+                ordinary = verifier.start(phone, purpose=f"login {step}")
+            except RateLimited:
+                pass
+            else:
+                code = code_in(gateway.messages[with_code].text)
+                verifier.check(phone, code, challenge=ordinary.id, purpose=f"login {step}")
+            gateway.fail = working
+        if step % 3 == 0 or not challenge:
+            ask(start)
+        else:
+            ask(lambda: verifier.resend(phone, challenge=challenge, purpose="reset", client_ip=IP))
+        if known and gateway.messages:  # the carrier reports a failure
+            message = gateway.messages[-1]
+            report = {"id": "an id", "status": "failed", "report_token": message.report}
+            verifier.delivery_report(report)
+        for call in (
+            lambda: verifier.status(phone, challenge=challenge, purpose="reset"),
+            lambda: verifier.check(phone, "000000", challenge=challenge, purpose="reset"),
+            lambda: verifier.status(phone, challenge=challenge, purpose="reset"),
+        ):
+            ask(call)
+        if step % 7 == 6:
+            ask(lambda: verifier.cancel(phone, challenge=challenge, purpose="reset"))
+        clock.tick(timedelta(minutes=3))
+    return found
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_known_and_an_unknown_number_see_the_same(
+    make: Make, store: Any, clock: FrozenDateTimeFactory, failure: str
+) -> None:
+    policy = Policy(sends_per_ip=(Limit(12, 3600),))
+    begin, found = clock(), []
+    for phone, known in ((PHONE, True), (OTHER_PHONE, False)):
+        clock.move_to(begin)
+        gateway = Gateway(FAILURES[failure])
+        # Each number has a secret of its own: the address's count starts empty for both.
+        verifier = make(gateway, store=store, policy=policy, secret=SECRET + phone)
+        found.append(two_hours(verifier, gateway, clock, phone, known=known))
+        begin += timedelta(days=3)
+    known_saw, unknown_saw = found
+    for number, (one, other) in enumerate(zip(known_saw, unknown_saw, strict=True)):
+        assert without_instants(one) == without_instants(other), (failure, number)
+    kinds = {one[0] for one in known_saw if isinstance(one, tuple) and one}
+    assert {RateLimited, IncorrectCode} <= kinds, "limits were met"
+
+
+def without_instants(one: Any) -> object:
+    """Instants as minutes and seconds of their hour: the two lives are three days apart."""
+    if isinstance(one, tuple):
+        return tuple(without_instants(part) for part in one)
+    return (one.minute, one.second) if hasattr(one, "minute") else one
+
+
+@pytest.mark.parametrize("failure", list(FAILURES)[1:])
+@pytest.mark.parametrize("again", [False, True], ids=["start", "resend"])
+def test_the_operator_learns_of_a_failure(
+    make: Make, caplog: pytest.LogCaptureFixture, failure: str, again: bool
+) -> None:
+    events: list[Event] = []
+    gateway = Gateway(FAILURES["taken" if again else failure])
+    verifier = make(gateway, policy=FREE, on_event=events.append)
+    with caplog.at_level(logging.WARNING, "otpverify"):
+        challenge = verifier.start(PHONE, deliver=True)
+        if again:
+            gateway.fail = FAILURES[failure]
+            verifier.resend(PHONE, challenge=challenge.id)
+    event = events[-1]
+    assert event.outcome in ("DeliveryRejected", "DeliveryUnavailable")
+    assert event.provider_code == ("no_balance" if failure == "rejected" else None)
+    assert "not delivered" in caplog.text
+    assert PHONE not in caplog.text
+    assert code_in(gateway.messages[-1].text) not in caplog.text
+
+
+def test_a_concealed_code_is_accepted_and_a_decoy_has_none(make: Make) -> None:
+    gateway = Gateway()
+    verifier = make(gateway)
+    known = verifier.start(PHONE, deliver=True)
+    unknown = verifier.start(OTHER_PHONE, deliver=False)
+    assert [message.to for message in gateway.messages] == [PHONE]
+    code = code_in(gateway.messages[0].text)
+    with pytest.raises(IncorrectCode):
+        verifier.check(OTHER_PHONE, code, challenge=unknown.id)
+    assert verifier.check(PHONE, code, challenge=known.id).phone == PHONE
+
+
+def test_a_code_that_arrives_after_a_failure_works(make: Make) -> None:
+    gateway = Gateway(FAILURES["certainly not sent"])
+    verifier = make(gateway)
+    challenge = verifier.start(PHONE, deliver=True)
+    code = code_in(gateway.messages[0].text)
+    assert verifier.check(PHONE, code, challenge=challenge.id).phone == PHONE
+
+
+def test_strangers_resets_use_up_nothing_of_the_owner_s(make: Make) -> None:
+    policy = Policy(resend_cooldown_seconds=0)
+    verifier = make(Gateway(), policy=policy)
+    for _ in range(5):
+        verifier.start(PHONE, purpose="reset", deliver=False)
+    with pytest.raises(RateLimited):
+        verifier.start(PHONE, purpose="reset", deliver=True)
+    assert verifier.start(PHONE, purpose="login").sends_left == 4
+
+
+def test_a_report_of_a_concealed_message_is_reported_to_the_operator_alone(make: Make) -> None:
+    gateway = Gateway()
+    verifier = make(gateway)
+    challenge = verifier.start(PHONE, deliver=True)
+    params = {"id": "an id", "status": "failed", "report_token": gateway.messages[0].report}
+    first, second = (verifier.delivery_report(params) for _ in range(2))
+    assert (first.status, first.changed, first.given_back) == (DeliveryStatus.FAILED, True, False)
+    assert (second.known, second.changed) == (True, False)
+    assert verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.QUEUED
+    with pytest.raises(CooldownActive):
+        verifier.resend(PHONE, challenge=challenge.id)
+
+
+class TestRefusedIsCheap:
+    """Promise 11."""
+
+    def test_starts_in_the_cooldown(self, make: Make, store: Any) -> None:
+        hasher = CountingHasher()
+        verifier = make(Gateway(), store=store, hasher=hasher)
+        challenge = verifier.start(PHONE)
+        for _ in range(200):
+            with pytest.raises(CooldownActive):
+                verifier.start(PHONE)
+            with pytest.raises(CooldownActive):
+                verifier.resend(PHONE, challenge=challenge.id)
+        assert hasher.calls == 1
+
+    def test_starts_over_a_limit(self, make: Make, store: Any) -> None:
+        hasher = CountingHasher()
+        policy = Policy(resend_cooldown_seconds=0, sends_per_ip=(Limit(7, 3600),))
+        verifier = make(Gateway(), store=store, hasher=hasher, policy=policy)
+        for phone in (PHONE, OTHER_PHONE):
+            for _ in range(20):
+                with suppress(RateLimited):
+                    verifier.start(phone, client_ip=IP)
+        assert hasher.calls == 7
+
+    def test_resends_of_what_is_gone_or_exhausted(self, make: Make, store: Any) -> None:
+        hasher = CountingHasher()
+        gateway = Gateway()
+        verifier = make(gateway, store=store, hasher=hasher, policy=FREE)
+        challenge = verifier.start(PHONE)
+        code = code_in(gateway.messages[-1].text)
+        for _ in range(5):
+            with pytest.raises(IncorrectCode):
+                verifier.check(PHONE, wrong(code), challenge=challenge.id)
+        before = hasher.calls
+        for call in (verifier.resend, lambda *a, **k: verifier.check(a[0], code, **k)):
+            with pytest.raises(OtpVerifyError):
+                call(PHONE, challenge=challenge.id)
+        verifier.cancel(PHONE, challenge=challenge.id)
+        for call in (verifier.resend, lambda *a, **k: verifier.check(a[0], code, **k)):
+            with pytest.raises(ChallengeExpired):
+                call(PHONE, challenge=challenge.id)
+        assert hasher.calls == before
+
+    @pytest.mark.parametrize("known", [True, False], ids=["known", "decoy"])
+    def test_many_wrong_codes_at_once(
+        self, make: Make, colour: Any, store: Any, known: bool
+    ) -> None:
+        hasher = CountingHasher()
+        gateway = Gateway()
+        verifier = make(gateway, store=store, hasher=hasher)
+        challenge = verifier.start(PHONE, deliver=known)
+        code = code_in(gateway.messages[0].text) if known else "123456"
+        calls = [
+            partial(verifier.check, PHONE, wrong(code, nth + 1), challenge=challenge.id)
+            for nth in range(200)
+        ]
+        answers = colour.together(calls)
+        assert sum(isinstance(answer, IncorrectCode) for answer in answers) == 5
+        assert hasher.calls == 1 + 5
+
+    def test_a_right_code_beside_wrong_ones_below_the_limit(
+        self, make: Make, colour: Any, store: Any
+    ) -> None:
+        for _ in range(7):
+            gateway = Gateway()
+            verifier = make(gateway, store=store, hasher=CountingHasher(), policy=FREE)
+            challenge = verifier.start(PHONE)
+            code = code_in(gateway.messages[-1].text)
+            typed = [*(wrong(code, nth + 1) for nth in range(4)), code]
+            calls = [partial(verifier.check, PHONE, one, challenge=challenge.id) for one in typed]
+            *others, right = colour.together(calls)
+            assert getattr(right, "phone", None) == PHONE
+            assert all(isinstance(one, IncorrectCode | ChallengeExpired) for one in others)
