@@ -1,5 +1,5 @@
-"""One-time codes in FastAPI: a router for each flow, dependencies for what needs a proof, problem
-details for what goes wrong.
+"""One-time codes in FastAPI: a router for each flow, dependencies for routes that need a proof,
+problem details for errors.
 
     app = FastAPI(lifespan=otp_lifespan())
     app.add_middleware(SessionMiddleware, secret_key=..., https_only=True)
@@ -12,20 +12,23 @@ It needs the extra `fastapi`.
 from otpverify.errors import ExtraMissing
 
 try:
-    from otpverify.integrations.fastapi.lifespan import (
+    from otpverify.integrations.fastapi.dependencies import (
+        TypedPhone,
         get_client_ip,
         get_locale,
         get_verifier,
         otp_lifespan,
     )
-    from otpverify.integrations.fastapi.models import FlowState
-    from otpverify.integrations.fastapi.problems import ProofRequired, add_exception_handlers
+    from otpverify.integrations.fastapi.models import FlowState, proof_responses
     from otpverify.integrations.fastapi.proofs import Proof, fresh_proof, held_proof
-    from otpverify.integrations.fastapi.recipients import Recipient, TypedPhone
-    from otpverify.integrations.fastapi.reports import report_router
+    from otpverify.integrations.fastapi.responses import (
+        ProofRequired,
+        add_exception_handlers,
+        report_router,
+    )
     from otpverify.integrations.fastapi.router import otp_router
-    from otpverify.integrations.fastapi.schema import proof_responses
-    from otpverify.integrations.fastapi.sessions import FlowTokens, cookie_session
+    from otpverify.integrations.fastapi.session import FlowTokens, cookie_session
+    from otpverify.integrations.web.session import Recipient
 except ModuleNotFoundError as error:
     if error.name is not None and error.name.partition(".")[0] == "otpverify":
         raise

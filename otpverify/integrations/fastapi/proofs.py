@@ -2,67 +2,52 @@
 
 # Annotations are not postponed: FastAPI could not find what is local to a factory.
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Annotated, Any
 
 from fastapi import Depends
 
-from otpverify import AsyncVerifier, ChallengeExpired, InvalidPhoneNumber, Verified
-from otpverify.integrations.fastapi.lifespan import get_verifier
-from otpverify.integrations.fastapi.problems import ProofRequired
-from otpverify.integrations.fastapi.recipients import Recipient
-from otpverify.integrations.fastapi.sessions import Kept, Proven, cookie_session
+from otpverify import AsyncVerifier, ConfigurationError, Verified
+from otpverify.integrations.fastapi.dependencies import Dependency, get_verifier
+from otpverify.integrations.fastapi.responses import ProofRequired
+from otpverify.integrations.fastapi.session import cookie_session
+from otpverify.integrations.web import problems
+from otpverify.integrations.web.flow import Flow
+from otpverify.integrations.web.session import Proof as Entry, Recipient
 from otpverify.phone import mask
-
-Dependency = Callable[..., Any]
 
 
 class Proof:
-    """A proof that the session holds, and that was not looked at yet.
+    """A proof that the session holds, and that is not redeemed yet.
 
     Attributes:
         phone: The phone that it is said to be for, in E.164. Nothing is proved before `redeem`.
     """
 
-    def __init__(
-        self,
-        verifier: AsyncVerifier,
-        kept: Kept,
-        proven: Proven,
-        phone: str,
-        purpose: str,
-        binding: Mapping[str, str] | None,
-    ) -> None:
+    def __init__(self, flow: Flow, phone: str) -> None:
         self.phone = phone
-        self._binding = binding
-        self._verifier = verifier
-        self._kept = kept
-        self._proven = proven
-        self._purpose = purpose
+        self._flow = flow
 
     def __repr__(self) -> str:
         return f"Proof(phone={mask(self.phone)!r})"
 
     async def redeem(self) -> Verified:
-        """Use it up, once and for all.
+        """Use it up, once.
 
         Returns:
             What the right code proved.
 
         Raises:
-            ProofRequired: It was used, has expired, was cancelled, or is for another phone
-                or for other bound facts.
+            ProofRequired: It was used, has expired, was cancelled, or is for another phone or
+                another binding.
             StoreError: The store cannot answer. The proof may still be good.
         """
-        try:
-            verified = await self._verifier.redeem(
-                self.phone, self._proven.proof, purpose=self._purpose, binding=self._binding
-            )
-        except (ChallengeExpired, InvalidPhoneNumber):
-            verified = None
-        self._kept.put(None)
+        outcome = await self._flow.redeem()
+        verified = outcome.verified
         if verified is None:
-            raise ProofRequired
+            if outcome.error is None or isinstance(outcome.error, problems.ProofRequired):
+                raise ProofRequired
+            raise outcome.error
         return verified
 
 
@@ -74,12 +59,13 @@ def held_proof(
     session: Dependency = cookie_session,
 ) -> Callable[..., Awaitable[Proof]]:
     """A dependency that gives the session's `Proof`, or answers 403 when it holds none. It costs
-    nothing before `await proof.redeem()`, so a request that is refused for something else, such as
+    nothing before `await proof.redeem()`, so a request that is refused for another reason, such as
     a new password that is too short, can be repeated without another code.
 
     Args:
         purpose: The flow's.
-        recipient, verifier, session: As given to `otp_router`.
+        recipient, verifier, session: As given to `otp_router`. `ConfigurationError` is raised for
+            a proof that needs the `recipient` of its router where it was left out here.
     """
 
     async def nobody() -> None:
@@ -88,15 +74,15 @@ def held_proof(
     async def proof(
         found: Annotated[AsyncVerifier, Depends(verifier)],
         held: Annotated[MutableMapping[str, Any], Depends(session)],
-        whom: Annotated[Recipient | None, Depends(recipient or nobody)],
+        to: Annotated[Recipient | None, Depends(recipient or nobody)],
     ) -> Proof:
-        kept = Kept(held, purpose)
-        proven = kept.proven()
-        if proven is None or (whom is not None and whom.subject != proven.who):
+        flow = Flow(found, held, purpose=purpose, recipient=to)
+        if recipient is None and isinstance(flow.entry, Entry):
+            _see_that_it_was_typed(flow.entry, purpose)
+        entry = await flow.current()
+        if not isinstance(entry, Entry):
             raise ProofRequired
-        phone = proven.who if whom is None else whom.phone
-        binding = None if whom is None else whom.binding
-        return Proof(found, kept, proven, phone, purpose, binding)
+        return Proof(flow, entry.subject if to is None else to.phone)
 
     return proof
 
@@ -111,12 +97,12 @@ def fresh_proof(
     """A dependency that uses up the session's proof and gives what it proves, as `Verified`, or
     answers 403: `Annotated[Verified, Depends(fresh_proof("payment"))]`.
 
-    FastAPI calls dependencies before it looks at the body, so a body that it refuses has cost the
-    proof. Where that matters, take `held_proof`.
+    FastAPI calls dependencies before it looks at the body, so a request whose body it refuses has
+    used up the proof. Where that matters, take `held_proof`.
 
     Args:
         purpose: The flow's.
-        recipient, verifier, session: As given to `otp_router`.
+        recipient, verifier, session: As those of `held_proof`.
     """
     held = held_proof(purpose, recipient=recipient, verifier=verifier, session=session)
 
@@ -124,3 +110,13 @@ def fresh_proof(
         return await proof.redeem()
 
     return verified
+
+
+def _see_that_it_was_typed(entry: Entry, purpose: str) -> None:
+    """A proof whose subject is not a phone, or that has a binding, came from a router with
+    `recipient=`: without it every request would be refused, for no visible reason."""
+    if entry.bound or not entry.subject.startswith("+"):
+        raise ConfigurationError(
+            f"The codes for {purpose!r} go to a recipient. Give fresh_proof or held_proof the "
+            "same recipient= as otp_router."
+        )

@@ -1,26 +1,51 @@
-"""The router of one flow."""
+"""The router of one flow: JSON in, JSON or a problem detail out, and no secret in either."""
 
 # Annotations are not postponed: FastAPI could not find what is local to a factory.
 
-from collections.abc import Callable, MutableMapping, Sequence
+import json
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from enum import Enum
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, ClassVar, Final
 
 from fastapi import APIRouter, Depends, params
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive
 
-from otpverify import AsyncVerifier
-from otpverify.integrations.fastapi.flow import Flow, Outcome
-from otpverify.integrations.fastapi.lifespan import get_client_ip, get_locale, get_verifier
-from otpverify.integrations.fastapi.models import FlowState, OtpCode, OtpEmpty
-from otpverify.integrations.fastapi.problems import Translate, in_english, respond
-from otpverify.integrations.fastapi.recipients import VERIFIER, Recipient, TypedPhone
-from otpverify.integrations.fastapi.route import route_class
-from otpverify.integrations.fastapi.schema import documented
-from otpverify.integrations.fastapi.sessions import cookie_session
+from otpverify import AsyncVerifier, ChallengeExpired, OtpVerifyError
+from otpverify.integrations.fastapi.dependencies import (
+    ROUTER_VERIFIER,
+    Dependency,
+    TypedPhone,
+    get_client_ip,
+    get_locale,
+    get_verifier,
+)
+from otpverify.integrations.fastapi.models import FlowState, OtpCode, OtpEmpty, documented
+from otpverify.integrations.fastapi.responses import (
+    ProblemResponse,
+    Translate,
+    in_english,
+    invalid,
+    read_body,
+    respond,
+)
+from otpverify.integrations.fastapi.session import (
+    FlowTokens,
+    cookie_session,
+    finishers,
+    leave_session,
+)
+from otpverify.integrations.web.flow import Flow
+from otpverify.integrations.web.outcome import Outcome
+from otpverify.integrations.web.problems import INVALID_REQUEST, NOT_JSON, TOO_LARGE, Problem
+from otpverify.integrations.web.session import Recipient
 
-Dependency = Callable[..., Any]
+_MOST_BYTES: Final = 16_384
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def otp_router(
@@ -37,30 +62,35 @@ def otp_router(
     responses: dict[int | str, dict[str, Any]] | None = None,
 ) -> APIRouter:
     """A router with one flow's routes: `POST /start`, `/resend`, `/check`, `/cancel` and
-    `GET /status`. The challenge stays in the session, and so does the proof of a right code, for
+    `GET /status`. The session holds the challenge, then the proof of a right code, for
     `fresh_proof` and `held_proof`.
+
+    A request that comes twice is answered so that the second reply never undoes the first: a
+    refused one sets neither a cookie nor a token.
 
     Args:
         purpose: What the codes are for; a constant of the program. Each flow has its own.
-        recipient: A dependency that gives a `Recipient`: whom the codes go to, such as the account
-            that is signed in. If left out, `/start` takes the phone that the person typed.
-        deliver: A dependency that says whether a code may really go to the phone that was typed
-            (`TypedPhone`), such as whether it has an account. Nobody learns the answer: neither
-            from the replies, nor, if the verifier's sender delivers in the background, from how
-            long they take.
+        recipient: A dependency that gives a `Recipient`: the person that the codes go to, such as
+            the account that is signed in. If left out, `/start` takes the phone that the person
+            typed.
+        deliver: A dependency that says whether a code may go to the phone that was typed
+            (`TypedPhone`), such as whether it has an account. It makes the flow concealed: nobody
+            learns the answer, neither from the replies nor, if the verifier's sender delivers in
+            the background, from how long they take.
         verifier: A dependency that gives the `AsyncVerifier`; that of `otp_lifespan` if left out.
         session: A dependency that gives a mapping, which lasts from request to request; that of
             `SessionMiddleware` if left out. See `FlowTokens`.
-        translate: Gives what is said to a person in the language of a request; English if left out.
+        translate: Gives a sentence in the language of a request; English if left out.
         prefix, tags, dependencies, responses: As `APIRouter` takes them. Describe in `responses`
             what your dependencies answer.
     """
-    discreet = deliver is not None
+    concealed = deliver is not None
+    about = partial(documented, token=isinstance(session, FlowTokens))
 
     async def remember(
         request: Request, found: Annotated[AsyncVerifier, Depends(verifier)]
     ) -> None:
-        setattr(request.state, VERIFIER, found)
+        setattr(request.state, ROUTER_VERIFIER, found)
 
     async def nobody() -> None:
         return None
@@ -71,73 +101,145 @@ def otp_router(
     async def flow(
         found: Annotated[AsyncVerifier, Depends(verifier)],
         held: Annotated[MutableMapping[str, Any], Depends(session)],
-        whom: Annotated[Recipient | None, Depends(recipient or nobody)],
+        to: Annotated[Recipient | None, Depends(recipient or nobody)],
         client_ip: Annotated[str | None, Depends(get_client_ip)],
         locale: Annotated[str, Depends(get_locale)],
     ) -> Flow:
-        return Flow(found, held, purpose, whom, discreet, client_ip, locale)
+        return Flow(
+            found,
+            held,
+            purpose=purpose,
+            recipient=to,
+            concealed=concealed,
+            client_ip=client_ip,
+            locale=locale,
+        )
 
     ThisFlow = Annotated[Flow, Depends(flow)]  # noqa: N806 - a type
+    Known = Annotated[bool, Depends(deliver or always)]  # noqa: N806 - a type
 
-    def reply(request: Request, outcome: Outcome) -> Response | FlowState | None:
+    def reply(request: Request, this: Flow, outcome: Outcome) -> Response | FlowState:
         if outcome.error is None:
-            return outcome.state
-        more = {} if outcome.state is None else {"flow": outcome.state.model_dump()}
-        return respond(request, outcome.error, translate, more)
+            return FlowState.of(outcome)
+        if not outcome.saved:
+            leave_session(this.session)
+        made = outcome.reply(partial(translate, request))
+        if made.status == 500:
+            raise outcome.error
+        if isinstance(outcome.error, ChallengeExpired) and not this.session:
+            made.body["session_empty"] = True
+        return JSONResponse(made.body, made.status, made.headers)
 
     router = APIRouter(
         prefix=prefix,
         tags=tags,
         dependencies=[Depends(remember), *dependencies],
         responses=responses,
-        route_class=route_class(translate),
+        route_class=_route_class(translate),
     )
 
     if recipient is None:
 
-        @router.post("/start", status_code=202, response_model=FlowState, **documented("start"))
-        async def start(
-            request: Request,
-            phone: TypedPhone,
-            may: Annotated[bool, Depends(deliver or always)],
-            this: ThisFlow,
-        ) -> Any:
+        @router.post("/start", status_code=202, response_model=FlowState, **about("start"))
+        async def start(request: Request, phone: TypedPhone, known: Known, this: ThisFlow) -> Any:
             """Send a code to a phone."""
-            return reply(
-                request,
-                await this.start(Recipient(phone, phone), deliver=may if discreet else None),
-            )
+            to = Recipient.typed(phone)
+            outcome = await this.start(to, deliver=bool(known) if concealed else None)
+            return reply(request, this, outcome)
 
     else:
 
-        @router.post("/start", status_code=202, response_model=FlowState, **documented("start"))
+        @router.post("/start", status_code=202, response_model=FlowState, **about("start"))
         async def start_for_account(
-            request: Request,
-            whom: Annotated[Recipient, Depends(recipient)],
-            _: OtpEmpty,
-            this: ThisFlow,
+            request: Request, _: OtpEmpty, known: Known, this: ThisFlow
         ) -> Any:
             """Send a code to the account's phone."""
-            return reply(request, await this.start(whom, deliver=None))
+            outcome = await this.start(deliver=bool(known) if concealed else None)
+            return reply(request, this, outcome)
 
-    @router.post("/resend", status_code=202, response_model=FlowState, **documented("resend"))
+    @router.post("/resend", status_code=202, response_model=FlowState, **about("resend"))
     async def resend(request: Request, _: OtpEmpty, this: ThisFlow) -> Any:
         """Send another code. The earlier ones stay good; the attempts are shared."""
-        return reply(request, await this.resend())
+        return reply(request, this, await this.resend())
 
-    @router.post("/check", response_model=FlowState, **documented("check"))
+    @router.post("/check", response_model=FlowState, **about("check"))
     async def check(request: Request, body: OtpCode, this: ThisFlow) -> Any:
         """Check a code, once."""
-        return reply(request, await this.check(body.code))
+        return reply(request, this, await this.check(body.code))
 
-    @router.post("/cancel", response_model=FlowState, **documented("cancel"))
+    @router.post("/cancel", response_model=FlowState, **about("cancel"))
     async def cancel(request: Request, _: OtpEmpty, this: ThisFlow) -> Any:
         """Void the code, and the proof of a right one."""
-        return reply(request, await this.cancel())
+        return reply(request, this, await this.cancel())
 
-    @router.get("/status", response_model=FlowState, **documented("status"))
+    @router.get("/status", response_model=FlowState, **about("status"))
     async def status(request: Request, this: ThisFlow) -> Any:
         """Where the flow stands."""
-        return reply(request, await this.status())
+        return reply(request, this, await this.status())
 
     return router
+
+
+class OtpRoute(APIRoute):
+    """A route that answers errors itself, with any handlers of the application.
+
+    Another site can make a browser send a form, or a request without a type, with the person's
+    cookies, but no `application/json` (Fetch standard, CORS-safelisted request-header). So a POST
+    that is not of this type is refused, body or not.
+    """
+
+    translate: ClassVar[Translate] = staticmethod(in_english)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See `APIRoute`."""
+        handle = super().get_route_handler()
+        translate = type(self).translate
+
+        async def answer(request: Request) -> Response:
+            if request.method not in _SAFE:
+                body = await _json_of(request)
+                if isinstance(body, Problem):
+                    return ProblemResponse(body, translate(request, body.detail))
+                request = Request(request.scope, _replay(body, request.receive))
+            try:
+                response = await handle(request)
+            except OtpVerifyError as error:
+                response = respond(request, error, translate)
+            except RequestValidationError as error:
+                response = invalid(request, error, translate)
+            for finish in finishers(request):
+                finish(response)
+            response.headers["Cache-Control"] = "no-store"
+            return response
+
+        return answer
+
+
+def _route_class(translate: Translate) -> type[OtpRoute]:
+    """`OtpRoute` with this translation."""
+    return type("OtpRoute", (OtpRoute,), {"translate": staticmethod(translate)})
+
+
+async def _json_of(request: Request) -> bytes | Problem:
+    """The body, if it is JSON and its type says so."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        return NOT_JSON
+    body = await read_body(request, _MOST_BYTES)
+    if len(body) > _MOST_BYTES:
+        return TOO_LARGE
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return INVALID_REQUEST
+    return body
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """ASGI's `receive` for a body that was read."""
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return left.pop() if left else await receive()
+
+    return again

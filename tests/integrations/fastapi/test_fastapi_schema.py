@@ -32,7 +32,7 @@ async def has_account(phone: TypedPhone) -> bool:
 
 
 class World:
-    """An application, and one person's sessions. They begin anew now and then: limits fill up."""
+    """An application, and one person's sessions. They are renewed now and then: limits fill up."""
 
     def __init__(self) -> None:
         self.requests = 0
