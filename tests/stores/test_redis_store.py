@@ -663,6 +663,9 @@ class TestRepeats:
         for left in (4, 3, 2):
             assert twice(scripts.check(key(), digest("wrong"), policy)) == [3, left]
         assert twice(scripts.peek(key(), policy)) == [2, 0]
+        assert twice(scripts.admit(key(), further("c"), policy)) == [1]
+        assert twice(scripts.claim(key(), policy)) == [2, 0]
+        assert twice(scripts.check(key(), digest("wrong"), policy, True)) == [3, 1]
         assert twice(scripts.check(key(), digest("a"), policy)) == [4, 0]
         assert twice(scripts.check(key(), digest("a"), policy)) == [0, 0], "but that is another"
         assert twice(scripts.redeem(key())) == [1]
