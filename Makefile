@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test example browser bench lint format clean
+.PHONY: help demo test docs example browser bench lint format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machi
 
 test: $(VENV)/$(if $(OTPVERIFY_TEST_LONG),dev,test).done ## Run the test suite
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+docs: $(VENV)/docs.done ## Build the pages of docs/ as a site in build/docs
+	$(BIN)/python -m sphinx -q -b html -W --keep-going docs build/docs
 
 APP ?= flask_app
 ARGS ?=
@@ -71,4 +74,8 @@ $(VENV)/test.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 
 $(VENV)/dev.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,django,fastapi,flask]' --group dev
+	@touch $@
+
+$(VENV)/docs.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[async]' --group docs
 	@touch $@

@@ -1,4 +1,4 @@
-"""What README shows is run, as it stands there, and what it lists is what there is."""
+"""The code blocks of README and docs run as they are; their tables list what the library has."""
 
 from __future__ import annotations
 
@@ -35,22 +35,39 @@ from otpverify.sandbox.faults import FAULTS, misbehave
 from otpverify.sandbox.wire import Reply
 from otpverify.sms.languages import languages
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-COMMANDS = [
-    line
-    for page in ("README.md", "CONTRIBUTING.md")
-    for block in re.findall(
-        r"^```console\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md")]
+PAGES += [ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXT = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(name, block) for name, text in TEXT.items() for block in PYTHON.findall(text)]
+RECIPES = [
+    (title, block)
+    for name in ("docs/recipes.md", "docs/migration.md")
+    for title, text in re.findall(
+        r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", TEXT[name], re.MULTILINE | re.DOTALL
     )
-    for line in block.splitlines()
+    for block in PYTHON.findall(text)
 ]
-FAULT_ROWS = re.findall(r"^\| `\+1 ___ 555 01(\d\d)` \| [^|]+ \| (.+) \|$", README, re.MULTILINE)
+COMMANDS = [
+    line for text in TEXT.values() for block in CONSOLE.findall(text) for line in block.splitlines()
+]
+FAULT_ROWS = re.findall(
+    r"^\| `\+1 ___ 555 01(\d\d)` \| [^|]+ \| (.+) \|$",
+    TEXT["docs/how-to/testing.md"],
+    re.MULTILINE,
+)
+APPLICATIONS = re.findall(r"`make example APP=(\w+)( ARGS=--script)?`", TEXT["examples/README.md"])
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[-1][:40])
+@pytest.mark.parametrize(
+    ("page", "block"),
+    BLOCKS,
+    ids=[f"{page}: {block.strip().splitlines()[-1][:40]}" for page, block in BLOCKS],
+)
 def test_python_block(
+    page: str,
     block: str,
     tmp_path: Path,
     smspm_sandbox: Sandbox,
@@ -58,9 +75,14 @@ def test_python_block(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    assert "import secrets" not in block, "secrets come from the environment"
     monkeypatch.chdir(tmp_path)
     for name, value in smspm_sandbox.environ.items():
         monkeypatch.setenv(name, value)
+    for number, name in enumerate(re.findall(r"\b[A-Z_]*SECRET(?:_KEY)?\b", block)):
+        monkeypatch.setenv(name, f"{number}: a secret of the tests, of 32 bytes")
+    for brand in ("NORTHWIND", "SOUTHWIND"):
+        monkeypatch.setenv(f"{brand}_SECRET", f"{brand}: a secret of the tests, of 32 bytes")
 
     def person(prompt: str) -> str:
         return "+1 202 555 0123" if prompt == "Phone: " else smspm_sandbox.messages[0].code or ""
@@ -68,8 +90,8 @@ def test_python_block(
     monkeypatch.setattr(builtins, "input", person)
     if "from django" in block:
         django_site.set_up()
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(block, "README.md", "exec"), names)
+    names: dict[str, Any] = {"__name__": "a_page", "INSTALLED_APPS": []}
+    exec(compile(block, page, "exec"), names)
     if re.search(r"\bprint\(", block):
         assert capsys.readouterr().out == "proved: +12025550123\n"
     fixtures = {"smspm_sandbox": smspm_sandbox, "otp_outbox": otp_outbox}
@@ -79,20 +101,63 @@ def test_python_block(
             test(**{fixture: fixtures[fixture] for fixture in asked})
 
 
+def test_all_recipes_are_there_and_show_that_they_do_what_they_say() -> None:
+    assert [title for title, _ in RECIPES] == [
+        "Login with a second factor",
+        "Phone confirmation",
+        "Password reset",
+        "Payment approval",
+        "App-store review",
+        "Several brands in one process",
+        "From Twilio Verify",
+        "From the tutorial's code",
+    ]
+    for title, block in RECIPES:
+        assert "assert" in block, title
+
+
+def test_every_application_has_its_commands() -> None:
+    folders = {path.parent.name for path in (ROOT / "examples").glob("*/main.py")}
+    assert sorted(APPLICATIONS) == sorted(
+        (name, args) for name in folders for args in ("", " ARGS=--script")
+    )
+    assert re.search(r"^example:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXT["README.md"].encode()) <= 10_240
+
+
+def test_every_link_between_pages_leads_to_a_file() -> None:
+    for name, text in TEXT.items():
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", text):
+            assert (ROOT / name).parent.joinpath(target).exists(), (name, target)
+
+
 def test_every_console_line_is_a_command_that_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    own = {"sandbox", "demo", "doctor", "secret", "lint-message", "send-bulk"}
     assert COMMANDS
     for line in COMMANDS:
         program, *arguments = line.split()
         if program == "make":
             assert {one for one in arguments if "=" not in one} <= targets
-        elif program.endswith("/python"):
+        elif program == "python":
             assert (ROOT / arguments[0]).is_file()
-        elif program.endswith("/otpverify"):
-            commands = (["demo", "--script"], ["sandbox"], ["doctor"])
-            assert arguments in commands or arguments[0] in ("lint-message", "send-bulk")
+        elif program in ("otpverify", ".venv/bin/otpverify"):
+            assert arguments[0] in own
+        elif program == "export":
+            assert "$(" not in line or re.fullmatch(r"export \w+=\$\(otpverify secret\)", line)
+        elif program == "pip":
+            (extra,) = re.findall(r"^pip install '\.\[(\w+)\]'$", line)
+            assert re.search(rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
         else:
-            assert line in ("python3 -m venv venv", "venv/bin/pip install .")
+            assert line in (
+                "python3 -m venv venv",
+                "venv/bin/pip install .",
+                "celery -A shop worker",
+                "bash .ci/run",
+            )
 
 
 def test_the_linter_runs_as_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,19 +186,21 @@ def test_sending_in_bulk_runs_as_it_is_written(
 
 
 def test_every_language_is_named() -> None:
-    assert f"in {len(languages())} languages: {' '.join(languages())}." in README.replace("\n", " ")
+    assert f"in {len(languages())} languages: {' '.join(languages())}." in (
+        TEXT["docs/how-to/messages.md"].replace("\n", " ")
+    )
 
 
 def test_every_field_of_the_policy_is_in_its_table() -> None:
     for field in fields(Policy):
-        assert f"`{field.name}`" in README or f"`{field.name}=" in README, field.name
+        assert f"`{field.name}`" in TEXT["docs/reference/configuration.md"], field.name
 
 
 def test_every_error_is_named() -> None:
     for name in otpverify.__all__:
         thing = getattr(otpverify, name)
         if isinstance(thing, type) and issubclass(thing, OtpVerifyError):
-            assert f"`{name}`" in README, name
+            assert f"`{name}`" in TEXT["docs/reference/errors.md"], name
             assert name in (errors.__doc__ or ""), name
 
 
