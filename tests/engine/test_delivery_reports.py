@@ -44,8 +44,8 @@ from otpverify.sms import callback_params
 __all__ = ["stop_servers"]
 
 Shape = Literal["post", "get"]
-README = (Path(__file__).parents[2] / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PAGE = (Path(__file__).parents[2] / "docs/how-to/delivery-reports.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 OTHER_SECRET = "another unguessable secret of 32 bytes"
 _SOON = date(2026, 4, 1)
 FINAL_FAILURES = [
@@ -441,7 +441,7 @@ def test_garbage_is_quiet(app: Application) -> None:
     assert app.outcomes() == [*["unreadable"] * 4, "unknown"]
 
 
-# The endpoint that README shows
+# The endpoint that the page shows
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -450,14 +450,14 @@ class QuietHandler(WSGIRequestHandler):
 
 
 @pytest.mark.parametrize("shape", ["post", "get"])
-def test_readme_s_endpoint_answers_ok(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_s_endpoint_answers_ok(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
     (block,) = [block for block in BLOCKS if "delivery_report" in block]
     with WSGIServer(("127.0.0.1", 0), QuietHandler) as server, Sandbox(reports=shape) as sandbox:
         url = f"http://127.0.0.1:{server.server_port}/sms/report"
         for name, value in {**sandbox.environ, "SMSPM_REPORT_URL": url}.items():
             monkeypatch.setenv(name, value)
         names: dict[str, Any] = {}
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, "a page", "exec"), names)
         server.set_app(names["sms_report"])
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:

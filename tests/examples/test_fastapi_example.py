@@ -1,4 +1,4 @@
-"""What README and the example show of FastAPI: that it works, and that replies do not wait."""
+"""What the page and the example show of FastAPI: that it works, and that replies do not wait."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from otpverify import AsyncVerifier, DeliveryUnavailable, Message, Receipt
 from otpverify.integrations.fastapi import TypedPhone, otp_router
 from otpverify.sandbox import Sandbox
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/how-to/fastapi.md").read_text()
 
 
-def test_what_readme_shows_confirms_a_phone(
+def test_what_the_page_shows_confirms_a_phone(
     smspm_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     (block,) = [block for block in blocks if "otp_lifespan" in block]
     for name, value in smspm_sandbox.environ.items():
         monkeypatch.setenv(name, value)
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(block, "README.md", "exec"), names)
+    monkeypatch.setenv("OTPVERIFY_SECRET", "a secret of the tests with 32 bytes or more")
+    names: dict[str, Any] = {"__name__": "a_page"}
+    exec(compile(block, "a page", "exec"), names)
     with TestClient(names["app"], base_url="https://testserver") as browser:
         assert browser.put("/account/phone").status_code == 403
         assert browser.post("/phone/start", json={"phone": PHONE}).status_code == 202

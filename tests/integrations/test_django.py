@@ -64,7 +64,7 @@ NEW_PASSWORD = "close sesame"
 CREDENTIALS: Any = {"username": "ann", "password": PASSWORD}
 BASE = {"HASHER": QUICK, "REGION": "EE", "PHONE_FIELD": "phone", "DELIVER_IN_BACKGROUND": False}
 APP = Path(conf.__file__).parent
-README = (Path(__file__).parents[2] / "README.md").read_text()
+SETUP = (Path(__file__).parents[2] / "docs/how-to/django.md").read_text()
 
 
 class Page:
@@ -1302,15 +1302,19 @@ def test_every_setting_is_documented() -> None:
     assert documented >= conf.KEYS
 
 
-def test_readme(outbox: OutboxSender, bare_environ: None) -> None:
+def test_what_the_page_shows(
+    outbox: OutboxSender, bare_environ: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it shows is a site that works."""
-    section = README.partition("\n## Django\n")[2]
-    names: dict[str, Any] = {}
-    exec(section.partition("```python\n")[2].partition("```")[0], names)
+    monkeypatch.setenv("OTPVERIFY_SECRET", "a secret of the tests with 32 bytes or more")
+    names: dict[str, Any] = {"INSTALLED_APPS": []}
+    for block in SETUP.split("```python\n")[1:3]:  # additions to settings.py and to urls.py
+        exec(block.partition("```")[0], names)
+    monkeypatch.delenv("OTPVERIFY_SECRET")
     with urlconf(*names["urlpatterns"]):
         with override_settings(OTPVERIFY={**names["OTPVERIFY"], "HASH": "h", "TOKEN": "t"}):
             assert "no issues" in checked()
-            assert set(names["INSTALLED_APPS"]) < set(settings.INSTALLED_APPS)
+            assert set() < set(names["INSTALLED_APPS"]) < set(settings.INSTALLED_APPS)
         own = {**names["OTPVERIFY"], "SENDER": outbox, "REDIS_URL": None}
         with override_settings(OTPVERIFY=own, LOGIN_URL=names["LOGIN_URL"]):
             visitor = Person("sync", prefix="/account")
