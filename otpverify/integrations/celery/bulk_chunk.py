@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -135,17 +134,12 @@ class Chunks:
         marks = self._begin(chunk["job"], rows)
         entries = self._sent(rows, marks, chunk["text"])
         again = self._undone(entries, marks)
-        if again and number < self._retry.attempts:
+        error = next(iter(again.values()), None)
+        wait = None if error is None else self._retry.next_wait(number, error)
+        if error is not None and wait is not None:
             rest = [row for row in rows if row[2] in again]
             settled += [entry for entry in entries if entry.phone not in again]
-            drawn = random.random()  # noqa: S311 - spreads load, guards nothing
-            error = next(iter(again.values()))
-            asked = error.retry_after or 0
-            return Again(
-                self.close(chunk["job"], chunk["text"], rest, settled),
-                asked + self._retry.wait_after(number, drawn),
-                error,
-            )
+            return Again(self.close(chunk["job"], chunk["text"], rest, settled), wait, error)
         return self._given([*settled, *entries])
 
     def given_up(self, again: Again) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 import re
 import secrets
 import time
@@ -226,19 +225,12 @@ class Delivery:
 
     def wait_unopened(self, number: int) -> float | None:
         """How long to wait with a parcel that could not be opened or marked; `None` for no more."""
-        return self._retry.wait_after(number, _drawn()) if number < self._retry.attempts else None
+        return self._retry.random_wait(number) if number < self._retry.attempts else None
 
     def _wait_after(self, error: DeliveryError, parcel: Parcel, number: int) -> float | None:
-        """How long to wait before the next attempt; `None` when there is none."""
-        if isinstance(error, DeliveryRejected) or number >= self._retry.attempts:
-            return None
-        if error.maybe_sent and not self._retry.after_timeout:
-            return None
-        # Whoever was told the same moment should not come back at the same moment.
-        asked = getattr(error, "retry_after", None) or 0
-        wait = asked + self._retry.wait_after(number, _drawn())
+        """The wait before the next attempt, as `Retry.next_wait`, while the code is good."""
         ends = min(parcel.expires_at, parcel.queued_at + self._retry.total_seconds)
-        return wait if time.time() + wait < ends else None
+        return self._retry.next_wait(number, error, seconds_left=ends - time.time())
 
     def _give_back(self, parcel: Parcel, status: str) -> None:
         """Have the verifier learn that the message certainly did not go out, as a delivery report
@@ -252,10 +244,6 @@ class Delivery:
         except OtpVerifyError as error:
             # It lapses by itself.
             _log.warning("A send could not be given back: %s", error)
-
-
-def _drawn() -> float:
-    return random.random()  # noqa: S311 - spreads load, guards nothing
 
 
 class CelerySender:
