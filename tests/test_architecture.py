@@ -27,6 +27,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
         "phone": ("phone",),
         "_sync": ("_sync",),
         "_event_loops": ("_event_loops",),
+        "_extras": ("_extras",),
     },
     {
         "stores": ("stores",),

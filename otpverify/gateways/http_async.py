@@ -16,19 +16,15 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from otpverify._event_loops import PerLoop
+from otpverify._extras import needs_extra
 from otpverify._version import __version__
-from otpverify.errors import ConfigurationError, ExtraMissing
+from otpverify.errors import ConfigurationError
 from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply, causes_of
 from otpverify.gateways.retry import HttpSettings
 from otpverify.gateways.urls import is_encrypted
 
-try:
+with needs_extra("async", "An asynchronous sender"):
     import httpx2
-except ModuleNotFoundError as error:
-    raise ExtraMissing(
-        f"{error.name} is not installed. Asynchronous senders need it: "
-        "pip install 'otpverify[async]'"
-    ) from error
 
 T = TypeVar("T")
 

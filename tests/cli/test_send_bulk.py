@@ -544,4 +544,7 @@ def test_without_the_extra_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     said: list[str] = []
     assert isinstance(display(7, said.append, terminal=True), Lines)
-    assert said == ["The progress bar needs its extra: pip install 'otpverify[cli]'"]
+    assert said == [
+        "rich is not installed. The progress bar needs the extra 'cli': "
+        "pip install 'otpverify[cli]', or in a clone: pip install '.[cli]'"
+    ]

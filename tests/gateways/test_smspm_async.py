@@ -374,8 +374,8 @@ def test_without_the_extra_there_is_a_way_and_a_hint() -> None:
         [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout == (
-        "False\nTrue\nTrue httpx2 is not installed. Asynchronous senders need it: "
-        "pip install 'otpverify[async]'\n"
+        "False\nTrue\nTrue httpx2 is not installed. An asynchronous sender needs the extra "
+        "'async': pip install 'otpverify[async]', or in a clone: pip install '.[async]'\n"
     ), done.stderr
 
 

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 from otpverify import BulkCounts, BulkProgress
 from otpverify.cli.send_bulk.cost import Estimate
 from otpverify.cli.send_bulk.csv_file import Row
+from otpverify.errors import ExtraMissing
 from otpverify.gateways.smspm.bulk import Plan
 from otpverify.gateways.smspm.bulk_wire import ACCOUNT_CODES
 from otpverify.phone import mask
@@ -36,7 +37,7 @@ def display(total: int, say: Callable[[str], None], *, terminal: bool) -> Displa
     if terminal:
         try:
             from otpverify.cli.send_bulk.progress_bar import Bar
-        except ImportError as error:
+        except ExtraMissing as error:
             say(f"{error}")
         else:
             return Bar(total, phrase)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-try:
+from otpverify import BulkCounts, BulkProgress
+from otpverify._extras import needs_extra
+
+with needs_extra("cli", "The progress bar"):
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -14,10 +17,6 @@ try:
         TextColumn,
         TimeRemainingColumn,
     )
-except ImportError as error:
-    raise ImportError("The progress bar needs its extra: pip install 'otpverify[cli]'") from error
-
-from otpverify import BulkCounts, BulkProgress
 
 
 class Bar:

@@ -6,18 +6,12 @@
     path("", include("otpverify.integrations.django.urls"))
 
 `otpverify.integrations.django.conf` documents every setting, `views` the flows and their hooks,
-`signals` what they tell. It needs the extra `django`: `pip install otpverify[django]`.
+`signals` what they tell. It needs the extra `django`.
 """
 
-from otpverify.errors import ExtraMissing
+from otpverify._extras import needs_extra
 
-try:
-    import django as _django  # noqa: F401 - asked for here, so that one message says what to install
-except ModuleNotFoundError as error:
-    raise ExtraMissing(
-        f"{error.name} is not installed. The app needs an extra: pip install otpverify[django]"
-    ) from error
-
-from otpverify.integrations.django.verifiers import get_async_verifier, get_verifier
+with needs_extra("django", "The Django integration"):
+    from otpverify.integrations.django.verifiers import get_async_verifier, get_verifier
 
 __all__ = ["get_async_verifier", "get_verifier"]

@@ -9,9 +9,9 @@ problem details for errors.
 It needs the extra `fastapi`.
 """
 
-from otpverify.errors import ExtraMissing
+from otpverify._extras import needs_extra
 
-try:
+with needs_extra("fastapi", "The FastAPI integration"):
     from otpverify.integrations.fastapi.dependencies import (
         TypedPhone,
         get_client_ip,
@@ -29,13 +29,6 @@ try:
     from otpverify.integrations.fastapi.router import otp_router
     from otpverify.integrations.fastapi.session import FlowTokens, cookie_session
     from otpverify.integrations.web.session import Recipient
-except ModuleNotFoundError as error:
-    if error.name is not None and error.name.partition(".")[0] == "otpverify":
-        raise
-    raise ExtraMissing(
-        f"{error.name} is not installed. The FastAPI integration needs its extra: "
-        "pip install 'otpverify[fastapi]'"
-    ) from error
 
 __all__ = [
     "FlowState",
