@@ -1,27 +1,26 @@
-"""`otpverify lint-message`: what a message comes to, and what is wrong with it."""
+"""`otpverify lint-message`: the segments of a message, and its problems."""
 
 from __future__ import annotations
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from otpverify import ConfigurationError
+from otpverify.cli.terminal import say
 from otpverify.sms import Segments, segments, suggest_gsm7
 from otpverify.sms.languages import DEFAULT, Language, languages, nearest
 from otpverify.sms.lint_rules import Finding, template_findings
 from otpverify.sms.messages import SAMPLE_CODE, Frame
 
-# Seconds and minutes; some numbers of every plural form that a language may have.
+# Seconds and minutes: examples of every plural form that a language may have.
 _NUMBERS = (10, 1, 2, 3, 5, 11, 21, 22, 25, 59)
 _LIFETIMES = (*(n * 60 for n in _NUMBERS), *_NUMBERS)
 
 
 class _Report(NamedTuple):
-    """What is said of one template."""
+    """What is printed about one template."""
 
     name: str
     text: str
@@ -33,22 +32,30 @@ def add_command(commands: Any) -> None:
     """Add `lint-message` to the subcommands of a parser."""
     parser = commands.add_parser(
         "lint-message",
-        help="count a message's segments, and say what is wrong with it",
-        description="Counts a template's segments and says what is wrong with it: 1 is the exit "
-        "code then. Fields: {code}, {brand}, {lifetime}.",
+        help="count a message's segments and find its problems",
+        description="Count the segments of a message template and print its problems. The exit "
+        "code is 1 if there are any. A template may use the fields {code}, {brand} and "
+        "{lifetime}.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("template", nargs="?", help="the template")
-    what.add_argument("--file", type=Path, help="a file with the template, in UTF-8")
-    what.add_argument("--all", action="store_true", help="the built-in texts")
-    parser.add_argument("--brand", help="as given to Messages; so are the next two")
-    parser.add_argument("--origin")
-    parser.add_argument("--app-hash")
+    what.add_argument("template", nargs="?", help="the template's text")
+    what.add_argument("--file", type=Path, help="read the template from a UTF-8 file")
+    what.add_argument(
+        "--all", action="store_true", help="check the built-in messages of all languages"
+    )
+    parser.add_argument("--brand", help="the brand, as in Messages(brand=...)")
     parser.add_argument(
-        "--locale", help=f"the template's language ({DEFAULT}); with --all, only this one"
+        "--origin", help="the web page's origin for autofill, as in Messages(origin=...)"
     )
     parser.add_argument(
-        "--max-segments", type=int, default=1, help="how many segments are no finding (1)"
+        "--app-hash", help="the Android app's hash for autofill, as in Messages(app_hash=...)"
+    )
+    parser.add_argument(
+        "--locale",
+        help=f"the template's language (default: {DEFAULT}); with --all, check only this one",
+    )
+    parser.add_argument(
+        "--max-segments", type=int, default=1, help="the most segments to accept (default: 1)"
     )
     parser.set_defaults(command=run)
 
@@ -62,19 +69,16 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: The file cannot be read, or the language is unknown.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that lacks a language's letters must not end the report.
-        sys.stdout.reconfigure(errors="backslashreplace")
     frame = Frame(options.brand, options.origin, options.app_hash)
     count = 0
     for finding in frame.findings():
-        _say(f"finding: {finding.message}")
+        say(f"finding: {finding.message}")
         count += 1
-    # What is wrong with them would be said again of every text.
+    # Problems of brand, origin and hash would repeat for every text.
     for report in _reports(options, frame) if count == 0 else ():
         _print(report)
         count += len(report.findings)
-    _say(f"{count or 'No'} finding{'' if count == 1 else 's'}.")
+    say(f"{count or 'No'} finding{'' if count == 1 else 's'}.")
     return 1 if count else 0
 
 
@@ -83,7 +87,8 @@ def _reports(options: argparse.Namespace, frame: Frame) -> Iterator[_Report]:
     only = None if options.locale is None else nearest(options.locale)
     if options.locale is not None and only is None:
         raise ConfigurationError(
-            f"--locale must be one of {', '.join(table)}, or near one; not {options.locale!r}."
+            f"--locale must be one of {', '.join(table)}, or a variant of one; not "
+            f"{options.locale!r}."
         )
     if not options.all:
         language = table[only or DEFAULT]
@@ -94,7 +99,7 @@ def _reports(options: argparse.Namespace, frame: Frame) -> Iterator[_Report]:
         for purpose in language.purposes:
             if only not in (None, tag):
                 continue
-            # With an origin line, some lifetimes may leave room for the brand and others none.
+            # With an origin line, the brand may fit beside some lifetimes and not beside others.
             by_template: dict[str, list[int]] = {}
             for ttl_seconds in _LIFETIMES:
                 template = frame.built_in(language, purpose, ttl_seconds)
@@ -117,7 +122,7 @@ def _report(
         template, language, max_segments=max_segments, lifetimes=lifetimes
     )
     if any(template_findings(template, has_brand=frame.brand is not None)):
-        # It cannot be filled in: as it stands is all that can be shown.
+        # Its fields cannot be filled in, so it is shown as it is.
         return _Report(name, template, segments(template), found)
     texts = [
         frame.text(frame.lay_out(template, language, ttl_seconds), SAMPLE_CODE)
@@ -130,17 +135,17 @@ def _report(
 def _print(report: _Report) -> None:
     count = report.longest
     parts = "1 segment" if count.parts == 1 else f"{count.parts} segments"
-    _say(f"{report.name}: {count.encoding}, up to {count.units} units, {parts}")
+    say(f"{report.name}: {count.encoding}, up to {count.units} units, {parts}")
     for line in report.text.split("\n"):
-        _say(f"    {line}")
+        say(f"    {line}")
     for finding in report.findings:
-        _say(f"  finding: {finding.message}")
+        say(f"  finding: {finding.message}")
     for suggestion in _suggestions(report.text):
-        _say(f"  suggestion: {suggestion}")
+        say(f"  suggestion: {suggestion}")
 
 
 def _suggestions(text: str) -> Iterator[str]:
-    """What would make a text GSM-7; nothing for a text whose script GSM-7 does not have."""
+    """Replacements that make a text GSM-7; none if GSM-7 lacks the text's script."""
     found = suggest_gsm7(text)
     if any(each.replacement is None and each.character[0].isalpha() for each in found):
         return
@@ -155,7 +160,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}).") from error
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

@@ -9,7 +9,6 @@ import os
 import secrets
 import shlex
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -18,12 +17,14 @@ from typing import Any, Final
 from otpverify import ConfigurationError, OtpVerifyError, __version__
 from otpverify.cli import lint
 from otpverify.cli.send_bulk import arguments as bulk
+from otpverify.cli.terminal import complain, flush, say, say_if_read
 from otpverify.sandbox import Sandbox
 
 SANDBOX_PORT: Final = 8025
 _SECRET_BYTES = 32
 _LOCAL = "127.0.0.1"
 _INTERRUPTED = 128 + signal.SIGINT
+_NOT_READ = 128 + 13  # as shells report SIGPIPE, which not every system has
 _HIGHEST_PORT = 65_535
 
 
@@ -31,25 +32,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        argv: The arguments; those of the process if left out.
+        argv: The arguments; default: those of the process.
 
     Returns:
-        The exit code: 0 when all went well, 1 when the script's flows did not end as they
-        should, a message has findings or somebody was not sent to, 2 when the command could
-        not be run, 130 when it was interrupted before its end.
+        The exit code. 0: success. 1: the command ran and found a problem (the doctor found a
+        failure, a message has findings, a recipient was not sent to, a flow of the demo's script
+        failed). 2: the command could not run. 130: it was interrupted. 141: the reader of its
+        output has gone (as in `| head -1`), so it ended early.
     """
     parser = _parser()
-    options = parser.parse_args(argv)
-    if options.command is None:
-        parser.print_help()
-        return 0
+    try:
+        options = parser.parse_args(argv)
+        if options.command is None:
+            parser.print_help()
+            return 0
+    finally:
+        flush()  # argparse prints help and errors itself
     try:
         return int(options.command(options))
     except OtpVerifyError as error:
-        sys.stderr.write(f"otpverify: {error}\n")
+        complain(f"otpverify: {error}")
         return 2
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:
+        return _NOT_READ
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,52 +68,80 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="command")
 
     sandbox = commands.add_parser(
-        "sandbox", help="a gateway for development: nothing is sent, the inbox shows it"
+        "sandbox",
+        help="run a local gateway: no SMS is sent, an inbox page shows the messages",
+        description="Run an SMS gateway on this machine, for development and tests. It sends no "
+        "SMS: an inbox page shows every message. Point your application at it with the settings "
+        "that it prints.",
     )
-    sandbox.add_argument("--host", default=_LOCAL, help=f"the address ({_LOCAL})")
+    sandbox.add_argument("--host", default=_LOCAL, help=f"address to listen on (default: {_LOCAL})")
     sandbox.add_argument(
-        "--port", type=_port, help=f"the port ({SANDBOX_PORT}; if that is taken, a free one)"
+        "--port",
+        type=_port,
+        help=f"port to listen on (default: {SANDBOX_PORT}, or a free one if that is in use)",
     )
     sandbox.add_argument(
-        "--dialect", choices=("2.0", "tutorial"), default="2.0", help="of the replies (2.0)"
+        "--dialect",
+        choices=("2.0", "tutorial"),
+        default="2.0",
+        help="format of the replies: the gateway's version 2.0, or the one in its tutorial "
+        "(default: 2.0)",
     )
     sandbox.add_argument(
         "--reports",
         choices=("post", "get", "none"),
         default="post",
-        help="how delivery reports come to an application that asks for them (post)",
+        help="how delivery reports reach an application that asks for them (default: post)",
     )
     sandbox.add_argument(
         "--report-anywhere",
         action="store_true",
-        help="let delivery reports leave this machine, for an application in another container",
+        help="send delivery reports to other machines too, such as another container "
+        "(default: to this machine only)",
     )
     sandbox.set_defaults(command=_sandbox)
 
-    demo = commands.add_parser("demo", help="a site with three flows, and the sandbox beside it")
-    demo.add_argument("--port", type=_port, help="the site's port (8000; if taken, a free one)")
+    demo = commands.add_parser(
+        "demo",
+        help="run a demo site next to the sandbox's inbox",
+        description="Run a demo site: sign-in, phone confirmation and password reset, next to "
+        "the sandbox's inbox, where its messages arrive.",
+    )
+    demo.add_argument(
+        "--port",
+        type=_port,
+        help="the site's port (default: 8000, or a free one if that is in use)",
+    )
     demo.add_argument(
         "--sandbox-port",
         type=_port,
-        help=f"the sandbox's port ({SANDBOX_PORT}; if taken, a free one)",
+        help=f"the sandbox's port (default: {SANDBOX_PORT}, or a free one if that is in use)",
     )
     demo.add_argument(
         "--script",
         action="store_true",
-        help="run the three flows here on free ports, say what happens, and end; "
-        "the exit code is 0 if each ended as it should",
+        help="run the three flows without a browser, print each step and exit; "
+        "the exit code is 0 if all succeed",
     )
     demo.set_defaults(command=_demo)
 
     doctor = commands.add_parser(
-        "doctor", help="look at settings, store and gateway, and say what to mend"
+        "doctor",
+        help="check the settings, the store and the gateway",
+        description="Check the settings, the store and the gateway, and print what to fix. It "
+        "sends no message. The exit code is 1 if a check fails.",
     )
     doctor.set_defaults(command=_doctor)
 
     lint.add_command(commands)
     bulk.add_command(commands).set_defaults(command=_send_bulk)
 
-    secret = commands.add_parser("secret", help="print a new secret for OTPVERIFY_SECRET")
+    secret = commands.add_parser(
+        "secret",
+        help="print a new value for OTPVERIFY_SECRET",
+        description="Print a new random secret, for OTPVERIFY_SECRET. Keep it out of your "
+        "repository.",
+    )
     secret.set_defaults(command=_secret)
     return parser
 
@@ -114,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_HIGHEST_PORT}")
+        raise argparse.ArgumentTypeError(f"the port must be a number from 0 to {_HIGHEST_PORT}")
     return port
 
 
@@ -127,38 +162,38 @@ def _sandbox(options: argparse.Namespace) -> int:
         reports=None if options.reports == "none" else options.reports,
         report_anywhere=options.report_anywhere,
     ) as sandbox:
-        _say(f"Sandbox   {sandbox.url}")
-        _say(f"Inbox     {sandbox.inbox_url}")
-        _say()
+        say(f"Sandbox   {sandbox.url}")
+        say(f"Inbox     {sandbox.inbox_url}")
+        say()
         for name, value in sandbox.environ.items():
-            _say(f"export {name}={shlex.quote(value)}")
+            say(f"export {name}={shlex.quote(value)}")
         _until_stopped()
     return 0
 
 
 def _demo(options: argparse.Namespace) -> int:
-    # Imported here: it needs an extra, the other commands do not.
+    # Imported here: only this command needs an extra.
     from otpverify.demo import Site, run
 
     _take_signals()
     if options.script:
-        return 0 if run(_say) else 1
-    # For this machine only: the site shows the inbox in a frame by the address that both have.
+        return 0 if run(say) else 1
+    # For this machine only: the site shows the inbox in a frame, at the address of both.
     with (
         _opened(_LOCAL, options.sandbox_port) as sandbox,
         Site(sandbox, host=_LOCAL, port=options.port) as site,
     ):
-        _say(f"Demo      {site.url}")
-        _say(f"Inbox     {sandbox.inbox_url}")
+        say(f"Demo      {site.url}")
+        say(f"Inbox     {sandbox.inbox_url}")
         _until_stopped()
     return 0
 
 
 def _doctor(_: argparse.Namespace) -> int:
-    # Imported here: it loads the clients of gateway and store.
+    # Imported here: it loads the clients of the gateway and the store.
     from otpverify.cli.doctor import run
 
-    return 0 if run(os.environ, _say) else 1
+    return 0 if run(os.environ, say) else 1
 
 
 def _send_bulk(options: argparse.Namespace) -> int:
@@ -166,11 +201,11 @@ def _send_bulk(options: argparse.Namespace) -> int:
     from otpverify.cli.send_bulk.command import run
 
     _take_signals()
-    return run(options, _say)
+    return run(options, say_if_read)
 
 
 def _secret(_: argparse.Namespace) -> int:
-    _say(secrets.token_urlsafe(_SECRET_BYTES))
+    say(secrets.token_urlsafe(_SECRET_BYTES))
     return 0
 
 
@@ -178,7 +213,7 @@ def _opened(host: str, port: int | None, **options: Any) -> Sandbox:
     """A started sandbox.
 
     Raises:
-        ConfigurationError: The port cannot be had.
+        ConfigurationError: The port cannot be used.
     """
     try:
         wanted = SANDBOX_PORT if port is None else port
@@ -191,8 +226,10 @@ def _opened(host: str, port: int | None, **options: Any) -> Sandbox:
 
 
 def _take_signals() -> None:
-    """Let both signals end the command in order. SIGINT is set, too: a shell that starts a
-    command in the background has it ignored."""
+    """Let SIGINT and SIGTERM end the command cleanly.
+
+    SIGINT is set, too, because a shell starts background commands with SIGINT ignored.
+    """
 
     def stop(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -202,16 +239,11 @@ def _take_signals() -> None:
 
 
 def _until_stopped() -> None:
-    _say()
-    _say("Ctrl-C ends it.")
+    say()
+    say("Press Ctrl-C to stop.")
     try:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        # A second Ctrl-C must not interrupt the way out.
+        # A second Ctrl-C must not interrupt the shutdown.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _say(line: str = "") -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

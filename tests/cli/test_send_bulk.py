@@ -338,9 +338,9 @@ def test_a_results_file_is_not_written_over(
     here: Path, smspm_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert send() == 0
-    assert "is there already. Add --resume" in refused(capsys)
-    assert "is not there" in refused(capsys, "--resume", "--results", "other.jsonl")
-    assert "is not there" in refused(capsys, "--results", "no/such/folder.jsonl")
+    assert "exists already. Add --resume" in refused(capsys)
+    assert "does not exist" in refused(capsys, "--resume", "--results", "other.jsonl")
+    assert "does not exist" in refused(capsys, "--results", "no/such/folder.jsonl")
     assert "--resume" in refused(capsys, "--retry-unknown")
     assert received(smspm_sandbox) == Counter(NUMBERS)
 
@@ -367,10 +367,10 @@ def test_a_results_file_of_something_else_is_refused(
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"name,phone\nA,+37256789045\n", "no results file"),
-        (b"no end of line", "no results file"),
-        (b"\n", "no results file"),
-        (b'{"otpverify":"send-bulk","version":99}\n', "no results file of this version"),
+        (b"name,phone\nA,+37256789045\n", "not a results file"),
+        (b"no end of line", "not a results file"),
+        (b"\n", "not a results file"),
+        (b'{"otpverify":"send-bulk","version":99}\n', "not a results file of this version"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_and_left_alone(
@@ -456,7 +456,7 @@ def test_a_full_disk_ends_it_in_time(
 
     monkeypatch.setattr(Journal, "_append", append)
     assert send("--batch-size", "2", "--concurrency", "1") == 1
-    assert "It ended early: No space left on device." in capsys.readouterr().out
+    assert "Sending stopped early: No space left on device." in capsys.readouterr().out
     assert len(smspm_sandbox.messages) == 2
     monkeypatch.setattr(Journal, "_append", whole)
     assert send("--resume") == 0

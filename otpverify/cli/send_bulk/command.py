@@ -15,6 +15,7 @@ from otpverify.cli.send_bulk.cost import Estimate, estimate
 from otpverify.cli.send_bulk.csv_file import Row, read_numbers
 from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
+from otpverify.cli.terminal import printable
 from otpverify.gateways.smspm.bulk import BulkOptions, Plan, check_options, plan
 from otpverify.gateways.smspm.prices import PriceTable
 from otpverify.gateways.smspm.wire import DEFAULT_URL
@@ -48,14 +49,14 @@ def run(options: argparse.Namespace, say: Say) -> int:
         say: Writes a line for the person.
 
     Returns:
-        The exit code: 0 when everybody was sent to, 1 when somebody was not or nobody knows.
+        The exit code: 0 if all were sent to, 1 if some were not or their outcome is unknown.
 
     Raises:
-        ConfigurationError: Nothing was begun.
-        DeliveryRejected: The text cannot be sent to anybody.
+        ConfigurationError: A setting or a file is not valid; nothing was sent.
+        DeliveryRejected: The gateway cannot send this text.
     """
     if options.retry_unknown and not options.resume:
-        raise ConfigurationError("--retry-unknown goes with --resume.")
+        raise ConfigurationError("--retry-unknown needs --resume.")
     check_options(_pace(options))
     mailing = _mailing(options)
     everybody = list(mailing.plan.recipients)
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace, say: Say) -> int:
                 if not _agreed(mailing, todo, options):
                     return _declined(say)
                 return _send(client, mailing, todo, journal, options, say)
-        # Asked before the file is made: a "no" leaves nothing behind.
+        # Ask before creating the file: after a "no", nothing is left behind.
         refuse_taken(path)
         if not _agreed(mailing, everybody, options):
             return _declined(say)
@@ -111,13 +112,13 @@ def _pace(options: argparse.Namespace) -> BulkOptions:
 
 
 def _left(planned: Plan, journal: Journal, *, retry_unknown: bool) -> list[str]:
-    """Those who were certainly not sent to; with `retry_unknown`, those nobody knows of, too."""
+    """Those certainly not sent to; with `retry_unknown`, also those whose outcome is unknown."""
     wanted = {None, "failed", "unknown"} if retry_unknown else {None, "failed"}
     return [phone for phone in planned.recipients if journal.known.status.get(phone) in wanted]
 
 
 def _agreed(mailing: Mailing, todo: Sequence[str], options: argparse.Namespace) -> bool:
-    """Whether the person wants it; nobody is asked where nobody sits."""
+    """Ask for confirmation, if stdin is a terminal; otherwise `--yes` is assumed."""
     somebody = sys.stdin is not None and sys.stdin.isatty()
     if options.yes or not todo or not somebody:
         return True
@@ -127,7 +128,7 @@ def _agreed(mailing: Mailing, todo: Sequence[str], options: argparse.Namespace) 
         f"for at most {mailing.cost(todo)}? [y/N] "
     )
     try:
-        return input(question).strip().lower() in ("y", "yes")
+        return input(printable(question)).strip().lower() in ("y", "yes")
     except EOFError:
         return False
 
@@ -177,7 +178,7 @@ def _send(
 
 
 def _why(cause: BaseException | None) -> str:
-    """Why it ended early. Only an operating system's own words are repeated."""
+    """Why sending stopped early. Only messages of the operating system are repeated."""
     if isinstance(cause, OSError):
-        return f"It ended early: {cause.strerror or type(cause).__name__}."
-    return f"It ended early, through a fault: {type(cause).__name__}."
+        return f"Sending stopped early: {cause.strerror or type(cause).__name__}."
+    return f"Sending stopped early, because of an error: {type(cause).__name__}."

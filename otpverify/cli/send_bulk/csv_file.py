@@ -30,7 +30,7 @@ class Row:
 def read_numbers(path: Path, column: str | None = None) -> list[Row]:
     """The numbers in one column of a CSV file, with comma, semicolon or tab between columns.
 
-    A first line without any digit in that column is its head. Empty lines are left out.
+    A first line without any digit in that column is the header. Empty lines are skipped.
 
     Args:
         path: The file, in UTF-8.
@@ -38,7 +38,7 @@ def read_numbers(path: Path, column: str | None = None) -> list[Row]:
             with a usual name (`phone`, `number`, `mobile`, ...), or the only one.
 
     Raises:
-        ConfigurationError: The file cannot be read, or which column is meant cannot be told.
+        ConfigurationError: The file cannot be read, or it is unclear which column to use.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -61,7 +61,7 @@ def read_numbers(path: Path, column: str | None = None) -> list[Row]:
     except csv.Error:
         rows.clear()
     if not rows:
-        raise ConfigurationError(f"{path} holds no numbers, or is no CSV file.")
+        raise ConfigurationError(f"{path} contains no numbers, or is not a CSV file.")
     return rows
 
 
@@ -78,13 +78,13 @@ def _place(first: list[str], column: str | None) -> int:
         if len(first) == 1:
             return 0
         raise ConfigurationError(
-            f"The file has {len(first)} columns; name the one with the numbers with --column."
+            f"The file has {len(first)} columns; choose the one with the numbers with --column."
         )
     if _plain(column) in names:
         return names.index(_plain(column))
     if column.isdecimal() and 1 <= int(column) <= len(first):
         return int(column) - 1
-    # The first line is not repeated: without a head it holds a number.
+    # The message does not quote the first line: without a header it holds a number.
     raise ConfigurationError(f"The file has no column {column!r} in its first line.")
 
 

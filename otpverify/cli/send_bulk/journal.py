@@ -45,20 +45,20 @@ def header(phones: Iterable[str], text: str, gateway: str) -> bytes:
 
 
 def check_header(found: bytes, expected: bytes) -> None:
-    """See that a file belongs to this list, text and gateway.
+    """Check that a file belongs to this list, text and gateway.
 
     Raises:
-        ConfigurationError: It does not; the message says what is another.
+        ConfigurationError: It does not; the message names what differs.
     """
     if found == expected:
         return
     said, ours = _object(found), _object(expected)
     if said.get("otpverify") != "send-bulk" or said.get("version") != ours["version"]:
-        raise ConfigurationError("This is no results file of this version of send-bulk.")
+        raise ConfigurationError("The file is not a results file of this version of send-bulk.")
     other = [name for name in ("list", "text", "gateway") if said.get(name) != ours[name]]
     raise ConfigurationError(
-        f"The results file belongs to another {' and another '.join(other)}. Sending goes on only "
-        "where everything is as it was; start anew with another --results."
+        f"The results file belongs to another {' and another '.join(other)}. A run can be resumed "
+        "only with the same list, text and gateway; to start a new one, choose another --results."
     )
 
 
@@ -111,7 +111,7 @@ class Known:
             number: Its number, for the error.
 
         Raises:
-            ConfigurationError: It is none of ours.
+            ConfigurationError: The line is not valid.
         """
         said = _object(line)
         numbers, phone, status = said.get("sending"), said.get("number"), said.get("status")
@@ -123,8 +123,8 @@ class Known:
             self.left_out.add(said["line"])
         else:
             raise ConfigurationError(
-                f"Line {number} of the results file cannot be read, so nobody can tell who was "
-                "sent to. Mend it before you go on."
+                f"Line {number} of the results file cannot be read, so it is unknown who was sent "
+                "to. Repair the line before you resume."
             )
 
 
@@ -153,7 +153,7 @@ try:
 except ImportError:  # not a POSIX system; `_open` says so
     fcntl = None  # type: ignore[assignment]  # asked for before it is used
 
-_TAKEN = "is there already. Add --resume to go on with it, or choose another --results"
+_TAKEN = "exists already. Add --resume to continue it, or choose another --results"
 
 
 class Journal(Closing):
@@ -179,7 +179,7 @@ class Journal(Closing):
             header: Its first line.
 
         Raises:
-            ConfigurationError: Something is there, or it cannot be made.
+            ConfigurationError: A file exists there, or it cannot be made.
         """
         journal = cls(_open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         try:
@@ -193,7 +193,7 @@ class Journal(Closing):
 
     @classmethod
     def resume(cls, path: Path, header: bytes) -> Journal:
-        """A file that an earlier run left, whatever ended it.
+        """A file that an earlier run left, however that run ended.
 
         Args:
             path: Where it is.
@@ -225,19 +225,19 @@ class Journal(Closing):
         self._append(b"".join(left_out(*each) for each in new))
 
     def sending(self, phones: Sequence[str]) -> None:
-        """Write down who is about to be sent to; it is on the disk when this returns."""
+        """Record who is about to be sent to; it is on the disk when this returns."""
         self._begun.update(phones)
         self.known.status.update(dict.fromkeys(phones, "unknown"))
         self._append(sending(phones))
 
     def settled(self, progress: BulkProgress) -> None:
-        """Write down what became of these."""
+        """Record the outcomes of these."""
         known: dict[str, Status] = {}
         for entry in progress.entries:
             if entry.phone is None or entry.duplicate_of is not None:
                 continue
-            # Whoever was not attempted has no line, and is left for the next run; unless it was
-            # about to be, when that line must not stand alone.
+            # A number that was not attempted has no line, and is left for the next run. If its
+            # intent was written, the outcome must be written, too.
             if entry.reason == "not_attempted" and entry.phone not in self._begun:
                 continue
             known[entry.phone] = entry.status
@@ -284,10 +284,10 @@ class Journal(Closing):
 
 
 def refuse_taken(path: Path) -> None:
-    """See that nothing is where a new file is to be.
+    """Check that there is no file where the new one is to be made.
 
     Raises:
-        ConfigurationError: Something is.
+        ConfigurationError: There is one.
     """
     if os.path.lexists(path):
         raise ConfigurationError(f"The results file {path} {_TAKEN}.")
@@ -295,13 +295,13 @@ def refuse_taken(path: Path) -> None:
 
 def _open(path: Path, flags: int) -> int:
     if fcntl is None:
-        raise ConfigurationError("send-bulk needs file locks as POSIX systems have them.")
+        raise ConfigurationError("send-bulk needs POSIX file locks, which this system lacks.")
     try:
         return os.open(path, flags, 0o600)
     except FileExistsError:
         why = _TAKEN
     except FileNotFoundError:
-        why = "cannot be opened: it, or its folder, is not there"
+        why = "cannot be opened: the file or its folder does not exist"
     except OSError as error:
         why = f"cannot be opened: {error.strerror}"
     raise ConfigurationError(f"The results file {path} {why}.")
@@ -318,7 +318,7 @@ def _lock(descriptor: int, path: Path) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Have the file's name on the disk, too."""
+    """Write the file's directory entry to the disk, too."""
     directory = os.open(path.resolve().parent, os.O_RDONLY)
     try:
         os.fsync(directory)

@@ -23,14 +23,14 @@ class Display(AbstractContextManager["Display"], Protocol):
     """Shows progress while it is entered."""
 
     def show(self, progress: BulkProgress) -> None:
-        """Show how far it is."""
+        """Show the progress so far."""
 
 
 def display(total: int, say: Callable[[str], None], *, terminal: bool) -> Display:
     """A progress bar on a terminal, where the extra `cli` is installed; plain lines elsewhere.
 
     Args:
-        total: How many are to be sent to.
+        total: The number of recipients.
         say: Writes a line.
         terminal: Whether lines go to a terminal.
     """
@@ -104,14 +104,14 @@ def before(plan: Plan, rows: Sequence[Row], counted: Segments, cost: Estimate) -
 
 
 def attempted(progress: BulkProgress) -> BulkProgress:
-    """The progress without those who were left for another time; they come last."""
+    """The progress without the entries that were not attempted; they come last."""
     left = sum(entry.reason == "not_attempted" for entry in progress.entries)
     counts = replace(progress.counts, failed=progress.counts.failed - left)
     return replace(progress, counts=counts)
 
 
 class Reasons:
-    """Why people were not sent to, or nobody knows: counts by reason, no numbers and no text."""
+    """Why sending failed or its outcome is unknown: counts by reason, without numbers and texts."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -124,7 +124,7 @@ class Reasons:
                 continue
             self._counts[entry.reason or "no reason given"] += 1
             if entry.reason in ACCOUNT_CODES:
-                # Of these errors the message is wholly ours, and says what to mend.
+                # These messages are this library's own, and say what to fix.
                 self._account_refused = str(entry.error)
 
     def lines(self) -> Iterator[str]:
@@ -153,7 +153,7 @@ def after(plan: Plan, status: dict[str, str]) -> Iterator[str]:
     yield f"Invalid     {invalid}"
     yield f"Duplicates  {len(plan.found) - invalid}"
     if found["unknown"]:
-        yield "Unknown may have been sent to; --resume leaves them alone without --retry-unknown."
+        yield "Unknown numbers may have been sent to: --resume skips them without --retry-unknown."
 
 
 def _of(cost: Estimate) -> str:

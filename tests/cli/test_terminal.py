@@ -1,0 +1,119 @@
+"""What commands print is safe for a terminal, and may end in a pipe that nobody reads."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from otpverify import ConfigurationError
+from otpverify.cli import main as cli
+from otpverify.cli.terminal import complain, printable, say
+from otpverify.sandbox import Sandbox
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("plain, Grüße, код, 验证码, \U0001f600", "plain, Grüße, код, 验证码, \U0001f600"),
+        ("می\u200cخواهم", "می\u200cخواهم"),  # Persian needs its joiners
+        ("\x1b]0;title\x07\x1b[31mred\x1b[0m", "]0;title[31mred[0m"),
+        ("\x9b31mred", "31mred"),
+        ("one\nok  forged\r\ttab", "one ok  forged  tab"),
+        ("line\u2028separator", "line separator"),
+        ("file\u202egnp.exe\u2069", "filegnp.exe"),
+        ("name-\udcff", "name-"),
+        ("nul\0delete\x7f", "nuldelete"),
+    ],
+)
+def test_what_steers_a_terminal_is_left_out(given: str, shown: str) -> None:
+    assert printable(given) == shown
+
+
+def test_lines_and_errors_are_printable(capsys: pytest.CaptureFixture[str]) -> None:
+    say("\x1b[2Jgateway\nsays")
+    complain("\x1b[2Jserver\nsays")
+    assert tuple(capsys.readouterr()) == ("[2Jgateway says\n", "[2Jserver says\n")
+
+
+def test_an_error_that_names_a_file_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lint-message", "--file", "\x1b[31mno\nfile"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("otpverify: [31mno file cannot be read")
+    assert error.count("\n") == 1
+
+
+def test_letters_that_a_terminal_lacks_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
+    say("код")
+    assert written.getvalue() == b"\\u043a\\u043e\\u0434\n"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_process_without_a_stream(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, stream, None)
+    say("line")
+    complain("line")
+
+
+def unread(*arguments: str, environ: dict[str, str] | None = None) -> tuple[int, str]:
+    """The exit code and stderr of a command whose output goes into a closed pipe."""
+    # Output is buffered, as it usually is: then Python meets the closed pipe at its exit, too.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "otpverify", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**buffered, **(environ or {})},
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["secret"], 141),
+        (["lint-message", "--all"], 141),
+        (["sandbox", "--port", "0"], 141),
+        (["--help"], 0),
+        ([], 0),
+    ],
+)
+def test_a_command_whose_reader_has_gone_ends_quietly(arguments: list[str], code: int) -> None:
+    assert unread(*arguments) == (code, "")
+
+
+def test_sending_goes_on_when_the_reader_has_gone(tmp_path: Path, smspm_sandbox: Sandbox) -> None:
+    numbers = [f"+3725{n:07d}" for n in range(6)]
+    path = tmp_path / "numbers.csv"
+    path.write_text("\n".join(numbers))
+    arguments = ["send-bulk", str(path), "--text", "The bus leaves at eight.", "--batch-size", "1"]
+    assert unread(*arguments, environ=smspm_sandbox.environ) == (0, "")
+    assert sorted(message.to for message in smspm_sandbox.messages) == numbers
+
+
+def test_errors_into_a_closed_pipe_are_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        monkeypatch.setattr(sys, "stderr", closed)
+
+        def refuse(_: object) -> int:
+            raise ConfigurationError("no")
+
+        monkeypatch.setattr(cli, "_secret", refuse)
+        assert cli.main(["secret"]) == 2
