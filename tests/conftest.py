@@ -1,4 +1,4 @@
-"""Fixtures: verifiers of both colours, and a clock that is moved."""
+"""Fixtures: verifiers of both modes, and a clock that is moved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 from hypothesis import HealthCheck, settings
 from servers import binaries, version
-from support import LONG, QUICK, SECRET, AsyncColour, Colour, Face
+from support import LONG, QUICK, SECRET, AsyncMode, Face, Mode
 
 from otpverify.testing import OutboxSender
 
@@ -34,9 +34,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{name}: {version(path)}")
 
 
-@pytest.fixture(params=[Colour, AsyncColour], ids=lambda colour: colour.name)
-def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    made: Colour = request.param()
+@pytest.fixture(params=[Mode, AsyncMode], ids=lambda mode: mode.name)
+def mode(request: pytest.FixtureRequest) -> Iterator[Mode]:
+    made: Mode = request.param()
     yield made
     made.close()
 
@@ -47,13 +47,13 @@ def outbox() -> OutboxSender:
 
 
 @pytest.fixture
-def make(colour: Colour, outbox: OutboxSender) -> Callable[..., Face]:
-    """Makes a verifier of the test's colour, on the outbox and a quick hasher."""
+def make(mode: Mode, outbox: OutboxSender) -> Callable[..., Face]:
+    """Makes a verifier of the test's mode, on the outbox and a quick hasher."""
 
     def build(sender: Any = None, **options: Any) -> Face:
         options.setdefault("hasher", QUICK)
         options.setdefault("secret", SECRET)
-        return colour.make(outbox if sender is None else sender, **options)
+        return mode.make(outbox if sender is None else sender, **options)
 
     return build
 

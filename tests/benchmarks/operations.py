@@ -97,7 +97,7 @@ def commands(client: Any) -> tuple[int, float]:
 
 
 def measure(
-    client: Any, colour: str, visit: Visit, hasher: Hasher, bare: Callable[[], float]
+    client: Any, mode: str, visit: Visit, hasher: Hasher, bare: Callable[[], float]
 ) -> None:
     """Print the rows of one verifier."""
     count = CALLS[type(hasher)]
@@ -123,7 +123,7 @@ def measure(
     floor_us = best(samples["floor"])
     for name in ("floor", "start", "check"):
         took = best(samples[name])
-        label = f"{colour}, {type(hasher).__name__}, {name}"
+        label = f"{mode}, {type(hasher).__name__}, {name}"
         target = f" (at most {TARGETS[name]})" if name in TARGETS and count > 100 else ""
         row(
             label + target,
@@ -134,7 +134,7 @@ def measure(
         )
     pair = best([a + b for a, b in zip(samples["start"], samples["check"], strict=True)])
     target = " (at least 0.30)" if count > 100 else ""
-    row(f"{colour}, the pair's rate to the floor's{target}", "", f"{floor_us / pair:.2f}", "", "")
+    row(f"{mode}, the pair's rate to the floor's{target}", "", f"{floor_us / pair:.2f}", "", "")
 
 
 def threads(client: Any, url: str, hasher: Hasher) -> None:

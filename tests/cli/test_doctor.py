@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from faulty_gateways import recording
 from servers import Server, binaries, store_of, until
-from support import PHONE, SECRET, Colour, Face
+from support import PHONE, SECRET, Face, Mode
 
 from otpverify.cli import main as cli
 from otpverify.cli.doctor import examine
@@ -180,12 +180,12 @@ def test_what_a_user_may_do_is_tried(
 
 
 def test_the_first_connection_warns_once(
-    colour: Colour, server: Server, outbox: OutboxSender, caplog: pytest.LogCaptureFixture
+    mode: Mode, server: Server, outbox: OutboxSender, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with store_of(colour, f"redis://:the-password@127.0.0.1:{server.port}") as store:
-        verifier: Face = colour.make(outbox, store=store, secret=SECRET)
-        challenge = verifier.start(PHONE, client_ip="192.0.2.1", purpose=colour.name)
-        verifier.check(PHONE, outbox.code(), challenge=challenge.id, purpose=colour.name)
+    with store_of(mode, f"redis://:the-password@127.0.0.1:{server.port}") as store:
+        verifier: Face = mode.make(outbox, store=store, secret=SECRET)
+        challenge = verifier.start(PHONE, client_ip="192.0.2.1", purpose=mode.name)
+        verifier.check(PHONE, outbox.code(), challenge=challenge.id, purpose=mode.name)
     warned = [record for record in caplog.records if "allkeys-lru" in record.getMessage()]
     assert len(warned) == 1
 
@@ -215,7 +215,7 @@ def knows_both(client: Any) -> bool:
 
 @pytest.mark.parametrize("evicting", [0, 1])
 def test_every_shard_of_a_cluster_is_asked(
-    colour: Colour,
+    mode: Mode,
     shards: tuple[Server, Server],
     outbox: OutboxSender,
     environ: dict[str, str],
@@ -228,8 +228,8 @@ def test_every_shard_of_a_cluster_is_asked(
             policy = "volatile-ttl" if place == evicting else "noeviction"
             client.config_set("maxmemory-policy", policy)
     url = f"redis+cluster://127.0.0.1:{shards[0].port}"
-    with store_of(colour, url) as store:
-        colour.make(outbox, store=store, secret=SECRET).start(PHONE, purpose=colour.name)
+    with store_of(mode, url) as store:
+        mode.make(outbox, store=store, secret=SECRET).start(PHONE, purpose=mode.name)
     assert sum("volatile-ttl" in record.getMessage() for record in caplog.records) == 1
     told = [said for _, said in examine(environ | {"OTPVERIFY_REDIS_URL": url})]
     evicts = [said for said in told if "may evict" in said]

@@ -16,7 +16,7 @@ import phonenumbers
 import pytest
 import requests
 from freezegun.api import FrozenDateTimeFactory
-from support import Colour
+from support import Mode
 
 from otpverify import (
     AttemptsExhausted,
@@ -240,7 +240,7 @@ class TestGuesses:
                 return False
             return True
 
-        assert sum(map(bool, Colour().together([guess] * 20))) == 5
+        assert sum(map(bool, Mode().together([guess] * 20))) == 5
 
     def test_no_name_is_forgiven_to_make_room(self) -> None:
         guesses = Guesses()

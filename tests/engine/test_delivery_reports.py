@@ -19,7 +19,7 @@ import pytest
 from endpoint import Call, Endpoint
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import Place, stop_servers
-from support import OTHER_PHONE, PHONE, QUICK, SECRET, AsyncColour, Colour, Face
+from support import OTHER_PHONE, PHONE, QUICK, SECRET, AsyncMode, Face, Mode
 
 from otpverify import (
     AsyncSmspmClient,
@@ -59,27 +59,27 @@ FINAL_FAILURES = [
 class Application:
     """An application: a verifier, its endpoint for reports, and the gateway that sends them."""
 
-    def __init__(self, colour: Colour, store: Any, endpoint: Endpoint, sandbox: Sandbox) -> None:
-        self.colour = colour
+    def __init__(self, mode: Mode, store: Any, endpoint: Endpoint, sandbox: Sandbox) -> None:
+        self.mode = mode
         self.store = store
         self.endpoint = endpoint
         self.sandbox = sandbox
-        kind = AsyncSmspmClient if isinstance(colour, AsyncColour) else SmspmClient
+        kind = AsyncSmspmClient if isinstance(mode, AsyncMode) else SmspmClient
         self.client = kind.from_env(sandbox.environ, report_url=f"{endpoint.url}?app=1")
         self.events: list[Event] = []
         self.verifier = self.make()
 
     def close(self) -> None:
         if isinstance(self.client, AsyncSmspmClient):
-            assert isinstance(self.colour, AsyncColour)
-            self.colour.runner.run(self.client.aclose())
+            assert isinstance(self.mode, AsyncMode)
+            self.mode.runner.run(self.client.aclose())
         else:
             self.client.close()
 
     def make(self, **options: Any) -> Face:
         """Another verifier on the same store."""
         options = {"secret": SECRET, "hasher": QUICK, "on_event": self.events.append, **options}
-        return self.colour.make(self.client, store=self.store, **options)
+        return self.mode.make(self.client, store=self.store, **options)
 
     @property
     def newest(self) -> str:
@@ -110,16 +110,16 @@ class Application:
 
 
 @pytest.fixture(params=["memory", "valkey9"])
-def store(request: pytest.FixtureRequest, colour: Colour, clock: object) -> Iterator[Any]:
+def store(request: pytest.FixtureRequest, mode: Mode, clock: object) -> Iterator[Any]:
     """A store at the test's own time."""
     if request.param == "memory":
         yield MemoryStore()
         return
     place = Place(request.param)
-    if isinstance(colour, AsyncColour):
+    if isinstance(mode, AsyncMode):
         found = place.async_store(time.time)
         yield found
-        colour.runner.run(found.aclose())
+        mode.runner.run(found.aclose())
     else:
         yield place.store(time.time)
     place.tidy()
@@ -132,11 +132,11 @@ def gateway() -> Iterator[tuple[Endpoint, Sandbox]]:
 
 
 @pytest.fixture
-def app(colour: Colour, store: Any, gateway: tuple[Endpoint, Sandbox]) -> Iterator[Application]:
+def app(mode: Mode, store: Any, gateway: tuple[Endpoint, Sandbox]) -> Iterator[Application]:
     endpoint, sandbox = gateway
     endpoint.forget()
     sandbox.clear()
-    app = Application(colour, store, endpoint, sandbox)
+    app = Application(mode, store, endpoint, sandbox)
     yield app
     app.close()
 
@@ -207,7 +207,7 @@ def test_one_of_many_that_come_at_once_gives_back(app: Application) -> None:
     verifier.start(PHONE)
     call = app.call("failed")
     params = callback_params(call.query, call.body)
-    found: list[Any] = app.colour.together([partial(verifier.delivery_report, params)] * 10)
+    found: list[Any] = app.mode.together([partial(verifier.delivery_report, params)] * 10)
     assert sum(report.given_back for report in found) == 1
     assert sum(report.changed for report in found) == 1
     app.verifier.start(PHONE)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from hypothesis import given, strategies as st
-from support import OTHER_PHONE, PHONE, QUICK, SECRET, Colour, Face, wrong
+from support import OTHER_PHONE, PHONE, QUICK, SECRET, Face, Mode, wrong
 
 from otpverify import (
     ChallengeExpired,
@@ -180,10 +180,10 @@ def test_outlives_a_rotation_of_secrets_and_no_more(make: Make, outbox: OutboxSe
     assert rotated.redeem(PHONE, verified.proof, purpose="password-reset") == verified
 
 
-def test_at_once_one_is_redeemed(colour: Colour, verifier: Face, outbox: OutboxSender) -> None:
+def test_at_once_one_is_redeemed(mode: Mode, verifier: Face, outbox: OutboxSender) -> None:
     verified = prove(verifier, outbox)
     call = partial(verifier.redeem, PHONE, verified.proof, purpose="password-reset")
-    answers = colour.together([call] * 25)
+    answers = mode.together([call] * 25)
     assert [answer for answer in answers if isinstance(answer, Verified)] == [verified]
     assert sum(isinstance(answer, ChallengeExpired) for answer in answers) == 24
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from support import OTHER_PHONE, PHONE, QUICK, SECRET, Colour, Face, wrong
+from support import OTHER_PHONE, PHONE, QUICK, SECRET, Face, Mode, wrong
 
 from otpverify import (
     AllowCountries,
@@ -56,8 +56,8 @@ class LastingStore(MemoryStore):
 
 
 class TestMaking:
-    def test_five_lines_are_enough(self, colour: Colour, outbox: OutboxSender) -> None:
-        verifier = colour.make(outbox)
+    def test_five_lines_are_enough(self, mode: Mode, outbox: OutboxSender) -> None:
+        verifier = mode.make(outbox)
         challenge = verifier.start("+372 5678 9045")
         done = verifier.check("+37256789045", outbox.code(), challenge=challenge.id)
         assert (done.phone, done.purpose) == (PHONE, "verify")
@@ -101,21 +101,21 @@ class TestMaking:
         ],
     )
     def test_parts_that_do_not_fit(
-        self, colour: Colour, outbox: OutboxSender, options: dict[str, Any], says: str
+        self, mode: Mode, outbox: OutboxSender, options: dict[str, Any], says: str
     ) -> None:
         with pytest.raises(ConfigurationError, match=says) as caught:
-            colour.make(outbox, **options)
+            mode.make(outbox, **options)
         assert "short" not in str(caught.value)
         assert SECRET not in str(caught.value)
 
-    def test_a_sender_must_be_one(self, colour: Colour) -> None:
+    def test_a_sender_must_be_one(self, mode: Mode) -> None:
         with pytest.raises(ConfigurationError, match="is no sender"):
-            colour.make(object())
+            mode.make(object())
         with pytest.raises(ConfigurationError, match="Pass an instance"):
-            colour.make(OutboxSender)
+            mode.make(OutboxSender)
 
     def test_no_part_but_sender_and_store_may_be_asynchronous(
-        self, colour: Colour, outbox: OutboxSender
+        self, mode: Mode, outbox: OutboxSender
     ) -> None:
         class Awaitable:
             costly = needs_secret = False
@@ -135,21 +135,21 @@ class TestMaking:
             {"hasher": Awaitable()},
         ):
             with pytest.raises(ConfigurationError, match="must not be asynchronous"):
-                colour.make(outbox, **options)
+                mode.make(outbox, **options)
 
-    def test_a_secret_is_str_or_bytes(self, colour: Colour, outbox: OutboxSender) -> None:
+    def test_a_secret_is_str_or_bytes(self, mode: Mode, outbox: OutboxSender) -> None:
         store = LastingStore()
-        id_ = colour.make(outbox, store=store, secret=SECRET).start(PHONE).id
-        twin = colour.make(outbox, store=store, secret=SECRET.encode())
+        id_ = mode.make(outbox, store=store, secret=SECRET).start(PHONE).id
+        twin = mode.make(outbox, store=store, secret=SECRET.encode())
         assert twin.check(PHONE, outbox.code(), challenge=id_)
 
     def test_without_a_secret_two_verifiers_do_not_know_each_other(
-        self, colour: Colour, outbox: OutboxSender
+        self, mode: Mode, outbox: OutboxSender
     ) -> None:
         store = MemoryStore()
-        id_ = colour.make(outbox, store=store).start(PHONE).id
+        id_ = mode.make(outbox, store=store).start(PHONE).id
         with pytest.raises(ChallengeExpired):
-            colour.make(outbox, store=store).check(PHONE, outbox.code(), challenge=id_)
+            mode.make(outbox, store=store).check(PHONE, outbox.code(), challenge=id_)
 
     def test_the_synchronous_one_takes_no_asynchronous_parts(self) -> None:
         class Awaitable:
@@ -687,8 +687,8 @@ def test_the_costly_hash_is_spared_where_the_answer_is_no_anyway(
     assert Counting.digests == 6
 
 
-def test_the_default_hasher(colour: Colour, outbox: OutboxSender) -> None:
-    verifier = colour.make(outbox)
+def test_the_default_hasher(mode: Mode, outbox: OutboxSender) -> None:
+    verifier = mode.make(outbox)
     challenge = verifier.start(PHONE)
     with pytest.raises(IncorrectCode):
         verifier.check(PHONE, wrong(outbox.code()), challenge=challenge.id)

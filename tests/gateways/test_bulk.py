@@ -1,4 +1,4 @@
-"""Sending to many, in both colours: against the sandbox, and against a gateway that answers
+"""Sending to many, in both modes: against the sandbox, and against a gateway that answers
 batches as a test says."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from clients import Client
-from support import Colour
+from support import Mode
 
 from otpverify import (
     AsyncSmspmClient,
@@ -51,14 +51,14 @@ def numbers(count: int, start: int = 0) -> list[str]:
 
 
 @pytest.fixture
-def send(colour: Colour, smspm_sandbox: Sandbox) -> Callable[..., BulkResult]:
-    """Sends in bulk through a client of the test's colour; `url` and the like go to it."""
+def send(mode: Mode, smspm_sandbox: Sandbox) -> Callable[..., BulkResult]:
+    """Sends in bulk through a client of the test's mode; `url` and the like go to it."""
 
     def send_bulk(
         to: Any, text: str = TEXT, client: dict[str, Any] | None = None, **options: Any
     ) -> BulkResult:
         account = dict(zip(("hash", "token", "url"), smspm_sandbox.environ.values(), strict=True))
-        with Client(colour, **{**account, **(client or {})}) as made:
+        with Client(mode, **{**account, **(client or {})}) as made:
             return made.send_bulk(to, text, **options)
 
     return send_bulk

@@ -433,7 +433,7 @@ MOODS = ["well", "picky", "forgetful", "reordered", "broken", "silent", "busy", 
 MOODS += ["one-alone", "no-balance"]
 
 
-@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("mode", ["sync", "async"])
 @given(
     st.lists(VALID, max_size=40),
     st.lists(st.sampled_from(MOODS), min_size=1, max_size=12),
@@ -442,7 +442,7 @@ MOODS += ["one-alone", "no-balance"]
 )
 @settings(max_examples=100)
 def test_nobody_is_taken_twice_and_everybody_is_told_the_truth(
-    colour: str, numbers: list[str], moods: list[str], size: int, concurrency: int
+    mode: str, numbers: list[str], moods: list[str], size: int, concurrency: int
 ) -> None:
     gateway = Unsteady(moods)
     told: Counter[int] = Counter()
@@ -457,7 +457,7 @@ def test_nobody_is_taken_twice_and_everybody_is_told_the_truth(
     }
     bulk = Bulk(ACCOUNT, TEXT, options)
     planned = bulk.plan(numbers)
-    if colour == "sync":
+    if mode == "sync":
         with Threads(gateway.submit, concurrency) as threads:
             result = run_sync(bulk.send(planned, threads))
     else:

@@ -1,4 +1,4 @@
-"""Senders in a row, in both colours."""
+"""Senders in a row, in both modes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from clients import Client
 from faulty_gateways import GOOD, recording, unused_url
 from freezegun.api import FrozenDateTimeFactory
-from support import PHONE, AsyncColour, Colour, Face
+from support import PHONE, AsyncMode, Face, Mode
 
 from otpverify import (
     AsyncFallbackSender,
@@ -55,7 +55,7 @@ class Scripted:
 
 
 class AsyncScripted(Scripted):
-    async def send(self, message: Message) -> Receipt:  # type: ignore[override]  # the other colour
+    async def send(self, message: Message) -> Receipt:  # type: ignore[override]  # the other mode
         return super().send(message)
 
     async def aclose(self) -> None:
@@ -67,27 +67,27 @@ Send = Callable[[Any], Receipt]
 
 
 @pytest.fixture
-def scripted(colour: Colour) -> type[Scripted]:
-    return AsyncScripted if isinstance(colour, AsyncColour) else Scripted
+def scripted(mode: Mode) -> type[Scripted]:
+    return AsyncScripted if isinstance(mode, AsyncMode) else Scripted
 
 
 @pytest.fixture
-def row(colour: Colour) -> Row:
-    return AsyncFallbackSender if isinstance(colour, AsyncColour) else FallbackSender
+def row(mode: Mode) -> Row:
+    return AsyncFallbackSender if isinstance(mode, AsyncMode) else FallbackSender
 
 
 @pytest.fixture
-def send(colour: Colour) -> Send:
-    """Sends a message through a sender of the test's colour."""
+def send(mode: Mode) -> Send:
+    """Sends a message through a sender of the test's mode."""
 
     def one(sender: Any) -> Receipt:
-        if not isinstance(colour, AsyncColour):
-            return sender.send(GOOD)  # type: ignore[no-any-return]  # of either colour
+        if not isinstance(mode, AsyncMode):
+            return sender.send(GOOD)  # type: ignore[no-any-return]  # of either mode
 
         async def call() -> Any:
             return await sender.send(GOOD)
 
-        return colour.runner.run(call())  # type: ignore[no-any-return]  # of either colour
+        return mode.runner.run(call())  # type: ignore[no-any-return]  # of either mode
 
     return one
 
@@ -170,14 +170,14 @@ def test_an_observer_that_fails_changes_nothing(
     assert [record.levelno for record in failed] == [logging.ERROR] * 2
 
 
-def test_both_colours_stand_in_an_asynchronous_row() -> None:
-    colour = AsyncColour()
+def test_both_modes_stand_in_an_asynchronous_row() -> None:
+    mode = AsyncMode()
     outbox = OutboxSender()
     sender = AsyncFallbackSender(AsyncScripted(NO_BALANCE), Scripted(NOT_REACHED), outbox)
-    verifier: Face = colour.make(sender)
+    verifier: Face = mode.make(sender)
     challenge = verifier.start(PHONE)
     assert verifier.check(PHONE, outbox.code(), challenge=challenge.id).phone == PHONE
-    colour.close()
+    mode.close()
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,15 @@ def test_reports_are_asked_for_if_one_sender_does(row: Row, scripted: type[Scrip
     assert row(plain, asking).takes_reports
 
 
-def test_closing_it_closes_them(row: Row, scripted: type[Scripted], colour: Colour) -> None:
+def test_closing_it_closes_them(row: Row, scripted: type[Scripted], mode: Mode) -> None:
     senders = scripted(TAKEN), scripted(TAKEN)
-    if isinstance(colour, AsyncColour):
+    if isinstance(mode, AsyncMode):
 
         async def use() -> None:
             async with AsyncFallbackSender(*senders, OutboxSender()):
                 pass
 
-        colour.runner.run(use())
+        mode.runner.run(use())
     else:
         with FallbackSender(*senders, OutboxSender()):
             pass
@@ -219,13 +219,13 @@ def test_closing_it_closes_them(row: Row, scripted: type[Scripted], colour: Colo
 
 
 def test_a_second_gateway_delivers_what_the_first_cannot(
-    row: Row, colour: Colour, make: Callable[..., Face], smspm_sandbox: Sandbox
+    row: Row, mode: Mode, make: Callable[..., Face], smspm_sandbox: Sandbox
 ) -> None:
     account = dict(zip(("hash", "token", "url"), smspm_sandbox.environ.values(), strict=True))
     with (
-        Client(colour, url=unused_url()) as away,
-        Client(colour, **{**account, "token": "wrong"}) as refused,
-        Client(colour, **account) as good,
+        Client(mode, url=unused_url()) as away,
+        Client(mode, **{**account, "token": "wrong"}) as refused,
+        Client(mode, **account) as good,
     ):
         sender = row(away.real, refused.real, good.real)
         assert "wrong" not in repr(sender)
@@ -238,10 +238,10 @@ def test_a_second_gateway_delivers_what_the_first_cannot(
 
 @pytest.mark.parametrize(("status", "moves_on"), [(429, True), (503, True), (504, False)])
 def test_it_moves_on_from_a_gateway_that_is_too_busy(
-    status: int, moves_on: bool, row: Row, scripted: type[Scripted], send: Send, colour: Colour
+    status: int, moves_on: bool, row: Row, scripted: type[Scripted], send: Send, mode: Mode
 ) -> None:
     second = scripted(TAKEN)
-    with recording() as gateway, Client(colour, url=gateway.url) as busy:
+    with recording() as gateway, Client(mode, url=gateway.url) as busy:
         gateway.status = status
         sender = row(busy.real, second)
         if moves_on:

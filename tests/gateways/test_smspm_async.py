@@ -1,5 +1,5 @@
 """What only event loops have: cancelling, loops that end, and a pool that is waited for. And the
-ways through a proxy, of either colour."""
+ways through a proxy, of either mode."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import uvloop
 from clients import HASH, ONCE, TOKEN, Client
 from faulty_gateways import CODE, GOOD, TEXT, answering, assert_secret, recording
 from freezegun.api import FrozenDateTimeFactory
-from support import PHONE, QUICK, SECRET, Colour
+from support import PHONE, QUICK, SECRET, Mode
 
 from otpverify import (
     AsyncSmspmClient,
@@ -405,14 +405,14 @@ def proxy(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", b""])
 def test_a_proxy_that_fails_took_nothing_and_learnt_nothing(
-    answer: bytes, colour: Colour, monkeypatch: pytest.MonkeyPatch
+    answer: bytes, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("no_proxy", "NO_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with proxy(answer) as (address, asked):
         monkeypatch.setenv("https_proxy", f"http://{address}")
         with (
-            Client(colour, url="https://gateway.example") as client,
+            Client(mode, url="https://gateway.example") as client,
             pytest.raises(DeliveryUnavailable) as raised,
         ):
             client.send(GOOD)

@@ -25,7 +25,7 @@ from faulty_gateways import (
     recording,
     unused_url,
 )
-from support import Colour
+from support import Mode
 
 from otpverify import (
     Balance,
@@ -64,9 +64,9 @@ def sandbox(server: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def connect(colour: Colour) -> Connect:
-    """Makes a client of the test's colour."""
-    return partial(Client, colour)
+def connect(mode: Mode) -> Connect:
+    """Makes a client of the test's mode."""
+    return partial(Client, mode)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whatever can go wrong on the way to a gateway and back, through a verifier of either colour:
+"""Whatever can go wrong on the way to a gateway and back, through a verifier of either mode:
 the error, what becomes of the reservation, and that nothing is told and everything ends."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import stamina
 import trustme
 from clients import Client
 from faulty_gateways import Recorder, assert_secret, encrypted, recording, resetting, unused_url
-from support import Colour, Face
+from support import Face, Mode
 
 from otpverify import (
     CooldownActive,
@@ -163,7 +163,7 @@ class Seen(OutboxSender):
 @pytest.mark.parametrize("name", CASES)
 def test_a_fault(
     name: str,
-    colour: Colour,
+    mode: Mode,
     make: Callable[..., Face],
     sandbox: Sandbox,
     told: list[DeliveryAttempt],
@@ -175,7 +175,7 @@ def test_a_fault(
     options = {"retry": PLAN, **case.options, "on_attempt": told.append}
     with (
         where as url,
-        Client(colour, "sandbox-hash", "sandbox-token", url=url, **options) as client,
+        Client(mode, "sandbox-hash", "sandbox-token", url=url, **options) as client,
     ):
         seen = Seen(client.real)
         verifier = make(seen.forward())
@@ -205,11 +205,11 @@ def test_a_fault(
 
 @pytest.mark.parametrize("name", sorted(WORKING))
 def test_what_works_all_the_same(
-    name: str, colour: Colour, make: Callable[..., Face], sandbox: Sandbox
+    name: str, mode: Mode, make: Callable[..., Face], sandbox: Sandbox
 ) -> None:
     phone = f"+120255501{name[:2]}"
     account = ("sandbox-hash", "sandbox-token")
-    with Client(colour, *account, url=sandbox.url, retry=PLAN) as client:
+    with Client(mode, *account, url=sandbox.url, retry=PLAN) as client:
         verifier = make(client.real)
         challenge = verifier.start(phone)
         message = sandbox.messages[0]
@@ -226,11 +226,11 @@ def test_every_fault_of_the_sandbox_is_here() -> None:
     assert named == set(FAULTS)
 
 
-def test_a_redirect_carries_no_credentials_on(colour: Colour, make: Callable[..., Face]) -> None:
+def test_a_redirect_carries_no_credentials_on(mode: Mode, make: Callable[..., Face]) -> None:
     with recording() as elsewhere, recording() as gateway:
         gateway.status, gateway.headers = 307, {"Location": f"{elsewhere.url}/?x=1"}
         with (
-            Client(colour, url=gateway.url, retry=PLAN) as client,
+            Client(mode, url=gateway.url, retry=PLAN) as client,
             pytest.raises(DeliveryUnavailable),
         ):
             make(client.real).start(PLAIN)
@@ -239,7 +239,7 @@ def test_a_redirect_carries_no_credentials_on(colour: Colour, make: Callable[...
 
 
 def test_a_certificate_that_is_trusted_is_taken(
-    colour: Colour,
+    mode: Mode,
     make: Callable[..., Face],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Any,
@@ -250,7 +250,7 @@ def test_a_certificate_that_is_trusted_is_taken(
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.setenv(name, str(file))
     gateway = Recorder()
-    with encrypted(gateway, authority) as url, Client(colour, url=url, retry=PLAN) as client:
+    with encrypted(gateway, authority) as url, Client(mode, url=url, retry=PLAN) as client:
         assert make(client.real).start(PLAIN).message_id == "m-1"
         gateway.replies = [(503, {})]
         assert make(client.real).start(PLAIN).message_id == "m-1"

@@ -1,4 +1,4 @@
-"""When a call is repeated, when it is not, and how long it may take; in both colours."""
+"""When a call is repeated, when it is not, and how long it may take; in both modes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clients import HASH, SOON, TOKEN, Client
 from faulty_gateways import GOOD, Recorder, recording, unused_url
 from freezegun.api import FrozenDateTimeFactory
 from hypothesis import given, strategies as st
-from support import Colour
+from support import Mode
 
 from otpverify import (
     Balance,
@@ -46,9 +46,9 @@ def told() -> list[DeliveryAttempt]:
 
 
 @pytest.fixture
-def connect(colour: Colour, told: list[DeliveryAttempt]) -> Connect:
-    """Makes a client of the test's colour, which repeats after a millisecond."""
-    return partial(Client, colour, retry=SOON, on_attempt=told.append)
+def connect(mode: Mode, told: list[DeliveryAttempt]) -> Connect:
+    """Makes a client of the test's mode, which repeats after a millisecond."""
+    return partial(Client, mode, retry=SOON, on_attempt=told.append)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""SMSPM clients of both colours behind one face of plain calls."""
+"""SMSPM clients of both modes behind one face of plain calls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from support import AsyncColour, Colour
+from support import AsyncMode, Mode
 
 from otpverify import AsyncSmspmClient, Balance, BulkResult, Message, Receipt, Retry, SmspmClient
 
@@ -21,13 +21,13 @@ class Client:
     """A client, called and waited for. It tries once unless told otherwise.
 
     Attributes:
-        real: The client itself, for a verifier of the same colour.
+        real: The client itself, for a verifier of the same mode.
     """
 
-    def __init__(self, colour: Colour, hash: str = HASH, token: str = TOKEN, **options: Any):  # noqa: A002 - the client's name for it
+    def __init__(self, mode: Mode, hash: str = HASH, token: str = TOKEN, **options: Any):  # noqa: A002 - the client's name for it
         options.setdefault("retry", ONCE)
-        self._colour = colour
-        kind = AsyncSmspmClient if isinstance(colour, AsyncColour) else SmspmClient
+        self._mode = mode
+        kind = AsyncSmspmClient if isinstance(mode, AsyncMode) else SmspmClient
         self.real: Any = kind(hash, token, **options)
 
     def __enter__(self) -> Self:
@@ -39,28 +39,28 @@ class Client:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._run(self.real.aclose if isinstance(self._colour, AsyncColour) else self.real.close)
+        self._run(self.real.aclose if isinstance(self._mode, AsyncMode) else self.real.close)
 
     def send(self, message: Message) -> Receipt:
-        return self._run(self.real.send, message)  # type: ignore[no-any-return]  # either colour's
+        return self._run(self.real.send, message)  # type: ignore[no-any-return]  # either mode's
 
     def balance(self) -> Balance:
-        return self._run(self.real.balance)  # type: ignore[no-any-return]  # either colour's
+        return self._run(self.real.balance)  # type: ignore[no-any-return]  # either mode's
 
     def sender_ids(self) -> tuple[str, ...]:
-        return self._run(self.real.sender_ids)  # type: ignore[no-any-return]  # either colour's
+        return self._run(self.real.sender_ids)  # type: ignore[no-any-return]  # either mode's
 
     def send_bulk(self, numbers: Any, text: str, **options: Any) -> BulkResult:
-        return self._run(partial(self.real.send_bulk, numbers, text, **options))  # type: ignore[no-any-return]  # either colour's
+        return self._run(partial(self.real.send_bulk, numbers, text, **options))  # type: ignore[no-any-return]  # either mode's
 
     def exchange(self, fields: dict[str, Any]) -> tuple[int, bytes]:
-        return self._run(self.real._exchange, fields)  # type: ignore[no-any-return]  # either colour's
+        return self._run(self.real._exchange, fields)  # type: ignore[no-any-return]  # either mode's
 
     def _run(self, method: Callable[..., Any], *args: Any) -> Any:
-        if not isinstance(self._colour, AsyncColour):
+        if not isinstance(self._mode, AsyncMode):
             return method(*args)
 
         async def call() -> Any:
             return await method(*args)
 
-        return self._colour.runner.run(call())
+        return self._mode.runner.run(call())

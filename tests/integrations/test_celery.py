@@ -14,7 +14,7 @@ from celery.app.task import Context
 from celery.signals import task_retry, task_revoked
 from faulty_gateways import unused_url
 from freezegun.api import FrozenDateTimeFactory
-from support import OTHER_PHONE, PHONE, QUICK, SECRET, Colour, Face
+from support import OTHER_PHONE, PHONE, QUICK, SECRET, Face, Mode
 
 from otpverify import (
     AsyncRedisStore,
@@ -62,8 +62,8 @@ class LastingStore(MemoryStore):
 class Queue:
     """An application whose queue is in memory, and a verifier that sends through it."""
 
-    def __init__(self, colour: Colour, outbox: OutboxSender, **options: Any) -> None:
-        self.colour = colour
+    def __init__(self, mode: Mode, outbox: OutboxSender, **options: Any) -> None:
+        self.mode = mode
         self.outbox = outbox
         self.store = LastingStore()
         self.events: list[Event] = []
@@ -80,9 +80,9 @@ class Queue:
         return CelerySender(app, sender or self.outbox, **(given | options))
 
     def verify(self, **options: Any) -> Face:
-        """A verifier of the colour on the sender."""
+        """A verifier of the mode on the sender."""
         given = {"store": self.store, "secret": SECRET, "hasher": QUICK}
-        return self.colour.make(self.sender, **(given | options))
+        return self.mode.make(self.sender, **(given | options))
 
     @property
     def waiting(self) -> list[Any]:
@@ -107,8 +107,8 @@ class Queue:
 
 
 @pytest.fixture
-def queue(colour: Colour, outbox: OutboxSender) -> Queue:
-    return Queue(colour, outbox)
+def queue(mode: Mode, outbox: OutboxSender) -> Queue:
+    return Queue(mode, outbox)
 
 
 @pytest.fixture
@@ -208,8 +208,8 @@ def test_what_may_have_been_sent_stays_counted_and_is_not_repeated(
     assert queue.verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.QUEUED
 
 
-def test_nothing_is_given_back_where_that_would_tell(colour: Colour, outbox: OutboxSender) -> None:
-    queue = Queue(colour, outbox, give_back=False)
+def test_nothing_is_given_back_where_that_would_tell(mode: Mode, outbox: OutboxSender) -> None:
+    queue = Queue(mode, outbox, give_back=False)
     outbox.fail_with = NO
     challenge = queue.verifier.start(PHONE)
     queue.deliver_all()
@@ -233,10 +233,10 @@ def test_what_is_busy_is_tried_again(
 
 
 def test_waits_are_jittered_and_heed_the_gateway(
-    colour: Colour, outbox: OutboxSender, waits: list[float]
+    mode: Mode, outbox: OutboxSender, waits: list[float]
 ) -> None:
     retry = Retry(attempts=5, total_seconds=600, first_wait_seconds=1, longest_wait_seconds=2)
-    queue = Queue(colour, outbox, retry=retry)
+    queue = Queue(mode, outbox, retry=retry)
     outbox.fail_with = BUSY
     for phone in (PHONE, OTHER_PHONE):
         queue.verifier.start(phone)
@@ -264,9 +264,9 @@ def test_a_repeat_that_would_come_too_late_is_none(
 
 
 def test_after_timeout_repeats_what_may_have_been_sent(
-    colour: Colour, outbox: OutboxSender, waits: list[float]
+    mode: Mode, outbox: OutboxSender, waits: list[float]
 ) -> None:
-    queue = Queue(colour, outbox, retry=Retry(attempts=2, after_timeout=True))
+    queue = Queue(mode, outbox, retry=Retry(attempts=2, after_timeout=True))
     outbox.fail_with = LOST
     challenge = queue.verifier.start(PHONE)
     queue.deliver_all()
@@ -353,9 +353,9 @@ def test_a_repeat_that_the_broker_delivers_twice_is_sent_once(
     ],
 )
 def test_secrets_rotate(
-    theirs: Any, ours: Any, opens: bool, colour: Colour, caplog: pytest.LogCaptureFixture
+    theirs: Any, ours: Any, opens: bool, mode: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue = Queue(colour, OutboxSender(), secret=theirs)
+    queue = Queue(mode, OutboxSender(), secret=theirs)
     queue.verify(secret=theirs).start(PHONE)
     (message,) = queue.waiting
     worker = Celery("worker", broker="memory://", set_as_current=False)
@@ -426,7 +426,7 @@ def test_a_send_that_cannot_be_given_back_is_logged(
 
 @pytest.mark.parametrize("kind", [ValueError, DeliveryUnavailable, DeliveryRejected])
 def test_what_a_sender_says_of_a_message_goes_nowhere(
-    kind: type[Exception], colour: Colour, caplog: pytest.LogCaptureFixture
+    kind: type[Exception], mode: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Talkative(OutboxSender):
         def send(self, message: Message) -> Receipt:
@@ -437,7 +437,7 @@ def test_what_a_sender_says_of_a_message_goes_nowhere(
                 raise kind(f"POST {message.to} {message.text} {message.report}")  # noqa: B904 - a context to lose
 
     outbox = Talkative()
-    queue = Queue(colour, outbox)
+    queue = Queue(mode, outbox)
     queue.verifier.start(PHONE)
     with caplog.at_level(logging.DEBUG):
         (result,) = queue.deliver_all()
@@ -447,7 +447,7 @@ def test_what_a_sender_says_of_a_message_goes_nowhere(
         assert secret not in said
 
 
-def test_an_error_of_ones_own(colour: Colour) -> None:
+def test_an_error_of_ones_own(mode: Mode) -> None:
     class Odd(DeliveryRejected):
         def __init__(self, message: str, status: int) -> None:
             super().__init__(message)
@@ -457,26 +457,26 @@ def test_an_error_of_ones_own(colour: Colour) -> None:
         def send(self, message: Message) -> Receipt:
             raise Odd("No.", status=7) from ValueError(message.text)
 
-    queue = Queue(colour, OddSender())
+    queue = Queue(mode, OddSender())
     challenge = queue.verifier.start(PHONE)
     (result,) = queue.deliver_all()
     assert "No." in str(result.result)
     assert queue.verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.REJECTED
 
 
-def test_a_sender_that_returns_nonsense(colour: Colour) -> None:
+def test_a_sender_that_returns_nonsense(mode: Mode) -> None:
     class Nonsense(OutboxSender):
         def send(self, message: Message) -> Receipt:
             return "sent"  # type: ignore[return-value]  # that is the point
 
-    queue = Queue(colour, Nonsense())
+    queue = Queue(mode, Nonsense())
     queue.verifier.start(PHONE)
     (result,) = queue.deliver_all()
     assert "returned str" in str(result.result)
 
 
-def test_a_broker_that_is_down_costs_nobody_a_send(colour: Colour, outbox: OutboxSender) -> None:
-    queue = Queue(colour, outbox)
+def test_a_broker_that_is_down_costs_nobody_a_send(mode: Mode, outbox: OutboxSender) -> None:
+    queue = Queue(mode, outbox)
     down = Celery("down", broker=unused_url().replace("http", "redis"), set_as_current=False)
     down.conf.task_publish_retry = False  # by default it takes 0.6 seconds
     down.conf.broker_transport_options = {"max_retries": 0}
@@ -544,7 +544,7 @@ Options = Callable[[], dict[str, Any]]
     ],
 )
 def test_what_does_not_fit_is_refused(options: Options, says: str, outbox: OutboxSender) -> None:
-    queue = Queue(Colour(), outbox)
+    queue = Queue(Mode(), outbox)
     given = {"name": "another", **options()}
     with pytest.raises(ConfigurationError, match=says):
         queue.make(**given)
@@ -576,12 +576,12 @@ def test_reprs_say_little(queue: Queue) -> None:
     assert repr(queue.sender) == "<CelerySender otpverify.deliver>"
 
 
-def test_an_application_that_runs_tasks_at_once(colour: Colour, outbox: OutboxSender) -> None:
+def test_an_application_that_runs_tasks_at_once(mode: Mode, outbox: OutboxSender) -> None:
     """As tests of applications do."""
     app = Celery("eager", set_as_current=False)
     app.conf.task_always_eager = True
     store = MemoryStore()
     sender = CelerySender(app, outbox, store=store, secret=SECRET)
-    verifier = colour.make(sender, store=store, secret=SECRET, hasher=QUICK)
+    verifier = mode.make(sender, store=store, secret=SECRET, hasher=QUICK)
     challenge = verifier.start(PHONE)
     assert verifier.check(PHONE, outbox.code(), challenge=challenge.id)

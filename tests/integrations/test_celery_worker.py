@@ -14,7 +14,7 @@ import pytest
 from celery_app import application
 from celery_process import Overheard, Worker
 from servers import Server, binary, store_of, until
-from support import QUICK, SECRET, Colour, Face, long_form
+from support import QUICK, SECRET, Face, Mode, long_form
 
 from otpverify import CooldownActive, DeliveryStatus, Limit, Policy, RateLimited
 from otpverify.sandbox import Captured, Sandbox
@@ -44,7 +44,7 @@ class Site:
 
     def verifier(self, **options: Any) -> Face:
         given = {"store": self.store, "secret": SECRET, "hasher": QUICK}
-        return Colour().make(self.sender, **(given | options))
+        return Mode().make(self.sender, **(given | options))
 
     def sent(self, phone: str) -> list[Captured]:
         return [message for message in self.sandbox.messages if message.to == phone]
@@ -74,10 +74,10 @@ def reported(verifier: Face, phone: str, challenge: str) -> DeliveryStatus:
     return status()
 
 
-def test_a_code_arrives_and_nothing_on_its_way_shows_it(site: Site, colour: Colour) -> None:
-    phone = {"sync": "+12025550130", "async": "+12025550131"}[colour.name]
-    with store_of(colour, site.environ["STORE"]) as store, Overheard(site.server) as heard:
-        verifier = colour.make(site.sender, store=store, secret=SECRET, hasher=QUICK)
+def test_a_code_arrives_and_nothing_on_its_way_shows_it(site: Site, mode: Mode) -> None:
+    phone = {"sync": "+12025550130", "async": "+12025550131"}[mode.name]
+    with store_of(mode, site.environ["STORE"]) as store, Overheard(site.server) as heard:
+        verifier = mode.make(site.sender, store=store, secret=SECRET, hasher=QUICK)
         challenge = verifier.start(phone, purpose="login")
         message = site.arrived(phone)
         site.worker.wait_for(f"{challenge.message_id}] succeeded")

@@ -1,4 +1,4 @@
-"""The Django app, through Django's own test clients, in both colours."""
+"""The Django app, through Django's own test clients, in both modes."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ class Page:
 
 
 class Person:
-    """One person with one browser, on the views of one colour."""
+    """One person with one browser, on the views of one mode."""
 
-    def __init__(self, colour: str, prefix: str | None = None, **options: Any) -> None:
-        self.colour = colour
-        self.prefix = ("/async" if colour == "async" else "") if prefix is None else prefix
+    def __init__(self, mode: str, prefix: str | None = None, **options: Any) -> None:
+        self.mode = mode
+        self.prefix = ("/async" if mode == "async" else "") if prefix is None else prefix
         self.headers: dict[str, str] = {}
-        self.client: Any = (AsyncClient if colour == "async" else Client)(**options)
+        self.client: Any = (AsyncClient if mode == "async" else Client)(**options)
 
     def another(self, **options: Any) -> Person:
         """Somebody with another browser."""
-        return Person(self.colour, **options)
+        return Person(self.mode, **options)
 
     def open(self, path: str) -> Page:
         return self.ask("get", self.prefix + path, {}, follow=True)
@@ -105,7 +105,7 @@ class Person:
 
     def ask(self, method: str, path: str, data: dict[str, str], **options: Any) -> Page:
         found = getattr(self.client, method)(path, data, headers=self.headers, **options)
-        return Page(asyncio.run(found) if self.colour == "async" else found)
+        return Page(asyncio.run(found) if self.mode == "async" else found)
 
     @property
     def session(self) -> Any:
@@ -137,7 +137,7 @@ def _site(outbox: OutboxSender) -> Iterator[None]:
 
 
 both = pytest.mark.parametrize("person", ["sync", "async"], indirect=True)
-"""Also in the short form run in both colours, which share all that is decided."""
+"""Also in the short form run in both modes, which share all that is decided."""
 
 
 @pytest.fixture(params=["sync", "async"] if LONG else ["sync"])
@@ -658,7 +658,7 @@ def test_hooks_of_the_login(person: Person, user: Any) -> None:
             return bool(user.is_staff)
 
     with urlconf(*StaffOnly.urls()):
-        page = login(Person(person.colour, prefix=""))
+        page = login(Person(person.mode, prefix=""))
         assert page.path == "/account/"
 
 
@@ -1085,7 +1085,7 @@ def test_mounted_otherwise(person: Person, outbox: OutboxSender) -> None:
 
     view = AsyncPhoneView if person.prefix else PhoneView
     with urlconf(route("<slug:tenant>/", include(view.urls()))):
-        visitor = Person(person.colour, prefix="/acme")
+        visitor = Person(person.mode, prefix="/acme")
         page = visitor.send("/phone/", phone=PHONE)
         assert page.path == "/acme/phone/code/"
         assert "stylesheet" not in page.html
@@ -1138,7 +1138,7 @@ def test_a_report_is_asked_for_again_where_the_store_is_away(person: Person) -> 
 
 def report(person: Person, shape: str, token: str) -> Page:
     """What the gateway sends; it has no session and no form's token."""
-    gateway = Person(person.colour, enforce_csrf_checks=True)
+    gateway = Person(person.mode, enforce_csrf_checks=True)
     fields = {"id": "outbox-1", "status": "failed", "toNumber": PHONE.lstrip("+")}
     if shape == "get":
         return gateway.ask("get", f"{person.prefix}/sms/report/", {**fields, PARAMETER: token})

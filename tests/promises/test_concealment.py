@@ -294,9 +294,7 @@ class TestRefusedIsCheap:
         assert hasher.calls == before
 
     @pytest.mark.parametrize("known", [True, False], ids=["known", "decoy"])
-    def test_many_wrong_codes_at_once(
-        self, make: Make, colour: Any, store: Any, known: bool
-    ) -> None:
+    def test_many_wrong_codes_at_once(self, make: Make, mode: Any, store: Any, known: bool) -> None:
         hasher = CountingHasher()
         gateway = Gateway()
         verifier = make(gateway, store=store, hasher=hasher)
@@ -306,12 +304,12 @@ class TestRefusedIsCheap:
             partial(verifier.check, PHONE, wrong(code, nth + 1), challenge=challenge.id)
             for nth in range(200)
         ]
-        answers = colour.together(calls)
+        answers = mode.together(calls)
         assert sum(isinstance(answer, IncorrectCode) for answer in answers) == 5
         assert hasher.calls == 1 + 5
 
     def test_a_right_code_beside_wrong_ones_below_the_limit(
-        self, make: Make, colour: Any, store: Any
+        self, make: Make, mode: Any, store: Any
     ) -> None:
         for _ in range(7):
             gateway = Gateway()
@@ -320,6 +318,6 @@ class TestRefusedIsCheap:
             code = code_in(gateway.messages[-1].text)
             typed = [*(wrong(code, nth + 1) for nth in range(4)), code]
             calls = [partial(verifier.check, PHONE, one, challenge=challenge.id) for one in typed]
-            *others, right = colour.together(calls)
+            *others, right = mode.together(calls)
             assert getattr(right, "phone", None) == PHONE
             assert all(isinstance(one, IncorrectCode | ChallengeExpired) for one in others)

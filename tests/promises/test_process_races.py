@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 import pytest
 import uvloop
 from servers import Server, binary, store_of
-from support import PHONE, QUICK, REPEATS, SECRET, AsyncColour, Colour, Face, wrong
+from support import PHONE, QUICK, REPEATS, SECRET, AsyncMode, Face, Mode, wrong
 
 from otpverify import (
     HmacHasher,
@@ -325,15 +325,15 @@ class TestTasks:
     """200 tasks on one client."""
 
     @pytest.fixture
-    def colour(self, loop: Any) -> Iterator[Colour]:
-        made = AsyncColour()
+    def mode(self, loop: Any) -> Iterator[Mode]:
+        made = AsyncMode()
         made.runner.close()
         made.runner = asyncio.Runner(loop_factory=loop)
         yield made
         made.close()
 
     @pytest.fixture
-    def store(self, colour: Colour, server: Server | File) -> Iterator[Any]:
+    def store(self, mode: Mode, server: Server | File) -> Iterator[Any]:
         if isinstance(server, File):
             if not LONG:
                 pytest.skip("the processes above race on the file; OTPVERIFY_TEST_REPEATS=200")
@@ -341,29 +341,29 @@ class TestTasks:
                 yield file
             return
         bounds = {"connect_timeout_seconds": 5, "socket_timeout_seconds": 5}
-        with store_of(colour, server.url, **bounds) as store:
+        with store_of(mode, server.url, **bounds) as store:
             yield store
 
     @pytest.fixture
-    def face(self, colour: Colour, store: Any, outbox: OutboxSender) -> Face:
-        return colour.make(outbox, store=store, secret=SECRET, hasher=HmacHasher())
+    def face(self, mode: Mode, store: Any, outbox: OutboxSender) -> Face:
+        return mode.make(outbox, store=store, secret=SECRET, hasher=HmacHasher())
 
     @pytest.fixture
-    def roomy(self, colour: Colour, store: Any, outbox: OutboxSender) -> Face:
+    def roomy(self, mode: Mode, store: Any, outbox: OutboxSender) -> Face:
         policy = Policy(**LONG_CODES)
-        return colour.make(outbox, store=store, secret=SECRET, hasher=HmacHasher(), policy=policy)
+        return mode.make(outbox, store=store, secret=SECRET, hasher=HmacHasher(), policy=policy)
 
-    def crowd(self, colour: Colour, face: Face, outbox: OutboxSender) -> dict[str, tuple[str, str]]:
+    def crowd(self, mode: Mode, face: Face, outbox: OutboxSender) -> dict[str, tuple[str, str]]:
         """Start a challenge for each of the crowd. Gives its id and its code by the phone."""
         outbox.clear()
-        started: list[Any] = colour.together([partial(face.start, phone) for phone in CROWD])
+        started: list[Any] = mode.together([partial(face.start, phone) for phone in CROWD])
         return {one.phone: (one.id, outbox.code(one.phone)) for one in started}
 
-    def kinds(self, colour: Colour, calls: Sequence[partial[Any]]) -> Counter[str]:
-        return Counter(type(outcome).__name__ for outcome in colour.together(calls))
+    def kinds(self, mode: Mode, calls: Sequence[partial[Any]]) -> Counter[str]:
+        return Counter(type(outcome).__name__ for outcome in mode.together(calls))
 
     def test_200_wrong_codes_are_compared_exactly_max_attempts_times(
-        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
+        self, mode: Mode, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         for _ in repeats(kind):
             empty(server)
@@ -372,22 +372,22 @@ class TestTasks:
             calls = [
                 partial(face.check, PHONE, wrong(code, n), challenge=id_) for n in range(1, 201)
             ]
-            assert self.kinds(colour, calls) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
+            assert self.kinds(mode, calls) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
 
     def test_50_right_codes_are_accepted_exactly_once(
-        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
+        self, mode: Mode, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         for _ in repeats(kind):
             empty(server)
             id_ = face.start(PHONE).id
             calls = [partial(face.check, PHONE, outbox.code(), challenge=id_)] * 50
-            assert self.kinds(colour, calls) == {"Verified": 1, "ChallengeExpired": 49}
+            assert self.kinds(mode, calls) == {"Verified": 1, "ChallengeExpired": 49}
 
     def test_a_costly_hasher_s_claims_admit_no_more(
-        self, colour: Colour, store: Any, outbox: OutboxSender, server: Server | File, kind: str
+        self, mode: Mode, store: Any, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         """Each claims its attempt before the hash; the check decides."""
-        face = colour.make(outbox, store=store, secret=SECRET, hasher=QUICK)
+        face = mode.make(outbox, store=store, secret=SECRET, hasher=QUICK)
         for _ in range(min(5, len(repeats(kind)))):
             empty(server)
             outbox.clear()
@@ -397,51 +397,51 @@ class TestTasks:
                 partial(face.check, CROWD[0], wrong(codes[0], n), challenge=started[0].id)
                 for n in range(1, 201)
             ]
-            assert self.kinds(colour, guesses) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
+            assert self.kinds(mode, guesses) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
             right = [partial(face.check, CROWD[1], codes[1], challenge=started[1].id)] * 50
-            found = Counter(self.kinds(colour, right))
+            found = Counter(self.kinds(mode, right))
             assert found.pop("Verified") == 1
             assert set(found) <= {"ChallengeExpired", "AttemptsExhausted"}
             assert found.total() == 49
 
     def test_200_starts_send_exactly_one_message(
-        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
+        self, mode: Mode, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         for _ in repeats(kind):
             empty(server)
             outbox.clear()
             calls = [partial(face.start, PHONE)] * 200
-            assert self.kinds(colour, calls) == {"Challenge": 1, "CooldownActive": 199}
+            assert self.kinds(mode, calls) == {"Challenge": 1, "CooldownActive": 199}
             assert len(outbox) == 1
 
     def test_a_right_code_beside_wrong_ones_below_the_limit_is_always_accepted(
-        self, colour: Colour, face: Face, outbox: OutboxSender, server: Server | File, kind: str
+        self, mode: Mode, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         for nth in repeats(kind):
             empty(server)
             calls = []
-            for place, (phone, (id_, code)) in enumerate(self.crowd(colour, face, outbox).items()):
+            for place, (phone, (id_, code)) in enumerate(self.crowd(mode, face, outbox).items()):
                 typed = [wrong(code, other) for other in range(1, 5)]
                 typed.insert((nth + place) % 5, code)
                 calls += [partial(face.check, phone, one, challenge=id_) for one in typed]
-            found = self.kinds(colour, calls)
+            found = self.kinds(mode, calls)
             assert found["Verified"] == 40
             # What comes after the right one finds nothing; nothing else is refused.
             assert found["IncorrectCode"] + found["ChallengeExpired"] == 160
 
     def test_a_resend_beside_guesses_loses_neither_code(
-        self, colour: Colour, roomy: Face, outbox: OutboxSender, server: Server | File, kind: str
+        self, mode: Mode, roomy: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
         for nth in repeats(kind):
             empty(server)
-            crowd = self.crowd(colour, roomy, outbox)
+            crowd = self.crowd(mode, roomy, outbox)
             calls: list[partial[Any]] = []
             for place, (phone, (id_, code)) in enumerate(crowd.items()):
                 guesses = [wrong(code, other) for other in range(1, 5)]
                 five = [partial(roomy.check, phone, one, challenge=id_) for one in guesses]
                 further: Any = partial(roomy.resend, phone, challenge=id_)
                 calls += [*five[: (nth + place) % 5], further, *five[(nth + place) % 5 :]]
-            outcomes = colour.together(calls)
+            outcomes = mode.together(calls)
             kinds = Counter(type(outcome).__name__ for outcome in outcomes)
             assert kinds == {"Challenge": 40, "IncorrectCode": 160}
             for one in range(0, 200, 5):
@@ -453,7 +453,7 @@ class TestTasks:
             for place, (phone, (id_, code)) in enumerate(crowd.items()):
                 typed = (code, outbox.code(phone), code, wrong(code, 5))[(nth + place) % 4]
                 calls.append(partial(roomy.check, phone, typed, challenge=id_))
-            outcomes = colour.together(calls)
+            outcomes = mode.together(calls)
             kinds = Counter(type(outcome).__name__ for outcome in outcomes)
             assert kinds == {"Verified": 30, "IncorrectCode": 10}
             assert {getattr(outcome, "attempts_left", 0) for outcome in outcomes} == {0}

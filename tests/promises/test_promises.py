@@ -1,4 +1,4 @@
-"""The ten promises of SECURITY.md, one class each, through the public API, in both colours.
+"""The ten promises of SECURITY.md, one class each, through the public API, in both modes.
 
 Races that need hundreds of threads are in `test_races.py`, secrecy on every failure path in
 `test_secrecy.py`; they belong to promises 1 to 3 and 7.

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, Colour, Face, wrong
+from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, Face, Mode, wrong
 
 from otpverify import HmacHasher, Limit, MemoryStore as InlineStore, Policy
 from otpverify.testing import OutboxSender
@@ -26,14 +26,14 @@ class MemoryStore(InlineStore):
     process_local = False
 
 
-def outcomes(colour: Colour, calls: Sequence[Callable[[], Any]]) -> Counter[str]:
+def outcomes(mode: Mode, calls: Sequence[Callable[[], Any]]) -> Counter[str]:
     """How often each kind of outcome came of the calls, made at once."""
-    return Counter(type(outcome).__name__ for outcome in colour.together(calls))
+    return Counter(type(outcome).__name__ for outcome in mode.together(calls))
 
 
 @HASHERS
 def test_200_wrong_codes_are_compared_exactly_max_attempts_times(
-    colour: Colour, make: Make, outbox: OutboxSender, hasher: Any
+    mode: Mode, make: Make, outbox: OutboxSender, hasher: Any
 ) -> None:
     for _ in range(REPEATS):
         verifier = make(hasher=hasher, store=MemoryStore())
@@ -42,18 +42,18 @@ def test_200_wrong_codes_are_compared_exactly_max_attempts_times(
         calls = [
             partial(verifier.check, PHONE, wrong(code, nth), challenge=id_) for nth in range(1, 201)
         ]
-        assert outcomes(colour, calls) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
+        assert outcomes(mode, calls) == {"IncorrectCode": 5, "AttemptsExhausted": 195}
 
 
 @HASHERS
 def test_50_right_codes_are_accepted_exactly_once(
-    colour: Colour, make: Make, outbox: OutboxSender, hasher: Any
+    mode: Mode, make: Make, outbox: OutboxSender, hasher: Any
 ) -> None:
     for _ in range(REPEATS):
         verifier = make(hasher=hasher, store=MemoryStore())
         id_ = verifier.start(PHONE).id
         calls = [partial(verifier.check, PHONE, outbox.code(), challenge=id_)] * 50
-        found = outcomes(colour, calls)
+        found = outcomes(mode, calls)
         assert found.pop("Verified") == 1
         # While attempts are claimed, others are told that none is left.
         late = {"ChallengeExpired", "AttemptsExhausted"} if hasher.costly else {"ChallengeExpired"}
@@ -63,7 +63,7 @@ def test_50_right_codes_are_accepted_exactly_once(
 
 @HASHERS
 def test_a_right_code_beside_wrong_ones_below_the_limit_is_always_accepted(
-    colour: Colour, make: Make, outbox: OutboxSender, hasher: Any
+    mode: Mode, make: Make, outbox: OutboxSender, hasher: Any
 ) -> None:
     for repeat in range(REPEATS):
         verifier = make(hasher=hasher, store=MemoryStore())
@@ -72,11 +72,11 @@ def test_a_right_code_beside_wrong_ones_below_the_limit_is_always_accepted(
         typed = [wrong(code, nth) for nth in range(1, 5)]
         typed.insert(repeat % 5, code)
         calls = [partial(verifier.check, PHONE, one, challenge=id_) for one in typed]
-        assert outcomes(colour, calls)["Verified"] == 1
+        assert outcomes(mode, calls)["Verified"] == 1
 
 
 def test_a_resend_beside_a_guess_loses_neither_code(
-    colour: Colour, make: Make, outbox: OutboxSender
+    mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
     for repeat in range(REPEATS):
         verifier = make(policy=ROOMY, store=MemoryStore())
@@ -87,36 +87,36 @@ def test_a_resend_beside_a_guess_loses_neither_code(
             partial(verifier.check, PHONE, wrong(first), challenge=id_),
         ]
         expected = Counter({"Challenge": 1, "IncorrectCode": 1})
-        assert outcomes(colour, calls if repeat % 2 else calls[::-1]) == expected
+        assert outcomes(mode, calls if repeat % 2 else calls[::-1]) == expected
         code = first if repeat % 4 < 2 else outbox.code()
         assert verifier.check(PHONE, code, challenge=id_).phone == PHONE
 
 
 def test_simultaneous_starts_send_exactly_one_message(
-    colour: Colour, make: Make, outbox: OutboxSender
+    mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
     for _ in range(REPEATS):
         outbox.clear()
         verifier = make(store=MemoryStore())
         calls = [partial(verifier.start, PHONE)] * 30
-        assert outcomes(colour, calls) == {"Challenge": 1, "CooldownActive": 29}
+        assert outcomes(mode, calls) == {"Challenge": 1, "CooldownActive": 29}
         assert len(outbox.messages) == 1
 
 
 def test_simultaneous_starts_stay_within_the_send_limit(
-    colour: Colour, make: Make, outbox: OutboxSender
+    mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
     policy = Policy(resend_cooldown_seconds=0, sends_per_phone=(Limit(4, 3600),))
     for _ in range(REPEATS):
         outbox.clear()
         verifier = make(policy=policy, store=MemoryStore())
         calls = [partial(verifier.start, PHONE, purpose=f"{n % 3}") for n in range(30)]
-        assert outcomes(colour, calls) == {"Challenge": 4, "RateLimited": 26}
+        assert outcomes(mode, calls) == {"Challenge": 4, "RateLimited": 26}
         assert len(outbox.messages) == 4
 
 
 def test_simultaneous_starts_from_one_network_stay_within_its_limit(
-    colour: Colour, make: Make, outbox: OutboxSender
+    mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
     policy = Policy(sends_per_ip=(Limit(3, 3600),))
     for _ in range(REPEATS):
@@ -126,12 +126,12 @@ def test_simultaneous_starts_from_one_network_stay_within_its_limit(
             partial(verifier.start, f"+372567890{n:02}", client_ip=f"2001:db8::{n}")
             for n in range(20)
         ]
-        assert outcomes(colour, calls) == {"Challenge": 3, "RateLimited": 17}
+        assert outcomes(mode, calls) == {"Challenge": 3, "RateLimited": 17}
         assert len(outbox.messages) == 3
 
 
 def test_the_failure_budget_holds_over_challenges_that_are_attacked_at_once(
-    colour: Colour, make: Make, outbox: OutboxSender
+    mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
     policy = Policy(
         resend_cooldown_seconds=0, sends_per_phone=(), failures_per_phone=Limit(12, 86_400)
@@ -143,19 +143,19 @@ def test_the_failure_budget_holds_over_challenges_that_are_attacked_at_once(
         codes = {message.text[:6] for message in outbox.messages}
         guess = next(c for c in (f"{n:06}" for n in range(100)) if c not in codes)
         calls = [partial(verifier.check, PHONE, guess, challenge=i) for i in ids for _ in range(5)]
-        assert outcomes(colour, calls) == {"IncorrectCode": 12, "AttemptsExhausted": 38}
+        assert outcomes(mode, calls) == {"IncorrectCode": 12, "AttemptsExhausted": 38}
 
 
-def test_capacity_holds(colour: Colour, make: Make) -> None:
+def test_capacity_holds(mode: Mode, make: Make) -> None:
     for _ in range(REPEATS):
         store = MemoryStore(capacity=7)
         verifier = make(store=store)
         calls = [partial(verifier.start, f"+372567890{n:02}") for n in range(40)]
-        assert outcomes(colour, calls) == {"Challenge": 7, "StoreError": 33}
+        assert outcomes(mode, calls) == {"Challenge": 7, "StoreError": 33}
         assert len(store) == 7
 
 
-def test_verifiers_of_both_colours_share_a_store(outbox: OutboxSender, make: Make) -> None:
+def test_verifiers_of_both_modes_share_a_store(outbox: OutboxSender, make: Make) -> None:
     """A service that is moving to async runs both for a while."""
     store = MemoryStore()
     from otpverify import Verifier

@@ -321,7 +321,7 @@ class TestEveryCall:
             site = visit(server.url)
             site.verifier.start(PHONE)
             sender = Unreached(lambda: stack.enter_context(begin(server)))
-            verifier = site.colour.make(
+            verifier = site.mode.make(
                 sender, store=site.store, policy=POLICY, hasher=HmacHasher(), secret=SECRET
             )
             started = time.monotonic()

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import redis
 from servers import Server, binary, free_port, store_of, until
-from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, AsyncColour, Colour, wrong
+from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, AsyncMode, Mode, wrong
 
 from otpverify import (
     AsyncRedisStore,
@@ -53,14 +53,14 @@ EVERY_KIND = pytest.mark.parametrize("kind", KINDS if LONG else KINDS[:1])
 
 
 class Site:
-    """A verifier of one colour that talks to one address, and its outbox."""
+    """A verifier of one mode that talks to one address, and its outbox."""
 
-    def __init__(self, colour: Colour, store: Any, **options: Any) -> None:
-        self.colour = colour
+    def __init__(self, mode: Mode, store: Any, **options: Any) -> None:
+        self.mode = mode
         self.store = store
         self.outbox = OutboxSender()
         options = {"policy": POLICY, "hasher": HmacHasher(), "secret": SECRET} | options
-        self.verifier = colour.make(self.outbox, store=store, **options)
+        self.verifier = mode.make(self.outbox, store=store, **options)
 
     def outcome(self, call: Callable[[], Any]) -> str:
         """What came of a call. Whatever is no error of otpverify fails the test, and so does a
@@ -78,7 +78,7 @@ class Site:
     def directly(self, operation: str, *arguments: Any) -> Any:
         """Call the store without a verifier."""
         call = getattr(self.store, operation)(*arguments)
-        return self.colour.runner.run(call) if isinstance(self.colour, AsyncColour) else call
+        return self.mode.runner.run(call) if isinstance(self.mode, AsyncMode) else call
 
     def attempts_left(self, id_: str, code: str) -> int | None:
         """What a wrong code leaves."""
@@ -130,7 +130,7 @@ class Walk:
 
 
 @pytest.fixture
-def visit(colour: Colour) -> Iterator[Callable[..., Site]]:
+def visit(mode: Mode) -> Iterator[Callable[..., Site]]:
     """Makes sites, with short timeouts, and closes their stores."""
     with contextlib.ExitStack() as stack:
 
@@ -141,7 +141,7 @@ def visit(colour: Colour) -> Iterator[Callable[..., Site]]:
                 "connect_timeout_seconds": connect or timeout,
                 "socket_timeout_seconds": timeout,
             }
-            return Site(colour, stack.enter_context(store_of(colour, url, **bounds)), **options)
+            return Site(mode, stack.enter_context(store_of(mode, url, **bounds)), **options)
 
         yield make
 
@@ -210,13 +210,13 @@ class TestKilled:
             site.works()
 
     @EVERY_KIND
-    def test_under_load(self, visit: Visit, colour: Colour, kind: str) -> None:
+    def test_under_load(self, visit: Visit, mode: Mode, kind: str) -> None:
         """With what was written kept, nothing is counted or accepted anew after a restart."""
         options = {"appendonly": "yes", "appendfsync": "always"}
         with Server(binary(kind), options=options) as server:
             site = visit(server.url, policy=STORMY)
             for _ in range(3):
-                storm(site, colour, around=disturbed(partial(crash, server)))
+                storm(site, mode, around=disturbed(partial(crash, server)))
             site.works()
 
     @EVERY_KIND
@@ -298,7 +298,7 @@ def test_a_cluster_that_is_down_paused_or_killed(visit: Visit, kind: str) -> Non
     site = visit(server.url)  # a program can start before its cluster does
     assert site.outcome(Walk(site).steps[0]) == "StoreError"
     began = time.monotonic()
-    crowd = site.colour.together([partial(site.verifier.start, PHONE)] * 25)
+    crowd = site.mode.together([partial(site.verifier.start, PHONE)] * 25)
     for one in crowd:
         assert isinstance(one, StoreError)
         stands_alone(one)
@@ -435,7 +435,7 @@ FAULTS: dict[str, Callable[[Server], contextlib.AbstractContextManager[None]]] =
 @EVERY_KIND
 @pytest.mark.parametrize("once", [True, False], ids=["once-a-crowd", "over-and-over"])
 def test_connections_killed_in_the_middle_of_load(
-    visit: Visit, colour: Colour, lasting: Lasting, kind: str, once: bool
+    visit: Visit, mode: Mode, lasting: Lasting, kind: str, once: bool
 ) -> None:
     """Once in each crowd, every call is answered by its repeat, and nothing is left in doubt; over
     and over, repeats are hit, too."""
@@ -452,9 +452,9 @@ def test_connections_killed_in_the_middle_of_load(
         with server.client() as admin:
             admin.flushall()
         if once:
-            storm(site, colour, beside=partial(severed, server, killed))
+            storm(site, mode, beside=partial(severed, server, killed))
         else:
-            storm(site, colour, around=disturbed(kill))
+            storm(site, mode, around=disturbed(kill))
     assert sum(killed)
     site.works()
 
@@ -490,7 +490,7 @@ STORMY = Policy(
 
 def storm(
     site: Site,
-    colour: Colour,
+    mode: Mode,
     *,
     around: contextlib.AbstractContextManager[None] | None = None,
     beside: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
@@ -503,7 +503,7 @@ def storm(
         for crowds in guessed + raced:
             for nth in range(3):
                 with beside():
-                    crowds.come(colour, nth)
+                    crowds.come(mode, nth)
     for crowds in guessed:
         # Only what a StoreError hid may have been counted or not.
         counted, told = crowds.counted(), crowds.told["IncorrectCode"]
@@ -539,13 +539,13 @@ class Crowds:
         typed = wrong(self.code, 1 + nth)
         return partial(self.site.verifier.check, self.phone, typed, challenge=self.id)
 
-    def come(self, colour: Colour, nth: int) -> None:
+    def come(self, mode: Mode, nth: int) -> None:
         """All at once, for the nth time."""
         calls = [
             self.guess(8 * nth + one) if guesses else self.right
             for one, guesses in enumerate(self.wrong)
         ]
-        for call, outcome in zip(calls, colour.together(calls), strict=True):
+        for call, outcome in zip(calls, mode.together(calls), strict=True):
             name = type(outcome).__name__
             assert name in KNOWN
             self.told[name] += 1
@@ -682,8 +682,8 @@ class TestLostReplies:
     ) -> None:
         site = visit(wire.url)
         id_ = site.verifier.start(PHONE).id
-        with store_of(Colour(), wire.behind.url) as store:
-            other = Site(Colour(), store)
+        with store_of(Mode(), wire.behind.url) as store:
+            other = Site(Mode(), store)
             wire.before = partial(other.verifier.resend, PHONE, challenge=id_)
             wire.spoils.append(CLOSED)
             mine = site.verifier.resend(PHONE, challenge=id_)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import redis
 from servers import Server, binary, free_port, store_of
-from support import PHONE, REPEATS, SECRET, Colour, Face, wrong
+from support import PHONE, REPEATS, SECRET, Face, Mode, wrong
 
 from otpverify import (
     AttemptsExhausted,
@@ -112,10 +112,10 @@ def group(request: pytest.FixtureRequest) -> Iterator[Group]:
 
 
 @pytest.fixture
-def face(colour: Colour, group: Group, outbox: OutboxSender) -> Iterator[Face]:
+def face(mode: Mode, group: Group, outbox: OutboxSender) -> Iterator[Face]:
     bounds = {"connect_timeout_seconds": TIMEOUT, "socket_timeout_seconds": TIMEOUT}
-    with store_of(colour, group.url, **bounds) as store:
-        yield colour.make(outbox, store=store, secret=SECRET, hasher=HmacHasher(), policy=POLICY)
+    with store_of(mode, group.url, **bounds) as store:
+        yield mode.make(outbox, store=store, secret=SECRET, hasher=HmacHasher(), policy=POLICY)
 
 
 def ask(group: Group, *how: str) -> None:
@@ -161,7 +161,7 @@ if LONG:
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_a_failover_in_the_middle_of_traffic(
-    colour: Colour,
+    mode: Mode,
     group: Group,
     face: Face,
     outbox: OutboxSender,
@@ -173,7 +173,7 @@ def test_a_failover_in_the_middle_of_traffic(
     for nth in (1, 2):
         with pytest.raises(IncorrectCode):
             face.check(PHONE, wrong(code, nth), challenge=guessed.id, purpose="guessed")
-    assert traffic(colour, face, outbox) == {EXPECTED: len(CROWD)}
+    assert traffic(mode, face, outbox) == {EXPECTED: len(CROWD)}
     group.replicated()
 
     seen: Counter[tuple[str, ...]] = Counter()
@@ -181,7 +181,7 @@ def test_a_failover_in_the_middle_of_traffic(
     typing, lost = threading.Event(), threading.Event()
 
     def move() -> None:
-        seen.update(traffic(colour, face, outbox, typing, lost))
+        seen.update(traffic(mode, face, outbox, typing, lost))
         ends.append(time.monotonic())
 
     # Nobody else calls the verifier meanwhile: it has one event loop.
@@ -198,14 +198,14 @@ def test_a_failover_in_the_middle_of_traffic(
     cut = any(walk[0] == "Challenge" and "StoreError" in walk for walk in seen)
     held = min(end for end in ends if end > since) - since >= DOWN_AFTER
     assert loss in (asked, coordinated) or cut or (held and loss is paused)
-    seen += traffic(colour, face, outbox)
+    seen += traffic(mode, face, outbox)
     for answers in seen:
         # A code of before may be unknown now, or its use forgotten: nothing else is amiss.
         assert set(answers) <= {*EXPECTED, "StoreError"}
         assert loss is not coordinated or answers.count("Verified") <= 1
 
     def recovered() -> bool:
-        return traffic(colour, face, outbox) == {EXPECTED: len(CROWD)}
+        return traffic(mode, face, outbox) == {EXPECTED: len(CROWD)}
 
     # The group may need a moment more, until the old primary has found its place.
     until(lambda: all(recovered() for _ in range(5)))
@@ -243,7 +243,7 @@ def again_and_again(what: Callable[[], object]) -> Iterator[None]:
 
 
 def traffic(
-    colour: Colour,
+    mode: Mode,
     face: Face,
     outbox: OutboxSender,
     typing: threading.Event | None = None,
@@ -253,7 +253,7 @@ def traffic(
     when it begins to mistype, and type no more before the primary is lost."""
     began = time.monotonic()
     outbox.clear()
-    started = colour.together([partial(face.start, phone) for phone in CROWD])
+    started = mode.together([partial(face.start, phone) for phone in CROWD])
     walks = [[type(one).__name__] for one in started]
     known = [n for n in range(len(CROWD)) if walks[n] == ["Challenge"]]
     ids = [getattr(one, "id", "") for one in started]
@@ -264,7 +264,7 @@ def traffic(
         for n in known:
             typed = wrong(outbox.code(CROWD[n]), shift)
             calls.append(partial(face.check, CROWD[n], typed, challenge=ids[n]))
-        for n, outcome in zip(known, colour.together(calls) if calls else (), strict=True):
+        for n, outcome in zip(known, mode.together(calls) if calls else (), strict=True):
             walks[n].append(type(outcome).__name__)
         if lost is not None:
             lost.wait(60)
@@ -273,19 +273,19 @@ def traffic(
 
 
 def test_sentinels_that_are_down_or_know_no_such_service(
-    colour: Colour, group: Group, outbox: OutboxSender
+    mode: Mode, group: Group, outbox: OutboxSender
 ) -> None:
     bounds = {"connect_timeout_seconds": TIMEOUT, "socket_timeout_seconds": TIMEOUT}
     nobody = f"redis+sentinel://127.0.0.1:{free_port()}/{SERVICE}"
     for url in (nobody, group.url.replace(SERVICE, "another")):
-        with store_of(colour, url, **bounds) as store:
-            face = colour.make(outbox, store=store, secret=SECRET)
+        with store_of(mode, url, **bounds) as store:
+            face = mode.make(outbox, store=store, secret=SECRET)
             began = time.monotonic()
             with pytest.raises(StoreError):
                 face.start(PHONE)
             assert time.monotonic() - began < BOUND
-    with group.sentinel.paused(), store_of(colour, group.url, **bounds) as store:
-        face = colour.make(outbox, store=store, secret=SECRET)
+    with group.sentinel.paused(), store_of(mode, group.url, **bounds) as store:
+        face = mode.make(outbox, store=store, secret=SECRET)
         began = time.monotonic()
         with pytest.raises(StoreError):
             face.start(PHONE)

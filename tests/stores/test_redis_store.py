@@ -271,7 +271,7 @@ ASYNC_SENTINEL: Any = redis.asyncio.Sentinel
         (AsyncRedisStore, SENTINEL([("h", 1)]).master_for("m"), "RedisStore"),
     ],
 )
-def test_a_client_of_the_other_colour_is_refused(kind: Any, client: Any, wanted: str) -> None:
+def test_a_client_of_the_other_mode_is_refused(kind: Any, client: Any, wanted: str) -> None:
     with pytest.raises(ConfigurationError, match=f"this one is {wanted}'s"):
         kind(client)
 
@@ -768,8 +768,8 @@ class AsyncLiar(Liar):
 
 
 @pytest.mark.parametrize("reply", REPLIES, ids=repr)
-@pytest.mark.parametrize("colour", ["sync", "async"])
-def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, colour: str) -> None:
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, mode: str) -> None:
     limits = (Limit(1, 60),)
     operations: list[tuple[str, tuple[Any, ...]]] = [
         ("open", (key(), first("a"), FREE)),
@@ -798,7 +798,7 @@ def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, colour: str) -> Non
     }
     with asyncio.Runner() as runner:
         store: Any
-        if colour == "async":
+        if mode == "async":
             store = Awaited(AsyncRedisStore(AsyncLiar(reply)), runner)
         else:
             store = RedisStore(Liar(reply))
@@ -843,7 +843,7 @@ def test_the_client_s_clock_does_not_matter(place: Place, store: RedisStore, cli
 
 
 @ON_EVERY_SERVER
-def test_two_processes_worth_of_verifiers_of_both_colours_from_env(
+def test_two_processes_worth_of_verifiers_of_both_modes_from_env(
     place: Place, smspm_sandbox: Sandbox
 ) -> None:
     """One process starts, another checks; one is asynchronous."""

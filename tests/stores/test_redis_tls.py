@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 from servers import Server, binary, free_port, store_of
-from support import PHONE, SECRET, Colour
+from support import PHONE, SECRET, Mode
 
 from otpverify import ChallengeExpired, HmacHasher, StoreError
 from otpverify.testing import OutboxSender
@@ -68,13 +68,13 @@ def secured(folder: Path, host: str = "127.0.0.1", **options: str) -> Iterator[S
         yield Secured(server, port, files["authority"], files["stranger"])
 
 
-def visit(colour: Colour, url: str) -> None:
+def visit(mode: Mode, url: str) -> None:
     """Go once through everything on a server; what fails must fail in time."""
     outbox = OutboxSender()
     bounds = {"connect_timeout_seconds": TIMEOUT, "socket_timeout_seconds": TIMEOUT}
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(store_of(colour, url, **bounds))
-        verifier = colour.make(outbox, store=store, secret=SECRET, hasher=HmacHasher())
+        store = stack.enter_context(store_of(mode, url, **bounds))
+        verifier = mode.make(outbox, store=store, secret=SECRET, hasher=HmacHasher())
         began = time.monotonic()
         try:
             id_ = verifier.start(PHONE).id
@@ -99,43 +99,43 @@ def empty(site: Secured) -> None:
         admin.flushall()
 
 
-def test_a_certificate_of_the_right_authority(colour: Colour, site: Secured) -> None:
-    visit(colour, site.url(ssl_ca_certs=site.authority))
+def test_a_certificate_of_the_right_authority(mode: Mode, site: Secured) -> None:
+    visit(mode, site.url(ssl_ca_certs=site.authority))
     with site.server.client() as admin:
         admin.flushall()
-    visit(colour, site.url(ssl_ca_certs=site.authority).replace("rediss", "valkeys"))
+    visit(mode, site.url(ssl_ca_certs=site.authority).replace("rediss", "valkeys"))
 
 
-def test_a_certificate_that_nobody_vouches_for(colour: Colour, site: Secured) -> None:
+def test_a_certificate_that_nobody_vouches_for(mode: Mode, site: Secured) -> None:
     for url in (site.url(), site.url(ssl_ca_certs=site.stranger)):
         with pytest.raises(StoreError):
-            visit(colour, url)
+            visit(mode, url)
 
 
-def test_a_certificate_for_another_host(colour: Colour, tmp_path: Path) -> None:
+def test_a_certificate_for_another_host(mode: Mode, tmp_path: Path) -> None:
     with secured(tmp_path, "redis.example.org") as other, pytest.raises(StoreError):
-        visit(colour, other.url(ssl_ca_certs=other.authority))
+        visit(mode, other.url(ssl_ca_certs=other.authority))
 
 
-def test_a_server_that_asks_for_the_client_s_certificate(colour: Colour, tmp_path: Path) -> None:
+def test_a_server_that_asks_for_the_client_s_certificate(mode: Mode, tmp_path: Path) -> None:
     with secured(tmp_path, **{"tls-auth-clients": "yes"}) as strict:
         authority = strict.authority
         with pytest.raises(StoreError):
-            visit(colour, strict.url(ssl_ca_certs=authority))
+            visit(mode, strict.url(ssl_ca_certs=authority))
         key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
-        visit(colour, strict.url(ssl_ca_certs=authority, ssl_keyfile=key, ssl_certfile=chain))
+        visit(mode, strict.url(ssl_ca_certs=authority, ssl_keyfile=key, ssl_certfile=chain))
 
 
-def test_one_end_without_tls(colour: Colour, site: Secured) -> None:
+def test_one_end_without_tls(mode: Mode, site: Secured) -> None:
     for url in (
         site.url(ssl_ca_certs=site.authority).replace(str(site.port), str(site.server.port)),
         f"redis://127.0.0.1:{site.port}",
     ):
         with pytest.raises(StoreError):
-            visit(colour, url)
+            visit(mode, url)
 
 
-def test_a_server_that_hangs(colour: Colour, site: Secured) -> None:
+def test_a_server_that_hangs(mode: Mode, site: Secured) -> None:
     with site.server.paused(), pytest.raises(StoreError):
-        visit(colour, site.url(ssl_ca_certs=site.authority))
-    visit(colour, site.url(ssl_ca_certs=site.authority))
+        visit(mode, site.url(ssl_ca_certs=site.authority))
+    visit(mode, site.url(ssl_ca_certs=site.authority))

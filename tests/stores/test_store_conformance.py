@@ -68,7 +68,7 @@ class TestRedisStore(OnEveryServer):
 
 
 class TestAsyncRedisStore(OnEveryServer):
-    # The scripts are the same for both colours: all servers in CI, here two of them.
+    # The scripts are the same for both modes: all servers in CI, here two of them.
     @pytest.fixture(autouse=True, params=PLACES if LONG else PLACES[:4:3], ids="-".join)
     def _place(self, request: pytest.FixtureRequest) -> None:
         self.place = Place(*request.param)

@@ -1,4 +1,4 @@
-"""The flows in both colours, and a page that needs somebody who is signed in."""
+"""The flows in both modes, and a page that needs somebody who is signed in."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
