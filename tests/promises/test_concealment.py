@@ -250,6 +250,18 @@ def test_a_report_of_a_concealed_message_is_reported_to_the_operator_alone(make:
         verifier.resend(PHONE, challenge=challenge.id)
 
 
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("known", [True, False], ids=["known", "decoy"])
+def test_an_address_runs_out_of_sends_alike(make: Make, failure: str, known: bool) -> None:
+    policy = Policy(resend_cooldown_seconds=0, sends_per_ip=(Limit(3, 3600),))
+    verifier = make(Gateway(FAILURES[failure]), policy=policy)
+    for _ in range(3):
+        verifier.start(PHONE, client_ip=IP, deliver=known)
+    with pytest.raises(RateLimited) as raised:
+        verifier.start(PHONE, client_ip=IP, deliver=known)
+    assert raised.value.limit == Limit(3, 3600)
+
+
 class TestRefusedIsCheap:
     """Promise 11."""
 
