@@ -31,11 +31,11 @@ def read(database: sqlite3.Connection, name: str) -> Any:
         return kinds.PhoneState() if name.startswith("phone") else None
     if name.startswith("phone"):
         sends, failures = starmap(kinds.Send, found[0]), starmap(kinds.Failure, found[1])
-        return kinds.PhoneState(tuple(sends), tuple(failures), kinds.Horizon(*found[2]), found[3])
+        return kinds.PhoneState(tuple(sends), tuple(failures), kinds.Retention(*found[2]), found[3])
     if name.startswith("challenge"):
         codes = (kinds.LiveCode(bytes.fromhex(digest), *rest) for digest, *rest in found[0])
         return kinds.ChallengeState(tuple(codes), *found[1:])
-    return kinds.CounterState(tuple(found[0]), kinds.Horizon(*found[1]), found[2])
+    return kinds.CounterState(tuple(found[0]), kinds.Retention(*found[1]), found[2])
 
 
 class SqliteStore:

@@ -22,7 +22,7 @@ def run_sync(sequence: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine whose ports never suspend, right here.
 
     Raises:
-        RuntimeError: It did suspend; a port of the other colour was given to it.
+        RuntimeError: It did suspend: one of its ports was asynchronous.
     """
     try:
         sequence.send(None)
@@ -46,7 +46,7 @@ def inline(function: Callable[P, T]) -> Callable[P, Awaitable[T]]:
 def in_thread(function: Callable[P, T], executor: Executor) -> Callable[P, Awaitable[T]]:
     """The function as a port that runs in one of the executor's threads, with the context
     variables of the task that calls it."""
-    from asyncio import get_running_loop  # costly to import, and no use to the other colour
+    from asyncio import get_running_loop  # costly to import, and of no use to synchronous programs
 
     @wraps(function)
     async def port(*args: P.args, **kwargs: P.kwargs) -> T:

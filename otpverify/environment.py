@@ -39,7 +39,7 @@ class Settings:
 
 
 class Owner(Closing):
-    """What `Verifier.from_env` and its twin make own their client and store."""
+    """Base of the verifiers: closes the client and the store that `from_env` made."""
 
     _made: Settings | None = None
     _engine: Engine
@@ -55,7 +55,7 @@ class Owner(Closing):
             The number in E.164: what `Challenge.phone` would be.
 
         Raises:
-            InvalidPhoneNumber: It is no phone number.
+            InvalidPhoneNumber: It is not a phone number.
         """
         return self._engine.read(phone)
 
@@ -87,7 +87,7 @@ def settings_from(environ: Mapping[str, str] | None, *, asynchronous: bool) -> S
 
 def _client(environ: Mapping[str, str], *, asynchronous: bool) -> Sender | AsyncSender:
     """A client; its module loads an HTTP library, which those with another sender need not
-    have. Without the extra `async` the synchronous one serves both colours."""
+    have. Without the extra `async` the synchronous one serves both."""
     if asynchronous and find_spec("httpx2") is not None:
         from otpverify.gateways.smspm.client_async import AsyncSmspmClient
 

@@ -1,6 +1,6 @@
 """The parts that a verifier is composed of, as protocols: write your own, or take ours.
 
-Each protocol that does I/O has an awaitable twin for `AsyncVerifier`.
+Each protocol that does I/O has an awaitable counterpart for `AsyncVerifier`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Sender(Protocol):
 
         Raises:
             DeliveryRejected: It certainly was not taken, and trying again will not help.
-            DeliveryUnavailable: It was not taken, or nobody knows (`maybe_sent`).
+            DeliveryUnavailable: It was not taken, or it is unknown whether it was (`maybe_sent`).
         """
         ...
 
@@ -49,7 +49,7 @@ class Store(Protocol):
     """Keeps challenges and counters. Every operation is atomic, between all processes that
     share the store, and does what the function of its name in `otpverify.core.challenge` does.
 
-    Whatever cannot be answered raises `StoreError`.
+    What cannot be answered raises `StoreError`.
     """
 
     process_local: ClassVar[bool]
@@ -79,7 +79,7 @@ class Store(Protocol):
         ...
 
     def redeem(self, key: Key) -> bool:
-        """Use the proof of a used challenge up; `False` when there is none, or no more."""
+        """Use up the proof of a used challenge; `False` when it has none, or has none left."""
         ...
 
     def release(
@@ -96,7 +96,7 @@ class Store(Protocol):
         """Take in how far the message got whose send was reserved at `at`. A final status stays,
         no other goes backwards, and a repeat changes nothing. The first final failure gives the
         send back, unless it was given back before; also when the challenge is gone. Without
-        `give_back` the send stays counted, whatever is reported later. The code stays good."""
+        `give_back` the send stays counted, also after later reports. The code stays good."""
         ...
 
     def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:

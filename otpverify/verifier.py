@@ -32,7 +32,7 @@ class Verifier(Owner):
         on_event: Called with an `Event` after every operation. What it raises is logged.
 
     Raises:
-        ConfigurationError: The parts do not fit together; the message says how to mend it.
+        ConfigurationError: The parts do not fit together; the message says how to fix it.
     """
 
     def __init__(
@@ -119,8 +119,8 @@ class Verifier(Owner):
             client_ip: The person's IP address, for the limit per network.
             deliver: For flows in which nobody may learn whether an account exists, such as a
                 password reset: `True` where it exists, `False` where it does not. Both make the
-                challenge concealed: whatever happens to the message, the caller and a stranger
-                see the same. No `DeliveryError` is raised, nothing is given back, the status
+                challenge concealed: the caller and a stranger see the same, also when the
+                message fails. No `DeliveryError` is raised, nothing is given back, the status
                 stays queued, and the sends are counted apart from all others of the phone. An
                 event and a log line report failures. With `False` nothing is sent and no code
                 matches. If left out, the challenge is an ordinary one.
@@ -129,12 +129,12 @@ class Verifier(Owner):
             The challenge. Keep its `id` in the session.
 
         Raises:
-            InvalidPhoneNumber: It is no phone number.
+            InvalidPhoneNumber: It is not a phone number.
             DestinationBlocked: A guard refused it.
             CooldownActive: The last code was sent a moment ago.
             RateLimited: A limit is reached.
             DeliveryRejected: The gateway said no.
-            DeliveryUnavailable: The gateway was not reached, or nobody knows.
+            DeliveryUnavailable: The gateway was not reached, or it is unknown whether it was.
             StoreError: The store cannot answer; nothing was sent.
         """
         return run_sync(self._engine.start(phone, purpose, binding, locale, client_ip, deliver))
@@ -163,7 +163,7 @@ class Verifier(Owner):
         Raises:
             ChallengeExpired: There is no such live challenge.
             AttemptsExhausted: Its attempts are used up; start a new one.
-            OtpVerifyError: Whatever else `start` raises, but for `DestinationBlocked`.
+            OtpVerifyError: Everything else that `start` raises, but for `DestinationBlocked`.
         """
         return run_sync(self._engine.resend(phone, challenge, purpose, binding, locale, client_ip))
 
@@ -230,8 +230,8 @@ class Verifier(Owner):
     def delivery_report(self, params: Mapping[str, object]) -> DeliveryReport:
         """Take a delivery report in. A final failure lifts the cooldown and gives the send back.
 
-        Reports may come late, twice and out of order: a final status stays, and what is no news
-        changes nothing. Whatever a stranger posts gives a report that is not `known`, quietly.
+        Reports may come late, twice and out of order: a final status stays, and a repeat
+        changes nothing. What a stranger posts gives a report that is not `known`, and no error.
 
         Args:
             params: The callback's query parameters merged with its body's fields, of either

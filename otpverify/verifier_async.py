@@ -1,4 +1,4 @@
-"""`AsyncVerifier`: `Verifier`, awaitable. Every method's words are at its twin."""
+"""`AsyncVerifier`: `Verifier`, awaitable. See `Verifier` for the documentation of each method."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def check(
     answer = peek(phone, others, key, policy, now)
     if answer.verdict is not Verdict.PENDING or challenge is None:
         return answer, phone, challenge
-    # All of them are compared, whatever the result of the first: the time reveals nothing.
+    # All of them are compared, also after a match: the time reveals nothing.
     live = _good(challenge, now)[-policy.live_codes :]
     matches = [hmac.compare_digest(code.digest, digest) for code in live]
     if any(matches) and not challenge.decoy:

@@ -15,7 +15,7 @@ def network_of(client_ip: object) -> str:
     address.
 
     Raises:
-        ConfigurationError: It is no IP address.
+        ConfigurationError: It is not an IP address.
     """
     try:
         address = ipaddress.ip_address(str(client_ip))

@@ -47,4 +47,4 @@ def not_accepted(answer: Checked) -> OtpVerifyError:
         return AttemptsExhausted(retry_after=whole_seconds(answer.retry_in))
     if answer.verdict is Verdict.GONE:
         return ChallengeExpired()
-    return StoreError("The store answered nonsense.")
+    return StoreError("The store gave an unexpected answer.")

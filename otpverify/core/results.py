@@ -89,7 +89,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verified:
-    """Proof that whoever answered holds `phone`. It exists only after a right code.
+    """Proof that the person holds `phone`. It exists only after a right code.
 
     Attributes:
         phone: The number in E.164: act on this one, not on what a form says.
@@ -166,7 +166,7 @@ class DeliveryReport:
         changed: It is news: neither a repeat nor overtaken by a later one.
         given_back: The message certainly did not arrive, so its send counts no more and another
             can be sent at once.
-        purpose: What the message was for, or `None` when it is none of ours.
+        purpose: What the message was for, or `None` when the message is not ours.
     """
 
     message_id: str | None

@@ -21,11 +21,11 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
     CounterState,
     Failure,
-    Horizon,
     PhoneState,
     Refusal,
     Refused,
     Reserved,
+    Retention,
     Send,
 )
 
@@ -36,26 +36,26 @@ SPARE = 100
 events only, as many as they count; the rest is there for sends that are given back."""
 
 
-def horizon_of(*looked: Limit, cooldown: int = 0) -> Horizon:
+def retention_of(*looked: Limit, cooldown: int = 0) -> Retention:
     """How far back these limits look, and a cooldown of so many milliseconds."""
     count = max((limit.count for limit in looked), default=1)
-    return Horizon(max(limits.longest_window(looked), cooldown), count)
+    return Retention(max(limits.longest_window(looked), cooldown), count)
 
 
-def policy_horizon(policy: Policy) -> Horizon:
+def policy_retention(policy: Policy) -> Retention:
     """How far back a policy looks into a phone's logs."""
     failures = (policy.failures_per_phone,) if policy.failures_per_phone else ()
-    return horizon_of(*policy.sends_per_phone, *failures, cooldown=policy.cooldown)
+    return retention_of(*policy.sends_per_phone, *failures, cooldown=policy.cooldown)
 
 
-def widest(one: Horizon, other: Horizon) -> Horizon:
-    """The horizon that takes in both."""
-    return Horizon(max(one.window, other.window), max(one.count, other.count))
+def widest(one: Retention, other: Retention) -> Retention:
+    """The retention that takes in both."""
+    return Retention(max(one.window, other.window), max(one.count, other.count))
 
 
 def recent(phone: PhoneState, now: int) -> PhoneState:
-    """The phone with what is within its horizon; without anything there, the horizon is over."""
-    begin = now - phone.horizon.window
+    """The phone with what its retention still covers; with nothing left, the retention ends."""
+    begin = now - phone.retention.window
     sends = tuple(send for send in phone.sends if send.at > begin)
     failures = tuple(failure for failure in phone.failures if failure.at > begin)
     if not sends and not failures:
@@ -73,16 +73,16 @@ def remember(
 ) -> PhoneState:
     """The phone with one more event, if any limit will ever look at it; to be kept for as long
     as one does, and as there are challenges whose failures it may have to take."""
-    horizon = widest(phone.horizon, policy_horizon(policy))
+    retention = widest(phone.retention, policy_retention(policy))
     expires = max(phone.expires, until)
-    if not horizon.window:
+    if not retention.window:
         return PhoneState(expires=expires)
     events: tuple[Send | Failure, ...] = (*sent, *failed)
     return PhoneState(
-        _newest((*phone.sends, *sent), horizon),
-        _newest((*phone.failures, *failed), horizon),
-        horizon,
-        max(expires, *(event.at + horizon.window for event in events)),
+        _newest((*phone.sends, *sent), retention),
+        _newest((*phone.failures, *failed), retention),
+        retention,
+        max(expires, *(event.at + retention.window for event in events)),
     )
 
 
@@ -102,7 +102,7 @@ def without_send(phone: PhoneState, sent: Send | None) -> PhoneState:
     if sent is None:
         return phone
     of_scope = sum(_log_of(send) == _log_of(sent) for send in phone.sends)
-    if of_scope >= phone.horizon.count + SPARE:
+    if of_scope >= phone.retention.count + SPARE:
         return phone
     return _exchange(phone, sent)
 
@@ -154,7 +154,7 @@ def failures_wait(phone: PhoneState, scope: str, policy: Policy, now: int) -> in
 
 
 def failures_left(phone: PhoneState, scope: str, policy: Policy, now: int) -> int | None:
-    """How many more wrong codes the failure budget admits; `None` when there is none."""
+    """How many more wrong codes the failure budget admits; `None` without a budget."""
     budget = (policy.failures_per_phone,) if policy.failures_per_phone else ()
     return limits.left(_failures(phone, scope), budget, now)
 
@@ -168,14 +168,14 @@ def _exchange(phone: PhoneState, sent: Send, *by: Send) -> PhoneState:
     return replace(phone, sends=(*phone.sends[:place], *by, *phone.sends[place + 1 :]))
 
 
-def _newest(events: tuple[_Event, ...], horizon: Horizon) -> tuple[_Event, ...]:
+def _newest(events: tuple[_Event, ...], retention: Retention) -> tuple[_Event, ...]:
     """For each scope, what a log holds at most; in order, even if the clock went back."""
     held: dict[tuple[str, bool], int] = {}
     kept = []
     for event in sorted(events, key=lambda event: event.at)[::-1]:
         log = _log_of(event)
         held[log] = held.get(log, 0) + 1
-        if held[log] <= horizon.count + SPARE:
+        if held[log] <= retention.count + SPARE:
             kept.append(event)
     return tuple(kept[::-1])
 
@@ -184,19 +184,19 @@ def reserve(
     counter: CounterState | None, windows: tuple[Limit, ...], now: int
 ) -> tuple[Reserved | Refused, CounterState | None]:
     """Count one event, or refuse. As for a phone, no caller's windows make another's forget."""
-    had = Horizon() if counter is None else counter.horizon
+    had = Retention() if counter is None else counter.retention
     log = tuple(at for at in counter.log if at > now - had.window) if counter else ()
     waits = [(limits.wait(log, limit, now), limit) for limit in windows]
     longest, limit = max(waits, key=lambda pair: pair[0])
     if longest:
         return Refused(Refusal.NETWORK, longest, limit), counter
-    horizon = widest(had if log else Horizon(), horizon_of(*windows))
+    retention = widest(had if log else Retention(), retention_of(*windows))
     at = now
     for one in log:
         if one == at:  # it names the event for `give_back`, which may be repeated
             at += 1
-    log = tuple(sorted((*log, at))[-horizon.count - SPARE :])
-    return Reserved(at), CounterState(log, horizon, at + horizon.window)
+    log = tuple(sorted((*log, at))[-retention.count - SPARE :])
+    return Reserved(at), CounterState(log, retention, at + retention.window)
 
 
 def give_back(counter: CounterState | None, at: int, now: int) -> CounterState | None:
@@ -204,12 +204,12 @@ def give_back(counter: CounterState | None, at: int, now: int) -> CounterState |
     an older one that would count in its place."""
     if counter is None or at not in counter.log:
         return counter
-    recent = [one for one in counter.log if one > now - counter.horizon.window]
-    if len(recent) >= counter.horizon.count + SPARE:
+    recent = [one for one in counter.log if one > now - counter.retention.window]
+    if len(recent) >= counter.retention.count + SPARE:
         return counter
     log = list(counter.log)
     log.remove(at)
-    return CounterState(tuple(log), counter.horizon, counter.expires) if log else None
+    return CounterState(tuple(log), counter.retention, counter.expires) if log else None
 
 
 def _log_of(event: Send | Failure) -> tuple[str, bool]:

@@ -53,7 +53,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Horizon:
+class Retention:
     """How far back the limits look of all policies that wrote to a log.
 
     Attributes:
@@ -72,7 +72,7 @@ class PhoneState:
 
     sends: tuple[Send, ...] = ()
     failures: tuple[Failure, ...] = ()
-    horizon: Horizon = Horizon()
+    retention: Retention = Retention()
     expires: int = 0
 
 
@@ -109,7 +109,7 @@ class CounterState:
     """The log of a counter that belongs to no phone, such as an IP network's."""
 
     log: tuple[int, ...]
-    horizon: Horizon
+    retention: Retention
     expires: int
 
 

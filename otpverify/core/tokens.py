@@ -42,7 +42,7 @@ def challenge_of_proof(proof: object) -> str | None:
 
 
 def read_proof(subject: Subject, proof: str) -> datetime | None:
-    """When the code was verified; `None` when the proof is none of this subject's."""
+    """When the code was verified; `None` when the proof is not of this subject."""
     at = base64.urlsafe_b64decode(proof[ID_LENGTH:])[:_AT_BYTES]
     if not hmac.compare_digest(proof[ID_LENGTH:], _proof_text(subject, at)):
         return None

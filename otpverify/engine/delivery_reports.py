@@ -7,7 +7,7 @@ from otpverify.core.results import DeliveryReport, DeliveryStatus
 from otpverify.core.state import Refused, Reported, Reserved
 from otpverify.core.tokens import Reference
 from otpverify.engine.operations import Engine, check_words
-from otpverify.engine.ports import ask
+from otpverify.engine.ports import call_port
 from otpverify.errors import ChallengeExpired, OtpVerifyError
 from otpverify.gateways.smspm.reports import Said, read_report
 
@@ -52,12 +52,12 @@ async def _taken(engine: Engine, about: Reference, status: DeliveryStatus) -> tu
     if status.failed and issuer.policy.undelivered_per_phone:
         counter = about.secret.undelivered_tag(about.key)
         call = engine.issuer.ports.reserve(counter, issuer.policy.undelivered_per_phone)
-        reserved = await ask(call, Reserved, Refused)
+        reserved = await call_port(call, Reserved, Refused)
         limited = isinstance(reserved, Refused)
         counted = None if isinstance(reserved, Refused) else reserved.at
     try:
         taking = engine.issuer.ports.report(about.key, about.at, status, issuer.policy, not limited)
-        answer = await ask(taking, Reported)
+        answer = await call_port(taking, Reported)
     except OtpVerifyError:
         await issuer.give_back(counter, counted)
         raise
@@ -67,7 +67,7 @@ async def _taken(engine: Engine, about: Reference, status: DeliveryStatus) -> tu
 
 
 async def delivery_status(engine: Engine, raw: str, challenge: str, purpose: str) -> DeliveryStatus:
-    """The newest message's status; `Verifier` documents it. A read, so it is no event."""
+    """The newest message's status; `Verifier` documents it. It only reads, so there is no event."""
     check_words(purpose, None)
     canonical = phone.is_canonical(raw)
     to = raw if canonical else engine.read(raw)
@@ -82,7 +82,7 @@ async def delivery_status(engine: Engine, raw: str, challenge: str, purpose: str
 async def _status(engine: Engine, to: str, challenge: str, purpose: str) -> DeliveryStatus | None:
     key = engine.subject(to, purpose, challenge, None).key
     call = engine.issuer.ports.status(key, engine.issuer.policy)
-    return await ask(call, DeliveryStatus, type(None))
+    return await call_port(call, DeliveryStatus, type(None))
 
 
 def _confirmed(about: Reference, said: Said) -> str:

@@ -1,4 +1,4 @@
-"""How a code gets out: reserve, send, and give back what was not used."""
+"""Issue a code: reserve a send, send the message, and give back what was not used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from otpverify.core.keys import Keyring, Subject
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
 from otpverify.core.state import Opened, Opening, Refused, Reserved, Standing
-from otpverify.engine.ports import Ports, ask, deliver
+from otpverify.engine.ports import Ports, call_port, send_safely
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError
 
 T = TypeVar("T")
@@ -30,11 +30,11 @@ def utc_now() -> datetime:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Order:
+class CodeRequest:
     """A code to issue.
 
     Attributes:
-        subject: Whom it is for.
+        subject: The phone, purpose and challenge that it is for.
         locale: The message's language.
         network: The tag of the caller's IP network, if its sends are counted.
         new: The first code of a challenge.
@@ -80,21 +80,21 @@ class Issuer:
     keyring: Keyring
     _told_no_ip: bool = field(default=False, init=False)
 
-    async def issue(self, order: Order) -> Done[Challenge]:
+    async def issue(self, request: CodeRequest) -> Done[Challenge]:
         """Put a code in place and send it.
 
         What is concealed looks alike whether there is an account or not, and whether its message
         was taken or not: no error of a sender reaches the caller, nothing is given back, and the
         message's id is made up.
         """
-        subject = order.subject
+        subject = request.subject
         if self.costly_hash:
-            await self._refuse_before_hashing(order)
+            await self._refuse_before_hashing(request)
         fixed = self._fixed_code(subject.phone)
         code = fixed or codes.draw(secrets.randbelow, self.policy.code_length)
-        text = await self._text(order, code)
-        ip_at = await self._reserve_ip(order.network)
-        opened, digest = await self._open(order, code, ip_at)
+        text = await self._text(request, code)
+        ip_at = await self._reserve_ip(request.network)
+        opened, digest = await self._open(request, code, ip_at)
         now = utc_now()
         describe = partial(described, subject, opened.standing, now)
         concealed = describe(secrets.token_hex(16)) if opened.standing.concealed else None
@@ -109,7 +109,7 @@ class Issuer:
                 subject.secret, subject.key, opened.at, subject.purpose
             )
         message = Message(subject.phone, text, subject.key.challenge, token, expires_at)
-        sent = await deliver(self.ports.send(message), message, code)
+        sent = await send_safely(self.ports.send(message), message, code)
         if isinstance(sent, Receipt):
             return Done("sent", concealed or describe(sent.message_id))
         if concealed is not None:
@@ -117,7 +117,7 @@ class Issuer:
             return Done(type(sent).__name__, concealed, sent.provider_code)
         sent.challenge = describe()
         if not sent.maybe_sent:
-            await self._undo(order, opened.at, digest, ip_at, sent)
+            await self._undo(request, opened.at, digest, ip_at, sent)
         raise sent
 
     async def digest(self, subject: Subject, code: str) -> bytes:
@@ -125,7 +125,7 @@ class Issuer:
         call = self.ports.digest(
             subject.secret.value, subject.code_message(code), subject.code_salt
         )
-        return await ask(call, bytes, part="The hasher", error=ConfigurationError)
+        return await call_port(call, bytes, part="The hasher", error=ConfigurationError)
 
     @property
     def test_numbers(self) -> Container[str]:
@@ -135,49 +135,56 @@ class Issuer:
         now = utc_now()
         return {to for to, test in self.policy.test_numbers.items() if test.in_force(now)}
 
-    async def _refuse_before_hashing(self, order: Order) -> None:
-        call = self.ports.admit(order.subject.key, order.opening(), self.policy)
-        refused = await ask(call, Refused, type(None))
+    async def _refuse_before_hashing(self, request: CodeRequest) -> None:
+        call = self.ports.admit(request.subject.key, request.opening(), self.policy)
+        refused = await call_port(call, Refused, type(None))
         if refused is not None:
             raise error_mapping.not_sent(refused)
 
-    async def _open(self, order: Order, code: str, ip_at: int | None) -> tuple[Opened, bytes]:
+    async def _open(
+        self, request: CodeRequest, code: str, ip_at: int | None
+    ) -> tuple[Opened, bytes]:
         try:
-            digest = await self.digest(order.subject, code)
-            call = self.ports.open(order.subject.key, order.opening(digest), self.policy)
-            answer = await ask(call, Opened, Refused)
+            digest = await self.digest(request.subject, code)
+            call = self.ports.open(request.subject.key, request.opening(digest), self.policy)
+            answer = await call_port(call, Opened, Refused)
             if isinstance(answer, Refused):
                 raise error_mapping.not_sent(answer)
         except OtpVerifyError:
-            await self.give_back(order.network, ip_at)
+            await self.give_back(request.network, ip_at)
             raise
         return answer, digest
 
     async def _undo(
-        self, order: Order, at: int, digest: bytes, ip_at: int | None, failure: DeliveryError
+        self,
+        request: CodeRequest,
+        at: int,
+        digest: bytes,
+        ip_at: int | None,
+        failure: DeliveryError,
     ) -> None:
-        """Give the reservations back, and void the code that nobody got, so that it takes no
+        """Give the reservations back, and void the code that was not delivered, so that it takes no
         older one's place. Only the first code of a gateway that was not reached stays: without
         it there would be no challenge for the person to have another code sent on."""
-        stays = order.new and not isinstance(failure, DeliveryRejected)
+        stays = request.new and not isinstance(failure, DeliveryRejected)
         void = None if stays else digest
-        if order.new and not stays:
+        if request.new and not stays:
             failure.challenge = None
-        call = self.ports.release(order.subject.key, at, void, self.policy)
+        call = self.ports.release(request.subject.key, at, void, self.policy)
         try:
-            standing = await ask(call, Standing, type(None))
+            standing = await call_port(call, Standing, type(None))
         except OtpVerifyError as error:
             # The caller must learn that nothing was delivered; the reservation lapses by itself.
             _log.warning("A send could not be given back: %s", error)
             return
-        failure.challenge = described(order.subject, standing, utc_now()) if standing else None
-        await self.give_back(order.network, ip_at)
+        failure.challenge = described(request.subject, standing, utc_now()) if standing else None
+        await self.give_back(request.network, ip_at)
 
     async def _reserve_ip(self, network: str | None) -> int | None:
         if network is None:
             return None
         call = self.ports.reserve(network, self.policy.sends_per_ip)
-        answer = await ask(call, Reserved, Refused)
+        answer = await call_port(call, Reserved, Refused)
         if isinstance(answer, Refused):
             raise error_mapping.not_sent(answer)
         return answer.at
@@ -187,7 +194,7 @@ class Issuer:
         if counter is None or at is None:
             return
         try:
-            await ask(self.ports.give_back(counter, at), type(None))
+            await call_port(self.ports.give_back(counter, at), type(None))
         except OtpVerifyError as error:
             # It lapses by itself.
             _log.warning("What was counted could not be given back: %s", error)
@@ -209,16 +216,16 @@ class Issuer:
     def _fixed_code(self, to: str) -> str | None:
         return self.policy.test_numbers[to].code if to in self.test_numbers else None
 
-    async def _text(self, order: Order, code: str) -> str:
-        subject = order.subject
+    async def _text(self, request: CodeRequest, code: str) -> str:
+        subject = request.subject
         call = self.ports.render(
             code,
             ttl_seconds=self.policy.ttl_seconds,
             purpose=subject.purpose,
-            locale=order.locale,
+            locale=request.locale,
             binding=subject.binding,
         )
-        text = await ask(call, str, part="messages.render()", error=ConfigurationError)
+        text = await call_port(call, str, part="messages.render()", error=ConfigurationError)
         if code not in text:
             raise ConfigurationError("messages.render() left the code out of the text.")
         return text

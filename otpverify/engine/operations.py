@@ -12,8 +12,8 @@ from otpverify.core import codes, error_mapping, phone, tokens
 from otpverify.core.keys import ID_RANDOM_BYTES, Subject, check_binding
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Checked, Verdict
-from otpverify.engine.issuing import Done, Issuer, Order, utc_now
-from otpverify.engine.ports import ask
+from otpverify.engine.issuing import CodeRequest, Done, Issuer, utc_now
+from otpverify.engine.ports import call_port
 from otpverify.errors import (
     ChallengeExpired,
     ConfigurationError,
@@ -27,7 +27,7 @@ _log = logging.getLogger("otpverify")
 
 
 def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
-    """Raise `ConfigurationError` for a purpose or a binding that is none."""
+    """Raise `ConfigurationError` if the purpose or the binding is invalid."""
     if not isinstance(purpose, str) or not purpose:
         raise ConfigurationError("purpose must be a str that is not empty.")
     if binding is not None:
@@ -84,14 +84,14 @@ class Engine:
             return to
 
     def emit(self, operation: str, outcome: str, purpose: str, to: str, *facts: str | None) -> None:
-        """Tell `on_event`."""
+        """Report an event to `on_event`."""
         if self.on_event is None:
             return
         event = Event(operation, outcome, purpose, phone.mask(to), *facts)
         try:
             self.on_event(event)
         except Exception:
-            # An observer's fault must neither let anyone in nor keep anyone out.
+            # A faulty observer must neither let anyone in nor keep anyone out.
             _log.exception("on_event failed for %s", event)
 
     async def start(
@@ -174,7 +174,7 @@ class Engine:
         challenge = secret.new_id(secrets.token_bytes(ID_RANDOM_BYTES))
         subject = Subject(secret, to, purpose, challenge, binding)
         return await self.issuer.issue(
-            Order(
+            CodeRequest(
                 subject=subject,
                 locale=locale,
                 network=network,
@@ -196,7 +196,7 @@ class Engine:
         network = self.issuer.network_tag(client_ip)
         subject = self.subject(to, purpose, challenge, binding)
         return await self.issuer.issue(
-            Order(subject=subject, locale=locale, network=network, new=False)
+            CodeRequest(subject=subject, locale=locale, network=network, new=False)
         )
 
     async def _check(
@@ -216,7 +216,7 @@ class Engine:
             await self._claim(subject)
         digest = await self.issuer.digest(subject, code)
         call = self.issuer.ports.check(subject.key, digest, self.issuer.policy, claimed)
-        answer = await ask(call, Checked)
+        answer = await call_port(call, Checked)
         if answer.verdict is not Verdict.ACCEPTED:
             raise error_mapping.not_accepted(answer)
         now = utc_now()
@@ -230,7 +230,7 @@ class Engine:
             raise ConfigurationError("Pass the proof itself: verified.proof")
         subject = self.subject(to, purpose, tokens.challenge_of_proof(proof), binding)
         verified_at = tokens.read_proof(subject, proof)
-        if verified_at is None or not await ask(self.issuer.ports.redeem(subject.key), bool):
+        if verified_at is None or not await call_port(self.issuer.ports.redeem(subject.key), bool):
             raise ChallengeExpired
         return Done("redeemed", Verified(to, purpose, subject.challenge, verified_at, proof))
 
@@ -239,13 +239,13 @@ class Engine:
             subject = self.subject(to, purpose, challenge, None)
         except ChallengeExpired:
             return Done("cancelled", None)  # what was never there is gone, too
-        await ask(self.issuer.ports.cancel(subject.key), type(None))
+        await call_port(self.issuer.ports.cancel(subject.key), type(None))
         return Done("cancelled", None)
 
     async def _claim(self, subject: Subject) -> None:
         """Count the attempt before the costly hash, so that codes that arrive at once cost no more
         of them than attempts are left."""
-        answer = await ask(self.issuer.ports.claim(subject.key, self.issuer.policy), Checked)
+        answer = await call_port(self.issuer.ports.claim(subject.key, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.PENDING:
             raise error_mapping.not_accepted(answer)
 
@@ -253,14 +253,16 @@ class Engine:
         destination = phone.describe(to)
         for guard in self.issuer.ports.guards:
             call = guard(destination)
-            reason = await ask(call, str, type(None), part="A guard", error=ConfigurationError)
+            reason = await call_port(
+                call, str, type(None), part="A guard", error=ConfigurationError
+            )
             if reason is not None:
                 raise DestinationBlocked(reason=reason)
 
     def subject(
         self, to: str, purpose: str, challenge: object, binding: Mapping[str, str] | None
     ) -> Subject:
-        """Whom a call is about; raises `ChallengeExpired` when the id is none of ours."""
+        """The subject of a call; raises `ChallengeExpired` when the id is not one of ours."""
         if isinstance(challenge, Challenge):
             raise ConfigurationError("Pass the challenge's id: challenge=challenge.id")
         secret = self.issuer.keyring.find(challenge)

@@ -22,8 +22,8 @@ _CODE_WORD = re.compile(r"[a-z][a-z_]{0,40}(?:[1-5][0-9]{2})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The store's operations, the sender, the hasher, the renderer and the guards, of whichever
-    colour; and whether the sender has delivery reports asked for."""
+    """The store's operations, the sender, the hasher, the renderer and the guards, sync or
+    async; and whether the sender asks for delivery reports."""
 
     open: Callable[[Key, Opening, Policy], Awaitable[Opened | Refused]]
     admit: Callable[[Key, Opening, Policy], Awaitable[Refused | None]]
@@ -44,7 +44,7 @@ class Ports:
     takes_reports: bool
 
 
-async def ask(
+async def call_port(
     call: Awaitable[T],
     *expected: type[object],
     part: str = "The store",
@@ -71,19 +71,21 @@ async def ask(
     else:
         if isinstance(answer, expected):
             return answer
-        how = f"answered nonsense ({type(answer).__name__})"
+        how = f"gave an unexpected answer ({type(answer).__name__})"
     raise error(f"{part} {how}.")
 
 
-async def deliver(call: Awaitable[Receipt], message: Message, code: str) -> Receipt | DeliveryError:
-    """The sender's receipt, or the error to raise: a copy of the sender's own, cut off from
-    whatever caused it (a client's own exceptions print URLs and bodies), and without its words
+async def send_safely(
+    call: Awaitable[Receipt], message: Message, code: str
+) -> Receipt | DeliveryError:
+    """The sender's receipt, or the error to raise: a copy of the sender's own, without
+    its cause (a client's own exceptions print URLs and bodies), and without its words
     where they repeat what was sent."""
     failure: DeliveryError
     try:
         receipt = await call
     except DeliveryError as error:
-        failure = _twin(error)
+        failure = _copy(error)
     except Exception as error:
         failure = DeliveryUnavailable(f"The sender failed ({type(error).__name__}).")
     else:
@@ -102,9 +104,9 @@ async def deliver(call: Awaitable[Receipt], message: Message, code: str) -> Rece
     return failure
 
 
-def _twin(error: DeliveryError) -> DeliveryError:
-    """A copy, whatever its class asks of a constructor: a sender may raise one instance often."""
-    twin = type(error).__new__(type(error))
-    twin.args = error.args
-    vars(twin).update(vars(error))
-    return twin
+def _copy(error: DeliveryError) -> DeliveryError:
+    """A copy that calls no constructor: a sender may raise one instance several times."""
+    copy = type(error).__new__(type(error))
+    copy.args = error.args
+    vars(copy).update(vars(error))
+    return copy

@@ -33,7 +33,7 @@ from otpverify.stores.workers import Claim, refuse_several_workers
 
 _State = TypeVar("_State", PhoneState, ChallengeState, CounterState)
 _COUNTERS_PER_CHALLENGE = 10
-# One for all stores: there is hardly ever a second, and whoever forks takes it, so that no child
+# One for all stores: there is hardly ever a second. A fork takes it, so that no child
 # inherits a lock that nobody will release, or tables that are changed by half. It is held for
 # microseconds; a signal's handler that forks in their midst may take it again.
 _LOCK = threading.RLock()
@@ -52,7 +52,7 @@ class MemoryStore:
     of a store that was made before they were forked.
 
     At capacity it refuses (`StoreError`) and never evicts what is alive, since eviction would
-    wipe attempt and failure counters. Whatever has expired goes at the next operation of any
+    wipe attempt and failure counters. What has expired goes at the next operation of any
     kind, touched or not.
 
     Args:
@@ -229,7 +229,7 @@ class MemoryStore:
         return self._expire()
 
     def _expire(self) -> int:
-        """Read the clock, and drop whatever has expired, in all tables."""
+        """Read the clock, and drop what has expired, in all tables."""
         self._now = round(self._clock() * 1000)
         for table in (self._phones, self._challenges, self._counters):
             table.expire()

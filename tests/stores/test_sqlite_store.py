@@ -253,7 +253,7 @@ class TestFaults:
         assert str(error.value) == (
             f"{path} is of another version of otpverify (schema 7; this one knows {VERSION}). Give "
             "each version a path of its own, or move the file away: challenges end, and limits "
-            "begin anew."
+            "start from zero."
         )
 
     def test_locked(self, path: Path) -> None:
@@ -299,7 +299,7 @@ class TestFaults:
             store.check(key(), digest("a"), FREE)
         assert str(error.value) == (
             f"{path} was deleted or replaced while it was in use. Put it back, or restart the "
-            "program, which makes a new one: challenges end, limits begin anew."
+            "program, which makes a new one: challenges end, and limits start from zero."
         )
         for _ in range(2):
             with pytest.raises(StoreError, match="If it is gone, restart the program"):

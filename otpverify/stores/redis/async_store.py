@@ -159,7 +159,7 @@ class AsyncRedisStore(AsyncClosing):
         replies.done(await self._run(self.scripts.give_back(counter, at)))
 
     async def health(self) -> Health:
-        """What the server says of itself: version, eviction, persistence, and what to mend.
+        """What the server says of itself: version, eviction, persistence, and what to fix.
 
         Raises:
             StoreError: It cannot be asked.

@@ -1,5 +1,5 @@
-"""What the Lua scripts answer: from a reply to the outcome, or an error for a reply that is none of
-the script's."""
+"""What the Lua scripts answer: from a reply to the outcome, or an error for a reply
+that the script did not give."""
 
 from __future__ import annotations
 
@@ -122,8 +122,10 @@ def done(reply: object) -> None:
 
 
 def nonsense() -> StoreError:
-    """The error for a reply that is none of the script's."""
-    return StoreError("Redis answered nonsense; is it the right server, and this version's?")
+    """The error for a reply that the script did not give."""
+    return StoreError(
+        "Unexpected reply from Redis. Is this the right server, and a compatible version?"
+    )
 
 
 def _standing(numbers: Sequence[int]) -> Standing:

@@ -3,7 +3,7 @@ here, make it, and conclude from its reply with `replies`.
 
 One `.lua` file holds one operation; its header states keys, arguments and reply. What is sent
 once more because a reply got lost is recognised by its nonce, so that every call is safe to
-repeat, whoever repeats it.
+repeat, by any caller.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.send_limits import horizon_of, policy_horizon
+from otpverify.core.send_limits import policy_retention, retention_of
 from otpverify.core.state import Opening
 from otpverify.errors import ConfigurationError
 
@@ -172,7 +172,7 @@ def _nonce() -> bytes:
 @lru_cache(maxsize=64)
 def _numbers(policy: Policy) -> bytes:
     """The policy as the scripts read it; common.lua says how."""
-    failures, horizon = policy.failures_per_phone, policy_horizon(policy)
+    failures, retention = policy.failures_per_phone, policy_retention(policy)
     numbers = (
         (policy.ttl, 6),
         (policy.max_attempts, 4),
@@ -180,8 +180,8 @@ def _numbers(policy: Policy) -> bytes:
         (policy.cooldown, 6),
         (failures.count if failures else 0, 4),
         (failures.window if failures else 0, 6),
-        (horizon.window, 6),
-        (horizon.count, 4),
+        (retention.window, 6),
+        (retention.count, 4),
         (len(policy.sends_per_phone), 2),
     )
     return _packed(numbers) + _windows(policy.sends_per_phone)
@@ -190,8 +190,8 @@ def _numbers(policy: Policy) -> bytes:
 @lru_cache(maxsize=64)
 def _counted(limits: tuple[Limit, ...]) -> bytes:
     """A counter's limits as `reserve` reads them."""
-    horizon = horizon_of(*limits)
-    return _packed(((horizon.window, 6), (horizon.count, 4))) + _windows(limits)
+    retention = retention_of(*limits)
+    return _packed(((retention.window, 6), (retention.count, 4))) + _windows(limits)
 
 
 def _windows(limits: tuple[Limit, ...]) -> bytes:

@@ -147,7 +147,7 @@ class RedisStore(Closing):
         replies.done(self._run(self.scripts.give_back(counter, at)))
 
     def health(self) -> Health:
-        """What the server says of itself: version, eviction, persistence, and what to mend.
+        """What the server says of itself: version, eviction, persistence, and what to fix.
 
         Raises:
             StoreError: It cannot be asked.

@@ -118,7 +118,8 @@ class File:
             self._drop()
             raise StoreError(
                 f"{self.path} was deleted or replaced while it was in use. Put it back, or "
-                "restart the program, which makes a new one: challenges end, limits begin anew."
+                "restart the program, which makes a new one: challenges end, and limits "
+                "start from zero."
             )
         return self._connection
 
@@ -154,7 +155,7 @@ class File:
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         """Do what others may hold up, as often as it takes. SQLite's own waiting goes up to steps
-        of 100 ms, in which whoever comes later goes first."""
+        of 100 ms, in which a later caller goes first."""
         waited = 0.0
         while True:
             try:

@@ -17,9 +17,9 @@ from otpverify.core.state import (
     ChallengeState,
     CounterState,
     Failure,
-    Horizon,
     LiveCode,
     PhoneState,
+    Retention,
     Send,
 )
 from otpverify.errors import ConfigurationError, StoreError
@@ -45,7 +45,7 @@ class FileHealth:
     Attributes:
         version: SQLite's version, such as `"SQLite 3.45.1"`.
         size: Of the file, in bytes.
-        warnings: What should be mended, in sentences.
+        warnings: What to fix, in sentences.
     """
 
     version: str
@@ -118,7 +118,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
         raise ConfigurationError(
             f"{path} is of another version of otpverify (schema {version}; this one knows "
             f"{VERSION}). Give each version a path of its own, or move the file away: challenges "
-            "end, and limits begin anew."
+            "end, and limits start from zero."
         )
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or version or tables:
@@ -148,14 +148,14 @@ def encode(state: State) -> str:
         plain = [
             [[s.at, s.scope, s.challenge, s.status, s.concealed] for s in state.sends],
             [[failure.at, failure.scope] for failure in state.failures],
-            [state.horizon.window, state.horizon.count],
+            [state.retention.window, state.retention.count],
             state.expires,
         ]
     elif isinstance(state, ChallengeState):
         codes = [[c.digest.hex(), c.expires, c.at, c.status] for c in state.codes]
         plain = [codes, state.attempts, state.decoy, state.proof, state.concealed]
     else:
-        plain = [state.log, [state.horizon.window, state.horizon.count], state.expires]
+        plain = [state.log, [state.retention.window, state.retention.count], state.expires]
     return json.dumps(plain, separators=(",", ":"))
 
 
@@ -163,7 +163,7 @@ def decode(name: str, text: object) -> Any:
     """The state of a row.
 
     Raises:
-        StoreError: It is none that `encode` made.
+        StoreError: `encode` did not make it.
     """
     try:
         if isinstance(text, str):
@@ -172,7 +172,7 @@ def decode(name: str, text: object) -> Any:
         pass
     raise StoreError(
         "The SQLite file holds what this version of otpverify did not write. Move it away and "
-        "start anew; challenges end, and limits begin again."
+        "start again: challenges end, and limits start from zero."
     )
 
 
@@ -187,11 +187,11 @@ def decode_instants(text: object) -> tuple[int, int]:
     return instant, steady
 
 
-def _phone(sends: Any, failures: Any, horizon: Any, expires: Any) -> PhoneState:
+def _phone(sends: Any, failures: Any, retention: Any, expires: Any) -> PhoneState:
     return PhoneState(
         tuple([_send(*send) for send in sends]),
         tuple([Failure(_whole(at), _text(scope)) for at, scope in failures]),
-        _horizon(*horizon),
+        _horizon(*retention),
         _whole(expires),
     )
 
@@ -213,12 +213,12 @@ def _code(digest: Any, expires: Any, at: Any, status: Any) -> LiveCode:
     return LiveCode(bytes.fromhex(digest), _whole(expires), _whole(at), DeliveryStatus(status))
 
 
-def _counter(log: Any, horizon: Any, expires: Any) -> CounterState:
-    return CounterState(tuple([_whole(at) for at in log]), _horizon(*horizon), _whole(expires))
+def _counter(log: Any, retention: Any, expires: Any) -> CounterState:
+    return CounterState(tuple([_whole(at) for at in log]), _horizon(*retention), _whole(expires))
 
 
-def _horizon(window: Any, count: Any) -> Horizon:
-    return Horizon(_whole(window), _whole(count))
+def _horizon(window: Any, count: Any) -> Retention:
+    return Retention(_whole(window), _whole(count))
 
 
 def _instants(instant: Any, steady: Any) -> tuple[int, int]:

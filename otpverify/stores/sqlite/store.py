@@ -149,7 +149,7 @@ class SqliteStore(Closing):
         )
 
     def health(self) -> FileHealth:
-        """Look the file through, and say what is to be mended. For the hands of an operator:
+        """Look the file through, and say what to fix. For an operator to call:
         it reads all of it.
 
         Raises:
@@ -190,7 +190,7 @@ class SqliteStore(Closing):
     def _load(
         self, connection: sqlite3.Connection, names: tuple[str, ...]
     ) -> tuple[list[Any], int]:
-        """These states and the time, as of one instant."""
+        """These states and the time, of one instant."""
         places = ", ".join("?" * (len(names) + 1))
         query = f"SELECT name, state FROM states WHERE name IN ({places})"  # noqa: S608 - marks
         found = dict(connection.execute(query, (*names, _CLOCK)))

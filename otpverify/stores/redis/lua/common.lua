@@ -6,16 +6,16 @@
 -- ARGV   scope (8 bytes), policy, and what an operation adds
 --
 -- A policy is ttl (6 bytes), max_attempts (4), live_codes (4), cooldown (6), failures (4) and
--- their window (6), its horizon (the longest window: 6, the largest count: 4), how many limits on
+-- their window (6), its retention (the longest window: 6, the largest count: 4), how many limits on
 -- sends there are (2), then each of them: count (4), window (6). Times are in milliseconds; 0
 -- where there is no such limit. All numbers here are big-endian.
 --
--- A phone is the horizon (10 bytes) of all policies that wrote to it, and records of 19 bytes,
+-- A phone is the retention (10 bytes) of all policies that wrote to it, and records of 19 bytes,
 -- oldest first: 'F' (a wrong code) or a send by its message's status, 'S' (queued, or unknown),
 -- 'T' (with the carrier), 'D' (delivered), 'K' (failed, and kept: it counts, and is not given back
 -- for a report any more), in lower case where it is concealed, which is counted apart; the instant
 -- (6 bytes), the scope (8), the end of the challenge's name (4).
--- What lies behind the horizon is as good as gone; without anything before it, so is the horizon.
+-- What lies behind the retention is as good as gone; without anything before it, so is the retention.
 --
 -- A challenge is 'L' (live), 'C' (concealed) or 'D' (decoy, concealed), its attempts (4 bytes), a count (1 byte) of the nonces
 -- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 51 bytes:
@@ -35,7 +35,7 @@ local SPARE = 100 -- what a log holds beyond the largest count
 local log, raw = unpack(call('MGET', KEYS[1], KEYS[2]))
 log = log or ''
 
--- The phone's log: its horizon, where it begins; instants, oldest first, of all sends, and apart
+-- The phone's log: its retention, where it begins; instants, oldest first, of all sends, and apart
 -- those of concealed ones; this scope's last send of either kind, and instants of its failures.
 local window, count, begin, sends, hidden, failures = 0, 0, 11, {}, {}, {}
 local last, last_hidden

@@ -5,7 +5,7 @@
 --        window in 6, each), nonce
 -- Reply  "1 at", or "0 wait which": the limit that refused, 1 and up
 --
--- The value is the horizon (window and count as above) of all limits that it was counted for, and
+-- The value is the retention (window and count as above) of all limits that it was counted for, and
 -- records of 12 bytes, oldest first: instant (6), nonce (6). It is kept as a phone's log is; see
 -- common.lua. Safe to repeat: an event with a nonce that was seen is not counted again.
 
