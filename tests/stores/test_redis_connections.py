@@ -29,6 +29,8 @@ __all__ = ["stop_servers"]
 @pytest.fixture
 def place() -> Iterator[Place]:
     place = Place("valkey9")
+    with place.server.client() as client:
+        client.flushall()  # the tests share their numbers
     yield place
     place.tidy()
 
@@ -48,9 +50,7 @@ def outbox() -> OutboxSender:
 
 
 @pytest.fixture
-def verifier(place: Place, store: RedisStore, outbox: OutboxSender) -> Verifier:
-    with place.server.client() as client:
-        client.flushall()
+def verifier(store: RedisStore, outbox: OutboxSender) -> Verifier:
     return Verifier(outbox, store=store, secret=SECRET, hasher=HmacHasher())
 
 
