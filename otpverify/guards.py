@@ -22,16 +22,16 @@ COSTLY_KINDS = frozenset(
 
 
 class AllowCountries:
-    """Lets only these countries' numbers through: the first defence against SMS pumping.
+    """Allows numbers from these countries only: the first defence against SMS pumping.
 
-    Numbers that share a calling code are told apart (`+1` United States and Canada, `+44`
+    It distinguishes countries that share a calling code (`+1` United States and Canada, `+44`
     United Kingdom and Jersey). The reason it gives is `"country"`.
 
     Args:
         countries: ISO 3166-1 alpha-2 codes, such as `["EE", "LV", "LT"]`.
 
     Raises:
-        ConfigurationError: No countries, or one that has no phone numbers.
+        ConfigurationError: The list is empty, or one of its countries has no phone numbers.
     """
 
     def __init__(self, countries: Iterable[str]) -> None:
@@ -61,7 +61,7 @@ class BlockNumberTypes:
             voicemail, universal access, satellite and international networks.
 
     Raises:
-        ConfigurationError: There is no such kind.
+        ConfigurationError: One of the kinds does not exist.
     """
 
     def __init__(self, kinds: Iterable[str] = COSTLY_KINDS) -> None:

@@ -1,4 +1,4 @@
-"""`otpverify doctor`: look at the settings, the store and the gateway, and say what to mend."""
+"""`otpverify doctor`: look at the settings, the store and the gateway, and say what to fix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Finding = tuple[str, str]
 
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Every finding, in order. Nothing is sent, and no challenge is touched.
+    """Yield every finding, in order. It sends nothing and changes no challenge.
 
     Args:
         environ: The variables, as `Verifier.from_env` reads them.
@@ -37,7 +37,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def run(environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
-    """Say every finding; whether none of them is a failure."""
+    """Print every finding. Return whether none of them is a failure."""
     well = True
     for grade, sentence in examine(environ):
         say(f"{grade:>4}  {sentence}")
@@ -63,7 +63,7 @@ def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
 def _store(environ: Mapping[str, str]) -> Iterator[Finding]:
     url, path = environ.get("OTPVERIFY_REDIS_URL"), environ.get("OTPVERIFY_SQLITE_PATH")
     if url and path:
-        return  # said among the settings
+        return  # the settings' findings include it
     if path:
         yield from _file(path)
         return
@@ -76,7 +76,7 @@ def _store(environ: Mapping[str, str]) -> Iterator[Finding]:
         return
     try:
         with RedisStore.from_url(url) as store:
-            store.peek(_NOBODY, Policy())  # what it is there for, of a challenge that is none
+            store.peek(_NOBODY, Policy())  # a store's real work; this challenge does not exist
             health = _health(store)
     except OtpVerifyError as error:
         yield "fail", f"Store: {error}"
@@ -113,11 +113,11 @@ def _file(path: str) -> Iterator[Finding]:
 def _gateway(environ: Mapping[str, str]) -> Iterator[Finding]:
     own = environ.get("SMSPM_SENDER") or DEFAULT_SENDER_ID
     try:
-        # Without the sender ID, since one that no client takes is a finding of its own.
+        # Without the sender ID: an ID that the client refuses is a separate finding.
         with SmspmClient.from_env({**environ, "SMSPM_SENDER": ""}) as client:
             balance, approved = client.balance(), client.sender_ids()
     except ConfigurationError:
-        return  # said among the settings
+        return  # the settings' findings include it
     except OtpVerifyError as error:
         yield "fail", f"Gateway: {error}"
         return

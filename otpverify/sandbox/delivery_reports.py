@@ -1,4 +1,4 @@
-"""Delivery reports, from the gateway's side: which come, and how they are written.
+"""Delivery reports, from the gateway's side: which reports it sends, and their format.
 
 A message whose send named an address for reports (`report` or `callbackUrl`) is reported
 `sent` and then `delivered`. These numbers reserved for fiction, `+1 AAA 555 01NN` with any area
@@ -58,7 +58,7 @@ class Request:
 
     Attributes:
         secure: Whether it goes over TLS.
-        host: Where to.
+        host: The host to connect to.
         port: The port; `None` for the scheme's own.
         method: `"POST"` or `"GET"`.
         target: Path and query, the application's token included.
@@ -74,23 +74,23 @@ class Request:
 
 
 def plan(to: str) -> tuple[str, ...]:
-    """What is reported of a message to this number, in this order."""
+    """The statuses reported for a message to this number, in this order."""
     found = _FICTIONAL.fullmatch(to)
     return PLANS.get(found.group(1), _USUAL) if found else _USUAL
 
 
 def address(given: object, *, anywhere: bool) -> SplitResult | None:
-    """The address for reports, or `None` when none may go there.
+    """The address for reports, or `None` when reports to it are not allowed.
 
     Args:
-        given: What the send named.
+        given: The address in the send request.
         anywhere: Whether reports may leave this machine.
     """
     if not isinstance(given, str) or not _URL.fullmatch(given):
         return None
     try:
         url = urlsplit(given)
-        host, port = url.hostname, url.port  # reading the port is what checks it
+        host, port = url.hostname, url.port  # reading the port validates it
     except ValueError:
         return None
     if url.scheme not in ("http", "https") or not host or port == 0 or "@" in url.netloc:
@@ -130,20 +130,20 @@ _LONGEST_GOODBYE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where the reports of one message go, and the number that it went to."""
+    """The address for the reports of one message, and the message's number."""
 
     url: SplitResult = field(repr=False)
     to: str = field(repr=False)
 
 
 class Reporter:
-    """Reports what became of messages. Safe to share between threads.
+    """Sends the delivery reports of messages. Safe to share between threads.
 
     Args:
-        outbox: Is told what the application took.
-        shape: How messages are reported by themselves; `None`: they are not.
+        outbox: Records the statuses that the application accepted.
+        shape: The format of automatic reports; `None`: no automatic reports.
         anywhere: Whether reports may leave this machine.
-        retry_seconds: Between the three tries of a report that is not answered with a 2xx.
+        retry_seconds: The time between the three attempts of a report without a 2xx answer.
     """
 
     def __init__(
@@ -159,11 +159,11 @@ class Reporter:
         self._warned = False
 
     def take(self, message: Captured, given: object) -> None:
-        """Remember where the reports of a message go, and begin with them.
+        """Store the address for the reports of a message, and start to send them.
 
         Args:
             message: The message.
-            given: What its send named as the address.
+            given: The address in its send request.
         """
         if given is None:
             return
@@ -187,7 +187,7 @@ class Reporter:
         """Send one report, and wait for the answer.
 
         Returns:
-            The HTTP status of the application's answer; `None` when none came.
+            The HTTP status of the application's answer; `None` without an answer.
 
         Raises:
             LookupError: No such message asked for reports.
@@ -204,12 +204,12 @@ class Reporter:
         return answered
 
     def clear(self) -> None:
-        """Forget where reports go; those that wait are dropped."""
+        """Forget the addresses for reports, and drop the reports that wait."""
         with self._lock:
             self._targets.clear()
 
     def stop(self) -> None:
-        """End the thread, and what it has under way. The addresses stay."""
+        """End the thread and its current request. The addresses stay."""
         with self._lock:
             courier, self._courier = self._courier, None
         if courier is not None:
@@ -247,7 +247,7 @@ class _Courier:
 
     def _run(self) -> None:
         while (waiting := self.queue.get()) is not None and not self._stopping.is_set():
-            # One that was forgotten meanwhile is reported no more.
+            # Do not report a message that was forgotten in the meantime.
             with contextlib.suppress(LookupError):
                 self._deliver(*waiting)
 
@@ -261,7 +261,7 @@ class _Courier:
 
 
 class _Line:
-    """One request after the other, the one under way of which can be cut off."""
+    """Sends one request after the other; the current one can be aborted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -269,7 +269,7 @@ class _Line:
         self._cut = False
 
     def send(self, request: Request) -> int | None:
-        """The HTTP status of the answer; `None` when none came."""
+        """The HTTP status of the answer; `None` without an answer."""
         kind = http.client.HTTPSConnection if request.secure else http.client.HTTPConnection
         connection = kind(request.host, request.port, timeout=_TIMEOUT_SECONDS)
         with self._lock:
@@ -288,7 +288,7 @@ class _Line:
             connection.close()
 
     def cut(self) -> None:
-        """End the request under way, and take no more."""
+        """Abort the current request, and accept no more."""
         with self._lock:
             self._cut = True
             sock = self._connection.sock if self._connection is not None else None

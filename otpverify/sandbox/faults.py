@@ -56,17 +56,17 @@ class Fault:
     Attributes:
         digits: The number's last two digits.
         description: What happens, in one line.
-        taken: Whether the message is kept all the same.
+        taken: Whether the message is kept despite the failure.
         status: The reply's HTTP status.
         error: The reply's error text; `{number}` stands for the number as it was sent.
         headers: Further headers of the reply.
-        body: The reply's body when it is none of the contract's, and its type.
+        body: The reply's body when it does not follow the contract.
         content_type: The body's type.
-        manner: How the reply goes wrong on its way, as `otpverify.sandbox.faults` names it.
+        manner: How the transport of the reply fails, as `otpverify.sandbox.faults` names it.
         without_id: The reply is a success that names no message id.
         padding: How many spaces the reply's body begins with.
         retry_in_seconds: What `Retry-After` says, as a date.
-        alternating: It befalls every other request; those in between succeed.
+        alternating: Every other request fails; the requests in between succeed.
     """
 
     digits: str
@@ -172,7 +172,7 @@ def fault_of(e164: str) -> Fault | None:
 _SECONDS_A_BYTE = 0.02
 # Together 30 seconds: longer than a client's default `Retry.total_seconds`.
 _DRIPPED_BYTES = 1500
-# The kernel then forgets what was not sent, and resets.
+# The kernel then discards unsent data and resets the connection.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -184,15 +184,15 @@ def misbehave(
     stopping: threading.Event,
     stall_seconds: float,
 ) -> None:
-    """Do with a reply what a fault says. The connection is of no use afterwards.
+    """Apply a fault to a reply. The connection is not usable afterwards.
 
     Args:
         manner: `"stalled"`, `"dropped"`, `"reset"`, `"slow headers"` or `"slow body"`.
-        reply: What would have been replied.
+        reply: The reply without the fault.
         connection: The client's.
         wfile: Writes to it.
         stopping: Set when the sandbox stops.
-        stall_seconds: How long a stalled reply stays out.
+        stall_seconds: How long a stalled reply is delayed.
     """
     if manner == "stalled":
         stopping.wait(stall_seconds)

@@ -28,13 +28,13 @@ _WRITTEN = re.compile(r"\+?[1-9][0-9]{3,14}")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request must carry."""
+    """The credentials that a request must contain."""
 
     hash: str = field(repr=False)
     token: str = field(repr=False)
 
     def refuse(self, fields: Mapping[str, object]) -> Refusal | None:
-        """The refusal of a request without them; `None` when they are right."""
+        """The refusal of a request without them; `None` when they are correct."""
         for name, text in (("token", "Token is required"), ("hash", "Hash is required")):
             if not fields.get(name):
                 return Refusal(text)
@@ -45,12 +45,12 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a send leads to.
+    """The result of a send.
 
     Attributes:
         reply: The reply, unless `silent`.
-        captured: The messages that were taken, oldest first.
-        manner: How the reply goes wrong on its way, or `None` when it does not.
+        captured: The messages that the gateway accepted, oldest first.
+        manner: How the transport of the reply fails, or `None` when it does not fail.
     """
 
     reply: Reply
@@ -64,10 +64,10 @@ def answer_send(
     """Answer a send.
 
     Args:
-        fields: The request's fields, whichever way they came; any JSON values.
-        credentials: What it must carry.
-        dialect: How to word the reply.
-        turns: The numbers whose last request met a fault that befalls every other one; changed.
+        fields: The request's fields, from the query or the body; any JSON values.
+        credentials: The credentials that it must contain.
+        dialect: The wording of the reply.
+        turns: The numbers whose last request failed by an alternating fault. Updated in place.
     """
     answer = credentials.refuse(fields) or _answer_recipients(fields, dialect, turns)
     return Answer(answer.worded(dialect)) if isinstance(answer, Refusal) else answer
@@ -126,7 +126,7 @@ def _answer_one(
 def _faulty(
     fault: Fault, number: str, success: Reply, captured: tuple[Captured, ...]
 ) -> Answer | Refusal:
-    """What a fault makes of a whole request, which else were this success."""
+    """The reply to a whole request with this fault; `success` is the reply without it."""
     headers = fault.headers
     if fault.retry_in_seconds is not None:
         date = formatdate(time.time() + fault.retry_in_seconds, usegmt=True)
@@ -142,7 +142,7 @@ def _faulty(
 
 
 def _befalls(e164: str | None, turns: set[str]) -> Fault | None:
-    """The fault that befalls this request for the sake of a number, if one does."""
+    """The fault that this number causes for the request, if any."""
     fault = fault_of(e164) if e164 else None
     if e164 is None or fault is None or (fault.alternating and not _has_turn(e164, turns)):
         return None
@@ -150,7 +150,7 @@ def _befalls(e164: str | None, turns: set[str]) -> Fault | None:
 
 
 def _has_turn(e164: str, turns: set[str]) -> bool:
-    """Whether this request is one of those that a fault befalls."""
+    """Whether it is this request's turn to fail by an alternating fault."""
     if e164 in turns:
         turns.discard(e164)
         return False

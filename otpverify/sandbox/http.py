@@ -1,4 +1,4 @@
-"""The sandbox's HTTP: which path does what, and how requests are read and replies written."""
+"""The sandbox's HTTP: it routes paths to actions, reads requests and writes replies."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class State:
     """What the handlers of all connections share.
 
     Attributes:
-        credentials: What requests to the gateway must carry.
-        dialect: How replies are worded unless a request asks otherwise.
+        credentials: The credentials that requests to the gateway must contain.
+        dialect: The wording of replies, unless a request names another dialect.
         stall_seconds: How long a stalled request waits.
         outbox: Where messages go.
         reporter: Sends delivery reports.
         stopping: Set when the server stops.
         local_only: The server is bound to this machine, so a request under any other name
             comes from a page that rebound its own name to this address.
-        turns: The numbers whose last request met a fault that befalls every other one.
+        turns: The numbers whose last request failed by an alternating fault.
     """
 
     credentials: Credentials
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing: query strings hold credentials and codes."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what http.server could not parse, as JSON, and hang up."""
+        """Answer a request that http.server could not parse, as JSON, and close the connection."""
         self.close_connection = True
         self._write(Refusal(message or explain or HTTPStatus(code).phrase, code).worded("2.0"))
 
@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_OPTIONS = _answer  # noqa: N815 - http.server's names
 
     def _read_request(self) -> Reply | None:
-        """Take the request in; a reply when it cannot be taken."""
+        """Read the request. Return a reply if the request is not acceptable."""
         try:
             self._url = urlsplit(self.path)
             length = int(self.headers.get("Content-Length") or 0)
@@ -194,7 +194,7 @@ class Handler(BaseHTTPRequestHandler):
             seen = version
 
     def _fields(self) -> dict[str, object] | None:
-        """The request's fields, however they came; `None` when they are malformed."""
+        """The request's fields, from the query or the body; `None` when they are malformed."""
         if self.command == "GET":
             return query_of(self._url)
         if self.headers.get_content_type() == "application/x-www-form-urlencoded":

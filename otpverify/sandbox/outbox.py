@@ -1,4 +1,4 @@
-"""What the sandbox was asked to send."""
+"""The messages that the sandbox received."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CODE = re.compile(r"\b[0-9]{4,10}\b", re.ASCII)
 
 
 def find_code(text: str) -> str | None:
-    """The first run of 4 to 10 digits that stands as a word of its own, or `None`."""
+    """The first separate word of 4 to 10 digits, or `None`."""
     found = _CODE.search(text)
     return found.group() if found else None
 
@@ -26,15 +26,16 @@ class Captured:
     Attributes:
         id: The id that the reply gave it.
         to: The number in E.164.
-        sender_id: Whom it would have come from.
+        sender_id: The sender ID that the recipient would have seen.
         text: The whole text.
         encoding: `"GSM-7"` or `"UCS-2"`.
         units: Septets for GSM-7, UTF-16 code units for UCS-2.
-        parts: How many segments would have been paid for.
+        parts: How many segments the gateway would have charged.
         reference: The sender's own reference (`smsId`), or `None`.
         received_at: When it came in (aware, UTC).
         code: The code found in the text, or `None`.
-        reported: The status of the newest delivery report that the application took, or `None`.
+        reported: The status of the newest delivery report that the application accepted, or
+            `None`.
     """
 
     id: str
@@ -80,7 +81,7 @@ class Outbox:
             self._announce()
 
     def note(self, message_id: str, reported: str) -> None:
-        """Remember what was reported of a message, if it is still here."""
+        """Record the reported status of a message, if the outbox still has the message."""
         with self._changed:
             for place, message in enumerate(self._messages):
                 if message.id == message_id:
@@ -95,7 +96,7 @@ class Outbox:
             self._announce()
 
     def open(self) -> None:
-        """Let `wait` wait."""
+        """Allow `wait` to block."""
         with self._changed:
             self._closed = False
 

@@ -78,12 +78,12 @@ class Listener(ThreadingHTTPServer):
             self._ended.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are no error; anything else is one of ours, and is shown."""
+        """Ignore clients that disconnect. Any other error is a bug of the sandbox: show it."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
     def hang_up(self) -> None:
-        """End every connection, and wait until their threads have let go of them."""
+        """End every connection, and wait until their threads have released them."""
         with self._ended:
             for connection in self._open:
                 with contextlib.suppress(OSError):
@@ -102,19 +102,19 @@ class Sandbox:
     `otpverify.sandbox.delivery_reports` list them.
 
     Args:
-        host: The address to listen on. Whoever reaches it reads all messages.
+        host: The address to listen on. Anyone who can connect to it can read all messages.
         port: The port; 0 for any free one.
         hash: The hash that requests must carry.
         token: The token that requests must carry.
-        dialect: How replies are worded: `"2.0"`, or `"tutorial"`. A request's header
+        dialect: The wording of replies: `"2.0"`, or `"tutorial"`. A request's header
             `X-Sandbox-Dialect` takes precedence.
-        stall_seconds: How long the number that never answers is waited for.
-        reports: How a message whose send named an address for delivery reports is reported:
-            `"post"`, `"get"`, or `None` for by `report` alone.
-        report_anywhere: Let reports leave this machine.
+        stall_seconds: How long requests to the number that never answers stay open.
+        reports: The format of automatic delivery reports, for sends that named an address:
+            `"post"`, `"get"`, or `None` for reports by `report` alone.
+        report_anywhere: Allow reports to leave this machine.
 
     Raises:
-        ConfigurationError: One of these makes no sense.
+        ConfigurationError: One of the arguments is not valid.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class Sandbox:
             shape: `"post"` or `"get"`.
 
         Returns:
-            The HTTP status of the answer; `None` when none came.
+            The HTTP status of the answer; `None` without an answer.
 
         Raises:
             LookupError: No such message asked for reports.
@@ -232,9 +232,9 @@ class Sandbox:
         """A real client that sends to this sandbox.
 
         Args:
-            **options: Whatever `SmspmClient` takes; it takes precedence.
+            **options: Arguments of `SmspmClient`; they take precedence.
         """
-        from otpverify import SmspmClient  # loads requests, which the server does without
+        from otpverify import SmspmClient  # imports requests, which the server does not need
 
         account = {"hash": self._credentials.hash, "token": self._credentials.token}
         return SmspmClient(**{**account, "url": self.url, **options})

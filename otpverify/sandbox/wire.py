@@ -72,7 +72,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A no, before it is worded.
+    """A refusal, independent of the dialect.
 
     Attributes:
         text: The error text.

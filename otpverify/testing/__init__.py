@@ -1,4 +1,4 @@
-"""Support for tests: `OutboxSender` keeps what would have been sent, `code_in` finds the code.
+"""Support for tests: `OutboxSender` keeps messages in memory, `code_in` finds the code.
 
 verifier = Verifier(outbox := OutboxSender())
 challenge = verifier.start("+12025550123")

@@ -10,10 +10,10 @@ from otpverify.sandbox.outbox import find_code
 
 
 def code_in(text: str) -> str:
-    """The code in a message's text: the first run of 4 to 10 digits that is a word of its own.
+    """The code in a message's text: the first separate word of 4 to 10 digits.
 
     Raises:
-        LookupError: There is none.
+        LookupError: The text contains no code.
     """
     code = find_code(text)
     if code is None:
@@ -22,7 +22,7 @@ def code_in(text: str) -> str:
 
 
 class _Outbox:
-    """What both colours share."""
+    """The part that the sync and the async sender share."""
 
     def __init__(self, fail_with: DeliveryError | None = None) -> None:
         self.fail_with = fail_with
@@ -33,7 +33,7 @@ class _Outbox:
         return len(self._messages)
 
     def __bool__(self) -> bool:
-        """True: an empty outbox is a sender all the same."""
+        """True: an empty outbox is still a sender."""
         return True
 
     def __repr__(self) -> str:
@@ -85,8 +85,8 @@ class OutboxSender(_Outbox):
     """A `Sender` that keeps messages in memory. Safe to share between threads.
 
     Args:
-        fail_with: What every send raises instead; can be set and unset at any time as the
-            attribute of this name.
+        fail_with: The exception that every send raises instead. You can set and unset the
+            attribute of this name at any time.
     """
 
     def send(self, message: Message) -> Receipt:

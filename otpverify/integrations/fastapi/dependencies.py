@@ -1,4 +1,4 @@
-"""Dependencies: the verifier that lives as long as the application, and what a request says."""
+"""Dependencies: the application's verifier, and the values read from a request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def otp_lifespan(
     In a lifespan of your own: `async with otp_lifespan()(app) as state: yield {**state, ...}`.
 
     Args:
-        make: Makes the verifier. What you gave it stays yours to close.
+        make: Makes the verifier. You close the objects that you passed to it yourself.
 
     Raises:
         ConfigurationError: When the application starts: a setting is missing or unsafe.
@@ -52,7 +52,7 @@ async def get_verifier(connection: HTTPConnection) -> AsyncVerifier:
     In tests: `app.dependency_overrides[get_verifier] = lambda: verifier`.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: The application has no verifier.
     """
     verifier = connection.scope.get("state", {}).get(_KEY)
     if not isinstance(verifier, AsyncVerifier):
@@ -66,8 +66,8 @@ async def get_verifier(connection: HTTPConnection) -> AsyncVerifier:
 async def get_client_ip(connection: HTTPConnection) -> str | None:
     """A dependency: the address of the connection, for the limit per network. No header is
     trusted: behind a proxy, name the proxy to the server (`uvicorn --proxy-headers
-    --forwarded-allow-ips 10.0.0.7`), which then sets the address. `None` where there is no IP
-    address, as with a Unix socket."""
+    --forwarded-allow-ips 10.0.0.7`), which then sets the address. `None` without an IP address,
+    as with a Unix socket."""
     host = connection.client.host if connection.client else ""
     try:
         return str(ipaddress.ip_address(client_address(host) or ""))
@@ -81,7 +81,7 @@ async def get_locale(connection: HTTPConnection) -> str:
 
 
 async def typed_phone(request: Request, body: OtpStart) -> str:
-    """What the person typed, in E.164, as the router's verifier reads it.
+    """The phone that the person typed, in E.164, as the router's verifier reads it.
 
     Raises:
         InvalidPhoneNumber: It is not a phone number.

@@ -1,4 +1,4 @@
-"""What the routes take and answer, and what OpenAPI says of it."""
+"""The routes' requests and replies, and their description for OpenAPI."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class FlowState(BaseModel):
         return cls.model_validate(state.body())
 
 
-# What OpenAPI says of the routes. The examples are what the errors really become.
+# The routes' description for OpenAPI. The examples are the real replies to the errors.
 
 _NONE = FlowState(state="none").model_dump()
 _PENDING = FlowState(
@@ -247,7 +247,7 @@ def documented(route: str, *, token: bool) -> dict[str, Any]:
 
 
 def proof_responses() -> dict[int | str, dict[str, Any]]:
-    """What a route that needs a proof may answer, for its `responses`: 403 and 503."""
+    """The errors of a route that needs a proof, for its `responses`: 403 and 503."""
     return problems((PROOF_REQUIRED, {}), (problem_of(StoreError("")), {}))
 
 

@@ -1,6 +1,6 @@
 """Dependencies for routes that need a right code's proof."""
 
-# Annotations are not postponed: FastAPI could not find what is local to a factory.
+# Annotations are not postponed: FastAPI could not resolve names that are local to a factory.
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Annotated, Any
@@ -35,7 +35,7 @@ class Proof:
         """Use it up, once.
 
         Returns:
-            What the right code proved.
+            The facts that the right code proved.
 
         Raises:
             ProofRequired: It was used, has expired, was cancelled, or is for another phone or
@@ -94,8 +94,8 @@ def fresh_proof(
     verifier: Dependency = get_verifier,
     session: Dependency = cookie_session,
 ) -> Callable[..., Awaitable[Verified]]:
-    """A dependency that uses up the session's proof and gives what it proves, as `Verified`, or
-    answers 403: `Annotated[Verified, Depends(fresh_proof("payment"))]`.
+    """A dependency that uses up the session's proof and returns a `Verified`, or answers 403:
+    `Annotated[Verified, Depends(fresh_proof("payment"))]`.
 
     FastAPI calls dependencies before it looks at the body, so a request whose body it refuses has
     used up the proof. Where that matters, take `held_proof`.

@@ -1,5 +1,5 @@
-"""Replies: errors as `application/problem+json` (RFC 9457), without anything of the request; and
-the address for delivery reports."""
+"""Replies: errors as `application/problem+json` (RFC 9457), which repeat nothing from the request;
+and the address for delivery reports."""
 
 # Annotations are not postponed: FastAPI could not find the names inside `report_router`.
 
@@ -65,10 +65,10 @@ def in_english(_: Request, sentence: Sentence) -> str:
 
 def add_exception_handlers(app: FastAPI, *, translate: Translate = in_english) -> None:
     """Answer the errors of this library with problem details, wherever in the application they are
-    raised: `ProofRequired`, and what routes of yours raise when they use the verifier. The routes
-    of `otp_router` do so without it.
+    raised: `ProofRequired`, and errors from the verifier in your own routes. The routes of
+    `otp_router` do so without it.
 
-    The program's own faults (`ConfigurationError`) stay errors: 500, with the traceback in the log.
+    Errors of the program (`ConfigurationError`) stay errors: 500, with the traceback in the log.
 
     Args:
         app: The application.
@@ -88,7 +88,7 @@ def add_exception_handlers(app: FastAPI, *, translate: Translate = in_english) -
 
 
 def respond(request: Request, error: OtpVerifyError, translate: Translate) -> ProblemResponse:
-    """The reply to an error that was raised. What the person cannot change is logged.
+    """The reply to an error that was raised. It logs errors that the person cannot fix.
 
     Raises:
         OtpVerifyError: The error itself, if it is the program's fault.
@@ -104,8 +104,8 @@ def respond(request: Request, error: OtpVerifyError, translate: Translate) -> Pr
 def invalid(
     request: Request, error: RequestValidationError, translate: Translate
 ) -> ProblemResponse:
-    """The reply to a request that does not fit the route's parameters: where, and what is wrong,
-    but not what was sent, which may be a code or a phone number."""
+    """The reply to a request that does not match the route's parameters. It names the place and
+    the error, but does not repeat the value, which may be a code or a phone number."""
     return ProblemResponse(
         INVALID_REQUEST,
         translate(request, INVALID_REQUEST.detail),
@@ -123,8 +123,8 @@ def _fault(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The request's body, or its beginning: longer than `most` bytes if the body is, and then not
-    read to its end."""
+    """The request's body. It stops reading after more than `most` bytes, and then returns the
+    beginning, which is longer than `most` bytes."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -135,9 +135,8 @@ async def read_body(request: Request, most: int) -> bytes:
 
 def report_router(path: str = "/sms/report", *, verifier: Dependency = get_verifier) -> APIRouter:
     """A router with the address for delivery reports, which is the client's `report_url`. One
-    serves all flows whose verifiers share store and secret. Everybody gets the same answer: a
-    report proves itself by the token in its URL, so keep query strings of this address out of your
-    logs.
+    serves all flows whose verifiers share store and secret. Every caller gets the same answer. The
+    token in the URL authenticates a report, so keep query strings of this address out of your logs.
 
     Args:
         path: The path of the address.

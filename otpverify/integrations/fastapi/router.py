@@ -1,6 +1,6 @@
 """The router of one flow: JSON in, JSON or a problem detail out, and no secret in either."""
 
-# Annotations are not postponed: FastAPI could not find what is local to a factory.
+# Annotations are not postponed: FastAPI could not resolve names that are local to a factory.
 
 import json
 from collections.abc import Callable, Coroutine, MutableMapping, Sequence
@@ -65,8 +65,8 @@ def otp_router(
     `GET /status`. The session holds the challenge, then the proof of a right code, for
     `fresh_proof` and `held_proof`.
 
-    A request that comes twice is answered so that the second reply never undoes the first: a
-    refused one sets neither a cookie nor a token.
+    When a request arrives twice, the second reply never undoes the first: the reply to a refused
+    request sets neither a cookie nor a token.
 
     Args:
         purpose: What the codes are for; a constant of the program. Each flow has its own.
@@ -74,15 +74,15 @@ def otp_router(
             the account that is signed in. If left out, `/start` takes the phone that the person
             typed.
         deliver: A dependency that says whether a code may go to the phone that was typed
-            (`TypedPhone`), such as whether it has an account. It makes the flow concealed: nobody
-            learns the answer, neither from the replies nor, if the verifier's sender delivers in
-            the background, from how long they take.
+            (`TypedPhone`), such as whether it has an account. It makes the flow concealed: the
+            replies do not show the answer, and neither does their duration if the verifier's
+            sender delivers in the background.
         verifier: A dependency that gives the `AsyncVerifier`; that of `otp_lifespan` if left out.
         session: A dependency that gives a mapping, which lasts from request to request; that of
             `SessionMiddleware` if left out. See `FlowTokens`.
         translate: Gives a sentence in the language of a request; English if left out.
-        prefix, tags, dependencies, responses: As `APIRouter` takes them. Describe in `responses`
-            what your dependencies answer.
+        prefix, tags, dependencies, responses: As for `APIRouter`. Describe the replies of your
+            dependencies in `responses`.
     """
     concealed = deliver is not None
     about = partial(documented, token=isinstance(session, FlowTokens))
@@ -181,7 +181,7 @@ def otp_router(
 
 
 class OtpRoute(APIRoute):
-    """A route that answers errors itself, with any handlers of the application.
+    """A route that answers errors itself, whichever handlers the application has.
 
     Another site can make a browser send a form, or a request without a type, with the person's
     cookies, but no `application/json` (Fetch standard, CORS-safelisted request-header). So a POST

@@ -1,7 +1,7 @@
 """The session of a flow: a signed cookie, or a signed token.
 
-The client can send an old one of either again, and gains nothing: only the store decides how many
-attempts are left, and whether a code or a proof was used.
+The client gains nothing when it sends an old cookie or token again: only the store decides how
+many attempts are left, and whether a code or a proof was used.
 """
 
 # Annotations are not postponed: FastAPI reads those of FlowTokens.__call__, older ones badly.
@@ -47,9 +47,9 @@ class FlowTokens:
     A refused request that changes nothing brings none.
     Pass one instance as `session=` to the router and to every dependency that needs its proof.
 
-    The token holds what the cookie would: the challenge's id, the recipient's subject, later the
-    proof; never a phone number that its holder did not type. Anyone who has it can use it, as with
-    a cookie, so apps keep it in memory alone. For accounts, `recipient` binds it to the account
+    The token holds the same data as the cookie: the challenge's id, the recipient's subject, later
+    the proof; never a phone number that its holder did not type. Anyone who has it can use it, as
+    with a cookie, so apps keep it in memory only. For accounts, `recipient` binds it to the account
     that is signed in.
 
     A page of another origin can read the header only if you expose it:
@@ -106,13 +106,13 @@ class FlowTokens:
 
 
 def finishers(connection: HTTPConnection) -> list[Callable[[Response], None]]:
-    """What a session still does to the reply."""
+    """The changes that a session makes to the reply."""
     found: list[Callable[[Response], None]] = connection.scope.setdefault(_FINISHERS, [])
     return found
 
 
 def leave_session(session: MutableMapping[str, Any]) -> None:
-    """See that the reply to a refused request sets no cookie. The request may be a repeated one
-    that brought an old cookie, and the reply to the first one has set a newer one."""
+    """Prevent a cookie in the reply to a refused request. The request may be a repeat with an old
+    cookie, and the reply to the first request has set a newer one."""
     if isinstance(session, Session):
         session.modified = False

@@ -62,13 +62,13 @@ def json_blueprint(
     add("check", "POST", "code")
     add("cancel", "POST")
     add("status", "GET")
-    # Another site cannot send what these take: see `_json`.
+    # Another site cannot send the JSON that these endpoints require: see `_json`.
     blueprint.record(lambda state: exempt(state, *views))
     return blueprint
 
 
 def respond(site: Site, outcome: Outcome) -> Response:
-    """An outcome as the reply for programs."""
+    """The JSON reply for an outcome."""
     if outcome.error is not None and not outcome.saved:
         leave_session()
     reply = outcome.reply(site.say)

@@ -44,7 +44,8 @@ _OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof
 class OtpVerify:
     """One-time codes for a Flask application. One extension serves several applications.
 
-    What the program does not give is made of `app.config`; the documentation lists the names.
+    The extension makes the parts that you do not pass from `app.config`; the documentation lists
+    the names.
 
     The pages call functions of the application ("hooks"), which decorators set. An account is any
     text that your program knows it by, such as its id; it is in the session, where its owner can
@@ -52,10 +53,10 @@ class OtpVerify:
 
     Args:
         app: The application; later by `init_app` if left out.
-        verifier: Instead of one that is made of the configuration.
-        reset_verifier: Beside `verifier`, for concealed flows such as the password reset: one with
-            the same store and secret whose sender is a `BackgroundSender`, so that the reply takes
-            as long for unknown accounts.
+        verifier: Replaces the verifier that the configuration would make.
+        reset_verifier: Used with `verifier`, for concealed flows such as the password reset. It
+            has the same store and secret, and its sender is a `BackgroundSender`, so that the
+            reply takes as long for unknown accounts.
         sender, store, policy, hasher, messages, guards, on_event: As for `Verifier`.
 
     Raises:
@@ -114,8 +115,8 @@ class OtpVerify:
                 where `@otp.account_loader` is set.
 
         Raises:
-            ConfigurationError: There is no such flow. When it is registered: the flow lacks a
-                function.
+            ConfigurationError: A flow with this name does not exist. On registration: the flow
+                lacks a function.
         """
         if unknown := set(flows) - set(NEEDED):
             raise ConfigurationError(
@@ -158,8 +159,8 @@ class OtpVerify:
             recipient: Gives the `Recipient` of a request, such as the account that is signed in,
                 with the binding that the code approves; called with the variables of the address.
                 It may `abort`. If left out, `/start` takes the phone that the person typed.
-            deliver: Says whether there is an account for a phone in E.164. The flow is concealed
-                then: nobody learns the answer.
+            deliver: Says whether there is an account for a phone in E.164. The flow is then
+                concealed: its replies do not show the answer.
         """
         return json_blueprint(self._site, purpose, recipient, deliver)
 
@@ -171,21 +172,20 @@ class OtpVerify:
         binding: BoundBy = None,
         max_age: float | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """For views that act on what a person has just proved: redeems the session's proof for this
-        purpose and calls the view with `verified=Verified(...)`. Without a good one the person is
-        led to the flow `"proof"` and, after the code, back here (to the page of that address, if a
+        """For views that need a fresh proof: redeems the session's proof for this purpose and
+        calls the view with `verified=Verified(...)`. Without a valid proof it redirects the person
+        to the flow `"proof"` and, after the code, back here (to the page of that address, if a
         form was sent).
 
-        A proof serves once: put this on the view that acts, not on its form.
+        A proof is valid once: put this on the view that acts, not on its form.
 
         Args:
             purpose: What the code is for, such as `"payment"`.
-            ask: `False` answers with a problem detail (403) instead of leading anywhere, for an
-                API.
-            binding: What the code approves and the message names, such as the amount and the payee:
-                a mapping, or a function that makes one of the variables of the view's address. A
-                proof for one binding never serves another.
-            max_age: For how many seconds after the right code its proof serves; the policy's
+            ask: `False` answers with a problem detail (403) instead of a redirect, for an API.
+            binding: The facts that the code approves and the message names, such as the amount and
+                the payee: a mapping, or a function that makes one from the variables of the view's
+                address. A proof for one binding is never valid for another.
+            max_age: How many seconds a proof is valid after the right code; the policy's
                 `proof_ttl_seconds` if left out.
 
         Raises:
@@ -222,7 +222,7 @@ class OtpVerify:
         programs: of an application, or of a blueprint alone."""
         app.register_error_handler(OtpVerifyError, self._site.problem)
 
-    # For views of one's own. They share the session with the pages.
+    # For the application's own views. They share the session with the pages.
 
     def flow(
         self,
@@ -274,7 +274,7 @@ class OtpVerify:
         """`Verifier.resend` for the challenge in the session.
 
         Raises:
-            ChallengeExpired: There is none.
+            ChallengeExpired: The session holds no challenge.
             OtpVerifyError: As `Verifier.resend`.
         """
         outcome = run_sync(self._flow_to(phone, purpose, binding).resend()).raised()
@@ -284,11 +284,11 @@ class OtpVerify:
         """`Verifier.check` for the challenge in the session, which holds the proof from then on.
 
         Raises:
-            ChallengeExpired: There is none.
+            ChallengeExpired: The session holds no challenge.
             OtpVerifyError: As `Verifier.check`.
         """
         outcome = run_sync(self._flow_to(phone, purpose, binding).check(code)).raised()
-        if outcome.verified is None:  # checked before; a session may be an old one, sent again
+        if outcome.verified is None:  # checked before; a client may send an old session again
             raise ChallengeExpired
         return outcome.verified
 
@@ -307,7 +307,7 @@ class OtpVerify:
             max_age: As for `proof_required`.
 
         Raises:
-            ProofRequired: There is none that is good for these.
+            ProofRequired: The session holds no proof that is valid for these arguments.
             OtpVerifyError: As `Verifier.redeem`.
         """
         flow = self._flow_to(phone, purpose, binding)
@@ -349,7 +349,7 @@ class OtpVerify:
 
         def find(subject: str) -> Recipient | None:
             to = self._site.recipient_of(account, binding)
-            # A view of one's own may have started it for the phone that was typed.
+            # One of the application's views may have started it for the phone that was typed.
             known = to is not None and subject in (to.subject, to.phone)
             return Recipient(to.phone, subject, binding) if to is not None and known else None
 
@@ -361,8 +361,8 @@ class OtpVerify:
         return outcome.verified
 
     def _add_report(self, blueprint: Blueprint) -> None:
-        """`/sms/report`, for the gateway: it has no session, and proves itself by the token in the
-        address."""
+        """`/sms/report`, for the gateway: it has no session; the token in the address
+        authenticates it."""
 
         def sms_report() -> Response:
             taken = take_report(
@@ -421,8 +421,8 @@ class OtpVerify:
 
     def on_login(self, function: F) -> F:
         """`(account) -> response or None`: password and code were right. The session is new and
-        empty: write into it who is signed in (or call Flask-Login's `login_user`). `None` leads to
-        where the person wanted to go."""
+        empty: store the signed-in account in it (or call Flask-Login's `login_user`). `None`
+        redirects to the page that the person wanted."""
         return self._set("on_login", function)
 
     def on_confirmed(self, function: F) -> F:

@@ -4,9 +4,9 @@ signed in.
 Every POST answers with a redirect, so that a reload never sends or checks anything again. The
 challenge is the session's, never a form's; addresses hold neither code, challenge nor proof.
 
-A form that is sent twice ends like one that is sent once. The second request may bring an old
-cookie and be refused; then its reply sets no session, and the page that it leads to looks at the
-session that the browser has by then: if the first request went on, so does the page.
+A form that is sent twice has the same result as a form that is sent once. The second request may
+bring an old cookie and be refused. Its reply then sets no session, and the next page reads the
+session that the browser has by then: if the first request succeeded, the page continues.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _START_HERE: Final = Sentence("Start here.")
 
 
 class Refused(Exception):
-    """What was entered is not accepted."""
+    """The form's input is not accepted."""
 
     def __init__(self, sentence: Sentence, typed: str = "") -> None:
         super().__init__(sentence.text)
@@ -53,11 +53,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Begun:
-    """What the first form asks for.
+    """The input of the first form.
 
     Attributes:
         to: The recipient.
-        typed: What to fill in again.
+        typed: The text to fill in again.
         deliver: In concealed flows, whether there is an account.
     """
 
@@ -82,22 +82,22 @@ class FlowPages(ABC):
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    # What each flow has of its own.
+    # The parts that differ between flows.
 
     @abstractmethod
     def begin(self) -> Begun:
-        """The recipient, by the first form.
+        """The recipient that the first form names.
 
         Raises:
-            Refused, InvalidPhoneNumber: What was entered is not accepted.
+            Refused, InvalidPhoneNumber: The form's input is not accepted.
         """
 
     @abstractmethod
     def succeed(self, verified: Verified, subject: str) -> Response:
-        """What follows a right code, once."""
+        """Answer a right code. It is called once."""
 
     def find(self, subject: str) -> Recipient | None:
-        """The recipient that the session names; `None` if it is not there any more."""
+        """The recipient that the session names; `None` if it no longer exists."""
         return self.site.recipient_of(subject)
 
     def shown(self, to: Recipient) -> str:
@@ -106,7 +106,7 @@ class FlowPages(ABC):
         return mask(self.flow().verifier.normalize(to.phone))
 
     def after_code(self) -> str:
-        """Where a right code led to."""
+        """The address that follows a right code."""
         return self.url("done")
 
     # The steps.
@@ -130,7 +130,7 @@ class FlowPages(ABC):
                 return view()
             except ConfigurationError:
                 raise
-            except OtpVerifyError as error:  # such as an account's phone that is not one
+            except OtpVerifyError as error:  # such as an account with an invalid phone
                 current_app.logger.warning("otpverify: %s: %s", type(error).__name__, error)
                 failure = error
             return self.refuse(failure)
@@ -211,7 +211,7 @@ class FlowPages(ABC):
             return self.to("first", Carried(Notice(_START_HERE, error=False)))
         return self.show("done.html", Carried(), "done", done=found)
 
-    # What the steps are made of.
+    # Parts of the steps.
 
     def flow(self) -> Flow:
         """The flow in this request's session."""
@@ -227,12 +227,12 @@ class FlowPages(ABC):
         return url_for(name, **(request.view_args or {}), **values)
 
     def to(self, step: str, carried: Carried) -> Response:
-        """To a step, whose page says something."""
+        """Redirect to a step whose page shows a notice."""
         pages.carry(f"{self.purpose} {step}", carried)
         return redirect(self.url(step), 303)
 
     def follow(self, outcome: Outcome, typed: str = "") -> Response:
-        """To where an outcome leads."""
+        """Redirect to the page that an outcome names."""
         step = "code" if outcome.page is Page.CODE else "first"
         held = None
         if outcome.error is not None and not outcome.saved:
@@ -243,18 +243,18 @@ class FlowPages(ABC):
         return self.to(step, Carried(outcome.notice, typed or self.typed_before(outcome), held))
 
     def refuse(self, error: OtpVerifyError, typed: str = "", step: str = "first") -> Response:
-        """To a step that says what went wrong. The session stays as the browser has it."""
+        """Redirect to a step that shows the error. The browser's session does not change."""
         carried = Carried(Notice.of(error), typed, self.held())
         pages.leave_session()
         return self.to(step, carried)
 
     def carried(self, step: str) -> Carried:
-        """What was carried to a step."""
+        """The notice and values that a redirect carried to a step."""
         return pages.carried_to(f"{self.purpose} {step}")
 
     def gone_on(self, carried: Carried) -> Response | None:
-        """After a request that was refused: where the flow stands by now, if the request that it
-        repeated went on."""
+        """Answer after a refused request: the flow's current page, if the request that it repeated
+        succeeded."""
         if carried.held is None:
             return None
         kind, _, challenge = carried.held.partition(" ")
@@ -269,22 +269,22 @@ class FlowPages(ABC):
         return None
 
     def held(self) -> str:
-        """What the session holds, a challenge or its proof, and the challenge's id."""
+        """The kind of the session's entry, a challenge or its proof, and the challenge's id."""
         entry = self.flow().entry
         if entry is None:
             return ""
         return f"{'pending' if isinstance(entry, Pending) else 'proof'} {entry.challenge}"
 
     def typed_before(self, outcome: Outcome) -> str:
-        """What was typed on the first page, to be filled in again."""
+        """The text typed on the first page, to be filled in again."""
         entry = outcome.entry or self.flow().entry
         return entry.subject if entry is not None and self.first_field == "phone" else ""
 
     def finish(
         self, verified: Verified, response: Any, target: str | None, **more: Any
     ) -> Response:
-        """Write down that the flow ended, and answer: with the application's response, or to where
-        the person wanted to go, or to the end."""
+        """Record that the flow ended, and answer with the application's response, or a redirect to
+        the page that the person wanted, or to the flow's last page."""
         pages.put(f"done {self.purpose}", {"challenge": verified.challenge, "next": target, **more})
         if response is not None:
             made: Response = current_app.make_response(response)
@@ -292,12 +292,12 @@ class FlowPages(ABC):
         return redirect(target or self.url("done"), 303)
 
     def finished(self) -> Mapping[str, Any] | None:
-        """What `finish` wrote down."""
+        """The record that `finish` made."""
         found = pages.get(f"done {self.purpose}")
         return found if isinstance(found, Mapping) else None
 
     def target(self) -> str | None:
-        """Where the person wanted to go when this flow began; from now on, nowhere."""
+        """Return and remove the address that the person wanted when this flow began."""
         found = pages.get("next")
         if not isinstance(found, list) or found[:1] != [self.purpose]:
             return None
@@ -329,13 +329,13 @@ class Login(FlowPages):
         return Begun(to, user)
 
     def succeed(self, verified: Verified, subject: str) -> Response:
-        """Sign in, in a new session: what was planted in the old one is gone."""
+        """Sign in, in a new session: it drops anything planted in the old one."""
         target = self.target()
         pages.rotate()
         return self.finish(verified, self.site.call("on_login", subject), target)
 
     def finished(self) -> Mapping[str, Any] | None:
-        """That the person signed in, as long as that is so."""
+        """State that the person signed in, while it is still true."""
         if "account_loader" in self.site.hooks and self.site.account() is None:
             return None
         return super().finished()
@@ -357,11 +357,11 @@ class PhoneConfirmation(FlowPages):
         return Recipient.typed(subject)
 
     def shown(self, to: Recipient) -> str:
-        """In full, so that a typing error can be seen."""
+        """The full number, so that the person can see a typing error."""
         return to.phone
 
     def succeed(self, verified: Verified, _: str) -> Response:
-        """The confirmed number is the verified one, never what a form says."""
+        """The confirmed number is the verified one, never a form's value."""
         response = self.site.call("on_confirmed", verified)
         return self.finish(verified, response, self.target(), phone=verified.phone)
 
@@ -386,7 +386,7 @@ class PasswordReset(PhoneConfirmation):
         return replace(begun, deliver=known)
 
     def after_code(self) -> str:
-        """To the new password. A refused one does not cost another SMS."""
+        """Redirect to the new password. A refused password does not cost another SMS."""
         return self.url("password")
 
     def succeed(self, verified: Verified, _: str) -> Response:  # noqa: ARG002 - redeemed later
@@ -476,7 +476,7 @@ class FreshProof(FlowPages):
         return Begun(to)
 
     def find(self, subject: str) -> Recipient | None:
-        """The account that is signed in; no other's challenge is continued."""
+        """The account that is signed in; it cannot continue another account's challenge."""
         account = self.site.account()
         return self.site.recipient_of(account, self.binding) if account == subject else None
 
@@ -485,12 +485,12 @@ class FreshProof(FlowPages):
         return self.finish(verified, None, self.target())
 
     def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:
-        """A page, with what the code approves."""
+        """A page that shows the binding that the code approves."""
         return super().show(template, carried, step, **{"binding": self.binding or {}, **more})
 
     @property
     def binding(self) -> dict[str, str] | None:
-        """What the view that needs the proof wants approved."""
+        """The binding that the view needs the person to approve."""
         found = pages.get(f"binding {self.purpose}")
         return dict(found) if isinstance(found, Mapping) else None
 

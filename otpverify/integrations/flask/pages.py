@@ -1,9 +1,9 @@
-"""What the pages are made of: their session, their forms, their notices, their headers.
+"""The parts of the pages: their session, forms, notices and headers.
 
-The session may be a cookie that is signed and not encrypted, and its owner may send an old one
-again. So there is no code in it, no secret of the server's, and no phone that its owner did not
-type. Notices have a cookie of their own: a request that is refused may be a repeated one with an
-old cookie, and must not set the session.
+The session may be a cookie that is signed but not encrypted, and its owner may send an old one
+again. So it never holds a code, a secret of the server, or a phone that its owner did not type.
+Notices have a separate cookie: a refused request may be a repeat with an old cookie, and must not
+set the session.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EXPIRED: Final = Sentence("This form has expired. Go back, reload the page, and
 
 
 def get(name: str) -> Any:
-    """An entry of the pages'; `None` if there is none."""
+    """An entry of the pages in the session; `None` if it is missing."""
     return _entries().get(name)
 
 
@@ -56,10 +56,9 @@ def _entries() -> Mapping[str, Any]:
 
 
 def rotate() -> None:
-    """Begin a new session, at the moment when this one gains rights: people who had a part in
-    what was before, by a planted cookie or on a shared machine, have no part in what comes. A
-    session on the server gets a new id. Entries that outlive a login are named in
-    `OTPVERIFY_KEEP_AT_LOGIN`."""
+    """Begin a new session when this one gains rights. Anyone with access to the old session, by a
+    planted cookie or on a shared machine, gets no access to the new one. A session on the server
+    gets a new id. `OTPVERIFY_KEEP_AT_LOGIN` names the entries that survive a login."""
     names = current_app.config["OTPVERIFY_KEEP_AT_LOGIN"]
     stays = {name: session[name] for name in names if name in session}
     session.clear()
@@ -72,7 +71,7 @@ def rotate() -> None:
 
 
 def leave_session() -> None:
-    """See that the reply to this request does not set the session, not even where Flask sets it
+    """Prevent the reply to this request from setting the session, even where Flask sets it
     with every reply (`session.permanent`)."""
     held = session._get_current_object()  # type: ignore[attr-defined]  # session is a proxy
     if isinstance(held, dict):
@@ -108,7 +107,7 @@ def check_csrf() -> None:
     """Check that the form came from a page of this session.
 
     Raises:
-        BadRequest: It did not.
+        BadRequest: It came from elsewhere.
     """
     expected = get("csrf")
     given = request.form.get(TOKEN_FIELD, "")
@@ -124,11 +123,11 @@ class ShownNotice:
     """A notice in the page's language.
 
     Attributes:
-        text: What it says.
+        text: Its text.
         parts: The text before, of and after the words that say how long to wait.
         kind: `"error"` of a field, `"trouble"` above the form, `"info"`, or empty.
         wait: Seconds until the form may be sent again.
-        typed: What to fill in again.
+        typed: The text to fill in again.
     """
 
     text: str = ""
@@ -140,14 +139,14 @@ class ShownNotice:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Carried:
-    """What a redirect carries to the page that it leads to.
+    """The values that a redirect carries to its target page.
 
     Attributes:
-        notice: What the page says.
-        typed: What to fill in again.
-        held: What the session held when a request was refused (`FlowPages.held`): if the session
-            has gone on since, so does the page.
-        of_field: The notice is about what was typed into the page's own form.
+        notice: The page's notice.
+        typed: The text to fill in again.
+        held: The session's entry when a request was refused (`FlowPages.held`): if the session
+            has advanced since, the page follows it.
+        of_field: The notice is about the input in the page's own form.
     """
 
     notice: Notice | None = None
@@ -172,7 +171,7 @@ def carry(page: str, carried: Carried) -> None:
 
     Args:
         page: The page, by its flow's purpose and its name.
-        carried: What it says.
+        carried: The values for the page.
     """
     notice = carried.notice
     g.otpverify_notice = _serializer().dumps(
@@ -181,7 +180,7 @@ def carry(page: str, carried: Carried) -> None:
 
 
 def carried_to(page: str) -> Carried:
-    """What was carried to this page; its cookie is removed with this reply."""
+    """The values carried to this page; this reply removes their cookie."""
     try:
         found, at = _serializer().loads(
             request.cookies.get(NOTICE_COOKIE, ""), _NOTICE_SECONDS, return_timestamp=True
@@ -233,9 +232,9 @@ class Context:
     template finds its own names.
 
     Attributes:
-        notice: What this page says once; see `ShownNotice`.
+        notice: The notice that this page shows once; see `ShownNotice`.
         lang: The page's language.
-        more: What belongs to this page: `otpverify.more.pending`, for example.
+        more: The values specific to this page: `otpverify.more.pending`, for example.
     """
 
     def __init__(self, site: Site, notice: ShownNotice, more: dict[str, Any]) -> None:
@@ -299,7 +298,7 @@ def harden(response: Response) -> Response:
 
 def safe_next(target: object) -> str | None:
     """The address, if it is a path of this site; `None` for anything else, which a browser may
-    take for another one."""
+    resolve to another site."""
     if not isinstance(target, str) or not target.startswith("/") or len(target) > LONGEST_TARGET:
         return None
     # Browsers read a backslash as a slash, and leave out tabs and line breaks.
@@ -313,7 +312,7 @@ def safe_next(target: object) -> str | None:
 
 
 def here() -> str | None:
-    """This page, to come back to; `None` if only a form leads there."""
+    """The address of this page, to return to; `None` if it only accepts forms."""
     path = request.path
     if request.method in ("GET", "HEAD"):
         path = request.full_path.rstrip("?")

@@ -1,4 +1,4 @@
-"""What `app.config` says, and what is made of it for one application."""
+"""The settings in `app.config`, and the objects made from them for one application."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _DEFAULTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the program gives, instead of what the configuration would make."""
+    """The parts that the program passes, which replace those from the configuration."""
 
     verifier: Verifier | None = None
     reset_verifier: Verifier | None = None
@@ -72,12 +72,12 @@ class Parts:
 
 @dataclass(slots=True, repr=False)
 class State:
-    """What one application has: `app.extensions["otpverify"]`.
+    """The state of one application: `app.extensions["otpverify"]`.
 
     Attributes:
-        verifier: Sends at once, and says what the gateway said.
-        reset_verifier: Sends behind the reply's back; `None` where the program gave a verifier
-            and no such one.
+        verifier: Sends during the request, and reports the gateway's answer.
+        reset_verifier: Sends in the background; `None` where the program passed a verifier but no
+            reset verifier.
         mounted: The blueprint of each flow that is mounted, by the flow's name.
     """
 
@@ -87,17 +87,17 @@ class State:
     closing: list[Callable[[], object]] = field(default_factory=list)
 
     def close(self) -> None:
-        """Wait for what is being sent, and close what was made of the configuration. For tests,
-        and for processes that outlive their application."""
+        """Wait for messages that are being sent, and close the objects made from the
+        configuration. For tests, and for processes that outlive their application."""
         while self.closing:
             self.closing.pop()()
 
 
 def state_for(app: Flask, parts: Parts) -> State:
-    """What this application's configuration and the given parts make.
+    """Make an application's state from its configuration and the given parts.
 
     Raises:
-        ConfigurationError: Something is missing, unsafe, or said twice.
+        ConfigurationError: Something is missing, unsafe, or set twice.
     """
     for name, value in _DEFAULTS.items():
         app.config.setdefault(name, value)
@@ -167,8 +167,8 @@ def _store(environ: dict[str, str], closing: list[Callable[[], object]]) -> Stor
 
 
 def _environ(app: Flask) -> dict[str, str]:
-    """The names that are shared with `Verifier.from_env`. What `app.config` has rules, and if it
-    is empty or `None`, then nothing is set."""
+    """The names shared with `Verifier.from_env`. A value in `app.config` takes precedence; an
+    empty value or `None` means that the name is not set."""
     found: dict[str, str] = {}
     for name in SHARED_NAMES:
         value = app.config[name] if name in app.config else os.environ.get(name)

@@ -30,7 +30,7 @@ NEEDED: Final = {
 
 
 class Site:
-    """What an extension knows of the current application.
+    """The extension's view of the current application.
 
     Attributes:
         hooks: The application's functions, by name.
@@ -43,7 +43,7 @@ class Site:
 
     @property
     def state(self) -> State:
-        """What was made of the application's configuration.
+        """The state made from the application's configuration.
 
         Raises:
             ConfigurationError: `init_app` was not called for it.
@@ -98,7 +98,7 @@ class Site:
                 )
 
     def call(self, hook: str, *args: Any) -> Any:
-        """Call a function of the application's, which may be asynchronous.
+        """Call a function of the application, which may be asynchronous.
 
         Raises:
             ConfigurationError: It was not set.

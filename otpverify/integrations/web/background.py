@@ -64,7 +64,7 @@ class BackgroundSender:
         raise _closed()
 
     def close(self) -> None:
-        """Wait for what is being sent. The sender stays its owner's to close."""
+        """Wait for messages that are being sent. It does not close the sender: its owner does."""
         self._closed = True
         if pool := self._pools.get(os.getpid()):
             pool.threads.shutdown(wait=True)
@@ -83,7 +83,7 @@ class BackgroundSender:
         except OtpVerifyError as error:
             _log.warning("A message was not delivered: %s", error)
         except Exception as error:
-            # Its words may repeat the message.
+            # The error's text may repeat the message.
             _log.error("The sender failed: %s", type(error).__name__)
         finally:
             pool.room.release()

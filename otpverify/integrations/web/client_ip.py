@@ -15,7 +15,7 @@ def client_address(given: str | None) -> str | None:
         given: Such as `REMOTE_ADDR`, or an entry of a header that a proxy of yours writes.
 
     Returns:
-        The address without a port or brackets. `None` where there is none, as with a Unix socket.
+        The address without a port or brackets. `None` without an address, as with a Unix socket.
         Anything else unchanged: the verifier refuses it with `ConfigurationError`.
     """
     text = (given or "").strip()

@@ -10,14 +10,14 @@ with `run_sync`, an asynchronous one gives it an `AsyncVerifier` and awaits it:
 Each operation returns one `Outcome`. Pages take from it where to go, what to say and what is
 pending; JSON APIs call `Outcome.reply`.
 
-**A repeated request never undoes what the first reply gave.** Browsers and apps send a request
+**A repeated request never undoes the first reply.** Browsers and apps sometimes send a request
 twice, and where the session is a cookie, the second one brings the old cookie. So a refusal never
 writes the session (`Outcome.saved` is false): the reply to a refused repeat must set no session,
-and must keep its notice elsewhere. The exceptions are the request's own doing: an incorrect code
-that was compared, and a delivery that failed for a challenge that lives.
+and must keep its notice elsewhere. Two errors do write the session, because the request changed
+the state: an incorrect code that was compared, and a failed delivery for a live challenge.
 
 **Concealed** flows (`concealed=True`) pass the verifier whether the account exists, as `deliver`.
-All else is the verifier's: it answers alike for both.
+The verifier does the rest: its answers are the same for both.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ class Flow:
             signed cookie.
         purpose: What the codes are for; a constant of the program.
         recipient: The recipient, where the application knows it, such as the account that is
-            signed in; or a function that finds it by its `subject`, called only for what the
-            session holds. It returns `None` for one that is not there any more, or not the one of
-            this request. If left out, people type their phone.
-        concealed: Nobody may learn whether there is an account.
+            signed in; or a function that finds it by its `subject`, called only for the session's
+            entry. It returns `None` for a recipient that no longer exists, or that is not the one
+            of this request. If left out, people type their phone.
+        concealed: The replies must not show whether there is an account.
         client_ip: The person's address, for the limit per network.
         locale: The language of messages, a BCP 47 tag.
 
@@ -105,34 +105,34 @@ class Flow:
 
     @property
     def entry(self) -> Pending | Proof | None:
-        """What the session holds: a live challenge, or a proof that is not too old; whether it is
-        for this request's recipient was not looked at."""
+        """The session's entry: a live challenge, or a proof that is not too old. It does not check
+        whether the entry is for this request's recipient."""
         found = load_entry(self.session, self.purpose)
         if isinstance(found, Proof):
             return found if found.younger_than(self._proof_life) else None
         return found
 
     async def current(self, *, max_age: float | None = None) -> Pending | Proof | None:
-        """What the session holds for this request's recipient and its binding. Pages show it.
+        """The session's entry for this request's recipient and its binding. Pages show it.
 
         Args:
-            max_age: For how many seconds after the right code a proof serves; the policy's
+            max_age: How many seconds a proof is valid after the right code; the policy's
                 `proof_ttl_seconds` if left out.
 
         Raises:
-            OtpVerifyError: What the function for recipients raised.
+            OtpVerifyError: An error that the function for recipients raised.
         """
         return (await self._current(max_age))[0]
 
     async def start(
         self, to: Recipient | str | None = None, *, deliver: Deliver | None = None
     ) -> Outcome:
-        """Send the first code. What the session held for the purpose is dropped.
+        """Send the first code. It drops the session's earlier entry for the purpose.
 
         Args:
             to: The recipient; or a phone as it was typed. That of the flow if left out.
             deliver: For concealed flows, whether the account exists: a bool, or a function that
-                says so for a phone in E.164. No other flow takes it.
+                says so for a phone in E.164. Other flows do not accept it.
         """
         if self.concealed != (deliver is not None):
             raise ConfigurationError(
@@ -191,7 +191,7 @@ class Flow:
         """
         try:
             entry, to = await self._current()
-            if isinstance(entry, Proof):  # the session has been told; this came late
+            if isinstance(entry, Proof):  # the session has the proof; this request came late
                 return Outcome(Page.NEXT, entry, repeated=True)
             if entry is None or to is None:
                 return self._refused(ChallengeExpired())
@@ -210,15 +210,16 @@ class Flow:
         return Outcome(Page.NEXT, proof, result=verified, saved=True)
 
     async def redeem(self, *, max_age: float | None = None) -> Outcome:
-        """Use up the proof of a right code, once. Put it before what it allows.
+        """Use up the proof of a right code, once. Call it before the action that it allows.
 
         Args:
             max_age: As that of `current`.
 
         Returns:
-            With `verified`, what the code proved. Otherwise with an error: `ProofRequired` if the
-            session holds no proof that is good here (it was used, is too old, or is for another
-            recipient or binding), or `StoreError`, after which the proof may still be good.
+            An outcome with `verified`, the facts that the code proved; otherwise with an error:
+            `ProofRequired` if the session holds no proof that is valid here (it was used, is too
+            old, or is for another recipient or binding), or `StoreError`, after which the proof
+            may still be valid.
         """
         try:
             entry, to = await self._current(max_age)
@@ -266,10 +267,10 @@ class Flow:
         return Outcome(Page.CODE, entry, reported=reported)
 
     def forget(self) -> None:
-        """Drop what the session holds for the purpose."""
+        """Drop the session's entry for the purpose."""
         self._save(None)
 
-    # What the operations share.
+    # Helpers that the operations share.
 
     @property
     def _proof_life(self) -> float:
@@ -308,11 +309,11 @@ class Flow:
     def _refused(self, error: OtpVerifyError, entry: Pending | Proof | None = None) -> Outcome:
         return Outcome(Page.FIRST, entry, Notice.of(error), error)
 
-    # What follows an error.
+    # The outcomes of errors.
 
     def _not_started(self, error: OtpVerifyError, to: object) -> Outcome:
-        """A challenge that is alive all the same leads to the code page: one whose message may
-        arrive, or that of an earlier start for the same recipient, which the cooldown is about."""
+        """If a challenge is live despite the error, the outcome is the code page: its message may
+        still arrive, or an earlier start for the same recipient caused the cooldown."""
         notice, earlier = Notice.of(error), self.entry
         if (
             isinstance(error, DeliveryError)
@@ -332,7 +333,7 @@ class Flow:
         return Outcome(Page.FIRST, earlier, notice, error, elsewhere=elsewhere)
 
     def _not_resent(self, error: OtpVerifyError) -> Outcome:
-        """The codes that are out stay good, unless the challenge is over."""
+        """Codes that were sent stay valid, unless the challenge has ended."""
         notice, entry = Notice.of(error), self.entry
         if isinstance(error, DeliveryRejected) and error.challenge is None:
             self._save(None)
@@ -365,18 +366,18 @@ class Flow:
 
 
 async def _settled(value: T | Awaitable[T]) -> T:
-    """What a port returned. One that returned its answer itself was synchronous, and nothing
-    suspends."""
+    """The result of a port. A synchronous port returns its result directly, and this does not
+    suspend."""
     if inspect.isawaitable(value):
         return cast("T", await value)
     return value
 
 
 def _explained(error: OtpVerifyError) -> OtpVerifyError:
-    """An error that a reply can explain. What the person cannot change is logged.
+    """An error that a reply can explain. It logs errors that the person cannot fix.
 
     Raises:
-        ConfigurationError: It is the program's fault, so it is not explained to a person.
+        ConfigurationError: It is an error of the program, so it is not explained to a person.
     """
     if isinstance(error, ConfigurationError):
         raise error

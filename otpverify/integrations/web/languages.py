@@ -44,7 +44,7 @@ def preferred_language(accept_language: str | None, default: str = "en") -> str:
 
 @lru_cache(maxsize=128)
 def translations(tag: str) -> gettext.NullTranslations:
-    """The texts in a language; English where there is no catalogue for it.
+    """The texts in a language; English for languages without a catalogue.
 
     Args:
         tag: A BCP 47 tag, such as `"de-AT"`: the catalogue for it, or for `"de"`.

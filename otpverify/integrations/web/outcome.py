@@ -1,4 +1,4 @@
-"""What came of an operation of a flow, for pages and for programs: `Outcome`."""
+"""The result of an operation of a flow, for pages and for programs: `Outcome`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _DELIVERY: Final = {
 
 
 class Page(Enum):
-    """Where a flow goes on: its first page (the number, or the password), the page that asks for
-    the code, or what lies behind a right code."""
+    """The next page of a flow: its first page (the number, or the password), the page that asks
+    for the code, or the page after a right code."""
 
     FIRST = "first"
     CODE = "code"
@@ -45,12 +45,12 @@ class Page(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the next page says, once.
+    """A notice that the next page shows once.
 
     Attributes:
-        sentence: The words.
-        field: The field that it is about; empty for what stands above the form.
-        error: Something went wrong.
+        sentence: The text.
+        field: The field that it is about; empty for a notice above the form.
+        error: Whether it is about an error.
         wait: Seconds until the same form may be sent again, which the sentence names as its
             parameter `when`; 0 if there is nothing to wait for.
     """
@@ -62,13 +62,13 @@ class Notice:
 
     @classmethod
     def of(cls, error: OtpVerifyError) -> Self:
-        """What to say of an error, where, and for how long it holds."""
+        """The notice about an error: its text, its field, and how long it applies."""
         wait = error.retry_after if isinstance(error, RateLimited | AttemptsExhausted) else 0
         return cls(sentences.explain(error), _field(error), wait=wait)
 
     @classmethod
     def load(cls, entry: object) -> Self | None:
-        """What `dump` gave; `None` for anything else."""
+        """The notice that `dump` wrote; `None` for any other value."""
         if not isinstance(entry, Mapping):
             return None
         sentence = Sentence.load(entry.get("sentence"))
@@ -159,22 +159,22 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
-    """What came of an operation.
+    """The result of an operation.
 
     Attributes:
-        page: Where pages go on.
-        entry: What the flow has from now on: a pending challenge, a proof, or nothing. With a
-            refusal it may differ from what the session holds, such as in `resend_at`.
-        notice: What the next page says, if anything.
-        error: What went wrong, if anything.
-        result: What the verifier returned, if the operation asked it and succeeded.
+        page: The next page.
+        entry: The flow's new entry: a pending challenge, a proof, or nothing. With a refusal it
+            may differ from the session's entry, such as in `resend_at`.
+        notice: The notice that the next page shows, if any.
+        error: The error, if any.
+        result: The verifier's result, if the operation called it and succeeded.
         saved: Whether the session was written. After an error that did not write it the reply
             must not set a session at all.
-        repeated: The code was right earlier, and this request repeats the one that proved it: what
-            follows a right code is done already.
+        repeated: The code was right earlier, and this request repeats the one that proved it: the
+            action after a right code is done already.
         elsewhere: The session's challenge is for another recipient than the refused one.
-        reported: What delivery reports say of the newest message (`status` alone).
-        sends: The operation asked for a message.
+        reported: The newest message's status by delivery reports (`status` only).
+        sends: The operation requested a message.
     """
 
     page: Page
@@ -204,7 +204,7 @@ class Outcome:
 
     @property
     def verified(self) -> Verified | None:
-        """What a right code or a proof showed."""
+        """The facts that a right code or a proof proved."""
         return self.result if isinstance(self.result, Verified) else None
 
     @property
@@ -214,7 +214,7 @@ class Outcome:
 
     @property
     def state(self) -> State | None:
-        """Where the flow stands; `None` when it goes on for another recipient."""
+        """The flow's state; `None` when it continues for another recipient."""
         return None if self.elsewhere else State.of(self.entry, self.reported)
 
     def raised(self) -> Self:

@@ -37,7 +37,7 @@ class Problem:
         status: The HTTP status.
         type: A URN that names the kind, such as `urn:otpverify:problem:incorrect-code`.
         title: The kind in words, always the same.
-        detail: What happened this time, for the person; translatable.
+        detail: The description of this occurrence, for the person; translatable.
         more: Further members: `attempts_left`, `retry_after` (seconds), `limit`, `reason`,
             `maybe_sent`.
         headers: Those that the reply needs, such as `Retry-After`.
@@ -67,7 +67,7 @@ class Problem:
 
 
 class ProofRequired(VerificationFailed):
-    """The session holds no proof that is good here: a code is to be entered first."""
+    """The session holds no proof that is valid here: the person must enter a code first."""
 
     def __init__(self) -> None:
         super().__init__("Enter a code first.")
@@ -114,8 +114,8 @@ NOT_JSON: Final = _refused(
 
 
 def problem_of(error: OtpVerifyError) -> Problem:
-    """The problem detail of an error. It tells a person what to do, and nobody what the gateway
-    or the store said."""
+    """The problem detail of an error. It explains what the person can do, and never repeats an
+    answer of the gateway or the store."""
     number = isinstance(error, DeliveryError) and error.provider_code == "invalid_phone_number"
     known = InvalidPhoneNumber if number else type(error)
     kind, status, title = next(one for one in _KINDS if issubclass(known, one[0]))

@@ -10,7 +10,7 @@ from otpverify import AsyncVerifier, StoreError, Verifier
 from otpverify.sms import callback_params
 
 MOST_BYTES: Final = 65_536
-"""How much of a body to read. No report is longer, and a longer body is not looked at."""
+"""The largest body to read, in bytes. No report is longer, and longer bodies are ignored."""
 
 _log = logging.getLogger("otpverify.integrations")
 
@@ -24,8 +24,8 @@ async def take_report(
     content_type: str = "",
 ) -> tuple[int, str]:
     """Take a request to the address for delivery reports. The endpoint has no session and needs
-    no CSRF token: a report proves itself by the token in its address, so keep the query out of
-    your logs. Everybody gets the same answer.
+    no CSRF token. The token in the address authenticates a report, so keep the query out of your
+    logs. Every caller gets the same answer.
 
     Args:
         verifier: Any that shares store and secret with the one that sent the message.

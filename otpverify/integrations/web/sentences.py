@@ -1,8 +1,8 @@
-"""What is said to a person when something is refused. Never a code.
+"""The sentences that a person reads when a request is refused. They never contain a code.
 
-A `Sentence` is English as it stands. For another language its `translated` takes gettext and
-ngettext, or whatever a framework has in their place; `otpverify.integrations.web.sentences` is
-where an extractor finds the texts (keywords `Sentence`, `counted:2,3`).
+The text of a `Sentence` is English. For another language its `translated` takes gettext and
+ngettext, or the framework's own functions; an extractor finds the texts in
+`otpverify.integrations.web.sentences` (keywords `Sentence`, `counted:2,3`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Sentence:
     Attributes:
         text: In English, with `%(name)s` where a parameter stands.
         plural: The same for any count but one; empty where nothing is counted.
-        count: What decides between the two.
+        count: The number that selects one of the two.
         params: The parameters; those that are sentences are translated, too.
     """
 
@@ -72,7 +72,7 @@ class Sentence:
 
     @classmethod
     def load(cls, entry: object) -> Self | None:
-        """What `dump` gave; `None` for anything else."""
+        """The sentence that `dump` wrote; `None` for any other value."""
         if not isinstance(entry, Mapping) or not isinstance(entry.get("text"), str):
             return None
         params, count = entry.get("params", {}), entry.get("count", 0)
@@ -157,7 +157,7 @@ def explain(error: OtpVerifyError) -> Sentence:
 
 
 def after(seconds: int) -> Sentence:
-    """`"now"`, `"in 45 seconds"`, `"in 12 minutes"`: never sooner than it is."""
+    """`"now"`, `"in 45 seconds"`, `"in 12 minutes"`: never earlier than the real time."""
     if seconds <= 0:
         return Sentence("now")
     if seconds < 120:

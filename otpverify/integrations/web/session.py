@@ -1,10 +1,10 @@
-"""What a session holds of a flow: the challenge that waits for its code, then the proof of a right
+"""A flow's entry in the session: the challenge that waits for its code, then the proof of a right
 code.
 
-Everything is JSON, so that a signed cookie may be the session, too. Its owner can read such a
-cookie and send an old one again. So it holds no code and no phone number that its owner did not
-type; and nothing is believed because it is in there: the store alone decides whether a code or a
-proof is still good.
+Everything is JSON, so the session can also be a signed cookie. Its owner can read such a cookie
+and send an old one again. So it never holds a code, or a phone number that its owner did not type.
+The session's contents prove nothing: only the store decides whether a code or a proof is still
+valid.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Delivery(IntEnum):
 
     @classmethod
     def after(cls, error: DeliveryError) -> Delivery:
-        """What is known when sending ended with this error."""
+        """The delivery state after sending ended with this error."""
         return cls.MAYBE if error.maybe_sent else cls.NOT_SENT
 
 
@@ -119,7 +119,7 @@ class Pending:
 
     @classmethod
     def load(cls, entry: object) -> Self | None:
-        """What `dump` gave, out of a session; `None` for anything else."""
+        """The entry that `dump` wrote to a session; `None` for any other value."""
         found: Self | None = _load(cls, entry)
         if found is None:
             return None
@@ -174,13 +174,13 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Proof:
-    """What a right code left. It proves nothing before `Flow.redeem`.
+    """The session's entry after a right code. It proves nothing before `Flow.redeem`.
 
     Attributes:
         proof: The text that the verifier redeems.
-        challenge: The id of the challenge that is used up: a code for it that comes again is a
-            repeated request.
-        subject, bound: As those of `Pending`. A proof for one binding never serves another.
+        challenge: The id of the challenge that is used up: another code for it is a repeated
+            request.
+        subject, bound: As for `Pending`. A proof for one binding is never valid for another.
         verified_at: When the code was right, in seconds since 1970.
     """
 
@@ -201,7 +201,7 @@ class Proof:
 
     @classmethod
     def load(cls, entry: object) -> Self | None:
-        """What `dump` gave, out of a session; `None` for anything else."""
+        """The entry that `dump` wrote to a session; `None` for any other value."""
         found: Self | None = _load(cls, entry)
         return found
 
@@ -215,7 +215,7 @@ class Proof:
 
 
 def load_entry(session: Mapping[str, Any], purpose: str) -> Pending | Proof | None:
-    """What the session holds for a purpose: a live pending challenge or a proof."""
+    """The session's entry for a purpose: a live pending challenge or a proof."""
     found = session.get(_PREFIX + purpose)
     pending = Pending.load(found)
     if pending is not None:
@@ -226,8 +226,8 @@ def load_entry(session: Mapping[str, Any], purpose: str) -> Pending | Proof | No
 def save_entry(
     session: MutableMapping[str, Any], purpose: str, entry: Pending | Proof | None
 ) -> None:
-    """Set or, with `None`, remove what the session holds for a purpose. Entries are set whole:
-    sessions do not notice other changes."""
+    """Set or, with `None`, remove the session's entry for a purpose. It replaces whole entries,
+    because sessions do not detect other changes."""
     if entry is not None:
         session[_PREFIX + purpose] = entry.dump()
     else:
@@ -236,7 +236,7 @@ def save_entry(
 
 def forget_flows(session: MutableMapping[str, Any], *keep: str) -> None:
     """Remove the entries of all flows, such as when a person signs in or out: a challenge or a
-    proof that somebody planted before does not outlive it.
+    proof that an attacker planted before does not survive it.
 
     Args:
         session: The session.
@@ -255,7 +255,7 @@ def _load(kind: Any, entry: object) -> Any:
     for name, value in entry.items():
         wanted = int if name in ("attempts_left", "delivery") else str
         if name.endswith("_at"):
-            wanted = int | float  # type: ignore[assignment]  # JSON writes 5.0 as it likes
+            wanted = int | float  # type: ignore[assignment]  # JSON may write 5.0 as 5
         if not isinstance(value, wanted):
             return None
     return kind(**entry)

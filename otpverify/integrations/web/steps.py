@@ -1,8 +1,8 @@
 """What follows each outcome of a flow: which page, with which notice, and what stays pending.
 
 Pure decisions for pages of any framework. A flow has a first page (the number, or the password), a
-code page, and what lies behind a right code. The code page needs a pending challenge; whatever
-ends one leads back to the first page.
+code page, and the page after a right code. The code page needs a pending challenge; when the
+challenge ends, the flow returns to the first page.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ of which every answer is compared with the pure functions of `otpverify.core.cha
 Synchronous and asynchronous stores run the same tests.
 """
 
-# ruff: noqa: E402 - pytest explains a failed assertion in modules that it was told of before
+# ruff: noqa: E402 - pytest explains failed assertions only in modules registered before import
 
 import pytest
 
@@ -63,7 +63,7 @@ class StoreConformance(
             at the point where time has to pass, and durations compared roughly.
         crowd: How many threads or tasks a race has.
         repeats: How often each race is run.
-        many: How many challenges must find room at once. A store that is full may refuse more
+        many: How many challenges the store must hold at once. A full store may refuse more
             with `StoreError`, but never forget one.
         steps: How long a random walk is.
     """

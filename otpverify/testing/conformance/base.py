@@ -1,5 +1,5 @@
-"""The ground that the conformance tests stand on: a store of either colour behind plain calls,
-a clock that is moved, and the words that the tests use."""
+"""The base of the conformance tests: plain calls to a sync or async store, a clock that tests
+move, and helper functions."""
 
 # ruff: noqa: S101 - tests assert
 
@@ -70,7 +70,7 @@ class Timeline:
 
 
 class Driven:
-    """The store under test. What is asynchronous is awaited here, on a loop of its own."""
+    """The store under test. It awaits an async store's calls on an event loop of its own."""
 
     open: Callable[[Key, Opening, Policy], Opened | Refused]
     admit: Callable[[Key, Opening, Policy], Refused | None]
@@ -109,13 +109,13 @@ class Driven:
         return lambda *args: self._runner.run(call(*args))
 
     def opened(self, key: Key, opening: Opening, policy: Policy) -> Opened:
-        """Open, which must be admitted."""
+        """Call `open`; the store must admit it."""
         answer = self.open(key, opening, policy)
         assert isinstance(answer, Opened), f"this was to be admitted: {answer}"
         return answer
 
     def refused(self, key: Key, opening: Opening, policy: Policy) -> Refused:
-        """Open, which must be refused."""
+        """Call `open`; the store must refuse it."""
         answer = self.open(key, opening, policy)
         assert isinstance(answer, Refused), "this was to be refused"
         return answer
@@ -163,7 +163,7 @@ class Driven:
 
 
 class Base:
-    """What a store's author overrides. See `StoreConformance`."""
+    """The methods that a store's author overrides. See `StoreConformance`."""
 
     moves_time = True
     crowd = 20

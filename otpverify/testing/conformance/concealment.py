@@ -1,4 +1,4 @@
-"""Conformance: concealed challenges, and what is asked before a costly hash."""
+"""Conformance: concealed challenges, and the calls before a costly hash."""
 
 # ruff: noqa: S101 - tests assert
 

@@ -1,4 +1,4 @@
-"""Conformance: cooldown, limits, the failure budget and counters, and whom each belongs to."""
+"""Conformance: cooldown, limits, the failure budget and counters, and the scope of each."""
 
 # ruff: noqa: S101 - tests assert
 
@@ -32,7 +32,7 @@ PER_MINUTE = (Limit(2, 60),)
 
 
 class Limits(Base):
-    """What is counted, for whom, and what a refusal says."""
+    """The counts, the scope of each count, and the content of a refusal."""
 
     def test_the_cooldown_belongs_to_a_phone_and_purpose(self, store: Driven) -> None:
         store.opened(key(), first("a"), DEFAULTS)
@@ -154,7 +154,7 @@ class Limits(Base):
         assert isinstance(store.reserve("network", PER_MINUTE), Refused)
 
     def test_events_of_one_instant_are_given_back_one_by_one(self, store: Driven) -> None:
-        """A call whose reply got lost is repeated. It must not give back another's event."""
+        """A caller repeats a call whose reply was lost. It must not give back another event."""
         three = (Limit(3, 60),)
         taken = [store.reserve("network", three) for _ in range(3)]
         for _ in range(2):

@@ -216,7 +216,7 @@ class Operations(Base):
             assert store.check(key(number), code, FREE) == ACCEPTED
 
     def test_nothing_is_evicted(self, store: Driven) -> None:
-        """A store that is full refuses; it forgets no attempt of anyone."""
+        """A full store refuses new challenges; it never forgets an attempt."""
         admitted = []
         for phone in range(self.many):
             try:

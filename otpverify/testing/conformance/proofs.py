@@ -31,7 +31,7 @@ class Proofs(Base):
         store.check(key(), digest("wrong"), FREE)
         assert not store.redeem(key())
         assert store.check(key(), digest("a"), FREE) == ACCEPTED
-        # Whatever else asks for the used challenge leaves its proof alone.
+        # The other operations on the used challenge do not change its proof.
         assert store.check(key(), digest("a"), FREE) == GONE
         assert store.peek(key(), FREE) == GONE
         assert store.open(key(), further("b"), FREE) == Refused(Refusal.GONE)

@@ -60,12 +60,12 @@ POLICIES = {
 WALKS = {name: (policy,) for name, policy in POLICIES.items()} | {
     "changing": tuple(POLICIES.values())
 }
-"""On which policies to walk: one each, or another for every step."""
+"""The policies of the walks: one for a whole walk, or a different one for each step."""
 NETWORK = (Limit(3, 20), Limit(5, 100))
 NETWORKS = (NETWORK, (Limit(9, 5),), (Limit(2, 50),))
 SEED = "walk 6"
 """500 steps of it meet every answer and every limit."""
-# Mostly short, or nothing would ever be refused.
+# Mostly short: otherwise nothing would be refused.
 PAUSES = (1, 1, 999, 4_999, 5_000, 5_000, 5_000, 9_999, 25_000, 60_000, 99_999)
 _OPERATIONS = {
     "start": 18,
@@ -86,10 +86,10 @@ _OPERATIONS = {
 
 
 class Walker:
-    """Draws steps that make sense often enough to reach every answer.
+    """Draws steps that are valid often enough to reach every answer.
 
     Args:
-        draw: The randomness.
+        draw: The random generator.
         policies: The numbers. With several, each step has those of one of them.
     """
 
@@ -111,7 +111,7 @@ class Walker:
             yield getattr(self, f"_{kind}")()
 
     def saw(self, step: Step, answer: object) -> None:
-        """Remember what a later step may name."""
+        """Record the values that a later step may use."""
         name, *args = step
         if name == "open" and isinstance(answer, Opened):
             where, opening, _ = args
@@ -136,7 +136,7 @@ class Walker:
         known = list(self._codes)
         if not known or self._draw.random() < 0.05:
             return key(challenge=0)
-        # Often the same one, or none would ever be asked often enough.
+        # Often the same one: otherwise none would receive enough calls.
         return known[-1] if self._draw.random() < 0.5 else self._draw.choice(known[-4:])
 
     def _start(self) -> Step:
@@ -217,7 +217,7 @@ class RandomWalk(Base):
     def test_every_answer_of_a_random_walk_is_the_reference_s(
         self, store: Driven, walk: str
     ) -> None:
-        store.pass_time(0)  # or be skipped
+        store.pass_time(0)  # skips the test for a store with its own clock
         reference = Reference(lambda: store.clock.ms)
         walker = Walker(random.Random(f"{SEED} on {walk}"), WALKS[walk])
         for number, step in zip(range(self.steps), walker.steps(), strict=False):

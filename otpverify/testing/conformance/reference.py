@@ -1,5 +1,5 @@
-"""What the answers should be: the pure functions of `otpverify.core.challenge` over plain
-dicts that forget nothing."""
+"""The expected answers: the pure functions of `otpverify.core.challenge` over plain dicts that
+forget nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conformance: verifiers with different policies on one store make each other forget nothing."""
+"""Conformance: verifiers with different policies on one store do not lose each other's counts."""
 
 # ruff: noqa: S101 - tests assert
 
@@ -29,7 +29,7 @@ UNLIMITED = policy()
 
 
 class Sharing(Base):
-    """What a policy with long windows counted, it finds again, whoever wrote in between."""
+    """A policy with long windows keeps its counts when other policies write in between."""
 
     def test_short_windows_make_no_limit_on_sends_forget(self, store: Driven) -> None:
         daily = policy(Limit(2, DAY_SECONDS))
@@ -95,7 +95,7 @@ class Sharing(Base):
         for number in range(140):
             opened.append(store.opened(key(challenge=number), first("a"), UNLIMITED))
             store.check(key(challenge=number), digest("wrong"), UNLIMITED)
-        # However many are given back now, there were more than three.
+        # There were more than three, even if some are given back now.
         for number, one in enumerate(opened):
             store.release(key(challenge=number), one.at, None, UNLIMITED)
         refused = store.refused(key(challenge=999), first("a"), policy(Limit(2, 3600)))

@@ -25,7 +25,7 @@ GONE = Checked(Verdict.GONE)
 
 
 class Times(Base):
-    """What ends when. These tests need a clock that can be moved."""
+    """When each thing expires. These tests need a clock that can be moved."""
 
     def test_a_code_is_good_for_ten_minutes_less_one_millisecond(self, store: Driven) -> None:
         store.opened(key(), first("a"), FREE)
@@ -86,7 +86,7 @@ class Times(Base):
         assert store.opened(key(), further("b"), DEFAULTS).standing.resend_in == MINUTE
 
     def test_no_window_ever_holds_more_than_its_count(self, store: Driven) -> None:
-        """Whoever asks again exactly when told is admitted, and never a millisecond sooner."""
+        """A retry is admitted exactly at the reported time, and never a millisecond earlier."""
         policy = Policy(resend_cooldown_seconds=0, sends_per_phone=(Limit(3, 60), Limit(5, 200)))
         sent: list[int] = []
         for number, pause in enumerate([0, 7_001, 13_000, 0, 20_000, 1, 45_000, 0, 0, 30_000]):
@@ -141,7 +141,7 @@ class Times(Base):
         assert store.check(key(challenge=2), digest("b"), policy).verdict is Verdict.ACCEPTED
 
     def test_a_wrong_code_outlives_what_was_sent(self, store: Driven) -> None:
-        """The phone's logs have windows of their own; the shorter must not take the longer."""
+        """Each log of a phone has its own window; the shorter must not shorten the longer."""
         policy = Policy(resend_cooldown_seconds=1, sends_per_phone=(Limit(5, 10),))
         store.opened(key(), first("a"), policy)
         store.check(key(), digest("wrong"), policy)
