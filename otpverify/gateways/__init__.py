@@ -1,8 +1,8 @@
 """Getting a message to the phone: retries, HTTP and fallback; one package for each gateway.
 
-For the sender of another gateway: describe a request as a `Call`, carry it with an `HttpClient` or
-an `AsyncHttpClient`, which bring retries, a deadline and errors without secrets, and check the
-address with `check_url`. `docs/how-to/write-a-sender.md` shows one.
+To write a sender for another gateway, describe each request as a `Call` and perform it with an
+`HttpClient` or an `AsyncHttpClient`, which add retries, a deadline and errors without secrets.
+Check the address with `check_url`. `docs/how-to/write-a-sender.md` shows an example.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         report_address as report_address,
     )
 
-# Imported when they are first used, since they load HTTP libraries.
+# Imported on first use, because they load HTTP libraries.
 _HOMES = {
     "OUTCOME_UNKNOWN": "call",
     "Call": "call",

@@ -1,5 +1,4 @@
-"""What became of one text to many recipients. None of it shows a full phone number in its
-`repr`."""
+"""The results of sending one text to many recipients. No `repr` here shows a full phone number."""
 
 from __future__ import annotations
 
@@ -16,19 +15,19 @@ Status = Literal["sent", "failed", "unknown", "duplicate"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BulkEntry:
-    """What became of one recipient.
+    """The result for one recipient.
 
     Attributes:
         index: Its place in the input, from 0.
         given: The number as it was given.
         phone: The number in E.164; `None` when it is not a phone number.
-        message_id: The gateway's id of the message, or `None` when it gave none or none was
-            sent.
+        message_id: The gateway's id of the message; `None` when the gateway gave no id or no
+            message was sent.
         error: Why it was not sent: `InvalidPhoneNumber`, `DeliveryRejected`, or
-            `DeliveryUnavailable`, whose `maybe_sent` says whether it may have gone out all the
-            same. `None` when it was sent, and for a duplicate.
-        duplicate_of: The index of the first entry with the same number, which has the outcome;
-            the number is sent to once. Otherwise `None`.
+            `DeliveryUnavailable`, whose `maybe_sent` says whether the message may have been sent
+            despite the error. `None` when it was sent, and for a duplicate.
+        duplicate_of: For a duplicate, the index of the first entry with the same number. That
+            entry has the outcome; each number gets one message. Otherwise `None`.
     """
 
     index: int
@@ -50,8 +49,8 @@ class BulkEntry:
 
     @property
     def reason(self) -> str | None:
-        """Why, in one stable word, such as `"not_in_use"` or `"no_balance"`; `None` when the
-        error names none, and where there is none."""
+        """The reason as one stable word, such as `"not_in_use"` or `"no_balance"`; `None` when
+        the error has no reason, or there is no error."""
         said = getattr(self.error, "provider_code", None) or getattr(self.error, "reason", None)
         return said if isinstance(said, str) else None
 
@@ -63,14 +62,14 @@ class BulkEntry:
 
 @dataclass(frozen=True, slots=True)
 class BulkCounts:
-    """How many recipients ended how.
+    """The number of recipients by outcome.
 
     Attributes:
         sent: The gateway took the message.
-        failed: Certainly not sent: the number is invalid, the gateway said no or was not
-            reached, or it was not attempted.
-        unknown: The message may have been sent; nobody knows.
-        duplicates: The same number stood earlier in the input.
+        failed: Certainly not sent: the number is invalid, the gateway refused the message or
+            was not reached, or the send was not attempted.
+        unknown: The message may have been sent; the outcome is unknown.
+        duplicates: The same number appeared earlier in the input.
     """
 
     sent: int = 0
@@ -94,18 +93,18 @@ class BulkCounts:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all counts."""
         return self.sent + self.failed + self.unknown + self.duplicates
 
 
 @dataclass(frozen=True, slots=True)
 class BulkProgress:
-    """How far sending in bulk has come; given to `on_progress`.
+    """The progress of a bulk send, passed to `on_progress`.
 
     Attributes:
-        entries: Those that were settled since the last call, by index.
-        counts: All that are settled so far.
-        total: How many there are.
+        entries: The entries settled since the last call, by index.
+        counts: The counts of all entries settled so far.
+        total: The number of entries.
     """
 
     entries: tuple[BulkEntry, ...] = field(repr=False)
@@ -114,17 +113,17 @@ class BulkProgress:
 
     @property
     def done(self) -> int:
-        """How many are settled."""
+        """The number of settled entries."""
         return self.counts.total
 
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """What became of every recipient.
+    """The results for all recipients.
 
     Attributes:
         entries: One for each number that was given, in the same order.
-        counts: How many ended how.
+        counts: The number of recipients by outcome.
     """
 
     entries: tuple[BulkEntry, ...] = field(repr=False)
@@ -132,28 +131,28 @@ class BulkResult:
 
     @classmethod
     def of(cls, entries: Iterable[BulkEntry]) -> BulkResult:
-        """The result that these entries make."""
+        """The result made of these entries."""
         kept = tuple(entries)
         return cls(kept, BulkCounts.of(kept))
 
     @property
     def sent(self) -> int:
-        """How many the gateway took."""
+        """The number of messages that the gateway accepted."""
         return self.counts.sent
 
     @property
     def failed(self) -> int:
-        """How many were certainly not sent."""
+        """The number of messages that were certainly not sent."""
         return self.counts.failed
 
     @property
     def unknown(self) -> int:
-        """How many may have been sent; nobody knows."""
+        """The number of messages whose outcome is unknown: they may have been sent."""
         return self.counts.unknown
 
     @property
     def duplicates(self) -> int:
-        """How many were the same number again."""
+        """The number of entries that repeat an earlier number."""
         return self.counts.duplicates
 
 
@@ -161,7 +160,7 @@ class BulkInterrupted(OtpVerifyError):
     """A bulk send ended early because a callback raised. Its cause is the callback's error.
 
     Attributes:
-        result: What is known of each recipient. Those that were not attempted failed with
+        result: The known result for each recipient. Those that were not attempted failed with
             `provider_code="not_attempted"`.
     """
 

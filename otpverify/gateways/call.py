@@ -1,6 +1,7 @@
-"""One call of a gateway as data: the request, the reply or the failure, and the error for it.
+"""One gateway call as data: the request, the reply or the failure, and the resulting error.
 
-Nothing here knows a gateway, does I/O, or puts anything of a request or a reply into an error.
+This module is independent of any gateway and does no I/O. It never puts any part of a request or
+a reply into an error.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Fields = Mapping[str, Any]
 Method = Literal["POST", "GET"]
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 LARGEST_REPLY = 65_536
-"""Bytes of a reply that are read."""
+"""The largest number of bytes read from a reply."""
 
 OUTCOME_UNKNOWN = "It is unknown whether the message was taken."
 
@@ -36,11 +37,13 @@ class Call(Generic[T]):
         url: The address, without a query and without credentials: errors show its host and port.
         fields: The body of a POST, or the query of a GET. They may hold credentials.
         read: Takes the HTTP status and the body; returns the result or raises a `DeliveryError`.
-            An error must repeat nothing of the request, and of the reply only fixed words.
+            An error must not repeat any part of the request; of the reply it may repeat only
+            fixed words.
         headers: Further headers, such as `Authorization`.
-        encoding: How a POST carries the fields: as a JSON object or as an HTML form does.
+        encoding: How a POST encodes the fields: as a JSON object or as an HTML form.
         sends: Whether the call can cause a message to be sent.
-        many: Whether it goes to many recipients. It is then not repeated while in doubt.
+        many: Whether it goes to many recipients. Such a call is not repeated when its outcome is
+            unknown.
     """
 
     gateway: str
@@ -64,7 +67,7 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply:
-    """What came back.
+    """A reply to a call.
 
     Attributes:
         status: The HTTP status.
@@ -79,12 +82,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why no reply came.
+    """The reason why there was no reply.
 
     Attributes:
-        begun: Whether any part of the request was sent. If not, it certainly was not taken.
-        late: The time was up.
-        tls: The encryption failed.
+        begun: Whether any part of the request was sent. If not, the gateway certainly did not
+            take it.
+        late: The deadline passed.
+        tls: TLS failed.
         certificate: The gateway's certificate is not valid.
         full: All of our own connections were in use.
         reason: The reason in fixed words, such as `"connection refused"`; empty if unknown.
@@ -101,12 +105,13 @@ class Failure:
     def of(
         cls, error: BaseException, *, begun: bool, late: bool = False, full: bool = False
     ) -> Failure:
-        """The failure that an exception of an HTTP library means.
+        """Convert an exception of an HTTP library to a failure.
 
         Args:
-            error: The exception. Nothing of its text is used.
+            error: The exception. Its text is not used.
             begun: Whether any part of the request was sent.
-            late, full: What the library's own classes say; system errors are recognised here.
+            late, full: What the library's own exception classes mean. This function recognises
+                system errors itself.
         """
         causes = causes_of(error)
         return cls(
@@ -136,8 +141,8 @@ def _reason(causes: list[BaseException]) -> str:
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
-    """An exception and all that led to it, which each library keeps in another place. Its
-    context is left out: that may be an exception that our caller was handling."""
+    """An exception and its causes; each library stores them in a different place. Its context is
+    left out, because that may be an exception that our caller was handling."""
     found: list[BaseException] = []
     queue = [error]
     while queue:
@@ -152,7 +157,7 @@ def causes_of(error: BaseException) -> list[BaseException]:
 
 
 def no_reply(failure: Failure, call: Call[Any]) -> DeliveryUnavailable:
-    """The error for a call without a reply: which gateway, where, and why."""
+    """The error for a call without a reply: the gateway, its address and the reason."""
     if failure.tls or failure.certificate:
         reason = failure.reason
         if failure.certificate:

@@ -1,4 +1,4 @@
-"""Senders in a row: the next one is asked when the one before did not take the message."""
+"""A list of senders: each is tried when the one before it did not take the message."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 Port: TypeAlias = Callable[[Message], Awaitable[Receipt]]
 
-# What is wrong with the message itself, which no other sender mends.
+# Faults of the message itself: no other sender would accept it either.
 _FINAL = frozenset({"invalid_phone_number", "invalid_text"})
 _IO_THREADS = 32
 
 
 class _Row:
-    """The part that both colours share."""
+    """The part that the sync and async senders share."""
 
     def __init__(
         self,
@@ -77,21 +77,21 @@ class _Row:
 class FallbackSender(_Row, Closing):
     """Sends through the first of several senders that takes the message.
 
-    The next one is asked when the one before it certainly did not take the message: it was not
-    reached, was too busy (429 or 503), or refused it, as an account without balance or with wrong
-    credentials is refused. A refusal of the number (`invalid_phone_number`) or of the text
-    (`invalid_text`) is final.
+    The next sender is tried when the one before it certainly did not take the message: it was not
+    reached, was too busy (429 or 503), or refused the message, for example because the account has
+    no balance or its credentials are wrong. A refusal of the number (`invalid_phone_number`) or
+    of the text (`invalid_text`) is final.
 
     Args:
-        primary: The sender to ask first.
-        secondary: The one after it, and then `others`.
-        when_unknown: Whether to go on, too, when nobody knows if a sender took the message. The
-            person may then get the same text twice.
-        on_attempt: Called with a `DeliveryAttempt` for every sender that was asked. What it
-            raises is logged.
+        primary: The sender to try first.
+        secondary: The sender to try second; `others` follow.
+        when_unknown: Whether to also try the next sender when it is unknown whether a sender took
+            the message. The person may then get the same text twice.
+        on_attempt: Called with a `DeliveryAttempt` for every sender that was tried. An exception
+            from it is logged.
 
     Raises:
-        ConfigurationError: One of these is no sender, or an asynchronous one.
+        ConfigurationError: One of these is not a sender, or is asynchronous.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class AsyncFallbackSender(_Row, AsyncClosing):
         super().__init__(senders, ports, when_unknown, on_attempt)
 
     def _threaded(self, send: Callable[[Message], Receipt]) -> Port:
-        """A synchronous sender as a port. Threads are made anew after `aclose`."""
+        """A synchronous sender as a port. After `aclose`, the next send starts new threads."""
 
         async def port(message: Message) -> Receipt:
             from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
@@ -183,8 +183,8 @@ def _checked(*senders: Any) -> tuple[Any, ...]:
 
 
 async def _outcome(port: Port, message: Message) -> Receipt | DeliveryError:
-    """What came of asking one sender. A failure of another kind leaves open whether the message
-    was taken, and is not chained to: it may hold what was sent."""
+    """The outcome of one sender. After an error of another kind it is unknown whether the message
+    was taken. That error is not chained, because it may contain the message."""
     try:
         receipt = await port(message)
     except DeliveryError as error:

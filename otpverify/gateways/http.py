@@ -1,5 +1,5 @@
-"""HTTP for synchronous senders: a session of `requests` that keeps secrets to itself, ends in
-time, and knows whether a request was sent."""
+"""HTTP for synchronous senders: a `requests` session that does not leak secrets, keeps to a
+deadline, and records whether a request was sent."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _SHORTEST_SECONDS = 0.001
 
 
 class _Current(threading.local):
-    """The exchange that this thread is in: when it must end, and whether it was begun."""
+    """The current exchange of this thread: when it must end, and whether it has begun."""
 
     ends = float("inf")
     begun = False
 
     def bound(self, sock: socket.socket) -> None:
-        """Let the next wait of the socket end when the exchange must."""
+        """Make the next wait of the socket end at the deadline of the exchange."""
         left = max(self.ends - time.monotonic(), _SHORTEST_SECONDS)
         own = sock.gettimeout()
         sock.settimeout(left if own is None else min(own, left))
@@ -48,8 +48,8 @@ _current = _Current()
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads a socket until the exchange must end. The timeout of a socket is for one wait, and
-    starts again with every byte of a peer that drips."""
+    """Reads a socket until the deadline of the exchange. A socket timeout covers one wait only, and
+    starts again with every byte from a peer that sends byte by byte."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -76,7 +76,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Bounded(HTTPConnection):
-    """A connection whose every wait ends when the exchange must."""
+    """A connection on which every wait ends at the deadline of the exchange."""
 
     response_class = _Response
     _ready = False
@@ -94,14 +94,14 @@ class _Bounded(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        if self._ready:  # and not asking a proxy for a tunnel
+        if self._ready:  # and this is not a request for a tunnel to a proxy
             _current.begun = True
         _current.bound(self.sock)
         super().send(data)
 
 
 class _BoundedTLS(_Bounded, HTTPSConnection):
-    """The same, encrypted."""
+    """`_Bounded` over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -113,7 +113,7 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Pools such connections, whether or not there is a proxy between."""
+    """Pools such connections, with or without a proxy."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
@@ -126,8 +126,8 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    """A session for which no reply is a redirect. With `allow_redirects=False`, too, requests
-    parses the target, and fails on an odd one with errors of other libraries that print it."""
+    """A session that treats no reply as a redirect. Even with `allow_redirects=False`, requests
+    parses the target; on an invalid one, other libraries raise errors that print it."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the base class gives it
         return None
@@ -135,7 +135,7 @@ class _Session(requests.Session):
 
 def new_session(*, proxies: bool) -> requests.Session:
     """A session that follows no redirects, keeps no cookies, sends nothing of `.netrc`, retries
-    nothing, and whose library logs nothing that was sent.
+    nothing, and whose library does not log anything that was sent.
 
     Args:
         proxies: Whether to use the environment's proxies and certificates.
@@ -144,7 +144,7 @@ def new_session(*, proxies: bool) -> requests.Session:
     session.trust_env = proxies
     session.headers["User-Agent"] = f"otpverify/{__version__}"
     session.headers["Accept"] = "application/json"
-    # What is not compressed cannot swell.
+    # An uncompressed body cannot grow when it is read.
     session.headers["Accept-Encoding"] = "identity"
     session.auth = _no_auth
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -157,14 +157,14 @@ def new_session(*, proxies: bool) -> requests.Session:
 
 
 class HttpClient:
-    """Carries the calls of one sender over pooled connections, with retries and a deadline. Safe
+    """Performs the calls of one sender over pooled connections, with retries and a deadline. Safe
     to share between threads.
 
     Args:
         sender: The name of the sender's class, for `DeliveryAttempt`.
         url: The gateway's address. Over plain http, which is for a sandbox, the environment's
             proxies and certificates are not used.
-        settings: Time-outs and retries.
+        settings: Timeouts and retries.
     """
 
     def __init__(self, sender: str, url: str, settings: HttpSettings) -> None:
@@ -204,7 +204,7 @@ def carry(
         session: Made by `new_session`.
         call: The call.
         timeouts: Seconds for the connection, and for each wait for the reply.
-        seconds: How long all of it may take.
+        seconds: How long the whole attempt may take.
     """
     connect, read = (min(own, seconds) for own in timeouts)
     _current.ends, _current.begun = time.monotonic() + seconds, False
@@ -224,19 +224,20 @@ def carry(
             asked = response.raw.headers.getlist("Retry-After")
             return Reply(response.status_code, _read(response), tuple(asked))
     except Exception as error:
-        # Returned, not raised: the library's exception, which prints the URL and holds the
-        # request, must not be chained to ours.
+        # Returned, not raised: the library's exception prints the URL and holds the request, so
+        # ours must not be chained to it.
         return _failure(error)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keeps requests from sending what `.netrc` holds for the host."""
+    """Prevents requests from sending the host's credentials from `.netrc`."""
     return request
 
 
 def _hide_queries(record: logging.LogRecord) -> bool:
-    """urllib3 logs every URL at DEBUG; those that carry a token lose their query. It logs reply
-    headers that it cannot parse, which may say anything, with the error that quotes them."""
+    """Remove secrets from urllib3's log. It logs every URL at DEBUG; a URL that carries a token
+    loses its query. It also logs reply headers that it cannot parse, with the error that quotes
+    them; they may contain anything."""
     if isinstance(record.args, tuple):
         if any(isinstance(arg, HeaderParsingError) for arg in record.args):
             return False
@@ -249,7 +250,7 @@ def _hide_queries(record: logging.LogRecord) -> bool:
 
 def _failure(error: Exception) -> Failure:
     if type(error) is OSError and not _current.begun:
-        # What requests raises for REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE. It prints the path.
+        # requests raises this for REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE. It prints the path.
         reason = "the certificate file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is missing"
         return Failure(begun=False, tls=True, reason=reason)
     late = isinstance(error, requests.Timeout | ReadTimeoutError)
@@ -262,7 +263,7 @@ def _failure(error: Exception) -> Failure:
 
 
 def _read(response: requests.Response) -> bytes:
-    """The body, up to what a reply may sensibly hold."""
+    """The body, cut off at the largest size of a valid reply."""
     body = b""
     for chunk in response.raw.stream(_CHUNK, decode_content=False):
         body += chunk

@@ -1,5 +1,5 @@
-"""HTTP for asynchronous senders: pooled connections of `httpx2` that keep secrets to themselves,
-end in time, and know whether a request was sent."""
+"""HTTP for asynchronous senders: pooled `httpx2` connections that do not leak secrets, keep to a
+deadline, and record whether a request was sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _IDLE_SECONDS = 30.0
 _HEADERS = {
     "User-Agent": f"otpverify/{__version__}",
     "Accept": "application/json",
-    # What is not compressed cannot swell.
+    # An uncompressed body cannot grow when it is read.
     "Accept-Encoding": "identity",
 }
 _LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
@@ -41,10 +41,11 @@ _carrying: ContextVar[bool] = ContextVar("otpverify_carrying", default=False)
 
 
 class AsyncHttpClient:
-    """`HttpClient`, awaitable, with the same arguments. Many tasks and event loops may share one.
+    """The async counterpart of `HttpClient`, with the same arguments. Many tasks and event loops
+    may share one.
 
     At most 32 requests are in progress at a time in each event loop; the others wait within their
-    deadline, and then fail with `provider_code="pool_full"`, certainly not sent.
+    deadline, and then fail with `provider_code="pool_full"`; they were certainly not sent.
     """
 
     def __init__(self, sender: str, url: str, settings: HttpSettings) -> None:
@@ -68,7 +69,7 @@ class AsyncHttpClient:
 
 
 class Pool:
-    """Pooled connections, at most 32 at a time, for each event loop that asks for them.
+    """Pooled connections, at most 32 at a time for each event loop.
 
     httpx2's transport is used without its client, which would keep cookies, log addresses and
     parse redirects.
@@ -89,7 +90,7 @@ class Pool:
             logging.getLogger(f"httpcore2.{name}").addFilter(_name_alone)
 
     async def aclose(self) -> None:
-        """Close the connections of the loop that runs."""
+        """Close the connections of the running event loop."""
         await self._transports.aclose()
 
     async def carry(
@@ -100,7 +101,7 @@ class Pool:
         Args:
             call: The call.
             timeouts: Seconds for the connection, and for each wait for the reply.
-            seconds: How long all of it may take.
+            seconds: How long the whole attempt may take.
         """
         visit = _Visit()
         connect, read = timeouts
@@ -132,10 +133,10 @@ class Pool:
 
 
 class _Visit:
-    """How far an exchange has come, and how it is ended before its time.
+    """The progress of an exchange, and how to end it early.
 
-    httpcore2 closes what is cancelled, but for a connection that is cancelled in its handshake:
-    that one is closed here, and fails by itself.
+    httpcore2 closes a cancelled connection, except one that is cancelled during its handshake.
+    This class closes that one, and the handshake then fails.
     """
 
     def __init__(self) -> None:
@@ -145,12 +146,12 @@ class _Visit:
         self._made: Any = None
 
     async def watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """httpcore2's extension `trace`: called for each of its steps. The first comes when it
-        has a connection to use or to make."""
+        """httpcore2's `trace` extension calls this for each step. The first step comes when a
+        connection is available, or a new one may be made."""
         self._waits = False
         if event == "connection.connect_tcp.complete":
             self._made = info["return_value"]
-        # A proxy that is asked for a tunnel learns nothing of the message.
+        # The request for a tunnel to a proxy contains no part of the message.
         elif event == "http11.send_request_headers.started" and (
             info["request"].method != b"CONNECT"
         ):
@@ -164,7 +165,7 @@ class _Visit:
         return Failure(begun=self.begun, late=True, full=self._waits)
 
     async def end(self, task: asyncio.Task[Reply | Failure]) -> None:
-        """End an exchange that is late, or whose caller was cancelled. It sends nothing more."""
+        """End an exchange that is late, or whose caller was cancelled. Nothing more is sent."""
         self._over = True
         if self._made is not None and not self.begun:
             await self._made.aclose()
@@ -174,10 +175,10 @@ class _Visit:
 
 
 def _ssl_context() -> ssl.SSLContext:
-    """Loads the certificates, which takes a while; only encrypted connections need them."""
+    """Load the certificates. This is slow, and only encrypted connections need them."""
     try:
         return httpx2.create_ssl_context()
-    except OSError:  # ssl.SSLError is one, too
+    except OSError:  # ssl.SSLError is a subclass
         pass
     raise ConfigurationError(
         "The certificates that SSL_CERT_FILE or SSL_CERT_DIR names could not be read."
@@ -196,8 +197,8 @@ def _transport(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> httpx2.As
 async def _exchange(
     transport: httpx2.AsyncHTTPTransport, request: httpx2.Request, visit: _Visit
 ) -> Reply | Failure:
-    """What a task of its own does. In debug mode asyncio logs what became of a task, and the
-    library's exception may repeat what was sent: it ends in here, and is not to be chained to."""
+    """The body of a separate task. In debug mode asyncio logs the outcome of a task, and the
+    library's exception may repeat what was sent: it is caught here, and must not be chained."""
     try:
         return await _reply(transport, request)
     except Exception as error:
@@ -227,18 +228,18 @@ def _proxy_for(url: str) -> httpx2.Proxy | None:
         return None
     try:
         proxy = httpx2.Proxy(address if "://" in address else f"http://{address}")
-        # Tried here, so that one whose protocol needs a further package is not found out late.
+        # Tried here, so that a proxy whose protocol needs a further package fails early.
         httpx2.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy=proxy)
         return proxy
     except (ValueError, ImportError, httpx2.InvalidURL):
         pass
-    # Raised out here: what is chained would print the address, which may hold a password.
+    # Raised outside the `except`: a chained error would print the address and its password.
     raise ConfigurationError("The environment names a proxy that cannot be used for https.")
 
 
 def _name_alone(record: logging.LogRecord) -> bool:
-    """httpcore2 logs headers and errors of the reply at DEBUG, which may repeat what was sent.
-    Of our own exchanges the event's name is left."""
+    """httpcore2 logs headers and errors of the reply at DEBUG, and they may repeat what was sent.
+    For our own exchanges, only the event's name is logged."""
     if _carrying.get():
         record.msg, record.args = str(record.msg).partition(" ")[0], None
     return True

@@ -1,6 +1,6 @@
 """Which failures are retried, when, and within which deadline, for every gateway.
 
-`stamina` repeats and waits, in threads or tasks. Everything is decided here, without I/O.
+`stamina` repeats and waits, in threads or tasks. This module makes the decisions, without I/O.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NAME = "otpverify"
 
 _NOT_REACHED = frozenset({"unreachable", "pool_full"})
 _NO_ANSWER = frozenset({"timeout", "connection_lost"})
-# A server behind the one that answered may have taken it (RFC 9110, 15.6.3 and 15.6.5).
+# A server behind the one that answered may have taken the request (RFC 9110, 15.6.3, 15.6.5).
 _BY_ANOTHER = frozenset({502, 504})
 
 
@@ -48,25 +48,26 @@ class Retry:
     """When a call is repeated, and for how long.
 
     A call is repeated if it did not reach the gateway, or if the gateway answered 429, 502, 503 or
-    504 (RFC 9110). `Retry-After` is followed; if it asks for longer than what is left of
+    504 (RFC 9110). `Retry-After` is followed; if it asks for a longer wait than the rest of
     `total_seconds`, the call fails at once. A refusal is never repeated. A request to many
-    recipients is repeated after 502 and 504 only with `after_timeout`: another server may have
-    taken it.
+    recipients is repeated after 502 and 504 only with `after_timeout`, because another server may
+    have taken it.
 
-    The waits between attempts double, up to `longest_wait_seconds`, and are drawn at random from
-    the upper half, so that clients that failed together do not come back together.
+    The longest wait doubles with each attempt, up to `longest_wait_seconds`. Each wait is random,
+    from the upper half of that range, so that clients that failed together do not retry together.
 
     Args:
-        attempts: How many there are at most, the first included; 1 to 10. 1 repeats nothing.
-        total_seconds: How long the whole call may take, all attempts and waits included; at most
-            600. It also ends a reply that arrives byte by byte. Outside of event loops, only
-            the look-up of a name takes as long as the system allows, and each further address
-            of a name as long as the connection may.
-        first_wait_seconds: What the wait before the second attempt is drawn from.
-        longest_wait_seconds: What no wait exceeds, unless the gateway asked for more.
-        after_timeout: Whether a send is repeated, too, when the gateway read it and then gave no
-            answer or hung up. It may have taken the message; the person then gets the same text
-            twice, and you pay for it twice.
+        attempts: The largest number of attempts, including the first; 1 to 10. With 1, nothing is
+            repeated.
+        total_seconds: How long the whole call may take, including all attempts and waits; at most
+            600. It also ends a reply that arrives byte by byte. Two steps are not bounded by it
+            outside event loops: a DNS lookup takes as long as the system allows, and each further
+            address of a name takes up to the connection timeout.
+        first_wait_seconds: The upper bound of the wait before the second attempt.
+        longest_wait_seconds: The upper bound of every wait, unless the gateway asks for more.
+        after_timeout: Whether to also repeat a send when the gateway read it and then gave no
+            answer or closed the connection. The gateway may have taken the message. If so, the
+            person gets the same text twice, and you pay for it twice.
 
     Raises:
         ConfigurationError: A value is out of range.
@@ -97,20 +98,20 @@ class Retry:
     def next_wait(
         self, attempt: int, error: DeliveryError, *, seconds_left: float = math.inf
     ) -> float | None:
-        """The wait before a queue tries a failed message again: the rule for workers, whose
-        client has made its own attempts within one of these.
+        """The wait before a queue tries a failed message again. This rule is for workers: each
+        attempt of a worker already includes the attempts of its client.
 
-        The wait is what the gateway asked for (`error.retry_after`) plus a random one: workers
-        that were asked to wait until the same moment must not come back together.
+        The wait is what the gateway asked for (`error.retry_after`) plus a random wait, so that
+        workers that were asked to wait until the same moment do not retry together.
 
         Args:
-            attempt: Which attempt failed; 1 is the first.
-            error: How it failed.
+            attempt: The number of the failed attempt; 1 is the first.
+            error: The error of that attempt.
             seconds_left: How long the message may still be tried.
 
         Returns:
-            Seconds; `None` if the message is not to be tried again: it was refused, it may have
-            been sent and `after_timeout` is off, or no attempts or no time are left.
+            Seconds; `None` if the message must not be tried again: it was refused, it may have
+            been sent and `after_timeout` is off, or there are no attempts or no time left.
         """
         if isinstance(error, DeliveryRejected) or attempt >= self.attempts:
             return None
@@ -120,14 +121,14 @@ class Retry:
         return wait if wait < seconds_left else None
 
     def random_wait(self, attempt: int) -> float:
-        """A random wait after a failed attempt, as `wait_after` bounds it."""
+        """A random wait after a failed attempt, within the bounds of `wait_after`."""
         return self.wait_after(attempt, random.random())  # noqa: S311 - spreads load, no secret
 
     def wait_after(self, attempt: int, drawn: float) -> float:
         """The seconds to wait after a failed attempt.
 
         Args:
-            attempt: Which one failed; 1 is the first.
+            attempt: The number of the failed attempt; 1 is the first.
             drawn: A random number from 0 to 1.
         """
         doubled = self.first_wait_seconds * 2.0 ** (attempt - 1)
@@ -136,12 +137,12 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """How long a sender's HTTP calls may take, when they are repeated, and who is notified.
+    """The timeouts and retries of a sender's HTTP calls, and the observer of their attempts.
 
     Args:
-        connect_timeout_seconds: For the connection to be made; above 0 and at most 600.
+        connect_timeout_seconds: To make the connection; above 0 and at most 600.
         read_timeout_seconds: For each wait for the reply; above 0 and at most 600.
-        retry: When a call is repeated, and how long it may take in all; `Retry()` if left out.
+        retry: When a call is repeated, and how long it may take in total; `Retry()` if left out.
         on_attempt: Called with a `DeliveryAttempt` after every attempt. An exception from it is
             logged.
 
@@ -184,8 +185,8 @@ class DeliveryAttempt:
         number: 1 for the first; with a `FallbackSender`, the sender's place in its list.
         outcome: `"ok"`, `"rejected"` or `"unavailable"`.
         provider_code: The gateway's reason, as in `DeliveryError`, or `None`.
-        maybe_sent: Whether this attempt may have been taken although it failed.
-        next_in_seconds: How long it is until the next attempt; `None` when there is none.
+        maybe_sent: Whether the gateway may have taken this attempt although it failed.
+        next_in_seconds: Seconds until the next attempt; `None` when there is no next attempt.
     """
 
     operation: str
@@ -214,12 +215,12 @@ def report_attempt(
     error: DeliveryError | None = None,
     next_in_seconds: float | None = None,
 ) -> None:
-    """Report an attempt to the observer. What the observer raises is logged.
+    """Report an attempt to the observer. An exception from the observer is logged.
 
     Args:
         observer: `on_attempt` of the sender, or `None`.
         operation, sender, number, next_in_seconds: As in `DeliveryAttempt`.
-        error: Why it failed; `None` when it succeeded.
+        error: The error of the attempt; `None` when it succeeded.
     """
     if observer is None:
         return
@@ -235,8 +236,8 @@ def report_attempt(
 
 
 def outcome_unknown(last: DeliveryError) -> DeliveryUnavailable:
-    """The error for a send whose last attempt certainly was not taken, while an earlier attempt
-    may have been."""
+    """The error for a send whose last attempt certainly was not taken, but an earlier attempt may
+    have been."""
     message = str(last).rstrip()
     message += "" if message.endswith((".", "!", "?")) else "."
     return DeliveryUnavailable(
@@ -253,7 +254,7 @@ def seconds_asked_for(retry_after: str | None) -> float | None:
         retry_after: Seconds or an HTTP date.
 
     Returns:
-        0 or more; `None` when there is no such header, or it says neither.
+        0 or more; `None` when there is no such header, or it is invalid.
     """
     said = (retry_after or "").strip()
     if re.fullmatch(r"[0-9]+", said):
@@ -268,7 +269,7 @@ def seconds_asked_for(retry_after: str | None) -> float | None:
 
 
 def longest_asked_for(retry_afters: Iterable[str]) -> float | None:
-    """As `seconds_asked_for`, of all headers that there are: the longest."""
+    """The longest wait that any of these `Retry-After` headers asks for."""
     asked = map(seconds_asked_for, retry_afters)
     return max((seconds for seconds in asked if seconds is not None), default=None)
 
@@ -287,8 +288,8 @@ class Repeats(
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
-    """Leave out stamina's warning of each of our repeats, which Python prints where no logging is
-    set up: `on_attempt` reports them."""
+    """Leave out stamina's warning about each of our repeats: `on_attempt` reports them. Python
+    prints such warnings where logging is not configured."""
     return getattr(record, "stamina.callable", None) != _NAME
 
 
@@ -299,7 +300,7 @@ class Attempts:
     """The attempts of one call.
 
     Args:
-        plan: How many, and for how long.
+        plan: How many attempts, and for how long.
         sender: The name of the class that makes them.
         observer: `on_attempt` of the sender, or `None`.
     """
@@ -314,20 +315,20 @@ class Attempts:
         self._failed: tuple[DeliveryError, float] | None = None
 
     def repeats(self) -> Repeats:
-        """Loop over these with `for` or `async for`, and enter each as a context."""
+        """The attempts, for `for` or `async for`. Enter each one as a context."""
         context = stamina.retry_context(on=self._wait, attempts=self._plan.attempts, timeout=None)
         return context.with_name(_NAME, (), {})
 
     def seconds_left(self) -> float:
-        """How long the attempt that now begins may take."""
+        """How long the attempt that begins now may take, in seconds."""
         return max(self._ends - time.monotonic(), _SHORTEST_SECONDS)
 
     def conclude(self, call: Call[T], outcome: Reply | Failure) -> T:
         """The result of an attempt.
 
         Raises:
-            DeliveryError: It failed. When it is not repeated, this is the error of the whole
-                call: one that may have been sent if any of its attempts may have been.
+            DeliveryError: The attempt failed. When it is not repeated, this is the error of the
+                whole call: `maybe_sent` is true if any attempt may have been taken.
         """
         self._number += 1
         error: DeliveryError
@@ -354,8 +355,8 @@ class Attempts:
         raise error
 
     def _wait(self, error: Exception) -> float | bool:
-        """Answers stamina: the seconds to wait after this error, or `False` for none. It also
-        asks about a cancellation, which is not an error of ours."""
+        """The hook for stamina: the seconds to wait after this error, or `False` to stop. stamina
+        also calls it for a cancellation, which is not one of our errors."""
         return self._failed[1] if self._failed and self._failed[0] is error else False
 
     def _wait_before_next(

@@ -1,5 +1,5 @@
-"""One check for every address that an application gives: a gateway's, and its own for delivery
-reports."""
+"""The check for every address that an application configures: the address of a gateway, and its
+own address for delivery reports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from otpverify.core.tokens import PARAMETER
 from otpverify.errors import ConfigurationError
 
 _URL = re.compile(r"https?://[^\s\x00-\x1f\\#@]+", re.IGNORECASE)
-# No percent sign: libraries read a host with one differently.
+# No percent sign: libraries disagree about a host that contains one.
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-f:.]+", re.IGNORECASE)
 
 
 def check_url(url: str, name: str, *, example: str, query: bool = False) -> str:
-    """The address, without a trailing slash if it can have no query.
+    """Check an address. Return it, without a trailing slash unless `query` is true.
 
     Args:
         url: The address.
@@ -26,14 +26,14 @@ def check_url(url: str, name: str, *, example: str, query: bool = False) -> str:
 
     Raises:
         ConfigurationError: The address is not an http(s) address in ASCII, has credentials or a
-            fragment, or would be used unencrypted with a host other than this
-            machine or a container beside it.
+            fragment, or is plain http to a host other than this machine or a container on the
+            same network.
     """
     try:
         parts = urlsplit(
             url if isinstance(url, str) and url.isascii() and _URL.fullmatch(url) else ""
         )
-        # Reading the port is what checks it.
+        # Reading the port checks it.
         host = "" if parts.port == 0 else parts.hostname or ""
     except ValueError:
         host = ""
@@ -48,13 +48,13 @@ def check_url(url: str, name: str, *, example: str, query: bool = False) -> str:
 
 
 def is_encrypted(url: str) -> bool:
-    """Whether a checked address is https."""
+    """Whether a checked address uses https."""
     return url.lower().startswith("https:")
 
 
 def is_local(host: str) -> bool:
-    """This machine, or a name without a dot, such as a container's. A number without a dot is
-    another way to write an IPv4 address."""
+    """Whether a host is this machine, or a name without a dot, such as that of a container. A
+    number without a dot is not such a name: it is another way to write an IPv4 address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -62,10 +62,10 @@ def is_local(host: str) -> bool:
 
 
 def check_report_url(url: str, name: str = "report_url") -> str:
-    """The address for delivery reports as it is.
+    """Check the address for delivery reports, and return it unchanged.
 
     Raises:
-        ConfigurationError: As `check_url`; or it has the token's parameter already.
+        ConfigurationError: As `check_url`; or the address already has the token's parameter.
     """
     check_url(url, name, example="https://app.example/sms/report", query=True)
     if PARAMETER in urlsplit(url).query:
@@ -74,6 +74,6 @@ def check_report_url(url: str, name: str = "report_url") -> str:
 
 
 def report_address(url: str, token: str) -> str:
-    """The address for the reports of one message. An existing query stays."""
+    """The address for the reports of one message. It keeps an existing query."""
     glue = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
     return f"{url}{glue}{PARAMETER}={token}"

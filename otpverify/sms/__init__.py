@@ -1,4 +1,4 @@
-"""The text of a message: how it is counted, what it says, and in which languages."""
+"""The text of a message: segments, wording and languages."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Messages", "Segments", "Suggestion", "callback_params", "segments", "suggest_gsm7"]
 
-# Imported when first used: a program that only sends messages needs none of them.
+# Imported on first use: a program that only sends messages does not need them.
 _HOMES = {
     "Suggestion": "otpverify.sms.suggestions",
     "callback_params": "otpverify.gateways.smspm.reports",

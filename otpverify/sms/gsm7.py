@@ -1,10 +1,10 @@
-"""How many segments a text takes: GSM 03.38 (3GPP TS 23.038) and GSM 03.40 (TS 23.040)."""
+"""Counts the segments of a text: GSM 03.38 (3GPP TS 23.038) and GSM 03.40 (TS 23.040)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The default alphabet without its escape character, which is no character of a text.
+# The default alphabet without its escape character, which cannot occur in a text.
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -21,12 +21,12 @@ _ALPHABET = _BASIC | _EXTENSION
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """How a text is charged.
+    """The encoding, length and number of segments of a text.
 
     Attributes:
         encoding: `"GSM-7"` or `"UCS-2"`.
         units: Septets for GSM-7, UTF-16 code units for UCS-2.
-        parts: How many segments are sent, and paid for.
+        parts: The number of segments that are sent and charged.
     """
 
     encoding: str
@@ -61,7 +61,7 @@ def segments(text: str) -> Segments:
 
 
 def is_gsm7(text: str) -> bool:
-    """Whether GSM-7, with its extension table, has every character of the text."""
+    """Whether GSM-7, including its extension table, has every character of the text."""
     return _ALPHABET.issuperset(text)
 
 

@@ -1,16 +1,16 @@
-"""The languages that messages are written in: their wordings, plurals, and which one a tag means.
+"""The languages of messages: their wordings and plurals, and which language a tag means.
 
-The wordings are data, in `languages.json`. Its keys are BCP 47 tags. Each language has:
+The wordings are in `languages.json`. Its keys are BCP 47 tags. Each language has:
 
-- `purposes`: the sentence with the code. `"*"` serves every purpose that has no own sentence.
-- `tail`: what follows it: the lifetime and the warning not to share, with their separator.
-- `approves`: the line that says what a binding approves.
+- `purposes`: the sentence with the code. `"*"` is for every purpose without its own sentence.
+- `tail`: the text after it: the lifetime and the warning not to share, with their separator.
+- `approves`: the line that states what the code approves.
 - `minutes`, `seconds`: the lifetime by plural category (Unicode CLDR), in the case that `tail`
   needs.
 - `prefix` (`"{brand}: "`), `list` (`", "`) and `direction` (`"ltr"`), where they differ.
 
-Languages whose accents GSM-7 lacks are written without accents where readers are used to that in
-text messages. Languages of other scripts are short enough for 70 units.
+A language whose accents GSM-7 lacks is written without accents if its readers are used to that in
+text messages. The wordings in other scripts are short enough for 70 units.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def category(language: str, n: int) -> str:
         n: The number, 0 or more.
 
     Returns:
-        `"one"`, `"two"`, `"few"` or `"other"`. Categories whose form is that of `"other"` for
-        every noun in the table are not told apart from it.
+        `"one"`, `"two"`, `"few"` or `"other"`. A category whose form is the same as that of
+        `"other"` for every noun in the table counts as `"other"`.
     """
     rule = _RULES.get(language)
     return rule(n) if rule else "one" if n == 1 else "other"
@@ -110,8 +110,8 @@ EVERY_PURPOSE: Final = "*"
 _LONGEST_TAG = 64
 # Deprecated tags of languages (IANA language subtag registry).
 _RENAMED = {"in": "id", "iw": "he", "mo": "ro"}
-# Tags that mean a language which the table has under another: those, and the scripts that
-# Unicode CLDR finds likely for a region.
+# Tags for a language that the table has under another tag. They include the scripts that Unicode
+# CLDR lists as likely for a region.
 _MEANS = {
     **_RENAMED,
     "nn": "nb",
@@ -122,12 +122,12 @@ _MEANS = {
     "zh-mo": "zh-hant",
     "zh-tw": "zh-hant",
 }
-# Four digits could be taken for the code. A lifetime that long is stated as shorter than it is.
+# A reader could mistake four digits for the code. A longer lifetime is shown as this number.
 _MOST_SHOWN = 999
 
 
 class Language(NamedTuple):
-    """One language's wordings, as the module says."""
+    """The wordings of one language; the module docstring describes the fields."""
 
     tag: str
     purposes: Mapping[str, str]
@@ -140,7 +140,7 @@ class Language(NamedTuple):
     direction: str = "ltr"
 
     def lifetime(self, seconds: int) -> str:
-        """A lifetime in words: whole minutes, rounded down, or seconds when under one."""
+        """A lifetime in words: whole minutes, rounded down, or seconds below one minute."""
         n, forms = (seconds // 60, self.minutes) if seconds >= 60 else (seconds, self.seconds)
         form = forms.get(category(self.tag, n), forms["other"])
         return form.replace("{n}", str(min(n, _MOST_SHOWN)))
@@ -157,15 +157,15 @@ def languages() -> Mapping[str, Language]:
 
 
 def negotiate(locale: str) -> str:
-    """The tag of the language that comes nearest to a locale, by the lookup of BCP 47 (RFC 4647,
-    section 3.4): subtags are cut off from the end until a language is left that there is.
+    """The tag of the language nearest to a locale, by the lookup of BCP 47 (RFC 4647, section 3.4):
+    subtags are removed from the end until the table has the language.
 
     Args:
         locale: A tag such as `"de-AT"`. Underscores (`"de_AT.UTF-8"`), upper and lower case,
             and deprecated tags (`"iw"`) are understood.
 
     Returns:
-        A key of `languages()`; `"en"` for what is unknown, whatever it is.
+        A key of `languages()`; `"en"` for an unknown locale.
     """
     if not isinstance(locale, str) or len(locale) > _LONGEST_TAG:
         return DEFAULT
@@ -178,14 +178,14 @@ def _negotiate(locale: str) -> str:
 
 
 def exact(tag: str) -> str | None:
-    """The key of `languages()` that a tag is another spelling of: upper or lower case, with
-    underscores, or deprecated. `None` for any other, also one that is only near."""
+    """The key of `languages()` that a tag spells in another way: in upper or lower case, with
+    underscores, or deprecated. `None` for any other tag, including one that is only near."""
     tag = tag.strip().lower().replace("_", "-")
     return _by_lower_case().get(_RENAMED.get(tag, tag))
 
 
 def nearest(locale: str) -> str | None:
-    """As `negotiate`, but `None` for what is unknown."""
+    """As `negotiate`, but `None` for an unknown locale."""
     known = _by_lower_case()
     subtags = re.split(r"[-_.@]", locale.strip().lower()[:_LONGEST_TAG])
     while subtags:

@@ -1,4 +1,4 @@
-"""What may go wrong with a message's text, found before anybody is sent it."""
+"""Rules that find faults in a message's text before it is sent."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from otpverify.sms.gsm7 import segments
 
 FIELDS = ("code", "brand", "lifetime")
 
-# Strings, compiled when they are first used: importing the package is to stay cheap.
+# Strings that are compiled on first use, to keep the import of the package fast.
 _HOST = r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
 # Android's is the first 11 characters of a SHA-256 in Base64.
 _APP_HASH = r"[A-Za-z0-9+/]{11}"
 # A scheme, www., a host with a top-level domain of letters, or an IPv4 address.
 _LINK = r"(?i)://|\bwww\.|[^\W_][\w-]*\.[^\W\d_]{2,}|\b\d{1,3}(?:\.\d{1,3}){3}\b"
 _DIGITS = r"\d{4,}"
-# By the specification, of the last line; and Chromium's, of the first place that matches.
+# The specification reads the last line; Chromium reads the first match in the text.
 _ORIGIN_LINE = r"@([^\t\n\f\r ]+) #([^\t\n\f\r ]+)"
 _ORIGIN_ANYWHERE = r"(?:^|\s)@([a-zA-Z0-9.-]+) #([^#\s]+)"
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 class Finding(NamedTuple):
-    """What is wrong with a text, and how to mend it.
+    """A fault in a text, and how to fix it.
 
     Attributes:
         rule: One word, such as `"link"`.
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 def brand_findings(brand: str) -> Iterator[Finding]:
-    """What a brand must not hold."""
+    """Faults of a brand."""
     if not isinstance(brand, str):
         yield Finding("brand", "brand must be a str.")
         return
@@ -53,7 +53,7 @@ def brand_findings(brand: str) -> Iterator[Finding]:
 
 
 def origin_findings(origin: str) -> Iterator[Finding]:
-    """What is no host by which a browser would know the page."""
+    """Faults of an origin: it must be the host name by which a browser identifies the page."""
     if not isinstance(origin, str) or not re.fullmatch(_HOST, origin):
         yield Finding(
             "origin",
@@ -62,7 +62,7 @@ def origin_findings(origin: str) -> Iterator[Finding]:
 
 
 def app_hash_findings(app_hash: str) -> Iterator[Finding]:
-    """What is no app hash of Android's SMS Retriever."""
+    """Faults of an app hash for Android's SMS Retriever."""
     if not isinstance(app_hash, str) or not re.fullmatch(_APP_HASH, app_hash):
         yield Finding(
             "app_hash",
@@ -72,11 +72,11 @@ def app_hash_findings(app_hash: str) -> Iterator[Finding]:
 
 
 def template_findings(template: str, *, has_brand: bool) -> Iterator[Finding]:
-    """What is wrong with a template itself.
+    """Faults of a template itself.
 
     Args:
         template: The text, with fields in braces.
-        has_brand: Whether there is a brand to put in.
+        has_brand: Whether there is a brand to insert.
     """
     try:
         fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
@@ -102,12 +102,12 @@ def text_findings(
     app_hash: str | None = None,
     max_segments: int = 1,
 ) -> Iterator[Finding]:
-    """What is wrong with a whole text.
+    """Faults of a whole text.
 
     Args:
         text: The text as it would be sent.
         code: The code in it.
-        origin: The host that its last line must name.
+        origin: The host that its last line must contain.
         app_hash: The app hash that it must end with.
         max_segments: How many segments it may take.
     """

@@ -1,4 +1,4 @@
-"""Messages in many languages: templates, brand, origin line, and the facts that a code approves."""
+"""Messages in many languages: templates, brand, origin line, and what a code approves."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from otpverify.sms.gsm7 import segments
 from otpverify.sms.languages import EVERY_PURPOSE, Language, exact, languages, nearest, negotiate
 from otpverify.sms.lint_rules import BIDI_CONTROLS, Finding
 
-# First strong isolate, and its end: a value keeps its own direction in a right-to-left line.
+# First strong isolate and its end: a value keeps its own direction in a right-to-left line.
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 _CONTROLS = "".join(map(chr, (*range(32), *range(127, 160)))) + BIDI_CONTROLS
 _NO_CONTROLS = str.maketrans("", "", _CONTROLS)
 
-# Chromium takes the first `@host #code` of a text, wherever it stands.
+# Chromium takes the first `@host #code` of a text, at any position.
 _ORIGIN = r"(@\S+) (?=#)"
-# Where a link is cut: after a scheme, after www., and after a dot before what may be a top-level
-# domain, two characters of which the first is a letter. IDNA has three more dots (RFC 3490, 3.1).
+# A link is cut after a scheme, after www., and after a dot before a possible top-level domain: two
+# characters of which the first is a letter. IDNA has three more dots (RFC 3490, 3.1).
 _DOT = "[.\u3002\uff0e\uff61]"
 _SCHEME_OR_DOT = (
     rf"(://|\bwww{_DOT})(?=[^\s#])"
@@ -33,7 +33,7 @@ _IPV4 = rf"(?<![0-9]){_OCTET}(?:\.{_OCTET}){{3,}}(?![0-9])"
 
 
 def approval(language: Language, binding: Mapping[str, str]) -> str:
-    """The line that says what the code approves."""
+    """The line that states what the code approves."""
     rtl = language.direction == "rtl"
     fields = language.list.join(
         f"{_plain(name)}: {_ISOLATE}{_plain(value)}{_END_OF_ISOLATE}"
@@ -45,8 +45,8 @@ def approval(language: Language, binding: Mapping[str, str]) -> str:
 
 
 def _plain(value: str) -> str:
-    """One line that reads as it is written, whatever the field held, and in which phones find
-    nothing to tap on: no origin line and no link."""
+    """Any value as one plain line: it is displayed in the order in which it is written, and has no
+    origin line and no link that a phone would make tappable."""
     line = " ".join(value.split()).translate(_NO_CONTROLS)
     line = re.sub(_ORIGIN, r"\1", line)
     line = re.sub(f"(?i){_SCHEME_OR_DOT}", r"\g<0> ", line)
@@ -62,12 +62,12 @@ class Layout(NamedTuple):
     """A text without its code.
 
     Attributes:
-        before: What stands before the code.
-        after: What stands after it.
+        before: The text before the code.
+        after: The text after the code.
         closing: The last line, with its line feed; empty without one. With an origin the code
             and `trailer` follow.
         rest: `after` and `closing`.
-        trailer: What follows the second code.
+        trailer: The text after the second code.
     """
 
     before: str
@@ -85,7 +85,7 @@ class Frame(NamedTuple):
     app_hash: str | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """What is wrong with them."""
+        """The faults of these."""
         if self.brand is not None:
             yield from lint_rules.brand_findings(self.brand)
         if self.origin is not None:
@@ -96,14 +96,14 @@ class Frame(NamedTuple):
     def built_in(
         self, language: Language, purpose: str, ttl_seconds: int, code: str = SAMPLE_CODE
     ) -> str:
-        """A language's own template. It leaves the brand out where that alone saves a segment
-        and an origin line names you.
+        """The built-in template of a language. It leaves the brand out if that alone saves a
+        segment and an origin line identifies you.
 
         Args:
             language: The language.
             purpose: What the code is for.
             ttl_seconds: The code's lifetime in seconds.
-            code: A code as long as the one to be sent.
+            code: A code of the same length as the one to send.
         """
         sentence = language.purposes.get(purpose) or language.purposes[EVERY_PURPOSE]
         bare = f"{sentence}{language.tail}"
@@ -120,8 +120,8 @@ class Frame(NamedTuple):
         return bare if not fits(branded) and fits(bare) else branded
 
     def lay_out(self, template: str, language: Language, ttl_seconds: int) -> Layout:
-        """Fill a template in, in which `lint_rules.template_findings` finds nothing: then it
-        has the fields that are given here, and no others."""
+        """Fill in a template. `lint_rules.template_findings` must find no faults in it: then it has
+        only the fields that are given here."""
         before, _, after = template.format(
             code=_CODE_GOES_HERE, brand=self.brand, lifetime=language.lifetime(ttl_seconds)
         ).partition(_CODE_GOES_HERE)
@@ -139,7 +139,7 @@ class Frame(NamedTuple):
         Args:
             layout: The text without its code.
             code: The code.
-            approval: The line that says what the code approves, if it approves anything.
+            approval: The line that states what the code approves, if there is one.
         """
         before, after, closing, rest, trailer = layout
         if approval is not None:
@@ -156,13 +156,13 @@ class Frame(NamedTuple):
         max_segments: int = 1,
         lifetimes: Iterable[int] = _SAMPLE_LIFETIMES,
     ) -> list[Finding]:
-        """What is wrong with a template, or with the texts it makes.
+        """The faults of a template, and of the texts made from it.
 
         Args:
             template: The template.
-            language: The language that it is in.
+            language: The language of the template.
             max_segments: How many segments a text may take.
-            lifetimes: For which lifetimes, in seconds.
+            lifetimes: The code lifetimes to check, in seconds.
         """
         found = list(lint_rules.template_findings(template, has_brand=self.brand is not None))
         if found:
@@ -179,38 +179,38 @@ class Frame(NamedTuple):
         return list({finding.rule: finding for finding in reversed(found)}.values())[::-1]
 
 
-_MOST_SEGMENTS = 10  # of a text with a binding: more and longer is what a stranger writes
+_MOST_SEGMENTS = 10  # of a text with a binding: a longer one may come from an attacker
 Templates = Mapping[str, str | Mapping[str, str]]
 
 
 class Messages:
-    """Renders the text of a message: brand, code, lifetime, a warning not to share it, what it
-    approves, and a last line for autofill.
+    """Renders the text of a message: brand, code, lifetime, a warning not to share the code, what
+    the code approves, and a last line for autofill.
 
     There are built-in texts in over 40 languages. With a brand of up to 20 characters in the
-    language's own script or Latin letters, and a code of 6 digits, each is one segment. Where
-    brand and `origin` together would take a second one, and the text without the brand does
-    not, the brand is left out: the last line names you. `otpverify lint-message --all` shows
-    what yours come to.
+    language's own script or Latin letters, and a code of 6 digits, each is one segment. If
+    brand and `origin` together would need a second segment, and the text without the brand does
+    not, the brand is left out: the last line identifies you. `otpverify lint-message --all` shows
+    the segments of your texts.
 
     Args:
-        brand: The name that people know you by, such as `"Example"`. A template of yours that
-            asks for it has it in any case.
-        origin: The host of the page where the code is typed, such as `"example.com"`. It adds
+        brand: The name by which people know you, such as `"Example"`. Your own template always
+            gets the brand if it contains `{brand}`.
+        origin: The host of the page where people enter the code, such as `"example.com"`. It adds
             the last line of the origin-bound one-time codes specification (WICG,
-            `@example.com #123456`), by which a browser fills the code in on that host alone.
+            `@example.com #123456`). With it, a browser fills in the code on that host only.
         app_hash: The 11 characters that identify an Android app to the SMS Retriever API, which
             then reads the message (of at most 140 bytes) without a permission. It ends the last
-            line. With `origin`, it follows the code there: that specification ignores what
-            follows, and the Retriever what precedes.
-        templates: Texts of your own, by language tag (`"pt-BR"`, or `"PT_br"`): one for every
-            purpose, or one by purpose (`"*"` for those not named). `{code}` must stand in it
-            once, `{brand}` and `{lifetime}` may. What a binding approves, and the last line,
-            are added to it.
-        max_segments: How many segments a template of yours may take.
+            line. With `origin`, it follows the code there: that specification ignores the text
+            after the code, and the Retriever ignores the text before the hash.
+        templates: Your own texts, by language tag (`"pt-BR"`, or `"PT_br"`): one for all
+            purposes, or one by purpose (`"*"` for all others). `{code}` must occur once;
+            `{brand}` and `{lifetime}` are optional. The line with what a binding approves and the
+            last line are added to it.
+        max_segments: How many segments your own template may take.
 
     Raises:
-        ConfigurationError: One of them cannot be used; the message says how to mend it.
+        ConfigurationError: An argument cannot be used; the message says how to fix it.
     """
 
     def __init__(
@@ -230,7 +230,7 @@ class Messages:
         self._templates = _by_purpose(templates)
         if type(max_segments) is not int or max_segments < 1:
             raise ConfigurationError("max_segments must be a whole number, 1 or more.")
-        # Purposes, lifetimes and digits are the program's, languages ours: there are few of each.
+        # The program chooses purposes, lifetimes and digits, and we the languages: all are few.
         self._layout = lru_cache(maxsize=1024)(self._lay_out)
         for tag, by_purpose in self._templates.items():
             for purpose, template in by_purpose.items():
@@ -251,18 +251,18 @@ class Messages:
         locale: str = "en",
         binding: Mapping[str, str] | None = None,
     ) -> str:
-        """The text.
+        """Render the text of a message.
 
         Args:
             code: The code, as its digits.
             ttl_seconds: The code's lifetime in seconds; rounded down to whole minutes.
             purpose: What the code is for. `"login"`, `"phone"` and `"password-reset"` are
-                worded apart where there is room; all others are worded in general.
-            locale: A BCP 47 tag such as `"de-AT"`; the nearest language there is, English if
-                there is none.
-            binding: What the code approves; every field is written out, since a person must
-                see what a code approves before typing it. It may take up to 10 segments. Links in
-                it are cut by a space, so that phones do not make them tappable.
+                get their own wording where there is room; all others get a general wording.
+            locale: A BCP 47 tag such as `"de-AT"`. The text is in the nearest available language,
+                or in English if there is none.
+            binding: What the code approves. Every field is written out, because people must see
+                what a code approves before they enter it. A text with a binding may take up to 10
+                segments. Links in it are cut by a space, so that phones do not make them tappable.
 
         Raises:
             ConfigurationError: `binding` does not map str to str, or is too long.
@@ -312,7 +312,7 @@ def _by_purpose(templates: Templates | None) -> dict[str, dict[str, str]]:
 
 
 def _language(given: object) -> str:
-    """The language that a key of templates names."""
+    """The language for a key of `templates`."""
     tag = exact(given) if isinstance(given, str) else None
     if tag is not None:
         return tag

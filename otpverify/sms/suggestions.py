@@ -1,6 +1,6 @@
-"""Which characters make a text UCS-2, and what GSM-7 has in their place."""
+"""Finds the characters that make a text UCS-2, and their replacements in GSM-7."""
 
-# ruff: noqa: RUF001 - the characters that look like others are what is looked for
+# ruff: noqa: RUF001 - the module looks for characters that look like others
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SINGLE |= {
     "©": "(c)",
     "®": "(R)",
     "。": ".",
-    # Letters that no accent can be taken off.
+    # Letters whose accent cannot be removed by decomposition.
     "Đ": "D",
     "đ": "d",
     "Ð": "D",
@@ -53,17 +53,17 @@ _SINGLE |= {
     "ŧ": "t",
     "Þ": "Th",
     "þ": "th",
-    # The nearest letter that GSM-7 has is not the bare one.
+    # The nearest letter in GSM-7 is not the one without an accent.
     "Ő": "Ö",
     "ő": "ö",
     "Ű": "Ü",
     "ű": "ü",
 }
-# Greek capitals that look as Latin ones; GSM-7 has the others.
+# Greek capitals that look like Latin ones; GSM-7 has the others.
 _SINGLE |= dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True))
 
 _MARKS = "".join(map(chr, range(0x300, 0x370)))
-# A character and the marks that combine with it are one thing to whoever reads.
+# A reader sees a character and its combining marks as one.
 _CLUSTER = re.compile(r"[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]+")
 
 
@@ -72,10 +72,10 @@ class Suggestion:
     """A character that GSM-7 lacks.
 
     Attributes:
-        character: The character, with the marks that combine with it.
-        positions: Where it stands, as indexes into the text, in order.
-        replacement: What says the same in GSM-7; `""` where it can be left out, `None` where
-            there is nothing.
+        character: The character, with its combining marks.
+        positions: Its positions, as indexes into the text, in order.
+        replacement: The equivalent in GSM-7; `""` if the character can be left out, `None` if
+            there is no equivalent.
         name: Its name in Unicode, such as `"RIGHT SINGLE QUOTATION MARK"`.
     """
 
@@ -86,12 +86,11 @@ class Suggestion:
 
 
 def suggest_gsm7(text: str) -> tuple[Suggestion, ...]:
-    """Name the characters that make a text UCS-2, which halves what a segment holds.
+    """Find the characters that make a text UCS-2, which halves the capacity of a segment.
 
-    A text is GSM-7 (3GPP TS 23.038) once every suggestion is taken, and every character for
-    which there is no replacement is taken out or written otherwise. Accents that GSM-7 lacks
-    are dropped, as people do in text messages; whether a language's readers accept that is
-    for its writer to judge.
+    A text becomes GSM-7 (3GPP TS 23.038) when you apply every suggestion, and remove or reword
+    every character without a replacement. Accents that GSM-7 lacks are dropped, as people do in
+    text messages; the author of the text must judge whether readers of the language accept that.
 
     Args:
         text: The message's text.
@@ -118,7 +117,7 @@ def _replacement(cluster: str) -> str | None:
         return _SINGLE[composed]
     base = composed.rstrip(_MARKS)
     if base and base != composed:
-        # More marks than one character has: those that are left over are dropped.
+        # No character has all of these marks: the remaining marks are dropped.
         return _replacement(base)
     parts = [_part(character) for character in unicodedata.normalize("NFKC", composed)]
     return None if None in parts else "".join(part for part in parts if part is not None)

@@ -45,12 +45,11 @@ _INTERRUPTED = DeliveryUnavailable(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
-    """Who is to be sent to.
+    """The recipients of a bulk send.
 
     Attributes:
         given: The numbers as they were given.
-        recipients: The index of each number that is to be sent to, by its E.164 form, in
-            input order.
+        recipients: Maps the E.164 form of each recipient to its index, in input order.
         found: The entries that are settled before anything is sent: invalid numbers and
             duplicates.
     """
@@ -68,7 +67,7 @@ def plan(numbers: Iterable[object], region: str | None = None) -> Plan:
         region: The ISO 3166-1 alpha-2 code for numbers without a country code.
 
     Raises:
-        ConfigurationError: `numbers` is one string, or `region` is no region.
+        ConfigurationError: `numbers` is one string, or `region` is not a region.
     """
     if isinstance(numbers, str | bytes):
         raise ConfigurationError("numbers must be a list of numbers, not one string.")
@@ -87,9 +86,9 @@ def plan(numbers: Iterable[object], region: str | None = None) -> Plan:
 
 def _normalized(raw: object, region: str | None) -> tuple[str | None, InvalidPhoneNumber | None]:
     try:
-        return normalize(raw, region), None  # type: ignore[arg-type]  # it refuses what is no text
+        return normalize(raw, region), None  # type: ignore[arg-type]  # it refuses other types
     except InvalidPhoneNumber as error:
-        # A list of a million bad numbers should not keep a million frames.
+        # A list of a million invalid numbers should not keep a million stack frames.
         return None, error.with_traceback(None)
 
 
@@ -103,7 +102,7 @@ class Pace:
     """Spreads recipients evenly over time.
 
     Args:
-        per_second: How many recipients a second at most; `None` for no limit.
+        per_second: The largest number of recipients per second; `None` for no limit.
     """
 
     def __init__(self, per_second: float | None) -> None:
@@ -111,7 +110,7 @@ class Pace:
         self._next_at = 0.0
 
     def largest(self, size: int) -> int:
-        """The largest batch up to `size` that is no more than a second's worth."""
+        """The size of the largest batch, up to `size`, that one second allows."""
         return size if self._per_second is None else max(1, min(size, int(self._per_second)))
 
     def wait(self, now: float) -> float:
@@ -119,21 +118,21 @@ class Pace:
         return 0.0 if self._per_second is None else max(0.0, self._next_at - now)
 
     def waited(self) -> None:
-        """That long was waited, whatever the clock says: a test may have stopped it."""
+        """Record that the wait is over, even if the clock did not move: a test may stop it."""
         self._next_at = 0.0
 
     def book(self, now: float, count: int) -> None:
-        """A batch of `count` recipients goes out."""
+        """Record that a batch of `count` recipients is sent now."""
         if self._per_second is not None:
             self._next_at = max(now, self._next_at) + count / self._per_second
 
 
 class Run:
-    """What is waiting, what is in flight and what is known. A batch is taken before its request
-    is made: what was taken and never settled may have been sent.
+    """The batches that are waiting or in flight, and the known outcomes. A batch is taken before
+    its request is made, so a batch that was taken and never settled may have been sent.
 
     Args:
-        plan: Who is to be sent to.
+        plan: The recipients.
         size: The largest batch.
     """
 
@@ -149,17 +148,17 @@ class Run:
 
     @property
     def next(self) -> Batch | None:
-        """The batch that comes next; `None` when none is to be sent any more."""
+        """The next batch; `None` when there is nothing more to send."""
         return self._waiting[0] if self._waiting and self._account_refused is None else None
 
     def take(self) -> Batch:
-        """The next batch, which counts as in flight from now on."""
+        """Take the next batch. From now on it counts as in flight."""
         batch = self._waiting.popleft()
         self._flying.add(batch)
         return batch
 
     def settle(self, batch: Batch, reply: BatchReply) -> None:
-        """A reply came for a batch. Settling one twice changes nothing."""
+        """Record the reply to a batch. Settling a batch twice changes nothing."""
         if batch not in self._flying:
             return
         self._flying.discard(batch)
@@ -173,12 +172,12 @@ class Run:
             self._waiting = deque(batches(everyone, 1))
 
     def fail(self, batch: Batch, error: DeliveryError) -> None:
-        """No reply came for a batch, for this reason."""
+        """Record that a batch got no reply, and the reason."""
         self.settle(batch, BatchReply(tuple(copy(error) for _ in batch)))
 
     def end(self) -> None:
-        """Nothing more is sent: whoever is in flight may have been sent to, and whoever is
-        waiting certainly was not."""
+        """End the run; nothing more is sent. Recipients in flight may have been sent the message;
+        recipients still waiting certainly were not."""
         for batch in tuple(self._flying):
             self.fail(batch, _INTERRUPTED)
         why = "sending ended early"
@@ -192,19 +191,19 @@ class Run:
             self.fail(batch, error)
 
     def progress(self) -> BulkProgress | None:
-        """What was settled since it was last reported; `None` for nothing."""
+        """The entries settled since the last report; `None` when there are none."""
         if not self._unreported:
             return None
         entries = tuple(self._unreported[index] for index in sorted(self._unreported))
         return BulkProgress(entries, self._counts, len(self._plan.given))
 
     def reported(self, progress: BulkProgress) -> None:
-        """This was reported, and need not be again."""
+        """Record that this progress was reported."""
         for entry in progress.entries:
             self._unreported.pop(entry.index, None)
 
     def result(self) -> BulkResult:
-        """What became of everyone, in input order. Call it after `end`."""
+        """The result for every recipient, in input order. Call it after `end`."""
         return BulkResult(
             tuple(self._entries[index] for index in range(len(self._plan.given))), self._counts
         )
@@ -224,25 +223,26 @@ class Run:
 
 
 LARGEST_CONCURRENCY = 32
-"""As many as the clients keep connections."""
+"""The number of connections that the clients keep."""
 
 
 class BulkOptions(TypedDict, total=False):
-    """What `send_bulk` may be told; all of it can be left out.
+    """The options of `send_bulk`; all are optional.
 
     Attributes:
         region: The ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers without a country code.
-        reference: Our own, sent as `smsId`. No delivery reports are asked for, so it shows in the
-            gateway's own records only.
-        batch_size: How many recipients a request has at most, 1 to 100; 100 if left out.
-        concurrency: How many requests are made at a time at most, 1 to 32; 4 if left out.
-        recipients_per_second: How many recipients are sent to a second at most, spread evenly;
-            batches shrink to a second's worth. No limit if left out.
-        on_sending: Called with the numbers (E.164) of a request right before it is made, so
-            that they can be written down first. If it raises, the request is not made. It is
-            called again with those of a batch that the gateway refused and may take otherwise.
-        on_progress: Called with a `BulkProgress` after something was settled, the first time
-            with the invalid numbers and duplicates, if there are any.
+        reference: Your own reference, sent as `smsId`. No delivery reports are requested, so it
+            appears only in the gateway's own records.
+        batch_size: The largest number of recipients in a request, 1 to 100; 100 if left out.
+        concurrency: The largest number of requests at a time, 1 to 32; 4 if left out.
+        recipients_per_second: The largest number of recipients per second, spread evenly. A
+            batch is never larger than this. No limit if left out.
+        on_sending: Called with the numbers (E.164) of a request right before it is made, so that
+            you can record them first. If it raises, the request is not made. When the gateway
+            refuses a batch that it may accept in another form, it is called again with those
+            numbers.
+        on_progress: Called with a `BulkProgress` after entries are settled. The first call has
+            the invalid numbers and duplicates, if there are any.
     """
 
     region: str | None
@@ -255,18 +255,18 @@ class BulkOptions(TypedDict, total=False):
 
 
 class Future(Protocol):
-    """What comes of a request; both colours have one of their own."""
+    """The outcome of a request; the sync and async ports each have their own class."""
 
     def cancelled(self) -> bool:
-        """Whether it was given up."""
+        """Whether the request was cancelled."""
 
     def result(self) -> Reply:
-        """What it brought; raises what the request raised."""
+        """The reply; raises the exception of the request."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Flight:
-    """A request on its way, or come back."""
+    """A request that is in progress or done."""
 
     batch: Batch
     fields: Fields
@@ -274,26 +274,26 @@ class Flight:
 
 
 class Ports(Protocol):
-    """What the sequence needs of the outside. Those of the blocking colour never suspend."""
+    """The I/O that the sequence needs. The sync ports never suspend."""
 
     def now(self) -> float:
-        """Seconds on a steady clock."""
+        """Seconds on a monotonic clock."""
 
     @property
     def flying(self) -> int:
-        """How many requests are on their way, or not yet dismissed."""
+        """The number of requests that are in progress, or not yet dismissed."""
 
     def start(self, batch: Batch, fields: Fields) -> None:
-        """Make a request beside the others."""
+        """Start a request, concurrently with the others."""
 
     async def landed(self, seconds: float | None) -> Sequence[Flight]:
-        """Wait until a request is done, or for so many seconds."""
+        """Wait until a request is done, or for at most this many seconds."""
 
     def dismiss(self, flight: Flight) -> None:
-        """What it brought is written down."""
+        """Drop a request whose outcome is recorded."""
 
     def cancel(self) -> None:
-        """End the requests on their way, where that is possible."""
+        """Cancel the requests in progress, where that is possible."""
 
     async def call(self, hook: Callable[[Any], object], about: object) -> None:
         """Call a callback."""
@@ -304,7 +304,7 @@ class Bulk:
     """One text for many recipients.
 
     Raises:
-        ConfigurationError: An option makes no sense, or the text is none or only white space.
+        ConfigurationError: An option is invalid, or the text is not a str or is only white space.
         DeliveryRejected: The text is empty, or no encoding can carry it.
     """
 
@@ -317,21 +317,21 @@ class Bulk:
             raise ConfigurationError("text must be a str that is not only white space.")
         if not self.text:
             raise DeliveryRejected("The text is empty.", provider_code="invalid_text")
-        # Building the fields is what checks the text.
+        # Building the fields checks the text.
         batch_fields(self.account, ("+0",), self.text)
         check_options(self.options)
 
     @property
     def concurrency(self) -> int:
-        """How many requests are made at a time."""
+        """The largest number of requests at a time."""
         return self.options.get("concurrency", 4)
 
     def plan(self, numbers: Iterable[str]) -> Plan:
-        """Find invalid numbers and duplicates. It takes a while for very many."""
+        """Find invalid numbers and duplicates. This is slow for very long lists."""
         return plan(numbers, self.options.get("region"))
 
     async def send(self, plan: Plan, ports: Ports) -> BulkResult:
-        """Send to everyone in the plan. `send_bulk` says how it ends."""
+        """Send to everyone in the plan. `send_bulk` documents the errors."""
         pace = Pace(self.options.get("recipients_per_second"))
         run = Run(plan, pace.largest(self.options.get("batch_size", LARGEST_BATCH)))
         try:
@@ -341,8 +341,8 @@ class Bulk:
         except Exception as error:
             failure = error
         except BaseException as error:
-            # Cancelled or interrupted: what is known goes out through the callback, since an
-            # exception of this kind is not ours to replace.
+            # Cancelled or interrupted: the callback reports the known outcomes, because we must
+            # not replace an exception of this kind.
             ports.cancel()
             for fault in await self._bring_in(run, ports):
                 error.add_note(f"A request ended with {type(fault).__name__}, too.")
@@ -371,7 +371,7 @@ class Bulk:
         await self._report(run, ports)
 
     async def _start_what_may(self, run: Run, pace: Pace, ports: Ports) -> float | None:
-        """Start batches; give the seconds after which another may start, `None` for unknown."""
+        """Start batches. Return the seconds until another may start, `None` if unknown."""
         on_sending = self.options.get("on_sending")
         while (batch := run.next) is not None and ports.flying < self.concurrency:
             if wait := pace.wait(ports.now()):
@@ -385,7 +385,7 @@ class Bulk:
         return None
 
     async def _bring_in(self, run: Run, ports: Ports) -> list[Exception]:
-        """Wait for the requests that are on their way; give what they should not have raised."""
+        """Wait for the requests in progress. Return the unexpected exceptions that they raised."""
         faults: list[Exception] = []
         while ports.flying:
             for flight in await ports.landed(None):
@@ -396,8 +396,8 @@ class Bulk:
         return faults
 
     def _settle(self, run: Run, ports: Ports, flight: Flight) -> None:
-        """Write down what a request brought. It is dismissed last, so that an interruption in
-        between loses nothing."""
+        """Record the outcome of a request. The request is dismissed last, so that an interruption
+        in between loses nothing."""
         try:
             if not flight.future.cancelled():
                 reply = flight.future.result()
@@ -420,10 +420,10 @@ class Bulk:
 
 
 def check_options(options: BulkOptions) -> None:
-    """See that the options make sense, but for `region`, which is checked with the numbers.
+    """Check the options, except `region`, which is checked with the numbers.
 
     Raises:
-        ConfigurationError: One does not.
+        ConfigurationError: An option is invalid.
     """
     _check_range("batch_size", options.get("batch_size", 1), LARGEST_BATCH)
     _check_range("concurrency", options.get("concurrency", 1), LARGEST_CONCURRENCY)

@@ -1,4 +1,4 @@
-"""`send_bulk` for the SMSPM clients of both colours."""
+"""`send_bulk` for the sync and async SMSPM clients."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from otpverify.gateways.smspm.bulk_wire import Reply
     from otpverify.gateways.smspm.wire import Account
 
-# What sends in bulk is loaded when it is first used; few programs do.
+# The bulk modules are loaded on first use, because few programs need them.
 
 
 class _Client(ABC):
-    """What it needs of a client."""
+    """The parts of a client that `send_bulk` needs."""
 
     _account: Account
     _method: Literal["POST", "GET"]
@@ -25,12 +25,12 @@ class _Client(ABC):
         from otpverify.gateways.smspm.bulk import Bulk
 
         if self._method == "GET":
-            options["batch_size"] = 1  # the contract has no array in a query string
+            options["batch_size"] = 1  # the API has no array in a query string
         return Bulk(self._account, text, options)
 
 
 class SendsBulk(_Client):
-    """`send_bulk` for a client that blocks."""
+    """`send_bulk` for the sync client."""
 
     def send_bulk(
         self,
@@ -45,40 +45,40 @@ class SendsBulk(_Client):
         on_sending: Callable[[Batch], object] | None = None,
         on_progress: Callable[[BulkProgress], object] | None = None,
     ) -> BulkResult:
-        """Hand one text for many recipients to the gateway, up to 100 a request and several
-        requests at a time. A number that is given twice is sent to once, and a request that may
-        have been taken is not repeated, unless the client's `Retry(after_timeout=True)` says so.
+        """Send one text to many recipients, up to 100 in a request and several requests at a time.
+        A number that is given twice gets one message. A request that may have been taken is not
+        repeated, unless the client has `Retry(after_timeout=True)`.
 
-        Invalid numbers and duplicates are found before anything is sent. Once the gateway
-        refuses the account, the rest is not attempted. A batch that is refused because the
-        gateway takes one number a request is sent again one by one, and so is the rest; one that
-        is refused for an invalid number is halved until that number stands alone.
+        Invalid numbers and duplicates are found before anything is sent. After the gateway
+        refuses the account, the rest is not attempted. If the gateway refuses a batch because it
+        takes one number per request, that batch and the rest are sent one by one. If it refuses a
+        batch because of an invalid number, the batch is halved until that number is alone.
 
         Args:
             numbers: The numbers as people wrote them.
             text: The text, the same for all.
             region: The ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers without a country
                 code.
-            reference: Our own, sent as `smsId`. No delivery reports are asked for.
-            batch_size: How many recipients a request has at most, 1 to 100.
-            concurrency: How many requests are made at a time at most, 1 to 32.
-            recipients_per_second: How many recipients are sent to a second at most; no limit if
-                left out.
+            reference: Your own reference, sent as `smsId`. No delivery reports are requested.
+            batch_size: The largest number of recipients in a request, 1 to 100.
+            concurrency: The largest number of requests at a time, 1 to 32.
+            recipients_per_second: The largest number of recipients per second; no limit if left
+                out.
             on_sending: Called with the numbers (E.164) of a request right before it is made.
-            on_progress: Called with a `BulkProgress` after something was settled.
-                `otpverify.sms.bulk_drive.BulkOptions` says more of all these.
+            on_progress: Called with a `BulkProgress` after entries are settled.
+                `otpverify.gateways.smspm.bulk.BulkOptions` documents all options in detail.
 
         Returns:
-            What became of each number, in input order. A message that could not be sent is an
-            entry with its error, and raises nothing.
+            The result for each number, in input order. A message that could not be sent is an
+            entry with its error; it does not raise.
 
         Raises:
-            ConfigurationError: An option makes no sense, `numbers` is one string, or the text is
-                none or only white space. Nothing was sent.
+            ConfigurationError: An option is invalid, `numbers` is one string, or the text is not
+                a str or is only white space. Nothing was sent.
             DeliveryRejected: The text is empty, or no encoding can carry it.
-            BulkInterrupted: A callback raised. Requests on their way were waited for; `result`
-                says what became of everyone. Where something else ends it (Ctrl-C, a cancelled
-                task), `on_progress` is told as much before that takes its way.
+            BulkInterrupted: A callback raised. Requests in progress were waited for; `result` has
+                the result for everyone. When something else ends the send (Ctrl-C, a cancelled
+                task), `on_progress` gets these results before that exception is raised again.
         """
         from otpverify._sync import run_sync
         from otpverify.gateways.smspm.bulk_io import Threads
@@ -98,11 +98,11 @@ class SendsBulk(_Client):
 
     @abstractmethod
     def _exchange(self, fields: Mapping[str, Any]) -> Reply:
-        """Make one request, and give status and body, or raise `DeliveryUnavailable`."""
+        """Make one request. Return status and body, or raise `DeliveryUnavailable`."""
 
 
 class AsyncSendsBulk(_Client):
-    """`send_bulk` for a client that is awaited."""
+    """`send_bulk` for the async client."""
 
     async def send_bulk(
         self,
@@ -118,7 +118,7 @@ class AsyncSendsBulk(_Client):
         on_progress: Callable[[BulkProgress], object] | None = None,
     ) -> BulkResult:
         """As `SmspmClient.send_bulk`; callbacks may be coroutine functions. When the task is
-        cancelled, requests on their way are cancelled, too: their recipients are unknown."""
+        cancelled, requests in progress are cancelled too; their outcomes are unknown."""
         import asyncio
 
         from otpverify.gateways.smspm.bulk_io import Tasks

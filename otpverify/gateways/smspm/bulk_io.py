@@ -1,4 +1,4 @@
-"""How batches are sent at once: by threads, or by tasks."""
+"""Concurrent requests for bulk sends, in threads or in tasks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from otpverify.gateways.smspm.bulk_wire import Fields, Reply
 
 
 class Threads:
-    """The blocking colour's ports. Callbacks run in the caller's own thread.
+    """The sync ports. Callbacks run in the caller's own thread.
 
     Args:
-        submit: Makes one request, and gives status and body.
-        concurrency: How many at a time.
+        submit: Makes one request, and returns status and body.
+        concurrency: The largest number of requests at a time.
     """
 
     def __init__(self, submit: Callable[[Fields], Reply], concurrency: int) -> None:
@@ -32,7 +32,7 @@ class Threads:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What is still on its way after a second Ctrl-C is not waited for.
+        # After a second Ctrl-C, requests in progress are not waited for.
         self._pool.shutdown(wait=not self._flights, cancel_futures=True)
 
     now = staticmethod(time.monotonic)
@@ -50,7 +50,7 @@ class Threads:
     async def landed(self, seconds: float | None) -> Sequence[Flight]:
         """As `Ports`."""
         if not self._flights:
-            time.sleep(seconds or 0)  # noqa: ASYNC251 - of the blocking colour; no loop waits
+            time.sleep(seconds or 0)  # noqa: ASYNC251 - sync ports; there is no event loop
             return ()
         done, _ = wait(self._flights, seconds, FIRST_COMPLETED)
         return [self._flights[future] for future in done]
@@ -60,7 +60,7 @@ class Threads:
         self._flights = {f: other for f, other in self._flights.items() if other is not flight}
 
     def cancel(self) -> None:
-        """A thread cannot be ended; its request's own deadline ends it."""
+        """Does nothing: a thread cannot be cancelled. The deadline of its request ends it."""
 
     async def call(self, hook: Callable[[Any], object], about: object) -> None:
         """As `Ports`."""
@@ -69,8 +69,8 @@ class Threads:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Brought:
-    """What a task brought. In debug mode asyncio logs a task's result, and the gateway repeats
-    numbers in its replies."""
+    """The outcome of a task, in an object whose `repr` does not show it. In debug mode asyncio logs
+    a task's result, and the gateway repeats numbers in its replies."""
 
     reply: Reply
 
@@ -89,10 +89,10 @@ class _Landing:
 
 
 class Tasks:
-    """The asynchronous colour's ports. Callbacks may be coroutine functions.
+    """The async ports. Callbacks may be coroutine functions.
 
     Args:
-        submit: Makes one request, and gives status and body.
+        submit: Makes one request, and returns status and body.
     """
 
     def __init__(self, submit: Callable[[Fields], Coroutine[Any, Any, Reply]]) -> None:

@@ -1,10 +1,11 @@
-"""Several recipients in one request to the SMSPM gateway, without any I/O: the fields, and what
-the reply says of each recipient.
+"""Several recipients in one request to the SMSPM gateway, without I/O: the fields, and the outcome
+of each recipient in the reply.
 
-A batch is one line of trust narrower than a single message: the reply must account for every
-recipient. Entries belong to recipients by the number that they name. By their position they do
-only where every named one stands at its own, and there is one for each. Whoever is not
-accounted for may have been sent the message.
+The reply to a batch is trusted less than the reply to a single message: it must have an entry for
+every recipient. An entry belongs to the recipient whose number it contains. Entries without a
+number are matched by position, but only if there is one entry per recipient and every entry with
+a number is at the position of that number. A recipient without an entry may have been sent the
+message.
 """
 
 from __future__ import annotations
@@ -27,20 +28,21 @@ Outcome = Receipt | DeliveryError
 Split = Literal["halves", "singles"]
 
 ACCOUNT_CODES = {"unauthorized", "no_balance", "token_required", "hash_required"}
-"""Those that refuse the account, whoever the recipients."""
+"""Codes that refuse the account, independently of the recipients."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BatchReply:
-    """What the reply to a batch means.
+    """The meaning of the reply to a batch.
 
     Attributes:
-        outcomes: What became of each recipient, in the order of the request.
-        split: The gateway took nobody, and might take the same recipients otherwise:
-            `"singles"`, since it takes one number a request (as that of the 2025 tutorial);
-            `"halves"`, since one number spoils the batch. `None` when the outcomes stand.
-        account_refused: The code by which the account itself was refused, whoever the
-            recipients, or `None`.
+        outcomes: The outcome of each recipient, in the order of the request.
+        split: How to send again to a batch that the gateway refused as a whole: `"singles"`
+            because it takes one number per request (as in the 2025 tutorial), or `"halves"`
+            because one invalid number makes it refuse the batch. `None` when the outcomes are
+            final.
+        account_refused: The code with which the gateway refused the account, independently of
+            the recipients, or `None`.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -54,10 +56,11 @@ def batch_fields(
     """The fields of a send to these numbers.
 
     Args:
-        account: Who sends.
-        numbers: 1 to 100 numbers in E.164. One alone is sent as every gateway takes it.
+        account: The account that sends.
+        numbers: 1 to 100 numbers in E.164. A single number is sent as a string, which every
+            gateway accepts.
         text: The whole text.
-        reference: Our own, which comes back in the delivery reports of all of them.
+        reference: Your own reference, which the delivery reports of all of them repeat.
 
     Raises:
         DeliveryRejected: The text holds half a surrogate pair, which no encoding can carry.
@@ -70,19 +73,19 @@ def batch_fields(
 
 
 def read_batch(status: int, body: bytes, numbers: Sequence[str], sent: Fields) -> BatchReply:
-    """What the gateway said of each recipient.
+    """Read the outcome of each recipient.
 
     Args:
         status: The HTTP status.
         body: The reply's body.
         numbers: The recipients in E.164, each once.
-        sent: The request's fields, of which nothing may show in an error.
+        sent: The request's fields. They must not appear in an error.
     """
     flat = _flat(sent)
     reply = wire.json_object(body)
     entries = reply.get("messages")
     if isinstance(entries, list) and entries:
-        # An error of the whole beside entries contradicts those that were taken.
+        # An error for the whole batch contradicts entries that say a message was taken.
         taken = status == 200 and wire.refusal_in(reply, None) is None
         outcomes = _matched(entries, numbers, flat, status if taken else None)
         return BatchReply(outcomes, account_refused=_account_code(outcomes))
@@ -90,7 +93,7 @@ def read_batch(status: int, body: bytes, numbers: Sequence[str], sent: Fields) -
         outcome = _single(status, body, flat)
         return BatchReply((outcome,), account_refused=_account_code((outcome,)))
     refusal = wire.refusal_in(reply, None)
-    # Without entries, nobody knows how many of them even a success took.
+    # Without entries, it is unknown how many recipients even a success includes.
     outcomes = tuple(_whole(status, refusal, flat) for _ in numbers)
     account = _account_code(outcomes)
     return BatchReply(outcomes, None if account else _split(outcomes[0], reply, refusal), account)
@@ -116,18 +119,18 @@ def _whole(status: int, refusal: str | None, sent: dict[str, str]) -> DeliveryEr
 
 
 def _account_code(outcomes: Sequence[Outcome]) -> str | None:
-    """Why the account is refused, if one of them says so."""
+    """The code with which the account is refused, if one of the outcomes has such a code."""
     codes = (o.provider_code for o in outcomes if isinstance(o, DeliveryRejected))
     return next((code for code in codes if code in ACCOUNT_CODES), None)
 
 
 def _split(outcome: Outcome, reply: Mapping[str, Any], refusal: str | None) -> Split | None:
-    """How else the gateway might take a batch that it refused whole."""
+    """How to split a batch that the gateway refused as a whole."""
     if not isinstance(outcome, DeliveryRejected):
         return None
     if outcome.provider_code == "invalid_phone_number":
         return "halves"
-    # The tutorial's dialect, or a refusal of the field that holds them.
+    # The reply format of the tutorial, or a refusal of the field that holds the numbers.
     one_alone = "status" in reply or "tonumber" in (refusal or "").lower()
     return "singles" if one_alone else None
 
@@ -135,7 +138,7 @@ def _split(outcome: Outcome, reply: Mapping[str, Any], refusal: str | None) -> S
 def _matched(
     entries: list[Any], numbers: Sequence[str], sent: dict[str, str], status: int | None
 ) -> tuple[Outcome, ...]:
-    """The outcome of each number. `status` is `None` when no success is believed."""
+    """The outcome of each number. `status` is `None` when a success cannot be trusted."""
     own: dict[str, list[Outcome]] = {number: [] for number in numbers}
     for number, entry in zip(_owners(entries, numbers), entries, strict=True):
         if number is not None:
@@ -144,7 +147,7 @@ def _matched(
 
 
 def _owners(entries: list[Any], numbers: Sequence[str]) -> list[str | None]:
-    """Whose entry each is; `None` for those of nobody."""
+    """The number to which each entry belongs; `None` for an entry of no recipient."""
     digits = {number.removeprefix("+"): number for number in numbers}
     named = [_named(entry) for entry in entries]
     owners = [digits.get(name) if name else None for name in named]
@@ -156,7 +159,7 @@ def _owners(entries: list[Any], numbers: Sequence[str]) -> list[str | None]:
 
 
 def _named(entry: object) -> str | None:
-    """The digits of the number that an entry names, or `None`."""
+    """The digits of the number in an entry, or `None`."""
     said = entry.get("toNumber") if isinstance(entry, dict) else None
     if isinstance(said, bool) or not isinstance(said, str | int):
         return None
@@ -175,7 +178,7 @@ def _read_entry(entry: object, sent: dict[str, str], status: int | None) -> Outc
 
 
 def _one_of(outcomes: list[Outcome]) -> Outcome:
-    """What several entries for one number say together: nothing, unless they agree."""
+    """The outcome of several entries for one number; unknown unless they agree."""
     receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, DeliveryRejected)]
     agreed: list[Outcome] = [*(receipts or refused)]

@@ -31,7 +31,7 @@ class SmspmBase(ABC):
 
     def __init__(
         self,
-        hash: str,  # noqa: A002 - the gateway's own name for it
+        hash: str,  # noqa: A002 - the name in the gateway's API
         token: str,
         *,
         sender_id: str = DEFAULT_SENDER_ID,
@@ -68,10 +68,10 @@ class SmspmBase(ABC):
 
         Args:
             environ: The variables; `os.environ` if left out.
-            **options: Whatever else the client takes; it takes precedence.
+            **options: Further arguments of the client; they take precedence.
 
         Raises:
-            ConfigurationError: One is missing or unsafe.
+            ConfigurationError: A variable is missing or unsafe.
         """
         environ = os.environ if environ is None else environ
         missing = [name for name in ("SMSPM_HASH", "SMSPM_TOKEN") if not environ.get(name)]
@@ -93,7 +93,7 @@ class SmspmBase(ABC):
 
     @property
     def takes_reports(self) -> bool:
-        """Whether delivery reports are asked for."""
+        """Whether delivery reports are requested."""
         return self._account.report_url is not None
 
     def __repr__(self) -> str:
@@ -152,28 +152,30 @@ class SmspmBase(ABC):
 
 
 class SmspmClient(SmspmBase, SendsBulk, Closing):
-    """Sends through the SMSPM gateway. Safe to share between threads; make one a process.
+    """Sends through the SMSPM gateway. Safe to share between threads; make one per process.
 
-    Credentials, numbers and texts travel in a POST body. Redirects are not followed, cookies
-    and `.netrc` are not used. What did not reach the gateway is tried again, as `retry` says.
+    Credentials, numbers and texts are sent in a POST body. Redirects are not followed; cookies
+    and `.netrc` are not used. A call that did not reach the gateway is repeated according to
+    `retry`.
 
     Args:
         hash: The account's hash.
         token: The account's token.
         sender_id: An approved sender ID; an alphanumeric one has at most 11 characters.
-        url: The gateway's address; a sandbox's in development.
-        method: `"POST"`, or `"GET"` for a gateway that takes nothing else. GET puts
-            credentials and code into the URL, and so into the logs of every proxy on the way.
-        report_url: Where the gateway is to send delivery reports, such as
-            `"https://app.example/sms/report"`; give what arrives there to `delivery_report`.
-            None are asked for if left out.
-        connect_timeout_seconds: For the connection to be made; at most 600.
+        url: The gateway's address; in development, the address of a sandbox.
+        method: `"POST"`, or `"GET"` for a gateway that accepts only GET. GET puts the
+            credentials and the code into the URL, and so into the logs of every proxy in between.
+        report_url: The address to which the gateway sends delivery reports, such as
+            `"https://app.example/sms/report"`. Pass the parameters that arrive there to
+            `delivery_report`. If left out, no delivery reports are requested.
+        connect_timeout_seconds: To make the connection; at most 600.
         read_timeout_seconds: For each wait for the reply; at most 600.
-        retry: When a call is repeated, and how long it may take in all; `Retry()` if left out.
-        on_attempt: Called with a `DeliveryAttempt` after every attempt. What it raises is logged.
+        retry: When a call is repeated, and how long it may take in total; `Retry()` if left out.
+        on_attempt: Called with a `DeliveryAttempt` after every attempt. An exception from it is
+            logged.
 
     Raises:
-        ConfigurationError: Something of this is missing or unsafe.
+        ConfigurationError: An argument is missing or unsafe.
     """
 
     def _open(self, settings: HttpSettings) -> None:
@@ -190,18 +192,18 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
             A receipt with the gateway's message id, if it gave one.
 
         Raises:
-            DeliveryRejected: The gateway said no.
-            DeliveryUnavailable: It was not reached (`maybe_sent` is false), or nobody knows
-                whether it took the message.
+            DeliveryRejected: The gateway refused the message.
+            DeliveryUnavailable: The gateway was not reached (`maybe_sent` is false), or it is
+                unknown whether it took the message (`maybe_sent` is true).
         """
         return self._http.perform(self._send_call(message))
 
     def balance(self) -> Balance:
-        """What is left on the account, in euros. Raises as `send`."""
+        """The balance of the account, in euros. Raises the same errors as `send`."""
         return self._http.perform(self._balance_call())
 
     def sender_ids(self) -> tuple[str, ...]:
-        """The sender IDs that the account may use. Raises as `send`."""
+        """The sender IDs that the account may use. Raises the same errors as `send`."""
         return self._http.perform(self._sender_ids_call())
 
     def _exchange(self, fields: Fields, operation: str = "send_bulk") -> tuple[int, bytes]:
@@ -209,14 +211,14 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
 
         Args:
             fields: The JSON body, credentials included; `toNumber` may hold a list.
-            operation: What `DeliveryAttempt` calls it.
+            operation: The name of the call in a `DeliveryAttempt`.
 
         Returns:
-            The reply's HTTP status and body, whatever they say, but for what asks to come
-            back later. The body ends soon after `LARGEST_REPLY` bytes.
+            The HTTP status and body of any reply, except one that asks to try again later. The
+            body ends soon after `LARGEST_REPLY` bytes.
 
         Raises:
-            DeliveryUnavailable: There was no reply, or after all attempts it still was 429, 502,
-                503 or 504. `maybe_sent` says whether any attempt may have been taken.
+            DeliveryUnavailable: There was no reply, or the status after all attempts was 429,
+                502, 503 or 504. `maybe_sent` says whether any attempt may have been taken.
         """
         return self._http.perform(self._exchange_call(fields, operation))

@@ -13,14 +13,16 @@ from otpverify.gateways.smspm.wire import Balance
 
 
 class AsyncSmspmClient(SmspmBase, AsyncSendsBulk, AsyncClosing):
-    """`SmspmClient`, awaitable, with the same arguments and errors. Many tasks may share one.
+    """The async counterpart of `SmspmClient`, with the same arguments and errors. Many tasks may
+    share one.
 
-    It needs the extra `async`. At most 32 requests are under way at a time; the others wait
-    within their deadline, and then fail with `provider_code="pool_full"`, certainly not sent. An
-    event loop that ends closes the connections that it used, and `aclose` closes them sooner.
+    It needs the extra `async`. At most 32 requests are in progress at a time; the others wait
+    within their deadline, and then fail with `provider_code="pool_full"`; they were certainly not
+    sent. The connections of an event loop are closed when the loop ends; `aclose` closes them
+    sooner.
 
-    A cancelled `send` may have been taken all the same, so `AsyncVerifier` keeps its reservation:
-    the person can ask again when the cooldown is over.
+    The gateway may have taken a `send` that was cancelled, so `AsyncVerifier` keeps its
+    reservation: the person can ask again when the cooldown is over.
     """
 
     def _open(self, settings: HttpSettings) -> None:

@@ -1,4 +1,4 @@
-"""What a segment costs, by country: the published price list, or one of your own."""
+"""The price of a segment by country: the published price list, or your own."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class PriceTable:
     """Prices of one segment.
 
     Attributes:
-        per_segment: By ISO 3166-1 alpha-2 code. The published ones are those of each country's
-            dearest carrier.
+        per_segment: The price by ISO 3166-1 alpha-2 code. A published price is that of the
+            country's most expensive carrier.
         currency: The ISO 4217 code of their currency.
-        date: When they were read, in ISO 8601; `None` if nobody says.
+        date: When the prices were read, in ISO 8601; `None` if unknown.
     """
 
     per_segment: Mapping[str, Decimal]
@@ -40,7 +40,7 @@ class PriceTable:
         `{"currency": "EUR", "date": "2026-11-22", "per_segment": {"EE": 0.04}}`.
 
         Raises:
-            ConfigurationError: It cannot be read, or is no such list.
+            ConfigurationError: The file cannot be read, or is not such a list.
         """
         try:
             text = path.read_text("utf-8")

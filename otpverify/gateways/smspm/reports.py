@@ -1,7 +1,7 @@
-"""How the SMSPM gateway's delivery reports are read, whatever their shape.
+"""Reads the SMSPM gateway's delivery reports, in any of their formats.
 
-A stranger may post anything to a callback's address, so nothing in here raises: what cannot be
-understood is left out.
+Anyone may post anything to a callback's address, so nothing in this module raises: fields that
+cannot be understood are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from otpverify.core.tokens import PARAMETER
 _LONGEST_VALUE = 1024
 _MOST_FIELDS = 50
 MESSAGE_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
-"""What is taken for a gateway's id of a message, in a reply and in a report."""
+"""The valid form of a gateway's id of a message, in a reply and in a report."""
 _NUMBER = re.compile(r"\+?([1-9][0-9]{3,14})", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z_]{0,30}", re.ASCII)
 
@@ -27,7 +27,7 @@ _STATUSES = {
     "added to queue": DeliveryStatus.QUEUED,
     "submitted": DeliveryStatus.SENT,
     "sent": DeliveryStatus.SENT,
-    # Handed to the carrier, whose last word it may be.
+    # Passed to the carrier; there may be no further report.
     "pending": DeliveryStatus.SENT,
     "delivered": DeliveryStatus.DELIVERED,
     "undelivered": DeliveryStatus.UNDELIVERED,
@@ -39,12 +39,12 @@ _STATUSES = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Said:
-    """What a report says, as far as it can be understood.
+    """The contents of a report, as far as they can be understood.
 
     Attributes:
         token: Our token, not yet checked.
-        status: The status; `None` when it is none that we know.
-        word: The gateway's own word for it, if it is one.
+        status: The status; `None` when it is not a known one.
+        word: The gateway's own word for the status, if it is a single word.
         message_id: The gateway's id of the message.
         number: The number in E.164, if it has that form.
     """
@@ -60,14 +60,15 @@ def read_report(params: object) -> Said:
     """Read a report.
 
     Args:
-        params: The callback's query parameters merged with the fields of its body. Names in any
-            case; values as they are, or in lists, as `parse_qs` gives them; also one level down,
-            in a `messages` of one entry. Further fields are left alone.
+        params: The callback's query parameters merged with the fields of its body. Names may be
+            in upper or lower case. Values may be plain, or in lists as `parse_qs` returns them.
+            The fields may also be one level down, in a `messages` list of one entry. Other fields
+            are ignored.
     """
     fields = _fields(params)
     token, _, swallowed = fields.get(PARAMETER, "").partition("?")
     if swallowed:
-        # The gateway put its own `?` behind the one that was there.
+        # The gateway added its own `?` to a URL that already had one.
         fields = {**callback_params(swallowed), **fields}
     word = " ".join(fields.get("status", "").lower().split())
     message_id = MESSAGE_ID.fullmatch(fields.get("messageid") or fields.get("id") or "")
@@ -84,22 +85,23 @@ def read_report(params: object) -> Said:
 def callback_params(
     query: str | bytes | None = "", body: str | bytes | None = b""
 ) -> dict[str, str]:
-    """A callback's parameters, out of what came over HTTP, for `delivery_report`.
+    """The parameters of a callback, read from its HTTP request, for `delivery_report`.
 
     Args:
-        query: The URL's query, as it was sent; `None` for none.
-        body: The request's body: JSON, a form, or nothing; `None` for none. Let your server bound
-            its size.
+        query: The URL's query, as it was sent; `None` if there is no query.
+        body: The request's body: JSON, a form, or empty; `None` if there is no body. Let your
+            server limit its size.
 
     Returns:
-        Both, merged; what cannot be read is left out.
+        The parameters of both, merged. Parts that cannot be read are left out.
     """
     query, body = query or "", body or ""
     return {**_form(query), **(_json(body) or _form(body))}
 
 
 def _fields(params: object, *, nested: bool = False) -> dict[str, str]:
-    """The fields as text, their names in lower case; those one level down come second."""
+    """The fields as text, with lower-case names. Fields of the top level take precedence over
+    those one level down."""
     if not isinstance(params, Mapping):
         return {}
     found: dict[str, str] = {}
@@ -119,7 +121,7 @@ def _only(value: object) -> object:
 
 
 def _text(value: object) -> str | None:
-    """A scalar as text, without the space around it; the last of a list."""
+    """A scalar as text, without surrounding white space; of a list, the last item."""
     if isinstance(value, list | tuple) and value:
         value = value[-1]
     if isinstance(value, bytes):

@@ -1,7 +1,7 @@
-"""The wire contract of the SMSPM gateway, without I/O: requests are built and replies read.
+"""The wire format of the SMSPM gateway, without I/O: builds requests and reads replies.
 
-Nothing of a request or a reply reaches an exception unless it is known to be harmless: the gateway
-repeats phone numbers in its error texts, and could repeat anything.
+An exception contains parts of a request or a reply only if they are known to be harmless: the
+gateway repeats phone numbers in its error texts, and could repeat anything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Account:
     """Credentials and sender ID of an account, and where its delivery reports go, if anywhere.
 
     Raises:
-        ConfigurationError: One is empty, an alphanumeric sender ID is too long, or the address
+        ConfigurationError: A value is empty, an alphanumeric sender ID is too long, or the address
             for reports is unsafe.
     """
 
@@ -61,7 +61,7 @@ class Account:
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What every request carries."""
+        """The fields that every request carries."""
         return {"hash": self.hash, "token": self.token}
 
 
@@ -72,7 +72,7 @@ def check_gateway_url(url: str) -> str:
 
 
 def is_sender_id(sender_id: str) -> bool:
-    """Whether messages can come from this: digits, or at most 11 characters (GSM 03.40)."""
+    """Whether this is a valid sender ID: digits, or at most 11 characters (GSM 03.40)."""
     return bool(sender_id) and (len(sender_id) <= LONGEST_SENDER_ID or sender_id.isdecimal())
 
 
@@ -103,7 +103,7 @@ def send_fields(
 ) -> dict[str, str]:
     """The fields of a send, for a JSON body or a query string.
 
-    A GET names the address for reports twice: `callbackUrl` is the tutorial's word for it.
+    A GET has the address for reports twice: the tutorial calls it `callbackUrl`.
 
     Raises:
         DeliveryRejected: The text holds half a surrogate pair, which no encoding can carry.
@@ -127,16 +127,17 @@ def send_fields(
 
 
 def read_receipt(status: int, body: bytes, sent: Mapping[str, Any]) -> Receipt:
-    """What the gateway said of one message, in either of its two dialects.
+    """Read the reply to one message, in either of the gateway's two formats.
 
     Args:
         status: The HTTP status.
         body: The reply's body.
-        sent: The request's fields, of which nothing may show in an error.
+        sent: The request's fields. They must not appear in an error.
 
     Raises:
-        DeliveryRejected: It said no.
-        DeliveryUnavailable: It is busy or broken, or its reply cannot be understood.
+        DeliveryRejected: The gateway refused the message.
+        DeliveryUnavailable: The gateway is busy or has an internal error, or its reply cannot be
+            understood.
     """
     reply = json_object(body)
     entry = _only_entry(reply)
@@ -153,13 +154,13 @@ def read_receipt(status: int, body: bytes, sent: Mapping[str, Any]) -> Receipt:
 
 
 def raise_if_busy(status: int, body: bytes, sent: Mapping[str, Any]) -> None:
-    """Raise `DeliveryUnavailable` for a status that asks to come back later, whatever was asked."""
+    """Raise `DeliveryUnavailable` for a status that asks to try again later, for any call."""
     if status in BUSY_STATUSES:
         raise failure(status, refusal_in(json_object(body), None), sent)
 
 
 def read_object(status: int, body: bytes, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """The reply of a call that sends nothing, such as `/balance`. Raises as `read_receipt`."""
+    """The reply to a call that sends nothing, such as `/balance`. Raises as `read_receipt`."""
     reply = json_object(body)
     refusal = refusal_in(reply, None)
     if status == 200 and reply and refusal is None:
@@ -168,7 +169,7 @@ def read_object(status: int, body: bytes, sent: Mapping[str, Any]) -> dict[str, 
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in the body; empty when there is none."""
+    """The JSON object in the body; an empty dict when the body is not a JSON object."""
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError):
@@ -184,15 +185,15 @@ def _only_entry(reply: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_anothers(entry: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
-    """Whether an entry names another number than ours."""
+    """Whether an entry has a number other than ours."""
     named = entry.get("toNumber")
     digits = re.sub(r"[^0-9]", "", str(named)) if isinstance(named, str | int) else ""
     return digits not in ("", sent.get("toNumber"))
 
 
 def refusal_in(reply: dict[str, Any], entry: dict[str, Any] | None) -> str | None:
-    """The gateway's error text, if it said no, of the whole or of this entry. It may hold
-    anything, a phone number for one."""
+    """The error text of the whole reply or of this entry, if the gateway refused. It may contain
+    anything, for example a phone number."""
     for part in (reply, entry or {}):
         if part.get("error"):
             return _reason(part["error"])
@@ -208,7 +209,8 @@ def _reason(said: object) -> str:
 
 
 def text_or_none(value: object) -> str | None:
-    """An id; a bool is an int to Python, and no id. Nor is what no delivery report could name."""
+    """An id as text, or `None`. A bool is not an id, although it is an int in Python. A value that
+    a delivery report could not contain is not an id either."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value) if MESSAGE_ID.fullmatch(str(value)) else None
@@ -217,12 +219,12 @@ def text_or_none(value: object) -> str | None:
 def failure(
     status: int, refusal: str | None, sent: Mapping[str, Any], *, sends: bool = True
 ) -> DeliveryError:
-    """The error for a status and an error text, of which it shows what is harmless."""
+    """The error for a status and an error text. It shows only the harmless parts of the text."""
     code = _known_code(refusal) or _KNOWN_STATUSES.get(status)
     if status == 429 or code == "rate_limited":
         return _unavailable("rate_limited", status, sends=sends, maybe_sent=False)
     if status == 503:
-        # It is unable to handle the request (RFC 9110, 15.6.4). Any other 5xx leaves that open.
+        # The gateway did not handle the request (RFC 9110, 15.6.4). With another 5xx, it may have.
         return _unavailable(code or "http_503", status, sends=sends, maybe_sent=False)
     if code == "internal_error" or status >= 500 or status == 408:
         return _unavailable(code or f"http_{status}", status, sends=sends, maybe_sent=sends)
@@ -250,7 +252,7 @@ def _thing(sends: bool) -> str:
 
 
 def unreadable(message: str) -> DeliveryUnavailable:
-    """The error for a reply without what was asked for; nothing was to be sent."""
+    """The error for a reply that lacks the requested value, to a call that sends nothing."""
     return DeliveryUnavailable(message, provider_code="unreadable_reply", maybe_sent=False)
 
 
@@ -270,15 +272,15 @@ def _known_code(refusal: str | None) -> str | None:
 
 
 def _harmless(refusal: str, sent: Mapping[str, Any]) -> str:
-    """The gateway's own words, without every word that is no plain word or that we sent."""
+    """The gateway's error text, without words that are not plain or that we sent."""
     ours = " ".join(map(str, sent.values())).lower()
     words = (word.strip(".,:;!?'\"()") for word in refusal[:200].split())
     return " ".join(word if _is_foreign(word, ours) else "***" for word in words)
 
 
 def _is_foreign(word: str, ours: str) -> bool:
-    """Whether it is a plain word that is no part of what we sent and shares no four letters
-    with it."""
+    """Whether this is a plain word that is not part of the sent fields and shares no four letters
+    with them."""
     low = word.lower()
     shared = low in ours or any(low[i : i + 4] in ours for i in range(len(low) - 3))
     return _WORD.fullmatch(word) is not None and not shared
@@ -286,11 +288,11 @@ def _is_foreign(word: str, ours: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What is left on the account.
+    """The balance of the account.
 
     Attributes:
-        amount: In euros.
-        stale: It is the last known figure, not the current one.
+        amount: The balance in euros.
+        stale: Whether the amount is the last known one, not the current one.
     """
 
     amount: float
@@ -298,23 +300,23 @@ class Balance:
 
 
 def read_balance(reply: Fields) -> Balance:
-    """The figure of a reply to `/balance`.
+    """The balance in a reply to `/balance`.
 
     Raises:
-        DeliveryUnavailable: There is none.
+        DeliveryUnavailable: The reply has no balance.
     """
     amount = reply.get("balance")
-    # The bound leaves out NaN, infinities, and integers that no float can hold.
+    # The bound excludes NaN, infinities, and integers that are too large for a float.
     if isinstance(amount, int | float) and not isinstance(amount, bool) and abs(amount) < 1e15:
         return Balance(float(amount), reply.get("stale") is True)
     raise unreadable("SMSPM's reply holds no balance.")
 
 
 def read_sender_ids(reply: Fields) -> tuple[str, ...]:
-    """The sender IDs of a reply to `/sender-ids`.
+    """The sender IDs in a reply to `/sender-ids`.
 
     Raises:
-        DeliveryUnavailable: There is no list of them.
+        DeliveryUnavailable: The reply has no list of sender IDs.
     """
     senders = reply.get("senders")
     if not isinstance(senders, list):

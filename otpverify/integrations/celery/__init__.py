@@ -1,4 +1,4 @@
-"""Delivery as Celery tasks, so that no request waits for the gateway.
+"""Delivery in Celery tasks, so that web requests do not wait for the gateway.
 
     sender = CelerySender(app, SmspmClient.from_env(), store=store, secret=SECRET)
     verifier = Verifier(sender, store=store, secret=SECRET)

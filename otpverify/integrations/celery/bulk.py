@@ -1,4 +1,4 @@
-"""Bulk sending by Celery workers: the job, and how it is started."""
+"""Bulk sending by Celery workers: starts jobs and reads their results."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _ID = re.compile(r"([0-9a-f]{32})-([0-9]{1,9})-([0-9]{1,7})", re.ASCII)
 
 
 class BulkJob:
-    """What was queued under an id.
+    """A queued bulk job.
 
     Attributes:
-        id: Its id, for `CeleryBulk.job`. It says how many recipients there are.
+        id: Its id, for `CeleryBulk.job`. It contains the number of recipients.
         task_ids: The ids of its tasks.
     """
 
@@ -53,12 +53,12 @@ class BulkJob:
         return f"<BulkJob of {self._total}>"
 
     def progress(self) -> BulkProgress:
-        """How far it has come; everyone is settled when `done` is `total`. Its `entries` are
-        empty; `result` has them. Results are kept as long as your result backend keeps them.
+        """The progress of the job; it is complete when `done` equals `total`. Its `entries` are
+        empty; `result` has them. Your result backend decides how long results are kept.
 
         Raises:
-            OtpVerifyError: A task could not be carried out: its worker had not the secret, or no
-                store.
+            OtpVerifyError: A task could not run: its worker did not have the secret, or could not
+                reach the store.
         """
         counts = BulkCounts()
         for given in self._given():
@@ -66,7 +66,7 @@ class BulkJob:
         return BulkProgress((), counts, self._total)
 
     def result(self) -> BulkResult:
-        """What became of everyone, in input order, as far as it is settled. Raises as
+        """The results of all settled recipients, in input order. Raises the same errors as
         `progress`."""
         return result_of(entry for given in self._given() for entry in self._chunks.entries(given))
 
@@ -78,7 +78,7 @@ class BulkJob:
 
 
 LARGEST_CHUNK = 100
-"""As many as the gateway takes in a request."""
+"""The largest number of recipients that the gateway takes in a request."""
 
 
 class CeleryBulk:
@@ -88,26 +88,26 @@ class CeleryBulk:
         job = bulk.send(numbers, text, job="newsletter-2026-11")
         bulk.job(job.id).progress()  # anywhere, later
 
-    **Nobody is sent to twice under one job's name**, within a week: however often the list is
-    queued, a broker delivers a task, or a worker dies. A mark in the store says that it was begun
-    to send to a recipient, and is taken away only when that certainly was not done. Whoever may
-    have been sent to is "unknown" and is not sent to again.
+    **No recipient gets two messages under one job's name** within a week, even if the list is
+    queued again, a broker delivers a task twice, or a worker dies. Before a worker sends to a
+    recipient, it sets a mark in the store. It removes the mark only if the message certainly was
+    not sent. A recipient that may have been sent the message is "unknown" and gets no other one.
 
-    Numbers, text and results are sealed as `CelerySender` seals: a broker and a result backend show
-    how many there are, and how many ended how.
+    Numbers, text and results are encrypted as in `CelerySender`: a broker and a result backend show
+    only the number of recipients, and the number by outcome.
 
     Args:
         app: The Celery application; it needs a result backend.
         client: The client that sends in the worker.
         store: A store that all workers share, such as a `RedisStore`.
-        secret: At least 32 bytes. Of several, the first seals, and all open.
-        retry: How often it is tried again, and after which waits, what certainly was not sent;
-            beside those attempts that the client makes by itself.
+        secret: At least 32 bytes. Of several secrets, the first encrypts and all decrypt.
+        retry: How often, and after which waits, messages that certainly were not sent are tried
+            again. These attempts are in addition to those of the client.
         name: The task's name.
         queue: The queue; the application's default if left out.
 
     Raises:
-        ConfigurationError: Something of this does not fit together.
+        ConfigurationError: An argument is invalid, or the arguments do not fit together.
     """
 
     def __init__(
@@ -140,24 +140,24 @@ class CeleryBulk:
     def send(
         self, numbers: Iterable[str], text: str, *, job: str, region: str | None = None
     ) -> BulkJob:
-        """Queue one text for many.
+        """Queue one text for many recipients.
 
         Args:
             numbers: The numbers as people wrote them.
             text: The text, the same for all.
-            job: A name for what is sent, such as `"newsletter-2026-11"`. Queue the same list again
-                under the same name whenever you are not sure: only those are sent to whom nobody
-                began to send to.
+            job: A name for the job, such as `"newsletter-2026-11"`. If you are not sure that a
+                list was queued, queue it again under the same name: only recipients without a
+                mark get the message.
             region: The ISO 3166-1 alpha-2 code for numbers without a country code.
 
         Returns:
             The job. Keep its `id`.
 
         Raises:
-            ConfigurationError: There is no text, no name, or no such region, or `numbers` is one
-                string. Nothing was queued.
-            DeliveryUnavailable: The broker did not take all of it. Queue it again under the same
-                name.
+            ConfigurationError: The text or the name is missing, the region is unknown, or
+                `numbers` is one string. Nothing was queued.
+            DeliveryUnavailable: The broker did not take all tasks. Queue the list again under the
+                same name.
         """
         if not (isinstance(text, str) and text.strip() and isinstance(job, str) and job):
             raise ConfigurationError("A job needs a name, and a text that is not only white space.")
@@ -174,11 +174,11 @@ class CeleryBulk:
             self._queue_one(made.task_ids[number], sealed)
         return made
 
-    def job(self, id: str) -> BulkJob:  # noqa: A002 - what it is called everywhere
-        """A job by its id, in whichever process.
+    def job(self, id: str) -> BulkJob:  # noqa: A002 - the usual name
+        """Find a job by its id, from any process.
 
         Raises:
-            ConfigurationError: That is no job's id.
+            ConfigurationError: This is not the id of a job.
         """
         return BulkJob(id, self._app, self._chunks)
 
@@ -195,13 +195,13 @@ class CeleryBulk:
         )
 
     def _body(self) -> Callable[..., dict[str, Any]]:
-        """What the task runs. Celery wants a function."""
+        """The function that the task runs. Celery requires a function."""
 
         def send_bulk(task: Any, sealed: str) -> dict[str, Any]:
             if (task.request.delivery_info or {}).get("redelivered"):
                 known = self._app.AsyncResult(task.request.id)
                 if known.state == "SUCCESS":
-                    return dict(known.result)  # it had come to its end, and was not acknowledged
+                    return dict(known.result)  # it had finished, and was not acknowledged
             number = task.request.retries + 1
             try:
                 again = self._chunks.attempt(sealed, number)
@@ -228,7 +228,7 @@ class CeleryBulk:
 
 
 def _sorted_out(numbers: Iterable[str], region: str | None) -> tuple[list[Row], list[BulkEntry]]:
-    """Those that are phone numbers, and entries for those that are none."""
+    """Rows for the valid phone numbers, and entries for the invalid ones."""
     rows: list[Row] = []
     invalid: list[BulkEntry] = []
     for index, given in enumerate(numbers):
@@ -240,7 +240,7 @@ def _sorted_out(numbers: Iterable[str], region: str | None) -> tuple[list[Row], 
 
 
 def _chunks(rows: list[Row]) -> list[list[Row]]:
-    """The rows by 100 numbers; those of one number stay together."""
+    """The rows in chunks of 100 numbers; rows with the same number stay together."""
     of_phone: dict[str, list[Row]] = {}
     for row in rows:
         of_phone.setdefault(row[2], []).append(row)

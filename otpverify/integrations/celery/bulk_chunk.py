@@ -30,7 +30,7 @@ def packed(entry: BulkEntry) -> list[Any]:
 
 
 def unpacked(values: list[Any]) -> BulkEntry:
-    """The reverse."""
+    """The entry from the plain values of `packed`."""
     index, given, phone, message_id, error, duplicate_of = values
     said = None if error is None else _unpacked_error(*error)
     return BulkEntry(index, given, phone, message_id, said, duplicate_of)
@@ -53,7 +53,7 @@ def _unpacked_error(kind: str, said: str, code: str, maybe_sent: bool) -> OtpVer
 
 
 MARK_SECONDS = 7 * 86_400
-"""How long it is remembered who was sent to under a job's name."""
+"""How long the marks of a job's recipients stay."""
 
 _log = logging.getLogger("otpverify.celery")
 _BEGUN_BEFORE = DeliveryUnavailable(
@@ -62,17 +62,17 @@ _BEGUN_BEFORE = DeliveryUnavailable(
 )
 
 Row = tuple[int, str, str]
-"""A recipient: its place in the input, the number as it was given, and in E.164."""
+"""A recipient: its place in the input, the number as given, and the number in E.164."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Again:
-    """Some certainly were not sent to, and are to be tried again.
+    """Some messages certainly were not sent, and must be tried again.
 
     Attributes:
-        sealed: What the next attempt is given.
-        seconds: After how long.
-        error: Why.
+        sealed: The encrypted chunk for the next attempt.
+        seconds: The wait before the next attempt.
+        error: Why they were not sent.
     """
 
     sealed: str
@@ -81,16 +81,16 @@ class Again:
 
 
 class Chunks:
-    """Sends to chunks of a list, to everyone once for each job.
+    """Sends to chunks of a list; each recipient gets one message per job.
 
-    Every recipient has a mark, which is set right before the request and taken away again only
-    when it certainly was not sent. So whatever is queued or delivered twice is sent once.
+    Every recipient has a mark. It is set right before the request, and removed only if the message
+    certainly was not sent. So a chunk that is queued or delivered twice is sent once.
 
     Args:
-        client: What sends.
-        marks: Say who is sent to by whom.
-        seal: Opens and seals chunks and results.
-        retry: How often it is tried again what certainly was not sent.
+        client: The client that sends.
+        marks: Record which recipients a worker has begun to send to.
+        seal: Encrypts and decrypts chunks and results.
+        retry: How often messages that certainly were not sent are tried again.
     """
 
     def __init__(self, client: SmspmClient, marks: Marks, seal: Seal, retry: Retry) -> None:
@@ -102,31 +102,32 @@ class Chunks:
     def close(
         self, job: str, text: str, rows: Iterable[Row], settled: Iterable[BulkEntry] = ()
     ) -> str:
-        """A chunk, sealed.
+        """Encrypt a chunk.
 
         Args:
             job: The job's name.
             text: The text.
-            rows: Who is to be sent to, with all that share their numbers.
-            settled: What is settled already: by an earlier attempt, or since it is no number.
+            rows: The recipients, including all rows that share a number.
+            settled: Entries that are already settled: by an earlier attempt, or because the
+                number is invalid.
         """
         return self._seal.close(
             {"job": job, "text": text, "rows": list(rows), "settled": list(map(packed, settled))}
         )
 
     def attempt(self, sealed: str, number: int) -> Again | dict[str, Any]:
-        """Send to those of a chunk that nobody began to send to.
+        """Send to the recipients of a chunk that have no mark yet.
 
         Args:
-            sealed: The chunk.
-            number: Which attempt this is; 1 is the first.
+            sealed: The encrypted chunk.
+            number: The number of this attempt; 1 is the first.
 
         Returns:
-            What the task gives, or what is to be tried again.
+            The result of the task, or the chunk that must be tried again.
 
         Raises:
-            ConfigurationError: No secret opens it.
-            StoreError: The store cannot say who was sent to. Nobody was, in this attempt.
+            ConfigurationError: No secret can decrypt it.
+            StoreError: The store cannot be read or written. This attempt sent nothing.
         """
         chunk = self._seal.open(sealed)
         rows: list[Row] = [(index, given, phone) for index, given, phone in chunk["rows"]]
@@ -143,13 +144,13 @@ class Chunks:
         return self._given([*settled, *entries])
 
     def given_up(self, again: Again) -> dict[str, Any]:
-        """What the task gives when nothing can be tried again."""
+        """The result of the task when no attempt is left."""
         chunk = self._seal.open(again.sealed)
         settled = [unpacked(values) for values in chunk["settled"]]
         return self._given([*settled, *_entries(chunk["rows"], again.error)])
 
     def entries(self, given: dict[str, Any]) -> list[BulkEntry]:
-        """The entries of what a task gave."""
+        """The entries in the result of a task."""
         return [unpacked(values) for values in self._seal.open(given["sealed"])["entries"]]
 
     def _given(self, entries: list[BulkEntry]) -> dict[str, Any]:
@@ -161,7 +162,7 @@ class Chunks:
         }
 
     def _begin(self, job: str, rows: list[Row]) -> dict[str, list[Mark]]:
-        """Mark everyone; give the marks of those whom nobody began to send to."""
+        """Mark every recipient. Return the marks of those that had no mark before."""
         begun: dict[str, list[Mark]] = {}
         try:
             for phone in dict.fromkeys(phone for _, _, phone in rows):
@@ -190,9 +191,9 @@ class Chunks:
         try:
             result = self._client.send_bulk([phone for _, _, phone in rows], text)
         except DeliveryRejected as error:
-            failure = error  # no encoding can carry the text
+            failure = error  # the text cannot be encoded
         except Exception as error:
-            # Not chained: it may hold what was to be sent.
+            # Not chained: the exception may contain the message.
             failure = DeliveryUnavailable(f"The client failed ({type(error).__name__}).")
         else:
             entries = []
@@ -205,8 +206,8 @@ class Chunks:
     def _undone(
         self, entries: list[BulkEntry], marks: dict[str, list[Mark]]
     ) -> dict[str, DeliveryUnavailable]:
-        """Take the marks of those away that certainly were not sent to; give those of them that
-        may be tried again."""
+        """Remove the marks of recipients that certainly were not sent the message. Return those
+        that may be tried again."""
         again: dict[str, DeliveryUnavailable] = {}
         for entry in entries:
             if entry.status != "failed" or entry.phone not in marks:
@@ -227,7 +228,8 @@ class Chunks:
 
 
 def _entries(rows: Iterable[Row], error: OtpVerifyError) -> list[BulkEntry]:
-    """The same for all rows; further ones of a number are duplicates of its first."""
+    """Entries with the same error for all rows. Further rows of a number are duplicates of the
+    first."""
     first: dict[str, int] = {}
     entries = []
     for index, given, phone in rows:
@@ -240,5 +242,5 @@ def _entries(rows: Iterable[Row], error: OtpVerifyError) -> list[BulkEntry]:
 
 
 def result_of(entries: Iterable[BulkEntry]) -> BulkResult:
-    """The entries in input order."""
+    """The result with these entries in input order."""
     return BulkResult.of(sorted(entries, key=lambda entry: entry.index))

@@ -1,11 +1,12 @@
-"""What tasks carry is sealed: a broker, its dumps, Flower and logs hold nothing that can be read.
+"""Encrypts the arguments and results of tasks: a broker, its dumps, Flower and logs cannot read
+them.
 
-Why encryption, and no reference to a text that is kept in the store: the store holds neither codes
-nor numbers, and a reference would bring both into it. A sealed task needs nothing beside it, and is
-gone with the queue.
+Why a task carries an encrypted text and not a reference to a text in the store: the store holds
+neither codes nor numbers, and a reference would put both into it. An encrypted task is
+self-contained, and is deleted with the queue.
 
-The key is derived from the secret with HKDF (RFC 5869), one for each use; AES-256-GCM (NIST SP
-800-38D) seals, so that what somebody altered or wrote is refused as well.
+A key for each use is derived from the secret with HKDF (RFC 5869). The cipher is AES-256-GCM (NIST
+SP 800-38D), which also refuses content that was altered or forged.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _BLOCK = 256
 
 
 class Seal:
-    """Seals and opens what tasks carry.
+    """Encrypts and decrypts the contents of tasks.
 
     Args:
-        secret: As a verifier's: the first of several seals, all open.
-        use: What it is for. What was sealed for one use opens for no other.
+        secret: As for a verifier. Of several secrets, the first encrypts and all decrypt.
+        use: The purpose. Content encrypted for one use cannot be decrypted for another.
 
     Raises:
         ConfigurationError: A secret is missing or too short.
@@ -62,8 +63,8 @@ class Seal:
         return f"<Seal of {len(self._keys)}>"
 
     def close(self, content: Mapping[str, Any]) -> str:
-        """Seal something that JSON can hold. It gives another text each time, whose length says
-        little: it comes in blocks."""
+        """Encrypt content that JSON can represent. The output differs each time. It is padded to
+        blocks, so its length reveals little."""
         raw = json.dumps(content, separators=(",", ":")).encode()
         raw = raw.ljust(-(-len(raw) // _BLOCK) * _BLOCK)
         nonce = os.urandom(_NONCE_BYTES)
@@ -72,15 +73,15 @@ class Seal:
         ).decode()
 
     def tags(self, *fields: str) -> list[str]:
-        """What stands for these fields without showing them: one tag for each secret."""
+        """Tags that identify these fields without revealing them, one for each secret."""
         packed = json.dumps(fields).encode()
         return [hmac.digest(key, packed, "sha256").hex() for key in self._tag_keys]
 
     def open(self, sealed: object) -> dict[str, Any]:
-        """What was sealed.
+        """Decrypt content.
 
         Raises:
-            ConfigurationError: None of the secrets opens it.
+            ConfigurationError: None of the secrets can decrypt it.
         """
         raw = _decoded(sealed)
         for key in self._keys:

@@ -1,4 +1,4 @@
-"""Marks that let each message begin once, and what a Celery application must be set to."""
+"""Marks that allow each message to begin once, and the required Celery settings."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from otpverify import ConfigurationError, Limit, OtpVerifyError, Store
 from otpverify.core.state import Reserved
 
 HIDDEN = "(<sealed>,)"
-"""What Flower and logs show of a task's arguments."""
+"""What Flower and logs show in place of a task's arguments."""
 
 
 def task_options() -> dict[str, Any]:
-    """How tasks are registered. They are acknowledged late, so that one whose worker is lost is
-    handed out again; marks see that nothing is sent twice."""
+    """The options with which tasks are registered. Tasks are acknowledged late, so that a task
+    whose worker is lost is delivered again. Marks ensure that nothing is sent twice."""
     return {
         "bind": True,
-        # Otherwise another application's task would deliver through this one's sender.
+        # Otherwise a task of another application would use the sender of this one.
         "shared": False,
         "serializer": "json",
         "acks_late": True,
@@ -68,13 +68,13 @@ class Mark:
 
 
 class Marks:
-    """Marks for what must be begun once, whichever worker begins it.
+    """Marks for work that must begin only once across all workers.
 
-    A mark is a counter of the store that admits one event. It is set before anything goes out, and
-    stays: a worker that dies in between leaves it behind, and nobody knows how far it came.
+    A mark is a counter in the store that admits one event. It is set before anything is sent, and
+    stays set if the worker dies in between: it is then unknown how far the worker got.
 
     Args:
-        store: Where they are; all workers share it.
+        store: The store that holds the marks; all workers share it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -84,14 +84,14 @@ class Marks:
         """Set a mark.
 
         Args:
-            what: What is begun. The store sees its hash, so it must be nothing that can be guessed.
+            what: Identifies the work. The store gets its hash, so it must be impossible to guess.
             seconds: How long the mark stays.
 
         Returns:
-            The mark; `None` when it was begun before.
+            The mark; `None` when the work was begun before.
 
         Raises:
-            StoreError: The store cannot answer.
+            StoreError: The store is unavailable.
         """
         digest = hashlib.sha256(b"otpverify celery " + what.encode()).digest()
         counter = base64.urlsafe_b64encode(digest).decode()[:_TAG_LENGTH]
@@ -99,9 +99,9 @@ class Marks:
         return Mark(counter, answer.at) if isinstance(answer, Reserved) else None
 
     def clear(self, mark: Mark) -> None:
-        """Take a mark away: what it is for certainly did not happen.
+        """Remove a mark, because its work certainly was not done.
 
         Raises:
-            StoreError: The store cannot answer.
+            StoreError: The store is unavailable.
         """
         self._store.give_back(mark.counter, mark.at)

@@ -36,13 +36,13 @@ from otpverify.integrations.celery.encryption import Seal, Secrets
 from otpverify.integrations.celery.once import HIDDEN, Marks, check_parts, task_options
 
 LONGEST_SECONDS = 600
-"""How long a message is good that does not say when its code expires."""
+"""The lifetime of a message that has no expiry time for its code."""
 _SPARE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Parcel:
-    """A message on its way.
+    """A queued message.
 
     Attributes:
         message: The message.
@@ -60,38 +60,38 @@ class Parcel:
 
     @property
     def mark_seconds(self) -> int:
-        """How long its mark must stay: for as long as it could still be sent, and a little more,
-        for the clocks of two machines."""
+        """How long the mark must stay, in seconds: as long as the message could still be sent, plus
+        a margin for clock differences between machines."""
         return max(1, math.ceil(self.expires_at - self.queued_at)) + _SPARE_SECONDS
 
     def packed(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The parcel as values that JSON can represent."""
         message = replace(self.message, expires_at=None)
         packed = {field.name: getattr(message, field.name) for field in fields(message)}
         return {**packed, "queued_at": self.queued_at, "expires_at": self.expires_at}
 
     @classmethod
     def unpacked(cls, packed: dict[str, Any]) -> Self:
-        """The reverse. What a newer version put in beside is left out, so that web processes and
-        workers can be renewed one after the other."""
+        """The parcel from the values of `packed`. Fields that a newer version added are ignored, so
+        that web processes and workers can be upgraded one after the other."""
         known = {field.name for field in fields(Message)}
         of_message = {name: value for name, value in packed.items() if name in known}
         of_message["expires_at"] = datetime.fromtimestamp(packed["expires_at"], UTC)
         return cls(Message(**of_message), packed["queued_at"])
 
 
-# A reason such as "no_balance" or "http_503", and neither a number nor a code.
+# A reason such as "no_balance" or "http_503"; a phone number or a code does not match.
 _WORD = re.compile(r"[a-z][a-z_]{0,40}(?:[1-5][0-9]{2})?")
 _DIGITS = re.compile(r"[0-9]{4,}")
 
 
 def outcome(send: Callable[[Message], Receipt], message: Message) -> DeliveryError | None:
-    """Hand a message over.
+    """Send a message.
 
     Returns:
-        `None` when it was taken. Otherwise a copy of the sender's error, cut off from what caused
-        it, and without its words where they repeat what was sent: exceptions of HTTP libraries
-        print whole requests, and workers print exceptions.
+        `None` when the message was taken. Otherwise a copy of the sender's error without its
+        causes, and without its text where that repeats what was sent: exceptions of HTTP
+        libraries print whole requests, and workers print exceptions.
     """
     failure: DeliveryError
     try:
@@ -118,7 +118,7 @@ def outcome(send: Callable[[Message], Receipt], message: Message) -> DeliveryErr
 
 
 def _twin(error: DeliveryError) -> DeliveryError:
-    """A copy without what caused it, whatever its class asks of a constructor."""
+    """A copy without its causes, made without a call of the constructor of its class."""
     twin = type(error).__new__(type(error))
     twin.args = error.args
     vars(twin).update(vars(error))
@@ -130,13 +130,13 @@ _log = logging.getLogger("otpverify.celery")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Again:
-    """It certainly was not sent, and is to be tried again.
+    """A message certainly was not sent, and must be tried again.
 
     Attributes:
-        sealed: What the next attempt is given.
-        seconds: After how long.
-        error: Why.
-        parcel: The parcel, open.
+        sealed: The encrypted parcel for the next attempt.
+        seconds: The wait before the next attempt.
+        error: Why it was not sent.
+        parcel: The decrypted parcel.
     """
 
     sealed: str
@@ -146,18 +146,18 @@ class Again:
 
 
 class Delivery:
-    """Delivers what is queued, each parcel once.
+    """Delivers queued parcels, each once.
 
-    A sealed parcel is good for one attempt: its mark is set before anything goes out, and the next
-    attempt gets a parcel that is sealed anew. So what a broker delivers twice is refused, and so is
-    what somebody who can write to the broker puts on it again.
+    An encrypted parcel is valid for one attempt: its mark is set before anything is sent, and the
+    next attempt gets a newly encrypted parcel. So a parcel that a broker delivers twice is refused,
+    and so is a parcel that an attacker with access to the broker puts on the queue again.
 
     Args:
-        sender: What delivers.
-        marks: Say who is first.
-        seal: Opens parcels.
-        retry: How often, and for how long.
-        verifier: Takes final failures in; `None` to give nothing back.
+        sender: The sender that delivers.
+        marks: Ensure that only one worker begins each attempt.
+        seal: Encrypts and decrypts parcels.
+        retry: How often a message is tried, and for how long.
+        verifier: Gets the final failures; `None` to give nothing back.
     """
 
     def __init__(
@@ -173,16 +173,16 @@ class Delivery:
         """Try to deliver.
 
         Args:
-            sealed: The parcel.
-            number: Which attempt this is; 1 is the first.
+            sealed: The encrypted parcel.
+            number: The number of this attempt; 1 is the first.
 
         Returns:
             `None` when it was delivered.
 
         Raises:
-            DeliveryError: It was not, or nobody knows, and it is not tried again.
-            ConfigurationError: No secret opens it.
-            StoreError: The store cannot say whether it was begun before.
+            DeliveryError: It was not delivered, or the outcome is unknown; it is not tried again.
+            ConfigurationError: No secret can decrypt it.
+            StoreError: The store is unavailable, so it is unknown whether it was begun before.
         """
         parcel = Parcel.unpacked(self._seal.open(sealed))
         if not self._marks.begin(sealed, parcel.mark_seconds):
@@ -202,21 +202,21 @@ class Delivery:
         return Again(self._seal.close(parcel.packed()), seconds, error, parcel)
 
     def give_up(self, parcel: Parcel, error: DeliveryError) -> None:
-        """It is not tried again: give its send back, if it certainly did not go out."""
+        """End the attempts. Give the send back, if the message certainly was not sent."""
         if not error.maybe_sent:
             rejected = isinstance(error, DeliveryRejected)
             self._give_back(parcel, "rejected" if rejected else "failed")
 
     def dropped(self, sealed: str) -> None:
-        """It was taken off the queue undelivered, since it expired there or was revoked: give its
-        send back, unless a worker had begun to send it."""
+        """Give a send back whose parcel was removed from the queue undelivered, because it expired
+        or was revoked, unless a worker had begun to send it."""
         parcel = Parcel.unpacked(self._seal.open(sealed))
         if self._marks.begin(sealed, parcel.mark_seconds):
             self._give_back(parcel, "expired")
 
     def never_queued(self, sealed: str, parcel: Parcel) -> bool:
-        """Whether it certainly will not be sent, though nobody knows if the broker took it. What
-        it may have taken is marked as begun, so no worker begins it."""
+        """Whether a parcel certainly will not be sent, when it is unknown whether the broker took
+        it. This marks the parcel as begun, so that no worker begins it."""
         try:
             return self._marks.begin(sealed, parcel.mark_seconds) is not None
         except OtpVerifyError as error:
@@ -224,17 +224,17 @@ class Delivery:
             return False
 
     def wait_unopened(self, number: int) -> float | None:
-        """How long to wait with a parcel that could not be opened or marked; `None` for no more."""
+        """The wait for a parcel that could not be decrypted or marked; `None` to stop."""
         return self._retry.random_wait(number) if number < self._retry.attempts else None
 
     def _wait_after(self, error: DeliveryError, parcel: Parcel, number: int) -> float | None:
-        """The wait before the next attempt, as `Retry.next_wait`, while the code is good."""
+        """The wait before the next attempt, as `Retry.next_wait`, while the code is valid."""
         ends = min(parcel.expires_at, parcel.queued_at + self._retry.total_seconds)
         return self._retry.next_wait(number, error, seconds_left=ends - time.time())
 
     def _give_back(self, parcel: Parcel, status: str) -> None:
-        """Have the verifier learn that the message certainly did not go out, as a delivery report
-        would tell it: a repeat changes nothing, and `status` shows it."""
+        """Report to the verifier that the message certainly was not sent, in the same way as a
+        delivery report: a repeat changes nothing, and `status` shows it."""
         if self._verifier is None or parcel.message.report is None:
             return
         try:
@@ -242,50 +242,54 @@ class Delivery:
                 {"report_token": parcel.message.report, "status": status}
             )
         except OtpVerifyError as error:
-            # It lapses by itself.
+            # The reservation expires by itself.
             _log.warning("A send could not be given back: %s", error)
 
 
 class CelerySender:
     """Puts messages on a queue and returns at once; a worker delivers them.
 
-    Make it where both your web processes and your workers import it, and give it to the verifier:
+    Create it in a module that your web processes and your workers import, and pass it to the
+    verifier:
 
         sender = CelerySender(app, SmspmClient.from_env(), store=store, secret=SECRET)
         verifier = Verifier(sender, store=store, secret=SECRET)
 
-    **What the broker sees** is sealed with a key derived from the secret: no code, number or text
-    shows in the broker, in Flower, in a result backend or in a log. `seal.py` says why it is
-    sealed rather than kept in the store.
+    **Encryption.** Tasks are encrypted with a key derived from the secret: the broker, Flower, a
+    result backend and logs show no code, number or text. `encryption.py` explains why tasks carry
+    the message and do not keep it in the store.
 
-    **When it is tried again.** What certainly was not sent, for as long as `retry` says and the
-    code is good. Waits are jittered, and the gateway's `Retry-After` is honoured.
+    **Retries.** A message that certainly was not sent is tried again while `retry` allows it and
+    the code is valid. Waits are jittered, and the gateway's `Retry-After` is followed.
 
-    **What a final failure does.** What certainly was not sent is given back, so that the person can
-    ask again at once, and `Verifier.status` shows it. What may have been sent stays counted. What
-    expires in the queue is not sent, and given back.
+    **Final failures.** A send that certainly did not happen is given back: the person can ask again
+    at once, and `Verifier.status` shows it. A message that may have been sent stays counted. A
+    message that expires in the queue is not sent, and its send is given back.
 
-    **Once, rather than twice.** Tasks are acknowledged late, so a broker delivers one again whose
-    worker was lost. A mark in the store says that it was begun; what was begun may have been sent,
-    and is not sent again: the person asks for another code. Only what was not begun is delivered.
+    **At most one message.** Tasks are acknowledged late, so a broker delivers a task again after
+    its worker is lost. A mark in the store records that a task was begun. Its message may have been
+    sent, so it is not sent again: the person asks for another code. Only a task that was not begun
+    is delivered.
 
     Args:
         app: The Celery application.
-        sender: What delivers in the worker, such as an `SmspmClient`; a synchronous one.
-        store: The verifier's, as a synchronous one (`RedisStore`, also beside an `AsyncVerifier`
-            on an `AsyncRedisStore` of the same URL and prefix).
-        secret: The verifier's. Of several, the first seals, and all open.
-        policy: The verifier's, where it has one.
-        retry: How often a message is tried, and for how long: beside those attempts that the
-            client makes by itself. `after_timeout=True` also tries again what may have been sent.
+        sender: The synchronous sender that delivers in the worker, such as an `SmspmClient`.
+        store: The verifier's store; it must be synchronous. With an `AsyncVerifier` on an
+            `AsyncRedisStore`, pass a `RedisStore` with the same URL and prefix.
+        secret: The verifier's secret. Of several secrets, the first encrypts and all decrypt.
+        policy: The verifier's policy, if it has one.
+        retry: How often a message is tried, and for how long. These attempts are in addition to
+            those of the client. With `after_timeout=True`, a message that may have been sent is
+            also tried again.
         name: The task's name; each sender of an application needs its own.
         queue: The queue; the application's default if left out.
-        give_back: Whether failures are given back. A cooldown that a failure lifts tells whoever
-            watches that a message was tried, so leave it out for flows with decoys.
-        on_event: Told of what was given back, as a verifier's is.
+        give_back: Whether failures are given back. When a failure ends a cooldown early,
+            anyone who watches can see that a message was tried, so turn it off for flows with
+            decoys.
+        on_event: Called for sends that were given back, as the `on_event` of a verifier.
 
     Raises:
-        ConfigurationError: Something of this does not fit together.
+        ConfigurationError: An argument is invalid, or the arguments do not fit together.
     """
 
     def __init__(
@@ -307,7 +311,7 @@ class CelerySender:
             retry = Retry(
                 attempts=10, total_seconds=600, first_wait_seconds=2, longest_wait_seconds=90
             )
-        # What certainly was not sent is not counted among the failures that carriers report.
+        # A message that certainly was not sent does not count as a failure reported by a carrier.
         policy = replace(policy or Policy(), undelivered_per_phone=())
         verifier = Verifier(self, store=store, secret=secret, policy=policy, on_event=on_event)
         self._seal = Seal(secret, name)
@@ -316,7 +320,7 @@ class CelerySender:
         )
         self._queue = {} if queue is None else {"queue": queue}
         self.takes_reports = give_back or bool(getattr(sender, "takes_reports", False))
-        """Whether messages are to carry a token: by it, failures are given back."""
+        """Whether messages carry a token, which is needed to give failures back."""
         self._task = app.task(self._body(), name=name, ignore_result=True, **task_options())
         task_revoked.connect(self._dropped, sender=self._task, weak=False)
 
@@ -327,7 +331,7 @@ class CelerySender:
         """Put a message on the queue.
 
         Returns:
-            A receipt with the task's id; the gateway's is not known yet.
+            A receipt with the task's id; the gateway's id is not known yet.
 
         Raises:
             DeliveryUnavailable: The broker did not take it.
@@ -347,7 +351,7 @@ class CelerySender:
             failed = type(error).__name__
         else:
             return Receipt(task_id)
-        # Not chained: a broker's error may print its address, with a password in it.
+        # Not chained: a broker's error may print its address, which may contain a password.
         raise DeliveryUnavailable(
             f"The message could not be queued ({failed}).",
             provider_code="not_queued",
@@ -355,7 +359,7 @@ class CelerySender:
         )
 
     def _body(self) -> Callable[..., None]:
-        """What the task runs. Celery wants a function."""
+        """The function that the task runs. Celery requires a function."""
 
         def deliver(task: Any, sealed: str) -> None:
             number = task.request.retries + 1
@@ -365,7 +369,7 @@ class CelerySender:
                 _log.warning("A message was not delivered: %s", error)
                 raise
             except (ConfigurationError, StoreError) as error:
-                # Another worker may have the secret, and the store may be back in a moment.
+                # Another worker may have the secret, and the store may be available again soon.
                 _log.error("A message could not be delivered: %s", error)
                 wait = self._delivery.wait_unopened(number)
                 if wait is None:
@@ -392,8 +396,8 @@ class CelerySender:
         return deliver
 
     def _dropped(self, request: Any, **_: object) -> None:
-        """Celery discarded a task. It says so in the worker's main process, where nothing may be
-        raised."""
+        """Handle a task that Celery discarded. Celery calls this in the worker's main process,
+        where it must not raise."""
         try:
             self._delivery.dropped(*request.args)
         except OtpVerifyError as error:
