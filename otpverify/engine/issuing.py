@@ -78,7 +78,7 @@ class Issuer:
     costly_hash: bool
     policy: Policy
     keyring: Keyring
-    _told_no_ip: bool = field(default=False, init=False)
+    _warned_of_no_ip: bool = field(default=False, init=False)
 
     async def issue(self, request: CodeRequest) -> Done[Challenge]:
         """Put a code in place and send it.
@@ -113,7 +113,7 @@ class Issuer:
         if isinstance(sent, Receipt):
             return Done("sent", concealed or describe(sent.message_id))
         if concealed is not None:
-            _log.warning("A concealed message was not delivered, and its caller not told: %s", sent)
+            _log.warning("A concealed message was not delivered; its caller saw no error: %s", sent)
             return Done(type(sent).__name__, concealed, sent.provider_code)
         sent.challenge = describe()
         if not sent.maybe_sent:
@@ -204,8 +204,8 @@ class Issuer:
         if not self.policy.sends_per_ip:
             return None
         if client_ip is None:
-            if not self._told_no_ip:
-                self._told_no_ip = True
+            if not self._warned_of_no_ip:
+                self._warned_of_no_ip = True
                 _log.warning(
                     "sends_per_ip does not apply to calls without client_ip. Pass client_ip, "
                     "or set Policy(sends_per_ip=()) where there is no client."

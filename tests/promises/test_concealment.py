@@ -1,5 +1,6 @@
-"""Promise 10: a known and an unknown number see the same, whatever happens to the message; and
-promise 11: what is refused costs no hash. On every kind of store, sync and async."""
+"""Promise 10: a known and an unknown number see the same, also when the message fails; and
+promise 11: what is refused costs no hash. On memory and SQLite, sync and async; the models hold
+the Lua scripts to the same transitions."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_50_right_codes_are_accepted_exactly_once(
         calls = [partial(verifier.check, PHONE, outbox.code(), challenge=id_)] * 50
         found = outcomes(mode, calls)
         assert found.pop("Verified") == 1
-        # While attempts are claimed, others are told that none is left.
+        # While all attempts are claimed, the others see that none is left.
         late = {"ChallengeExpired", "AttemptsExhausted"} if hasher.costly else {"ChallengeExpired"}
         assert set(found) <= late
         assert found.total() == 49
