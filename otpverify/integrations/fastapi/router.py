@@ -2,7 +2,6 @@
 
 # Annotations are not postponed: FastAPI could not resolve names that are local to a factory.
 
-import json
 from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from enum import Enum
 from functools import partial
@@ -40,11 +39,11 @@ from otpverify.integrations.fastapi.session import (
     leave_session,
 )
 from otpverify.integrations.web.flow import Flow
+from otpverify.integrations.web.json_body import MOST_BYTES, is_json, json_object
 from otpverify.integrations.web.outcome import Outcome
-from otpverify.integrations.web.problems import INVALID_REQUEST, NOT_JSON, TOO_LARGE, Problem
+from otpverify.integrations.web.problems import Problem
 from otpverify.integrations.web.session import Recipient
 
-_MOST_BYTES: Final = 16_384
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -121,7 +120,7 @@ def otp_router(
     def reply(request: Request, this: Flow, outcome: Outcome) -> Response | FlowState:
         if outcome.error is None:
             return FlowState.of(outcome)
-        if not outcome.saved:
+        if outcome.leaves_session:
             leave_session(this.session)
         made = outcome.reply(partial(translate, request))
         if made.status == 500:
@@ -183,9 +182,8 @@ def otp_router(
 class OtpRoute(APIRoute):
     """A route that answers errors itself, whichever handlers the application has.
 
-    Another site can make a browser send a form, or a request without a type, with the person's
-    cookies, but no `application/json` (Fetch standard, CORS-safelisted request-header). So a POST
-    that is not of this type is refused, body or not.
+    A POST whose body is not a JSON object is refused, which is also the protection against
+    requests that other sites make a browser send: see `web.json_body`.
     """
 
     translate: ClassVar[Translate] = staticmethod(in_english)
@@ -221,18 +219,11 @@ def _route_class(translate: Translate) -> type[OtpRoute]:
 
 
 async def _json_of(request: Request) -> bytes | Problem:
-    """The body, if it is JSON and its type says so."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        return NOT_JSON
-    body = await read_body(request, _MOST_BYTES)
-    if len(body) > _MOST_BYTES:
-        return TOO_LARGE
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return INVALID_REQUEST
-    return body
+    """The body, if it is a JSON object and its type says so. A body of another type is not read."""
+    kind = request.headers.get("content-type")
+    body = await read_body(request, MOST_BYTES) if is_json(kind) else b""
+    found = json_object(kind, body)
+    return found if isinstance(found, Problem) else body
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -12,11 +12,11 @@ from flask.blueprints import BlueprintSetupState
 from otpverify.integrations.flask.pages import leave_session
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.json_body import MOST_BYTES, is_json, json_object
 from otpverify.integrations.web.outcome import Outcome
-from otpverify.integrations.web.problems import INVALID_REQUEST, NOT_JSON, TOO_LARGE, Problem
+from otpverify.integrations.web.problems import INVALID_REQUEST, Problem
 from otpverify.integrations.web.session import Recipient
 
-_MOST_BYTES: Final = 16_384
 _LONGEST_FIELD: Final = 64
 
 
@@ -62,32 +62,23 @@ def json_blueprint(
     add("check", "POST", "code")
     add("cancel", "POST")
     add("status", "GET")
-    # Another site cannot send the JSON that these endpoints require: see `_json`.
+    # Another site cannot send the JSON that these endpoints require: see `web.json_body`.
     blueprint.record(lambda state: exempt(state, *views))
     return blueprint
 
 
 def respond(site: Site, outcome: Outcome) -> Response:
     """The JSON reply for an outcome."""
-    if outcome.error is not None and not outcome.saved:
+    if outcome.leaves_session:
         leave_session()
     reply = outcome.reply(site.say)
     return Response(json.dumps(reply.body, ensure_ascii=False), reply.status, reply.headers)
 
 
 def _json() -> dict[str, Any] | Problem:
-    """The request's JSON object. Another site can make a browser send a form with the person's
-    cookies, but no `application/json` (Fetch standard, CORS-safelisted request-header)."""
-    if request.mimetype != "application/json":
-        return NOT_JSON
-    body = request.stream.read(_MOST_BYTES + 1)
-    if len(body) > _MOST_BYTES:
-        return TOO_LARGE
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return INVALID_REQUEST
-    return found if isinstance(found, dict) else INVALID_REQUEST
+    """The request's JSON object. A body of another type is not read."""
+    kind = request.content_type
+    return json_object(kind, request.stream.read(MOST_BYTES + 1) if is_json(kind) else b"")
 
 
 def exempt(state: BlueprintSetupState, *views: Callable[..., Any]) -> None:

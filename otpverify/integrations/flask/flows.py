@@ -235,7 +235,7 @@ class FlowPages(ABC):
         """Redirect to the page that an outcome names."""
         step = "code" if outcome.page is Page.CODE else "first"
         held = None
-        if outcome.error is not None and not outcome.saved:
+        if outcome.leaves_session:
             held = self.held()
             pages.leave_session()
         if outcome.notice is None:

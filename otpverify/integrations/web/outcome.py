@@ -168,8 +168,7 @@ class Outcome:
         notice: The notice that the next page shows, if any.
         error: The error, if any.
         result: The verifier's result, if the operation called it and succeeded.
-        saved: Whether the session was written. After an error that did not write it the reply
-            must not set a session at all.
+        saved: Whether the session was written. See `leaves_session`.
         repeated: The code was right earlier, and this request repeats the one that proved it: the
             action after a right code is done already.
         elsewhere: The session's challenge is for another recipient than the refused one.
@@ -216,6 +215,12 @@ class Outcome:
     def state(self) -> State | None:
         """The flow's state; `None` when it continues for another recipient."""
         return None if self.elsewhere else State.of(self.entry, self.reported)
+
+    @property
+    def leaves_session(self) -> bool:
+        """Whether the reply must not set the session: the request was refused and changed nothing,
+        and it may repeat one whose reply has set a newer session."""
+        return self.error is not None and not self.saved
 
     def raised(self) -> Self:
         """This outcome.
