@@ -11,6 +11,8 @@ from examples.flask_app import accounts
 from otpverify import Limit, Policy, Verified
 from otpverify.integrations.flask import OtpVerify, harden
 
+INVOICE = {"amount": "25.00 EUR", "payee": "Bookshop"}  # yours come from the database
+
 otp = OtpVerify()
 
 otp.authenticate(accounts.with_password)
@@ -45,12 +47,12 @@ def create_app(smspm: dict[str, str], **config: object) -> Flask:
     """
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY=secrets.token_hex(32),  # yours is always the same, and secret
+        SECRET_KEY=secrets.token_hex(32),  # yours comes from the environment
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=False,  # this example has no TLS; yours has: True
+        SESSION_COOKIE_SECURE=False,  # this example has no TLS; set True on your site
         OTPVERIFY_BRAND="Example",
         OTPVERIFY_REGION="EE",
-        # What one person needs who tries everything from one address.
+        # Higher limits, for one person who tries everything from one address.
         OTPVERIFY_POLICY=Policy(sends_per_phone=(Limit(30, 3600),), sends_per_ip=()),
         **smspm,
     )
@@ -66,26 +68,28 @@ def create_app(smspm: dict[str, str], **config: object) -> Flask:
 
 
 def index() -> str:
-    """The way in."""
+    """The first page."""
     return render_template("index.html", signed_in=account() is not None, **_demo())
 
 
 def sign_out() -> Response:
-    """SameSite=Lax keeps other sites from sending this form; Flask-WTF would do more."""
+    """SameSite=Lax keeps other sites from sending this form. Flask-WTF protects more."""
     session.pop("account", None)
+    otp.forget()
     return redirect("/", 303)
 
 
 def payment() -> str:
-    """What is to be paid."""
-    return render_template("payment.html", paid=False)
+    """The invoice."""
+    return render_template("payment.html", invoice=INVOICE, paid=False)
 
 
-@otp.proof_required("payment")
+@otp.proof_required("payment", binding=INVOICE)
 def pay(verified: Verified) -> str:
-    """Each payment takes a fresh code: a proof is good once."""
+    """Each payment needs a fresh code, which names the amount and the payee. It approves nothing
+    else."""
     assert verified.purpose == "payment"
-    return render_template("payment.html", paid=True)
+    return render_template("payment.html", invoice=INVOICE, paid=True)
 
 
 def _demo() -> dict[str, str]:

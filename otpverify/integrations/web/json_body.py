@@ -1,6 +1,5 @@
 """The JSON object that a request brings, read strictly, for the JSON endpoints of all frameworks.
 
-
 Another site can make a browser send a form, or a request without a content type, with the person's
 cookies, but not `application/json` (Fetch standard, CORS-safelisted request-header). So the check
 of the content type is also the protection against forged requests.
