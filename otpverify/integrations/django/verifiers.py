@@ -10,6 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from django.core.signals import setting_changed
+from django.http import HttpRequest
 
 from otpverify import AsyncVerifier, ConfigurationError, MemoryStore, Verifier
 from otpverify.integrations.django import conf
@@ -167,3 +168,21 @@ def _here() -> Parts:
 
 
 setting_changed.connect(forget, dispatch_uid="otpverify")
+
+
+def verifier_for(request: HttpRequest, *, background: bool = False) -> Verifier:
+    """The verifier for a request: that of this process. The views' hook `get_verifier` calls it.
+
+    Args:
+        request: The request.
+        background: As for `get_verifier`.
+
+    Raises:
+        ConfigurationError: As `get_verifier`.
+    """
+    return get_verifier(background=background)
+
+
+def averifier_for(request: HttpRequest, *, background: bool = False) -> AsyncVerifier:
+    """The asynchronous verifier for a request, as `verifier_for`."""
+    return get_async_verifier(background=background)
