@@ -207,13 +207,17 @@ def test_what_the_page_shows_works(monkeypatch: pytest.MonkeyPatch) -> None:
         app = names["app"]
         app.config.update(SESSION_COOKIE_SECURE=False)
         person = Person(app)
-        assert person.client.post("/payment").location == "/account/proof/payment"
+        assert person.client.post("/pay/17").location == "/account/proof/payment"
         person.begin("login", user="anna")
         person.send("/account/login/code", code=sandbox.messages[0].code or "")
+        person.client.post("/pay/17")  # the login began a new session
         person.open("/account/proof/payment")
         person.send("/account/proof/payment")
+        assert "25.00 EUR" in sandbox.messages[0].text
         person.send("/account/proof/payment/code", code=sandbox.messages[0].code or "")
-        assert person.client.post("/payment").text == "Paid; +12025550123 agreed."
+        assert person.client.post("/pay/17").text == "Paid; +12025550123 agreed."
+        reply = person.client.post("/api/phone/start", json={"phone": "+37256789045"})
+        assert (reply.status_code, reply.get_json()["state"]) == (202, "pending")
         app.extensions["otpverify"].close()
 
 
