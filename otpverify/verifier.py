@@ -8,10 +8,11 @@ from typing import Self
 from otpverify._sync import run_sync
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
+from otpverify.core.secret_strength import Secrets
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.environment import Owner, settings_from
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
-from otpverify.wiring import Secrets, compose, sync_ports
+from otpverify.wiring import compose, sync_ports
 
 
 class Verifier(Owner):

@@ -8,10 +8,11 @@ from typing import Self
 from otpverify._sync import AsyncClosing
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
+from otpverify.core.secret_strength import Secrets
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.environment import Settings, settings_from
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
-from otpverify.wiring import Secrets, async_ports, compose
+from otpverify.wiring import async_ports, compose
 
 
 class AsyncVerifier(AsyncClosing):

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from otpverify._sync import in_thread, inline, suspends
-from otpverify.core.keys import SECRET_BYTES, Keyring
+from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region
 from otpverify.core.policy import Policy
 from otpverify.core.results import Event
+from otpverify.core.secret_strength import ADVICE, SECRET_BYTES, Secrets, read_secrets
 from otpverify.engine.issuing import Issuer
 from otpverify.engine.operations import Engine
 from otpverify.engine.ports import Ports
@@ -21,7 +22,6 @@ from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer
 from otpverify.sms.messages import Messages
 from otpverify.stores.memory import MemoryStore
 
-Secrets: TypeAlias = str | bytes | Sequence[str | bytes]
 Lift: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _STORE_OPERATIONS = (
@@ -158,32 +158,15 @@ def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) 
         if not store.process_local:
             raise ConfigurationError(
                 f"{type(store).__name__} outlives this process, so it needs secret=..., the same "
-                "in every process. Make one with: otpverify secret"
+                f"in every process. {ADVICE}"
             )
         if hasher.needs_secret:
             raise ConfigurationError(
                 f"{type(hasher).__name__} protects codes by the secret alone, so it needs "
-                "secret=.... Make one with: otpverify secret"
+                f"secret=.... {ADVICE}"
             )
         return Keyring([secrets.token_bytes(SECRET_BYTES)])
-    one = isinstance(secret, str | bytes) or not isinstance(secret, Iterable)
-    values = [_encoded(value) for value in ([secret] if one else secret)]
-    if None in values:
-        # Raised out here: what encoding raises holds the secret.
-        raise ConfigurationError(
-            "secret must be str or bytes, or a sequence of them, and a str must be valid Unicode."
-        )
-    return Keyring([value for value in values if value is not None])
-
-
-def _encoded(secret: object) -> bytes | None:
-    """A secret as bytes; `None` if it cannot be one."""
-    if isinstance(secret, str):
-        try:
-            return secret.encode()
-        except UnicodeEncodeError:
-            return None
-    return secret if isinstance(secret, bytes) else None
+    return Keyring(read_secrets(secret))
 
 
 def _require(what: str, part: object, *names: str) -> None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
 
+from otpverify.core.secret_strength import check_secret
 from otpverify.errors import ConfigurationError
 
-SECRET_BYTES = 32
 ID_RANDOM_BYTES = 16
 _FINGERPRINT_BYTES = 2
 ID_LENGTH = 24  # base64url of 18 bytes, without padding
@@ -146,11 +146,7 @@ class Keyring:
             raise ConfigurationError("secret must hold at least one secret.")
         self._by_fingerprint: dict[bytes, Secret] = {}
         for value in secrets:
-            if len(value) < SECRET_BYTES:
-                raise ConfigurationError(
-                    f"A secret must have at least {SECRET_BYTES} bytes; this one has {len(value)}. "
-                    "Make one with: otpverify secret"
-                )
+            check_secret(value)
             secret = Secret(value, mac(value, "fingerprint")[:_FINGERPRINT_BYTES])
             if secret.fingerprint in self._by_fingerprint:
                 raise ConfigurationError(

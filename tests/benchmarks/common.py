@@ -23,7 +23,7 @@ from servers import Server, binaries
 
 from otpverify import HmacHasher, Message, Policy, Receipt, RedisStore, Verifier
 
-SECRET = "a secret for benchmarks, of 32 bytes or more"
+SECRET = "iA64b34S0uwavoENKoSS2Cde5HWA5KB6moMaBfB0oQ0"
 POLICY = Policy(sends_per_ip=())
 FLOOR = "return redis.call('GET', KEYS[1])"
 """A script of one command."""

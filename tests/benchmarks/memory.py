@@ -21,7 +21,7 @@ from otpverify.stores.redis.scripts import Scripts
 
 PENDING = 100_000
 FEW, MANY = 1_000, 1_000_000
-SECRET = Keyring([b"a secret for benchmarks, of 32 bytes or more"]).signing
+SECRET = Keyring([b"iA64b34S0uwavoENKoSS2Cde5HWA5KB6moMaBfB0oQ0"]).signing
 
 
 def fill(client: object, first: int, count: int) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import support
 from hypothesis import assume, given, strategies as st
+from support import fixture_secret
 
 from otpverify import Argon2Hasher, ConfigurationError, HmacHasher
 from otpverify.core import codes, keys
 from otpverify.core.keys import Keyring, Secret, Subject
 
-SECRET = b"s" * 32
+SECRET, OTHER = support.SECRET.encode(), support.OTHER_SECRET.encode()
 RING = Keyring([SECRET])
 
 
@@ -144,7 +146,7 @@ def test_a_subjects_tags_tell_nothing_and_depend_on_everything() -> None:
     assert len({key.phone, key.scope, key.challenge}) == 3
     for other in (
         RING.signing.key("+37256789046", "login", "c" * 24),
-        Keyring([b"t" * 32]).signing.key("+37256789045", "login", "c" * 24),
+        Keyring([OTHER]).signing.key("+37256789045", "login", "c" * 24),
     ):
         assert not {key.phone, key.scope, key.challenge} & {
             other.phone,
@@ -157,21 +159,21 @@ def test_a_subjects_tags_tell_nothing_and_depend_on_everything() -> None:
     assert purpose.challenge != key.challenge
     assert RING.signing.key("+37256789045", "login", "d" * 24).challenge != key.challenge
     assert all(len(tag) == 22 for tag in (key.phone, key.scope, key.challenge))
-    networks = {ring.signing.network_tag("192.0.2.1") for ring in (RING, Keyring([b"t" * 32]))}
+    networks = {ring.signing.network_tag("192.0.2.1") for ring in (RING, Keyring([OTHER]))}
     assert len(networks) == 2
 
 
 def test_an_id_names_its_secret() -> None:
-    ring = Keyring([b"n" * 32, b"o" * 32])
-    old = Keyring([b"o" * 32]).signing
+    ring = Keyring([OTHER, SECRET])
+    old = Keyring([SECRET]).signing
     id_ = old.new_id(secrets.token_bytes(16))
     assert len(id_) == 24
     assert id_.replace("-", "").replace("_", "").isalnum()
     found = ring.find(id_)
     assert found is not None
-    assert found.value == b"o" * 32
+    assert found.value == SECRET
     assert ring.find(ring.signing.new_id(bytes(16))) is ring.signing
-    assert Keyring([b"z" * 32]).find(id_) is None
+    assert Keyring([fixture_secret("z").encode()]).find(id_) is None
 
 
 def test_ids_differ() -> None:
@@ -183,17 +185,17 @@ def test_any_other_value_names_no_secret(value: object) -> None:
     assert RING.find(value) is None
 
 
-@pytest.mark.parametrize("values", [[], [b"short"], [b"s" * 31], [SECRET, SECRET]])
+@pytest.mark.parametrize("values", [[], [b"short"], [SECRET[:31]], [SECRET, SECRET]])
 def test_secrets_must_be_long_and_different(values: list[bytes]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Keyring(values)
-    assert "ssss" not in str(caught.value)
+    assert SECRET[:8].decode() not in str(caught.value)
 
 
 def test_no_secret_in_any_repr() -> None:
     subject = Subject(RING.signing, "+37256789045", "login", "c" * 24, {"amount": "5"})
     for shown in (repr(RING), repr(RING.signing), repr(subject)):
-        assert "ssss" not in shown
+        assert SECRET[:8].decode() not in shown
         assert "37256789045" not in shown
 
 
@@ -205,7 +207,7 @@ def test_a_digest_depends_on_secret_message_and_salt(hasher: Argon2Hasher | Hmac
     assert len(digest) == 32
     assert digest == hasher.digest(SECRET, b"message", b"0" * 16)
     for other in (
-        hasher.digest(b"t" * 32, b"message", b"0" * 16),
+        hasher.digest(OTHER, b"message", b"0" * 16),
         hasher.digest(SECRET, b"massage", b"0" * 16),
         hasher.digest(SECRET, b"message", b"1" * 16),
     ):

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given, strategies as st
-from support import OTHER_PHONE, PHONE, Face
+from support import OTHER_PHONE, OTHER_SECRET, PHONE, SECRET, Face
 
 from otpverify import ConfigurationError, DeliveryRejected, Message, RateLimited, SmspmClient
 from otpverify.core import tokens
@@ -19,7 +19,7 @@ from otpverify.gateways.smspm.wire import Account
 from otpverify.gateways.urls import check_report_url, report_address
 from otpverify.testing import OutboxSender
 
-OLD, NEW = b"o" * 32, b"n" * 32
+OLD, NEW = SECRET.encode(), OTHER_SECRET.encode()
 RING = Keyring([OLD])
 KEY = RING.signing.key(PHONE, "login", "challenge")
 TOKEN = tokens.write_report_token(RING.signing, KEY, 1_772_366_400_123, "login")

@@ -15,7 +15,7 @@ from typing import Any
 
 import django_site
 import pytest
-from support import QUICK
+from support import QUICK, fixture_secret
 
 import otpverify
 from otpverify import (
@@ -80,9 +80,9 @@ def test_python_block(
     for name, value in smspm_sandbox.environ.items():
         monkeypatch.setenv(name, value)
     for number, name in enumerate(re.findall(r"\b[A-Z_]*SECRET(?:_KEY)?\b", block)):
-        monkeypatch.setenv(name, f"{number}: a secret of the tests with 32 bytes")
+        monkeypatch.setenv(name, fixture_secret(number))
     for brand in ("NORTHWIND", "SOUTHWIND"):
-        monkeypatch.setenv(f"{brand}_SECRET", f"{brand}: a secret of the tests with 32 bytes")
+        monkeypatch.setenv(f"{brand}_SECRET", fixture_secret(brand))
 
     def person(prompt: str) -> str:
         return "+1 202 555 0123" if prompt == "Phone: " else smspm_sandbox.messages[0].code or ""

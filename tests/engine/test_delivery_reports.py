@@ -19,7 +19,7 @@ import pytest
 from endpoint import Call, Endpoint
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import Place, stop_servers
-from support import OTHER_PHONE, PHONE, QUICK, SECRET, AsyncMode, Face, Mode
+from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET, AsyncMode, Face, Mode
 
 from otpverify import (
     AsyncSmspmClient,
@@ -46,7 +46,6 @@ __all__ = ["stop_servers"]
 Shape = Literal["post", "get"]
 PAGE = (Path(__file__).parents[2] / "docs/how-to/delivery-reports.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-OTHER_SECRET = "another unguessable secret of 32 bytes"
 _SOON = date(2026, 4, 1)
 FINAL_FAILURES = [
     ("undelivered", "post"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from hypothesis import given, strategies as st
-from support import OTHER_PHONE, PHONE, QUICK, SECRET, Face, Mode, wrong
+from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET, Face, Mode, wrong
 
 from otpverify import (
     ChallengeExpired,
@@ -29,7 +29,6 @@ from otpverify.core.keys import Key
 from otpverify.testing import OutboxSender
 
 Make = Callable[..., Face]
-OTHER_SECRET = "another unguessable secret, of 32 bytes or more"
 
 
 def prove(verifier: Face, outbox: OutboxSender, purpose: str = "password-reset") -> Verified:

@@ -13,7 +13,17 @@ from typing import Any, ClassVar
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from support import OTHER_PHONE, PHONE, QUICK, SECRET, Face, Mode, wrong
+from support import (
+    OTHER_PHONE,
+    OTHER_SECRET,
+    PHONE,
+    QUICK,
+    SECRET,
+    Face,
+    Mode,
+    fixture_secret,
+    wrong,
+)
 
 from otpverify import (
     AllowCountries,
@@ -46,7 +56,7 @@ from otpverify.testing import OutboxSender
 
 Make = Callable[..., Face]
 FICTIONAL = "+447700900123"
-OLD = "the secret of last year with 32 bytes or more"
+OLD = OTHER_SECRET
 
 
 class LastingStore(MemoryStore):
@@ -280,7 +290,9 @@ class TestRotation:
                 return super().check(*args)
 
         verifier = make(
-            store=Counting(), hasher=HmacHasher(), secret=[SECRET] + [f"{n}" * 32 for n in range(9)]
+            store=Counting(),
+            hasher=HmacHasher(),
+            secret=[SECRET] + [fixture_secret(n) for n in range(9)],
         )
         id_ = verifier.start(PHONE).id
         verifier.check(PHONE, outbox.code(), challenge=id_)

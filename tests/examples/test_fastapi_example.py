@@ -14,7 +14,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 from starlette.middleware.sessions import SessionMiddleware
-from support import OTHER_PHONE, PHONE, QUICK, SECRET
+from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET
 
 from examples.fastapi_app.background import BackgroundTasksSender, after_the_reply
 from otpverify import AsyncVerifier, DeliveryUnavailable, Message, Receipt
@@ -31,7 +31,7 @@ def test_what_the_page_shows_confirms_a_phone(
     (block,) = [block for block in blocks if "otp_lifespan" in block]
     for name, value in smspm_sandbox.environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("OTPVERIFY_SECRET", "a secret of the tests with 32 bytes or more")
+    monkeypatch.setenv("OTPVERIFY_SECRET", OTHER_SECRET)
     names: dict[str, Any] = {"__name__": "a_page"}
     exec(compile(block, "a page", "exec"), names)
     with TestClient(names["app"], base_url="https://testserver") as browser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import sys
 import threading
@@ -27,7 +28,8 @@ T = TypeVar("T")
 
 PHONE = "+37256789045"
 OTHER_PHONE = "+37256789046"
-SECRET = "an unguessable secret of 32 bytes or more"
+SECRET = "IVKyqv658P1UUfs7FIPkHIFCfhGBIzc9LecQbj3W1uQ"
+OTHER_SECRET = "EpOHmSSp9BSRWa6MZm3nOZoVpl7zJEgjPJG2XB8rxrk"
 QUICK = Argon2Hasher(memory_kib=8, iterations=1, allow_weak=True)
 """The real hasher at a cost that lets a test make thousands of digests."""
 
@@ -140,6 +142,11 @@ class Face:
         self.verifier = verifier
         for name in METHODS:
             setattr(self, name, Method(getattr(verifier, name), run))
+
+
+def fixture_secret(name: object) -> str:
+    """A good secret that is always the same for a name."""
+    return hashlib.sha256(f"secret {name}".encode()).hexdigest()
 
 
 def wrong(code: str, nth: int = 1) -> str:

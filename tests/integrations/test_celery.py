@@ -14,7 +14,7 @@ from celery.app.task import Context
 from celery.signals import task_retry, task_revoked
 from faulty_gateways import unused_url
 from freezegun.api import FrozenDateTimeFactory
-from support import OTHER_PHONE, PHONE, QUICK, SECRET, Face, Mode
+from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET, Face, Mode
 
 from otpverify import (
     AsyncRedisStore,
@@ -40,7 +40,6 @@ from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.celery.sender import Parcel
 from otpverify.testing import OutboxSender
 
-OTHER_SECRET = "another unguessable secret of 32 bytes"
 NAME = "otpverify.deliver"
 BUSY = DeliveryUnavailable("Busy.", provider_code="rate_limited", maybe_sent=False, retry_after=7)
 NO = DeliveryRejected("No.", provider_code="invalid_phone_number")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.signals import task_retry
-from support import SECRET
+from support import OTHER_SECRET, SECRET
 
 from otpverify import (
     BulkResult,
@@ -286,13 +286,12 @@ def test_a_text_that_no_encoding_carries(site: Site) -> None:
 
 
 def test_secrets_rotate(site: Site) -> None:
-    other = "another unguessable secret of 32 bytes"
     job = site.bulk.send(NUMBERS[:2], TEXT, job="buses")
     site.work()
     app = Celery("new", broker="memory://", backend="cache+memory://", set_as_current=False)
     app.conf.task_store_eager_result = True
     app.conf.task_default_queue = site.app.conf.task_default_queue
-    rotated = site.make(app, secret=[other, SECRET])
+    rotated = site.make(app, secret=[OTHER_SECRET, SECRET])
     job = rotated.send(NUMBERS[:3], TEXT, job="buses")
     site.app = app
     site.work()
@@ -302,7 +301,7 @@ def test_secrets_rotate(site: Site) -> None:
 def test_a_secret_that_does_not_fit(site: Site) -> None:
     other = Celery("other", broker="memory://", backend="cache+memory://", set_as_current=False)
     other.conf.task_store_eager_result = True
-    bulk = site.make(other, secret="another unguessable secret of 32 bytes")
+    bulk = site.make(other, secret=OTHER_SECRET)
     job = site.bulk.send(NUMBERS[:2], TEXT, job="buses")
     site.app = other
     site.app.conf.task_default_queue = f"bulk-{id(site)}"

@@ -588,7 +588,7 @@ def test_the_user_is_looked_at_again_after_the_code(
         connection.close()
 
     options = {**BASE, "SENDER": outbox, "STORE": Deactivating(), "HASHER": HmacHasher()}
-    with override_settings(OTPVERIFY={**options, "SECRET": "x" * 32}):
+    with override_settings(OTPVERIFY={**options, "SECRET": SECRET}):
         login(person)
         page = person.send("/login/code/", code=outbox.code())
         assert "expired" in page.said
@@ -1306,7 +1306,7 @@ def test_what_the_page_shows(
     outbox: OutboxSender, bare_environ: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it shows is a site that works."""
-    monkeypatch.setenv("OTPVERIFY_SECRET", "a secret of the tests with 32 bytes or more")
+    monkeypatch.setenv("OTPVERIFY_SECRET", SECRET)
     names: dict[str, Any] = {"INSTALLED_APPS": []}
     for block in SETUP.split("```python\n")[1:3]:  # additions to settings.py and to urls.py
         exec(block.partition("```")[0], names)

@@ -23,8 +23,9 @@ from otpverify import (
     Store,
     StoreError,
 )
+from otpverify.core.secret_strength import Secrets
 from otpverify.integrations.celery.bulk_chunk import Chunks, Row, result_of
-from otpverify.integrations.celery.encryption import Seal, Secrets
+from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.once import HIDDEN, Marks, check_parts, task_options
 from otpverify.phone import normalize
 

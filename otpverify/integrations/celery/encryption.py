@@ -16,8 +16,8 @@ import binascii
 import hmac
 import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,10 +25,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from otpverify import ConfigurationError
+from otpverify.core.secret_strength import Secrets, read_secrets
 
-Secrets: TypeAlias = str | bytes | Sequence[str | bytes]
-
-_SHORTEST_SECRET = 32
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _BLOCK = 256
@@ -42,19 +40,11 @@ class Seal:
         use: The purpose. Content encrypted for one use cannot be decrypted for another.
 
     Raises:
-        ConfigurationError: A secret is missing or too short.
+        ConfigurationError: A secret is missing, too short or weak.
     """
 
     def __init__(self, secret: Secrets, use: str) -> None:
-        given = [secret] if isinstance(secret, str | bytes) else list(secret)
-        if not given or not all(isinstance(value, str | bytes) for value in given):
-            raise ConfigurationError("secret must be str or bytes, or a sequence of them.")
-        values = [value.encode() if isinstance(value, str) else value for value in given]
-        if any(len(value) < _SHORTEST_SECRET for value in values):
-            raise ConfigurationError(
-                f"A secret must have at least {_SHORTEST_SECRET} bytes. "
-                "Make one with: otpverify secret"
-            )
+        values = read_secrets(secret)
         self._use = use.encode()
         self._keys = [AESGCM(_derived(value, self._use)) for value in values]
         self._tag_keys = [_derived(value, self._use + b" tags") for value in values]

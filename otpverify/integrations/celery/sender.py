@@ -32,7 +32,8 @@ from otpverify import (
     StoreError,
     Verifier,
 )
-from otpverify.integrations.celery.encryption import Seal, Secrets
+from otpverify.core.secret_strength import Secrets
+from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.once import HIDDEN, Marks, check_parts, task_options
 
 LONGEST_SECONDS = 600

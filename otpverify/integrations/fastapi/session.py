@@ -7,7 +7,7 @@ many attempts are left, and whether a code or a proof was used.
 # Annotations are not postponed: FastAPI reads those of FlowTokens.__call__, older ones badly.
 
 import hashlib
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Annotated, Any, Final
 
 from fastapi import Header
@@ -17,12 +17,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from otpverify import ConfigurationError
+from otpverify.core.secret_strength import Secrets, read_secrets
 
 TOKEN_HEADER: Final = "Otp-Flow"  # noqa: S105 - its name
 
 _FINISHERS: Final = "otpverify_finishers"
 _HEADER = Header(description="The last token that a reply of this flow brought.")
-_LEAST_SECRET_BYTES: Final = 32
 _LONGEST_TOKEN: Final = 4096
 
 
@@ -61,24 +61,18 @@ class FlowTokens:
         max_age_seconds: How long a token is good.
 
     Raises:
-        ConfigurationError: The secret is too short.
+        ConfigurationError: A secret is missing, too short or weak.
     """
 
     def __init__(
         self,
-        secret: str | Sequence[str],
+        secret: Secrets,
         *,
         max_age_seconds: int = 3600,
     ) -> None:
-        secrets = [secret] if isinstance(secret, str) else list(secret)
-        if not secrets or any(len(one.encode()) < _LEAST_SECRET_BYTES for one in secrets):
-            raise ConfigurationError(
-                f"The secret of FlowTokens needs {_LEAST_SECRET_BYTES} bytes or more. Make one "
-                "with: otpverify secret"
-            )
         self._max_age = max_age_seconds
         self._serializer = URLSafeTimedSerializer(
-            secrets[::-1],  # the last one signs
+            read_secrets(secret)[::-1],  # the last one signs
             salt="otpverify.engine",
             signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
         )

@@ -14,7 +14,7 @@ from flask import Blueprint, Flask, request, session
 from flask_support import PASSWORD, PHONE, TYPED, USER, Person, Shop
 from freezegun.api import FrozenDateTimeFactory
 from jinja2 import DictLoader
-from support import QUICK, SECRET, wrong
+from support import OTHER_SECRET, QUICK, SECRET, fixture_secret, wrong
 
 from otpverify import (
     AllowCountries,
@@ -48,7 +48,7 @@ def test_settings_come_from_the_application(monkeypatch: pytest.MonkeyPatch) -> 
             sandbox.environ,
             SECRET_KEY="a key",
             OTPVERIFY_REDIS_URL=None,  # what is set here rules, and this sets nothing
-            OTPVERIFY_SECRET=["a new secret of more than 32 bytes", SECRET],
+            OTPVERIFY_SECRET=[OTHER_SECRET, SECRET],
             OTPVERIFY_REGION="EE",
             OTPVERIFY_BRAND="Shop",
             OTPVERIFY_ORIGIN="shop.example",
@@ -201,7 +201,7 @@ def test_what_the_page_shows_works(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in sandbox.environ.items():
             monkeypatch.setenv(name, value)
         for name in ("SECRET_KEY", "OTPVERIFY_SECRET"):
-            monkeypatch.setenv(name, f"{name}: a secret of the tests with 32 bytes")
+            monkeypatch.setenv(name, fixture_secret(name))
         names: dict[str, Any] = {"__name__": "readme"}
         exec(compile(block, "a page", "exec"), names)
         app = names["app"]
