@@ -19,7 +19,6 @@ from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.languages import preferred_language, translations
 from otpverify.integrations.web.outcome import Page
 from otpverify.integrations.web.reports import MOST_BYTES, take_report
-from otpverify.integrations.web.sentences import code_in
 from otpverify.sandbox import Sandbox
 
 FORM = "<form method=post action=/{0}><input name={0} autofocus><button>Continue</button></form>"
@@ -57,9 +56,8 @@ class App:
         headers += [("Set-Cookie", f"id={key}; HttpOnly; SameSite=Lax; Path=/")]
         if method == "POST":
             form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-            code = code_in(form.get("code", ""), self.verifier.policy.code_length)
             posts = {"/phone": lambda: flow.start(form.get("phone", "")), "/resend": flow.resend}
-            outcome = run_sync(posts.get(path, lambda: flow.check(code))())
+            outcome = run_sync(posts.get(path, lambda: flow.check(form.get("code", "")))())
             say = translations(tag)
             notice = outcome.notice and outcome.notice.sentence
             session["notice"] = notice.translated(say.gettext, say.ngettext) if notice else ""

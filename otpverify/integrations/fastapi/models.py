@@ -30,6 +30,7 @@ from otpverify.integrations.web.problems import (
     Problem,
     problem_of,
 )
+from otpverify.integrations.web.sentences import LONGEST_PASTE
 
 Delivered: TypeAlias = Literal[
     "not_sent",
@@ -60,7 +61,9 @@ class OtpCode(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"code": "123 456"}]})
 
     code: str = Field(
-        max_length=64, repr=False, description="The code. Spaces and hyphens do not matter."
+        max_length=LONGEST_PASTE,
+        repr=False,
+        description="The code, or the message that holds it. Spaces and hyphens do not matter.",
     )
 
 

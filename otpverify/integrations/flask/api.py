@@ -15,9 +15,10 @@ from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.json_body import MOST_BYTES, is_json, json_object
 from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import INVALID_REQUEST, Problem
+from otpverify.integrations.web.sentences import LONGEST_PASTE
 from otpverify.integrations.web.session import Recipient
 
-_LONGEST_FIELD: Final = 64
+_LONGEST: Final = {"phone": 64, "code": LONGEST_PASTE}
 
 
 def json_blueprint(
@@ -47,7 +48,7 @@ def json_blueprint(
             found = _json() if method == "POST" else {}
             if not isinstance(found, Problem) and field:
                 value = found.get(field)
-                if not isinstance(value, str) or len(value) > _LONGEST_FIELD:
+                if not isinstance(value, str) or len(value) > _LONGEST[field]:
                     found = INVALID_REQUEST
             if isinstance(found, Problem):
                 return site.problem(found)

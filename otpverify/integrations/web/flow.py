@@ -46,6 +46,7 @@ from otpverify import (
 from otpverify.integrations.web import sentences
 from otpverify.integrations.web.outcome import Notice, Outcome, Page
 from otpverify.integrations.web.problems import ProofRequired, problem_of
+from otpverify.integrations.web.sentences import code_in
 from otpverify.integrations.web.session import (
     Delivery,
     Pending,
@@ -178,16 +179,20 @@ class Flow:
             )
         except OtpVerifyError as error:
             return self._not_resent(_explained(error))
-        first = entry.delivery is Delivery.NOT_SENT
+        now = self.entry
+        if not isinstance(now, Pending) or now.challenge != entry.challenge:
+            # Another request of the session cancelled or used it while this one was sending.
+            return self._refused(ChallengeExpired(), now)
+        first = now.delivery is Delivery.NOT_SENT
         notice = Notice(sentences.SENT if first else sentences.SENT_AGAIN, error=False)
-        pending = self._save(entry.renewed(challenge))
+        pending = self._save(now.renewed(challenge))
         return Outcome(Page.CODE, pending, notice, result=challenge, saved=True, sends=True)
 
     async def check(self, code: str) -> Outcome:
         """Check a code. A right one leaves its proof in the session.
 
         Args:
-            code: As it was typed; `sentences.code_in` takes it out of a pasted message before.
+            code: As it was typed, or the pasted message that holds it (`sentences.code_in`).
         """
         try:
             entry, to = await self._current()
@@ -198,7 +203,7 @@ class Flow:
             verified = await _settled(
                 self.verifier.check(
                     to.phone,
-                    code,
+                    code_in(code, self.verifier.policy.code_length),
                     challenge=entry.challenge,
                     purpose=self.purpose,
                     binding=to.binding,
@@ -251,7 +256,9 @@ class Flow:
         return Outcome(Page.FIRST, saved=True)
 
     async def status(self) -> Outcome:
-        """Where the flow stands, and how far its newest message got."""
+        """Where the flow stands, and how far its newest message got. If reports say that the
+        message did not arrive, the person need not wait for another one: the store gave the send
+        back (up to `Policy.undelivered_per_phone` times; then `resend` says how long to wait)."""
         entry: Pending | Proof | None = None
         try:
             entry, to = await self._current()
@@ -264,6 +271,8 @@ class Flow:
             return Outcome(Page.FIRST)
         except OtpVerifyError as error:
             return replace(self._refused(_explained(error), entry), page=Page.CODE)
+        if reported.failed:
+            entry = entry.delayed(0)
         return Outcome(Page.CODE, entry, reported=reported)
 
     def forget(self) -> None:

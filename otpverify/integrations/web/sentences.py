@@ -98,7 +98,8 @@ SENT = Sentence("A code is on its way.")
 
 PROOF_REQUIRED = Sentence("Enter a code that was sent to your phone first.")
 
-_LONGEST_PASTE: Final = 2000
+LONGEST_PASTE: Final = 2000
+"""How many characters of a code field are read: a whole message may be pasted."""
 
 
 def code_in(typed: str, length: int) -> str:
@@ -112,7 +113,7 @@ def code_in(typed: str, length: int) -> str:
         The one number of that many digits in a message; otherwise what was typed, which the
         verifier judges strictly.
     """
-    text = typed[:_LONGEST_PASTE]
+    text = typed[:LONGEST_PASTE]
     if not any(character.isalpha() for character in text):
         return text
     last_line = re.search(rf"@\S+ #(\d{{{length}}})\s*$", text)  # as browsers read it
@@ -124,6 +125,17 @@ def code_in(typed: str, length: int) -> str:
         if len(found) == 1:
             return str(found.pop())
     return text
+
+
+def password_length(password: str, shortest: int, longest: int) -> Sentence | None:
+    """What is wrong with the length of a new password, in characters; `None` if nothing is."""
+    if len(password) > longest:
+        return Sentence("This password is too long.")
+    if len(password) >= shortest:
+        return None
+    return counted(
+        shortest, "Use at least %(count)s character.", "Use at least %(count)s characters."
+    )
 
 
 def explain(error: OtpVerifyError) -> Sentence:
@@ -169,6 +181,7 @@ def after(seconds: int) -> Sentence:
 
 _ANY_LIMIT = "Too many codes were requested. You can try again %(when)s."
 _LIMITS = {
+    "passwords": "Too many incorrect passwords. You can try again %(when)s.",
     "sends_per_phone": "Too many codes were sent to this number. You can try again %(when)s.",
     "sends_per_ip": "Too many codes were requested from your network. You can try again %(when)s.",
     "failures_per_phone": (

@@ -27,6 +27,7 @@ from otpverify import (
     InvalidPhoneNumber,
     Limit,
     MemoryStore,
+    Messages,
     OtpVerifyError,
     Policy,
     RateLimited,
@@ -45,6 +46,7 @@ from otpverify.integrations.web.session import (
     forget_flows,
     load_entry,
 )
+from otpverify.sms.languages import languages
 from otpverify.testing import OutboxSender
 
 ACCOUNT = Recipient(PHONE, "account 7")
@@ -79,11 +81,19 @@ class Site:
         to: Any = None,
         purpose: str = "phone",
         concealed: bool = False,
+        locale: str = "en",
         **options: Any,
     ) -> Outcome:
         """Make a flow and run one operation."""
         held = self.session if session is None else session
-        flow = Flow(self.verifier, held, purpose=purpose, recipient=to, concealed=concealed)
+        flow = Flow(
+            self.verifier,
+            held,
+            purpose=purpose,
+            recipient=to,
+            concealed=concealed,
+            locale=locale,
+        )
         before = copy.deepcopy(held)
         outcome: Outcome = self._run(getattr(flow, operation)(*args, **options))
         assert json.loads(json.dumps(held)) == held, "a session holds JSON"
@@ -182,7 +192,9 @@ def test_cancel_voids_a_code_and_a_proof(site: Site) -> None:
     assert site("cancel").error is None, "nothing to cancel is cancelled"
 
 
-def test_status_says_what_reports_say(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_says_what_reports_say(
+    site: Site, monkeypatch: pytest.MonkeyPatch, clock: FrozenDateTimeFactory
+) -> None:
     site("start", PHONE)
 
     def delivered(*_: object, **__: object) -> DeliveryStatus:
@@ -191,7 +203,78 @@ def test_status_says_what_reports_say(site: Site, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(site.verifier, "status", delivered)
     state = site("status").state
     assert state is not None
-    assert state.delivery == "delivered"
+    assert (state.delivery, state.resend_in) == ("delivered", 60)
+
+
+@pytest.mark.parametrize("status", [status for status in DeliveryStatus if status.failed])
+def test_after_a_failed_message_there_is_nothing_to_wait_for(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: FrozenDateTimeFactory,
+    status: DeliveryStatus,
+) -> None:
+    site("start", PHONE)
+    monkeypatch.setattr(site.verifier, "status", lambda *_, **__: status)
+    outcome = site("status")
+    assert outcome.state == State("pending", 600, 0, 5, status.value)
+    assert outcome.pending is not None
+    assert outcome.pending.resend_in == 0
+
+
+def test_a_concealed_message_that_failed_shows_in_no_status(
+    site: Site, clock: FrozenDateTimeFactory
+) -> None:
+    states = []
+    for known in (True, False):
+        site.set_up()
+        site("start", PHONE, concealed=True, deliver=known)
+        states.append(site("status", concealed=True).state)
+    assert states == [State("pending", 600, 60, 5, "sent")] * 2
+
+
+@pytest.mark.parametrize("carried", ["{}", " {}\r\n", "one line"])
+@pytest.mark.parametrize("origin", ["shop.example", None])
+@pytest.mark.parametrize("language", sorted(languages()))
+def test_a_whole_message_may_be_entered(
+    site: Site, language: str, origin: str | None, carried: str
+) -> None:
+    site.set_up(messages=Messages(brand="Shop", origin=origin))
+    site("start", PHONE, locale=language)
+    text = site.outbox.last.text
+    pasted = text.replace("\n", " ") if carried == "one line" else carried.format(text)
+    assert site("check", pasted).page is Page.NEXT
+
+
+def test_a_message_with_two_codes_is_not_guessed_at(site: Site) -> None:
+    site("start", PHONE)
+    outcome = site("check", f"{site.code} or {wrong(site.code)} from the message")
+    assert isinstance(outcome.error, IncorrectCode)
+    assert outcome.error.attempts_left is None
+    assert site("check", site.code).page is Page.NEXT
+
+
+@pytest.mark.parametrize("ended", ["cancel", "check"])
+def test_a_slow_resend_does_not_bring_back_a_challenge_that_ended(
+    site: Site, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    """The session is one on the server, which two requests change at the same time."""
+    site.set_up(policy=Policy(resend_cooldown_seconds=0))
+    site("start", PHONE)
+    code = site.code
+    during = copy.deepcopy(site.session)
+    renewed = site("resend").challenge
+    site(ended, *([code] if ended == "check" else []))
+
+    def resend(*_: object, **__: object) -> object:
+        during.clear()
+        during.update(site.session)
+        return renewed
+
+    monkeypatch.setattr(site.verifier, "resend", resend)
+    outcome = site._run(Flow(site.verifier, during, purpose="phone").resend())
+    assert not isinstance(load_entry(during, "phone"), Pending)
+    assert isinstance(outcome.error, ChallengeExpired)
+    assert not outcome.saved
 
 
 def test_no_session_has_no_flow(site: Site) -> None:
