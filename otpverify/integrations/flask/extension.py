@@ -408,7 +408,9 @@ class OtpVerify:
 
     def authenticate(self, function: F) -> F:
         """`(user, password) -> account or None`: the account with this name and password. Let it
-        take as long for a name that does not exist, and limit how often it is tried."""
+        take as long for a name that does not exist, and limit how often it is tried: after too
+        many incorrect passwords raise `RateLimited(retry_after=..., scope="passwords")`, and the
+        page says how long to wait."""
         return self._set("authenticate", function)
 
     def phone_of(self, function: F) -> F:

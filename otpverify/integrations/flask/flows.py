@@ -27,17 +27,16 @@ from otpverify import (
     Verified,
 )
 from otpverify.integrations.flask import pages
+from otpverify.integrations.flask.api import respond
 from otpverify.integrations.flask.pages import Carried
-from otpverify.integrations.flask.site import Site
+from otpverify.integrations.flask.site import LONGEST_FIELD, Site
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.outcome import Notice, Outcome, Page
-from otpverify.integrations.web.sentences import Sentence, code_in, counted
+from otpverify.integrations.web.sentences import LONGEST_PASTE, Sentence
 from otpverify.integrations.web.session import Pending, Proof, Recipient
 from otpverify.phone import mask
 
-LONGEST_FIELD: Final = 256
-_LONGEST_CODE_FIELD: Final = 2000  # a whole message may be pasted
 _NO_PHONE: Final = Sentence("This account has no phone number to send a code to.")
 _START_HERE: Final = Sentence("Start here.")
 
@@ -117,6 +116,7 @@ class FlowPages(ABC):
         self.add_page(blueprint, "code", self.code, "GET", "POST")
         self.add_page(blueprint, "resend", self.resend, "POST")
         self.add_page(blueprint, "cancel", self.cancel, "POST")
+        self.add_page(blueprint, "status", self.status, "GET")
         self.add_page(blueprint, "done", self.done, "GET")
 
     def add_page(
@@ -165,8 +165,7 @@ class FlowPages(ABC):
         pages.check_csrf()
         flow = self.flow()
         subject = flow.entry.subject if flow.entry is not None else ""
-        typed = code_in(self.typed("code", _LONGEST_CODE_FIELD), flow.verifier.policy.code_length)
-        outcome = run_sync(flow.check(typed))
+        outcome = run_sync(flow.check(self.typed("code", LONGEST_PASTE)))
         if outcome.verified is not None:
             return self.succeed(outcome.verified, subject)
         if outcome.repeated:
@@ -182,7 +181,8 @@ class FlowPages(ABC):
         to = None if entry is None else self.find(entry.subject)
         if entry is None or to is None:
             return self.to("first", Carried(Notice(sentences.NO_CHALLENGE, error=False)))
-        carried = self.carried("code")
+        carried, now = self.carried("code"), run_sync(flow.status())
+        entry = now.pending or entry  # a status that could not be read changes nothing
         wait = carried.notice.wait if carried.notice else 0
         return self.show(
             "code.html",
@@ -190,7 +190,9 @@ class FlowPages(ABC):
             "code",
             pending=entry,
             wait=max(wait, entry.resend_in),
+            failed=now.reported is not None and now.reported.failed,
             shown=self.shown(to),
+            length=flow.verifier.policy.code_length,
             binding=to.binding or {},
         )
 
@@ -203,6 +205,13 @@ class FlowPages(ABC):
         """Void the challenge and start again."""
         pages.check_csrf()
         return self.follow(run_sync(self.flow().cancel()))
+
+    def status(self) -> Response:
+        """Where the flow stands, for the page's script. It may cross another request of the page,
+        so it never sets the session."""
+        reply = respond(self.site, run_sync(self.flow().status()))
+        pages.leave_session()
+        return reply
 
     def done(self) -> str | Response:
         """The flow's end, where the application has no page of its own for it."""
@@ -403,13 +412,15 @@ class PasswordReset(PhoneConfirmation):
             if not isinstance(proof, Proof):
                 sentence = Sentence("Confirm your phone first. Start here.")
                 return self.to("first", Carried(Notice(sentence, error=False)))
-            return self.show("password.html", carried, "password", shortest=self.shortest)
+            return self.show(
+                "password.html", carried, "password", shortest=self.site.shortest_password
+            )
         pages.check_csrf()
         if not isinstance(proof, Proof):
             return self.refuse(ChallengeExpired())
         account = self.site.call("find_account", proof.subject)
         password = request.form.get("password", "")
-        if fault := self._fault(account, password):
+        if fault := self.site.password_fault(account, password):
             return self.to("password", Carried(Notice(fault), of_field=True))
         outcome = run_sync(flow.redeem())
         if outcome.verified is None:
@@ -421,25 +432,6 @@ class PasswordReset(PhoneConfirmation):
             return self.refuse(ChallengeExpired())
         response = self.site.call("set_password", str(account), password)
         return self.finish(outcome.verified, response, self.target())
-
-    @property
-    def shortest(self) -> int:
-        """How many characters a password has at least."""
-        return int(current_app.config["OTPVERIFY_SHORTEST_PASSWORD"])
-
-    def _fault(self, account: Any, password: str) -> Sentence | None:
-        if len(password) < self.shortest:
-            return counted(
-                self.shortest,
-                "Use at least %(count)s character.",
-                "Use at least %(count)s characters.",
-            )
-        if len(password) > LONGEST_FIELD:
-            return Sentence("This password is too long.")
-        if account is None or "password_fault" not in self.site.hooks:
-            return None
-        fault = self.site.call("password_fault", str(account), password)
-        return Sentence(str(fault).replace("%", "%%")) if fault else None
 
 
 class FreshProof(FlowPages):

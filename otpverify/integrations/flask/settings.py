@@ -43,7 +43,7 @@ SHARED_NAMES: Final = (
 )
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _DEFAULTS: Final = {
     "OTPVERIFY_POLICY": None,

@@ -14,8 +14,11 @@ from otpverify.integrations.web.client_ip import client_address
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.languages import translations
 from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, problem_of
-from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.sentences import Sentence, password_length
 from otpverify.integrations.web.session import Recipient
+
+LONGEST_FIELD: Final = 256
+"""The longest field of a form, in characters; a password may be as long."""
 
 Binding: TypeAlias = Mapping[str, str] | None
 
@@ -117,6 +120,20 @@ class Site:
         """An account as recipient, by `phone_of`; `None` if it has no phone."""
         phone = None if account is None else self.call("phone_of", account)
         return Recipient(str(phone), str(account), binding) if phone else None
+
+    @property
+    def shortest_password(self) -> int:
+        """How many characters a new password has at least."""
+        return int(current_app.config["OTPVERIFY_SHORTEST_PASSWORD"])
+
+    def password_fault(self, account: object, password: str) -> Sentence | None:
+        """What is wrong with a new password: its length, or what the hook says."""
+        if fault := password_length(password, self.shortest_password, LONGEST_FIELD):
+            return fault
+        if account is None or "password_fault" not in self.hooks:
+            return None
+        text = self.call("password_fault", str(account), password)
+        return Sentence(str(text).replace("%", "%%")) if text else None
 
     def locale(self) -> str:
         """The person's language, a BCP 47 tag."""

@@ -18,9 +18,13 @@ from werkzeug.test import TestResponse
 from otpverify import (
     ConfigurationError,
     DeliveryRejected,
+    DeliveryStatus,
     DeliveryUnavailable,
     Policy,
+    RateLimited,
+    StoreError,
     Verified,
+    Verifier,
 )
 from otpverify.integrations.flask import pages
 from otpverify.integrations.web import run_sync
@@ -569,3 +573,93 @@ def test_an_application_without_a_secret_key() -> None:
     app = Flask("shop")
     with app.test_request_context(), pytest.raises(ConfigurationError, match="secret_key"):
         pages.carry("phone first", pages.Carried())
+
+
+# Delivery reports
+
+
+@pytest.fixture
+def undelivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports say that no message arrived; of concealed ones they say nothing."""
+    status = Verifier.status
+
+    def failed(self: Verifier, phone: str, **options: Any) -> DeliveryStatus:
+        known = status(self, phone, **options)
+        return known if options["purpose"] == "password-reset" else DeliveryStatus.UNDELIVERED
+
+    monkeypatch.setattr(Verifier, "status", failed)
+
+
+@pytest.mark.usefixtures("undelivered")
+@pytest.mark.parametrize("flow", ["login", "phone"])
+def test_the_code_page_learns_that_a_message_was_not_delivered(
+    shop: Shop, clock: FrozenDateTimeFactory, flow: str
+) -> None:
+    person = shop.mount().person()
+    page = person.begin(flow, **FIRST[flow])
+    assert "could not be delivered" in page.said
+    assert "data-wait" not in page.html
+    assert person.client.get(f"/account/{flow}/status").json == {
+        "state": "pending",
+        "expires_in": 600,
+        "resend_in": 0,
+        "attempts_left": 5,
+        "delivery": "undelivered",
+    }
+
+
+@pytest.mark.usefixtures("undelivered")
+@pytest.mark.parametrize("phone", [PHONE, STRANGER])
+def test_a_concealed_page_learns_nothing(shop: Shop, phone: str) -> None:
+    person = shop.mount().person()
+    page = person.begin("reset", phone=phone)
+    assert not page.said
+    assert "data-undelivered hidden" in page.html
+    assert re.search(r'data-wait="(59|60)" data-status="/account/reset/status"', page.html)
+    assert person.client.get("/account/reset/status").get_json()["resend_in"] > 50
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_asking_for_the_status_sets_no_session(shop: Shop, permanent: bool) -> None:
+    if permanent:
+
+        @shop.app.before_request
+        def stay() -> None:
+            session.permanent = True
+
+    person = shop.mount().person()
+    assert person.client.get("/account/phone/status").get_json()["state"] == "none"
+    person.begin("phone", phone=TYPED)
+    for state in ("pending", "verified"):
+        reply = person.client.get("/account/phone/status")
+        assert reply.get_json()["state"] == state
+        assert reply.headers["Cache-Control"] == "no-store"
+        assert "Set-Cookie" not in reply.headers
+        person.client.post(
+            "/account/phone/code",
+            data={**person.page.forms["/account/phone/code"], "code": shop.code(1)},
+        )
+
+
+def test_a_status_that_cannot_be_read_leaves_the_code_page(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StoreError("Away.")
+
+    monkeypatch.setattr(Verifier, "status", away)
+    page = shop.mount().person().begin("phone", phone=TYPED)
+    assert (page.path, page.heading, page.said) == ("/account/phone/code", "Enter the code", "")
+    assert "data-wait" in page.html
+
+
+def test_too_many_passwords_have_a_sentence_and_a_wait(shop: Shop) -> None:
+    @shop.otp.authenticate
+    def authenticate(user: str, password: str) -> str | None:
+        raise RateLimited("Too many passwords.", retry_after=300, scope="passwords")
+
+    page = shop.mount().person().begin("login")
+    assert page.said == "Too many incorrect passwords. You can try again in 5 minutes."
+    assert re.search(r'<button[^>]* data-wait="(300|299)"', page.html)
+    assert f'value="{USER}"' in page.html
+    assert "aria-invalid" not in page.html
