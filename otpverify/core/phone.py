@@ -11,20 +11,24 @@ from urllib.parse import unquote
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult
 
+from otpverify.core.invisible import without_invisible
 from otpverify.core.masking import mask as mask
 from otpverify.errors import ConfigurationError, InvalidPhoneNumber
 
 _CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
-# A tel: URI (RFC 3966), and what people write between digits: any white space and invisible
-# separators, hyphens and dashes, brackets, dots and slashes. No letters, no extensions.
+# A tel: URI (RFC 3966), and what people write between digits: any white space, hyphens and dashes,
+# brackets, dots and slashes. No letters, no extensions.
 _TEL = re.compile(r"tel:", re.IGNORECASE)
 _WRITTEN = re.compile(
     "[(\uff08]?\\s*[+\uff0b]?"
     r"[\d\s().\[\]/\-"
-    "\u00ad\u200b\u200e\u200f\u2010-\u2015\u2060\u2066-\u2069\u202a-\u202e\u2212"
-    "\uff08\uff09\uff0d\uff0e\uff0f]+"
+    "\u2010-\u2015\u2212\uff08\uff09\uff0d\uff0e\uff0f]+"
 )
-_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\u2066-\u2069\u202a-\u202e]")
+# After a whole number, these begin another number or an extension: a slash, a new line, a tab, and
+# brackets at the end.
+_NEXT_NUMBER = re.compile(
+    r"[/\uff0f\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]|[(\[\uff08][^(\[\uff08]*[)\]\uff09]\s*\Z"
+)
 _LONGEST_INPUT = 64
 _LONGEST_ENCODED = 4 * _LONGEST_INPUT  # every character as %2B, and "tel:"
 
@@ -88,7 +92,12 @@ def normalize(raw: str, region: str | None = None) -> str:
 
     It understands E.164, the international form with `+` or the region's own prefix (`00`,
     `011`), national numbers when `region` is given, spaces, hyphens, brackets, dots,
-    non-breaking spaces, full-width and Arabic-Indic digits, and `tel:` links.
+    non-breaking spaces, full-width and Arabic-Indic digits, and `tel:` links. Invisible
+    characters are dropped.
+
+    With a region, a number without a plus may be read in two ways: as one of the region's, and as
+    an international number whose plus is missing. It is accepted if both are the same number, if
+    only one of them is valid, or if it is written as the region writes its own numbers.
 
     Args:
         raw: What was typed.
@@ -109,20 +118,20 @@ def parse(raw: object, region: str | None = None, also: Container[str] = ()) -> 
     region = check_region(region)
     if is_canonical(raw) and _is_plain(raw):
         return raw
+    if raw is None:
+        raise _invalid("empty")
+    if not isinstance(raw, str):
+        raise _invalid("not_a_number")
     text = _written(raw)
     try:
-        number = phonenumbers.parse(text, region)
+        national = phonenumbers.parse(text, region)
     except NumberParseException as error:
-        reason = _parse_reason(error, text)
-    else:
-        e164 = f"+{number.country_code}{phonenumbers.national_significant_number(number)}"
-        if e164 in also or (number.extension is None and phonenumbers.is_valid_number(number)):
-            if not _lacks_country_code(text, region):
-                return e164
-            reason = "country_code_missing"
-        else:
-            reason = _invalid_reason(number)
-    raise _invalid(reason)
+        raise _invalid(_parse_reason(error, text)) from None
+    e164 = _e164(national)
+    if e164 not in also:
+        e164 = _one_reading(national, text, region)
+        _refuse_several_numbers(raw, region)
+    return e164
 
 
 def check_region(region: str | None) -> str | None:
@@ -184,37 +193,105 @@ def _is_plain(e164: str) -> bool:
     return phonenumbers.is_valid_number(number)
 
 
-def _written(raw: object) -> str:
-    if raw is None or (isinstance(raw, str) and not raw.strip()):
+def _written(raw: str) -> str:
+    if not raw.strip():
         raise _invalid("empty")
-    if not isinstance(raw, str):
-        raise _invalid("not_a_number")
-    text = raw.strip()
-    if len(text) > _LONGEST_ENCODED:
+    if len(raw.strip()) > _LONGEST_ENCODED:
         raise _invalid("too_long")
-    if _TEL.match(text):
-        text = unquote(text[4:]).strip()
+    text = _visible(raw)
     if len(text) > _LONGEST_INPUT:
         raise _invalid("too_long")
-    text = " ".join(_INVISIBLE.sub("", text).split())
+    text = " ".join(text.split())
+    if not text:
+        raise _invalid("empty")
     if not _WRITTEN.fullmatch(text) or not any(map(str.isdecimal, text)):
         raise _invalid("not_a_number")
     return text
 
 
-def _lacks_country_code(text: str, region: str | None) -> bool:
-    """Whether it reads as another country's number without its plus. Where national numbers begin
-    with 0 and this one does not, that is likely."""
+def _visible(raw: str) -> str:
+    """The text without invisible characters, and the number of a `tel:` link."""
+    text = without_invisible(raw).strip()
+    if _TEL.match(text):
+        text = without_invisible(unquote(text[4:])).strip()
+    return text
+
+
+def _one_reading(number: phonenumbers.PhoneNumber, text: str, region: str | None) -> str:
+    """The number that is meant, where the text can be read as one of the region's numbers and as
+    an international number without its plus.
+
+    Args:
+        number: How the parser reads the text in the region.
+        text: The text.
+        region: The region.
+
+    Raises:
+        InvalidPhoneNumber: No reading is a valid number, or they are the numbers of two people.
+    """
+    abroad = _without_plus(text, region)
+    if not _is_valid(number):
+        if abroad is not None and (
+            number.country_code == abroad.country_code
+            # A number that has the length of the region's own may be one with a mistyped digit.
+            or not phonenumbers.is_possible_number(number)
+        ):
+            return _e164(abroad)
+        raise _invalid(_invalid_reason(number))
+    if abroad is None or _e164(abroad) == _e164(number):
+        return _e164(number)
+    if number.country_code != abroad.country_code and _is_written_as_at_home(number, text):
+        return _e164(number)
+    raise _invalid("country_code_missing")
+
+
+def _without_plus(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    """The valid number that the text is with a plus in front of it; `None` if there is none."""
     first = text.lstrip("([ \uff08")[0]
     if region is None or first in "+\uff0b" or (first.isdecimal() and int(first) == 0):
-        return False
-    if phonenumbers.ndd_prefix_for_region(region, True) != "0":
-        return False
+        return None
     try:
-        abroad = phonenumbers.parse("+" + text, None)
+        number = phonenumbers.parse("+" + text, None)
     except NumberParseException:
-        return False
-    return phonenumbers.is_valid_number(abroad)
+        return None
+    return number if _is_valid(number) else None
+
+
+def _is_written_as_at_home(number: phonenumbers.PhoneNumber, text: str) -> bool:
+    """Whether people write the number in this way in its own country. Where numbers are written
+    with a 0 in front and this one is not, they do not."""
+    home = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    if phonenumbers.ndd_prefix_for_region(home, True) != "0":
+        return True
+    usual = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return phonenumbers.normalize_digits_only(usual) == phonenumbers.normalize_digits_only(text)
+
+
+def _refuse_several_numbers(raw: str, region: str | None) -> None:
+    """Refuse a whole number that is followed by more digits: another number or an extension.
+
+    Raises:
+        InvalidPhoneNumber: It is.
+    """
+    text = _visible(raw)
+    for found in _NEXT_NUMBER.finditer(text):
+        before, after = text[: found.start()], text[found.start() :]
+        if not any(map(str.isdecimal, before)) or not any(map(str.isdecimal, after)):
+            continue
+        try:
+            number = phonenumbers.parse(before, region)
+        except NumberParseException:
+            continue
+        if _is_valid(number):
+            raise _invalid("not_a_number")
+
+
+def _is_valid(number: phonenumbers.PhoneNumber) -> bool:
+    return number.extension is None and phonenumbers.is_valid_number(number)
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return f"+{number.country_code}{phonenumbers.national_significant_number(number)}"
 
 
 def _parse_reason(error: NumberParseException, text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import phonenumbers
 import pytest
 from hypothesis import given, strategies as st
@@ -59,6 +61,14 @@ def test_understood(raw: str, region: str | None) -> None:
         ("030 23125 000", "DE", "+493023125000"),
         ("2025550123", "US", "+12025550123"),
         ("37256789045", "EE", "+37256789045"),
+        ("447400123456", "GB", "+447400123456"),
+        ("447911123456", "GB", "+447911123456"),
+        ("13812345678", "CN", "+8613812345678"),
+        ("15012345678", "CN", "+8615012345678"),
+        ("8615012345678", "CN", "+8615012345678"),
+        ("4951234567", "RU", "+74951234567"),
+        # No number of the region is that long.
+        ("37256789045", "FR", "+37256789045"),
     ],
 )
 def test_national_numbers_of_a_region(raw: str, region: str, e164: str) -> None:
@@ -100,6 +110,17 @@ def test_national_numbers_of_a_region(raw: str, region: str, e164: str) -> None:
         # A number whose plus was left out must not become one of the region's own.
         ("37256789045", "DE", "country_code_missing"),
         ("447911123456", "DE", "country_code_missing"),
+        ("15123456789", "DE", "country_code_missing"),  # 0151... there, +1 512... in Texas
+        ("5540041234", "BR", "country_code_missing"),  # area 55 there, or +55
+        # Nor may it become one of another country because a digit was mistyped.
+        ("5678904512", "EE", "not_in_use"),
+        # A whole number and more: another number, or an extension.
+        ("+358412345678/9", None, "not_a_number"),
+        ("0412345678 / 9", "FI", "not_a_number"),
+        ("+358412345678 (2)", None, "not_a_number"),
+        ("+358412345678\uff082\uff09", None, "not_a_number"),
+        ("0412345678\n9", "FI", "not_a_number"),
+        ("+358412345678\t9", None, "not_a_number"),
     ],
     ids=repr,
 )
@@ -181,6 +202,27 @@ def test_a_mask_of_something_short_shows_nothing(short: str) -> None:
     assert mask(short) == "***"
 
 
+INVISIBLE = [
+    chr(code_point)
+    for code_point in (*range(0x3000), *range(0xFE00, 0x10000), *range(0xE0000, 0xE1000))
+    if unicodedata.category(chr(code_point)) == "Cf"
+] + [*"\u034f\u115f\u1160\u17b4\u180b\u180e\u3164\ufe00\ufe0e\ufe0f\uffa0\U000e0100\U000e01ef"]
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+def test_invisible_characters_are_dropped(character: str) -> None:
+    for raw in (
+        f"{character}+37256789045",
+        f"+37256789045{character}",
+        character.join("+37256789045"),
+        f" {character} tel:{character}+372 5678{character} 9045 ",
+    ):
+        assert normalize(raw) == E164
+    with pytest.raises(InvalidPhoneNumber) as caught:
+        normalize(character * 3)
+    assert caught.value.reason == "empty"
+
+
 EXAMPLES = sorted(
     phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     for region in [*phonenumbers.SUPPORTED_REGIONS, "001"]
@@ -221,3 +263,54 @@ def test_near_numbers_of_every_plan_too(example: str, data: st.DataObject) -> No
     cut = data.draw(st.integers(0, min(2, len(rest))))
     raw = f"+{digits}{middle}{rest[cut:]}"
     assert ours(raw) == as_the_parser_has_it(raw)
+
+
+NATIONAL = [
+    (region, number)
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+    for kind in range(11)
+    if (number := phonenumbers.example_number_for_type(region, kind))
+]
+
+
+def test_the_numbers_of_every_region_are_accepted_as_people_write_them_there() -> None:
+    """Two readings are refused where both are somebody's number; nothing becomes another number."""
+    form = phonenumbers.PhoneNumberFormat
+    refused = []
+    for region, number in NATIONAL:
+        e164 = phonenumbers.format_number(number, form.E164)
+        national = phonenumbers.format_number(number, form.NATIONAL)
+        for raw in (national, phonenumbers.normalize_digits_only(national)):
+            assert normalize(raw, region) == e164
+        international = phonenumbers.format_number(number, form.INTERNATIONAL).lstrip("+")
+        for raw in (international, e164[1:], phonenumbers.national_significant_number(number)):
+            try:
+                found = normalize(raw, region)
+            except InvalidPhoneNumber as error:
+                refused.append(error.reason)
+            else:
+                assert found == e164, (raw, region)
+    assert set(refused) == {"country_code_missing"}
+    assert len(refused) < len(NATIONAL) / 20
+
+
+@given(st.sampled_from(NATIONAL), st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
+def test_a_number_never_becomes_that_of_another_person(
+    example: tuple[str, phonenumbers.PhoneNumber], region: str
+) -> None:
+    """Without its plus, a foreign number is read as it is, is refused, or is exactly what people in
+    the region write for one of their own numbers."""
+    e164 = phonenumbers.format_number(example[1], phonenumbers.PhoneNumberFormat.E164)
+    try:
+        found = normalize(e164[1:], region)
+    except InvalidPhoneNumber:
+        return
+    if found != e164:
+        at_home = phonenumbers.parse(e164[1:], region)
+        assert phonenumbers.is_valid_number(at_home)
+        assert phonenumbers.country_code_for_region(region) == at_home.country_code
+        home = phonenumbers.region_code_for_country_code(at_home.country_code)
+        national = phonenumbers.format_number(at_home, phonenumbers.PhoneNumberFormat.NATIONAL)
+        assert phonenumbers.normalize_digits_only(national) == e164[1:] or (
+            phonenumbers.ndd_prefix_for_region(home, True) != "0"
+        )
