@@ -17,7 +17,6 @@ import pytest
 from otpverify import BulkCounts, BulkProgress, ConfigurationError, SmspmClient
 from otpverify.cli import main as cli
 from otpverify.cli.send_bulk.cost import estimate
-from otpverify.cli.send_bulk.csv_file import read_numbers
 from otpverify.cli.send_bulk.journal import Journal
 from otpverify.cli.send_bulk.output import Lines, display
 from otpverify.core.phone import REGIONS
@@ -54,58 +53,6 @@ def received(sandbox: Sandbox) -> Counter[str]:
 
 def lines(folder: Path, name: str = "numbers.csv.results.jsonl") -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / name).read_text().splitlines()]
-
-
-# --- the list ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("content", "column", "found"),
-    [
-        ("+37256789045\n+37256789046\n", None, [(1, "+37256789045"), (2, "+37256789046")]),
-        ("phone\n+37256789045\n", None, [(2, "+37256789045")]),
-        ("Name;Phone number\nA;1\n\nB;2\n", None, [(2, "1"), (4, "2")]),
-        ("name\tmobile\nA\t1\n", None, [(2, "1")]),
-        ('name,"to"\r\n"A, B","1"\r\n', None, [(2, "1")]),
-        ("\ufeffphone,name\n1,A\n", None, [(2, "1")]),
-        ("a,b\n1,2\n3,4\n", "b", [(2, "2"), (3, "4")]),
-        ("a,b\n1,2\n", "2", [(2, "2")]),
-        ("1,2\n3,4\n", "1", [(1, "1"), (2, "3")]),
-        ("phone,name\n1,A\n,B\n", None, [(2, "1"), (3, "")]),
-        ("phone,name\n1\n\n", "name", [(2, "")]),
-        ("contact\n1\n", None, [(2, "1")]),
-    ],
-)
-def test_the_column_is_found(
-    tmp_path: Path, content: str, column: str | None, found: list[tuple[int, str]]
-) -> None:
-    path = tmp_path / "list.csv"
-    path.write_bytes(content.encode())
-    assert [(row.line, row.given) for row in read_numbers(path, column)] == found
-
-
-@pytest.mark.parametrize(
-    ("content", "column", "why"),
-    [
-        (b"a,b\n1,2\n", None, "--column"),
-        (b"phone,mobile\n1,2\n", None, "--column"),
-        (b"phone,name\n1,2\n", "tel", "no column 'tel'"),
-        (b"1,2\n", "3", "no column '3'"),
-        (b"", None, "no numbers"),
-        (b"\n\n", None, "no numbers"),
-        (b"phone\n", None, "no numbers"),
-        (b"phone\n\xff\n", None, "UTF-8"),
-        (None, None, "cannot be read"),
-    ],
-)
-def test_a_list_that_cannot_be_read(
-    tmp_path: Path, content: bytes | None, column: str | None, why: str
-) -> None:
-    path = tmp_path / "list.csv"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=why):
-        read_numbers(path, column)
 
 
 # --- what it costs -------------------------------------------------------------------------

@@ -6,13 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from otpverify import BulkInterrupted, BulkProgress, ConfigurationError, SmspmClient
 from otpverify.cli.send_bulk import output
 from otpverify.cli.send_bulk.cost import Estimate, estimate
-from otpverify.cli.send_bulk.csv_file import Row, read_numbers
+from otpverify.cli.send_bulk.csv_file import NumberList, read_numbers
 from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
 from otpverify.cli.terminal import printable
@@ -31,7 +31,7 @@ class Mailing:
     """One text for one list."""
 
     text: str
-    rows: Sequence[Row]
+    listed: NumberList
     plan: Plan
     segments: Segments
     prices: PriceTable
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, say: Say) -> int:
     everybody = list(mailing.plan.recipients)
     if options.dry_run:
         cost = mailing.cost(everybody)
-        for line in output.before(mailing.plan, mailing.rows, mailing.segments, cost):
+        for line in output.before(mailing.plan, mailing.listed, mailing.segments, cost):
             say(line)
         return 0
     path = options.results or Path(f"{options.numbers}.results.jsonl")
@@ -93,14 +93,24 @@ def _mailing(options: argparse.Namespace) -> Mailing:
             raise ConfigurationError(f"{options.text_file} cannot be read, or is not in UTF-8.")
     if not text.strip() or any("\ud800" <= character <= "\udfff" for character in text):
         raise ConfigurationError("The text is empty, or is not valid Unicode.")
-    rows = read_numbers(options.numbers, options.column)
+    listed = read_numbers(options.numbers, options.column)
     return Mailing(
         text,
-        rows,
-        plan([row.given for row in rows], options.region),
+        listed,
+        _plan(listed, options.region),
         segments(text),
         PriceTable.load(options.prices) if options.prices else PriceTable.published(),
     )
+
+
+def _plan(listed: NumberList, region: str | None) -> Plan:
+    """The recipients, with the reasons why a cell holds no number."""
+    planned = plan([row.number for row in listed.rows], region)
+    found = (
+        replace(entry, error=listed.rows[entry.index].error or entry.error)
+        for entry in planned.found
+    )
+    return replace(planned, found=tuple(found))
 
 
 def _pace(options: argparse.Namespace) -> BulkOptions:
@@ -146,7 +156,7 @@ def _send(
     options: argparse.Namespace,
     say: Say,
 ) -> int:
-    rows, found = mailing.rows, mailing.plan.found
+    rows, found = mailing.listed.rows, mailing.plan.found
     journal.leave_out(
         (e, rows[e.index], None if e.duplicate_of is None else rows[e.duplicate_of]) for e in found
     )

@@ -1,92 +1,272 @@
-"""The numbers in a CSV file."""
+"""The numbers in a CSV file, as spreadsheets and address books export it."""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
+from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
-from otpverify import ConfigurationError
+from otpverify import ConfigurationError, InvalidPhoneNumber
+from otpverify.cli.send_bulk.cell import read_number
 
 _NAMES = {"phone", "number", "mobile", "msisdn", "tel", "telephone", "phonenumber", "mobilenumber"}
-_NAMES |= {"to", "tonumber", "cell", "phoneno", "mobilephone"}
+_NAMES |= {"to", "tonumber", "cell", "phoneno", "mobilephone", "telephonenumber", "phone1value"}
 _DELIMITERS = ";\t,"
+# What programs write into a cell that has no value.
+_MISSING = {"", "na", "nan", "nil", "none", "null", "undefined"}
+_FEWEST_DIGITS = 5
+"""A cell with fewer digits holds no phone number, so it may be a heading ("Phone 1")."""
+_FEWEST_OF_A_NUMBER = 7
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_SEPARATOR_LINE = re.compile(
+    r'"?sep=(?P<delimiter>\\t|[^\w"+\r\n])(?P=delimiter)*"?', re.IGNORECASE
+)
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_SAVE_AS = 'save it as "CSV UTF-8"'
+# UTF-32 comes first: its mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A number in the file.
+    """A row of the file.
 
     Attributes:
-        line: The line it stands on, from 1.
-        given: What stands there.
+        line: The line where it begins, from 1.
+        given: The cell with the number, as it stands in the file.
+        number: The number in the cell; `None` if the cell does not hold one.
+        error: Why it does not.
     """
 
     line: int
     given: str = field(repr=False)
+    number: str | None = field(default=None, repr=False)
+    error: InvalidPhoneNumber | None = None
 
 
-def read_numbers(path: Path, column: str | None = None) -> list[Row]:
-    """The numbers in one column of a CSV file, with comma, semicolon or tab between columns.
+@dataclass(frozen=True, slots=True)
+class NumberList:
+    """The numbers in a file.
 
-    A first line without any digit in that column is the header. Empty lines are skipped.
+    Attributes:
+        rows: The rows with numbers. Empty rows are left out.
+        heading: The heading of their column; `None` if the file has no headings.
+        heading_line: The line of the headings; 0 without them.
+    """
+
+    rows: tuple[Row, ...]
+    heading: str | None = None
+    heading_line: int = 0
+
+
+class _Record(NamedTuple):
+    line: int
+    last_line: int
+    cells: list[str]
+
+
+def read_numbers(path: Path, column: str | None = None) -> NumberList:
+    """Read the numbers in one column of a CSV file.
+
+    The file is in UTF-8, or in UTF-16 with a byte order mark (Excel's "Unicode text"). Commas,
+    semicolons or tabs separate the columns, or the character that the first line names
+    (`sep=;`). The first row is the headings if it has the column's name, or if its cell has
+    letters and fewer than five digits. Rows without any cell are skipped; every other row is
+    either a number or an error.
 
     Args:
-        path: The file, in UTF-8.
-        column: The column's name in the first line, or its place from 1. If left out, the one
-            with a usual name (`phone`, `number`, `mobile`, ...), or the only one.
+        path: The file.
+        column: The column's place from 1, or its heading. If left out, the column with a usual
+            heading (`phone`, `number`, `mobile`, ...), or the only column.
 
     Raises:
-        ConfigurationError: The file cannot be read, or it is unclear which column to use.
+        ConfigurationError: The file cannot be read, a quote is not closed, or it is not clear
+            which column to use. The message names the line.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not in UTF-8"
-        raise ConfigurationError(f"{path} cannot be read: {why}.") from error
-    first_line = text.lstrip().partition("\n")[0]
-    reader = csv.reader(StringIO(text), delimiter=max(_DELIMITERS, key=first_line.count))
+    lines = _lines(path)
+    start, delimiter = _delimiter(path, lines)
     rows: list[Row] = []
-    place: int | None = None
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
+    width, place, heading, heading_line = 0, None, None, 0
+    for record in _records(path, lines, start, delimiter):
+        if not any(cell.strip() for cell in record.cells):
+            continue
+        if place is None:
+            place, named = _place(path, record.cells, column)
+            width = len(record.cells)
+            if named or _is_heading(record.cells[place]):
+                heading, heading_line = record.cells[place].strip(), record.line
                 continue
-            if place is None:
-                place = _place(cells, column)
-                if not any(map(str.isdecimal, _cell(cells, place))):
-                    continue
-            rows.append(Row(reader.line_num, _cell(cells, place)))
-    except csv.Error:
-        rows.clear()
+        _refuse_swallowed(path, record, place, delimiter)
+        rows.append(_row(record, place, width))
     if not rows:
         raise ConfigurationError(f"{path} contains no numbers, or is not a CSV file.")
-    return rows
+    return NumberList(tuple(rows), heading, heading_line)
 
 
-def _cell(cells: list[str], place: int) -> str:
-    return cells[place].strip() if place < len(cells) else ""
+def _row(record: _Record, place: int, width: int) -> Row:
+    cells = record.cells
+    given = cells[place].strip() if place < len(cells) else ""
+    try:
+        if any(cell.strip() for cell in cells[width:]):
+            # A delimiter inside a cell moves another column into the place of the numbers.
+            raise InvalidPhoneNumber(
+                f"This row has {len(cells)} cells; the first row has {width}.",
+                reason="not_a_number",
+            )
+        return Row(record.line, given, read_number(given))
+    except InvalidPhoneNumber as error:
+        # A long list may have many invalid rows: their stack frames are not kept.
+        return Row(record.line, given, error=error.with_traceback(None))
 
 
-def _place(first: list[str], column: str | None) -> int:
+def _lines(path: Path) -> list[str]:
+    """The lines of the file, with their ends."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error.strerror or type(error).__name__) from error
+    if content.startswith(_SPREADSHEETS):
+        raise _unreadable(path, f"it is a spreadsheet; {_SAVE_AS}")
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = len(re.findall(rb"\r\n|\r|\n", content[: error.start])) + 1
+        where = f"line {line} is not in UTF-8" if encoding == "utf-8" else f"it is not {encoding}"
+        raise _unreadable(path, f"{where}; {_SAVE_AS}") from error
+    lines = _LINE.findall(text.lstrip("\ufeff"))
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise _unreadable(path, f"line {number} contains a NUL byte; {_SAVE_AS}")
+    return lines
+
+
+def _delimiter(path: Path, lines: Sequence[str]) -> tuple[int, str]:
+    """How many lines to skip, and the delimiter."""
+    first = lines[0].rstrip("\r\n") if lines else ""
+    if found := _SEPARATOR_LINE.fullmatch(first if first.endswith("\t") else first.strip()):
+        return 1, found["delimiter"].replace("\\t", "\t")
+    if first.strip().lower().startswith("sep="):
+        raise _unreadable(path, "line 1 names a separator that cannot be used")
+    line = next((line for line in lines if line.strip()), "")
+    outside_quotes = re.sub(r'"[^"]*"', "", line)
+    return 0, max(_DELIMITERS, key=outside_quotes.count)
+
+
+def _records(path: Path, lines: Sequence[str], start: int, delimiter: str) -> Iterator[_Record]:
+    """The records of the file, by RFC 4180.
+
+    Raises:
+        ConfigurationError: A quote is not closed, or is followed by text.
+    """
+    reader = csv.reader(lines[start:], delimiter=delimiter, strict=True, skipinitialspace=True)
+    while True:
+        line = start + reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            cells = None
+        if cells is None:
+            raise _unreadable(
+                path,
+                f"in the row that begins on line {line}, a quote is not closed, or text follows it",
+            )
+        yield _Record(line, start + reader.line_num, cells)
+
+
+def _refuse_swallowed(path: Path, record: _Record, place: int, delimiter: str) -> None:
+    """Refuse a quoted cell that goes on over what looks like rows with numbers: its quote was not
+    closed, and a later row has closed it.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    if record.line == record.last_line:
+        return
+    for index, cell in enumerate(record.cells):
+        before = record.cells[:index]
+        for line in cell.splitlines():
+            cells = [*before, *line.split(delimiter)]
+            if delimiter in line and len(before) <= place < len(cells) and _is_number(cells[place]):
+                raise _unreadable(
+                    path,
+                    f"in the row that begins on line {record.line}, a quote is not closed: it "
+                    "goes on over another row with a number",
+                )
+            before = []
+
+
+def _is_number(cell: str) -> bool:
+    digits = sum(map(str.isdecimal, cell))
+    return digits >= _FEWEST_OF_A_NUMBER and not any(map(str.isalpha, cell))
+
+
+def _is_heading(cell: str) -> bool:
+    name = _plain(cell)
+    digits = sum(map(str.isdecimal, name))
+    return name not in _MISSING and any(map(str.isalpha, name)) and digits < _FEWEST_DIGITS
+
+
+def _place(path: Path, first: list[str], column: str | None) -> tuple[int, bool]:
+    """The place of the column in the first row, and whether that row has its heading."""
     names = [_plain(cell) for cell in first]
     if column is None:
         usual = [place for place, name in enumerate(names) if name in _NAMES]
         if len(usual) == 1:
-            return usual[0]
+            return usual[0], True
         if len(first) == 1:
-            return 0
+            return 0, False
         raise ConfigurationError(
-            f"The file has {len(first)} columns; choose the one with the numbers with --column."
+            f"The file {path} has {len(first)} columns; choose the one with the numbers with "
+            f"--column.{_headings(first)}"
         )
-    if _plain(column) in names:
-        return names.index(_plain(column))
-    if column.isdecimal() and 1 <= int(column) <= len(first):
-        return int(column) - 1
-    # The message does not quote the first line: without a header it holds a number.
-    raise ConfigurationError(f"The file has no column {column!r} in its first line.")
+    wanted = column.strip()
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(first):
+        return int(wanted) - 1, False
+    for found in (
+        [place for place, cell in enumerate(first) if cell.strip() == wanted],
+        [place for place, name in enumerate(names) if name and name == _plain(wanted)],
+    ):
+        if len(found) == 1:
+            return found[0], True
+        if found:
+            places = " and ".join(str(place + 1) for place in found)
+            raise ConfigurationError(
+                f"The file {path} has more than one column {column!r}: choose one by its place "
+                f"({places})."
+            )
+    headings = {_plain(cell): cell.strip() for cell in first if _is_heading(cell)}
+    near = get_close_matches(_plain(wanted), headings, 1)
+    hint = f" Did you mean {headings[near[0]]!r}?" if near else ""
+    raise ConfigurationError(
+        f"The file {path} has no column {column!r} in its first line.{hint or _headings(first)}"
+    )
+
+
+def _headings(first: Sequence[str]) -> str:
+    """The headings in a sentence; "" if the row may hold numbers, which no message shows."""
+    if not all(_is_heading(cell) for cell in first if cell.strip()):
+        return ""
+    return f" It has {', '.join(repr(cell.strip()) for cell in first if cell.strip())}."
 
 
 def _plain(name: str) -> str:
-    return "".join(filter(str.isalnum, name)).lower()
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name))).casefold()
+
+
+def _unreadable(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(f"{path} cannot be read: {why}.")

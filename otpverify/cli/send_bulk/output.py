@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from otpverify import BulkCounts, BulkProgress
 from otpverify.cli.send_bulk.cost import Estimate
-from otpverify.cli.send_bulk.csv_file import Row
+from otpverify.cli.send_bulk.csv_file import NumberList
 from otpverify.errors import ExtraMissing
 from otpverify.gateways.smspm.bulk import Plan
 from otpverify.gateways.smspm.bulk_wire import ACCOUNT_CODES
@@ -82,8 +82,11 @@ def phrase(counts: BulkCounts) -> str:
 _MOST_SHOWN = 20
 
 
-def before(plan: Plan, rows: Sequence[Row], counted: Segments, cost: Estimate) -> Iterator[str]:
+def before(plan: Plan, listed: NumberList, counted: Segments, cost: Estimate) -> Iterator[str]:
     """The lines of a dry run."""
+    rows = listed.rows
+    if listed.heading is not None:
+        yield f"Column      {listed.heading!r}, by the headings on line {listed.heading_line}"
     yield f"Recipients  {len(plan.recipients)}"
     yield from _some(f"  {mask(phone)}" for phone in plan.recipients)
     invalid = [entry for entry in plan.found if entry.phone is None]

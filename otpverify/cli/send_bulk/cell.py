@@ -1,0 +1,105 @@
+"""Reads a phone number from a cell as spreadsheets export it.
+
+A spreadsheet may keep a phone number as a number. An export then adds decimals (`.0`), separates
+thousands, or rounds (`3.58412E+11`). A cell is read as the number that was exported or refused:
+one digit more or less is the number of a stranger.
+"""
+
+from __future__ import annotations
+
+import re
+
+from otpverify.core.invisible import without_invisible
+from otpverify.errors import InvalidPhoneNumber
+
+_QUOTES = {'"': '"', "'": "'", "\u2018": "\u2019", "\u201c": "\u201d", "\u201e": "\u201c"}
+_APOSTROPHES = "'\u2018\u2019\u00b4`"
+# What stands between thousands: a point, a comma, a space, an apostrophe, Arabic separators.
+_BETWEEN = r"[.,'\u2018\u2019\u00b4`\u066c\u00a0\u2009\u202f ]"
+_DECIMAL_MARKS = ".,\u066b"
+_MARK = rf"[{_DECIMAL_MARKS}]"
+
+# Excel's way to keep a cell as text: ="+358...".
+_FORMULA = re.compile(r'=\s*"(?P<text>[^"]*)"')
+_SCIENTIFIC = re.compile(
+    rf"(?P<whole>\+?\d+)(?:{_MARK}(?P<fraction>\d*))?\s*[eE]\s*\+?(?P<power>\d{{1,4}})"
+)
+# Thousands in threes, or in India two by two and three at the end; then perhaps decimals.
+_THOUSANDS = re.compile(
+    rf"(?P<sign>\+?)(?P<head>\d{{1,3}})(?P<between>{_BETWEEN})"
+    r"(?P<tail>\d{3}(?:(?P=between)\d{3})*|(?:\d{2}(?P=between))+\d{3})"
+    rf"(?:(?P<mark>{_MARK})(?P<decimals>\d*))?"
+)
+# One decimal mark after a whole number, which may be written with spaces and hyphens.
+_DECIMALS = re.compile(rf"(?P<number>[^{_DECIMAL_MARKS}]*){_MARK}(?P<decimals>\d+)")
+_NOTHING_BUT_DIGITS = re.compile(r"\+?\d+")
+_FEWEST_DIGITS = 5
+"""A whole number with fewer digits is the first part of a number that is written with a mark."""
+_MOST_DECIMALS = 2
+"""Longer ones may be the second part of such a number."""
+
+_ROUNDED = (
+    "The spreadsheet rounded this number. Format the column as text and export the list again."
+)
+_NOT_WHOLE = "This is not a whole number. Format the column as text and export the list again."
+_SEVERAL_LINES = "This cell has several lines. Write one number in each row."
+
+
+def read_number(cell: str) -> str:
+    """The phone number in a cell, as `otpverify.phone.normalize` reads it.
+
+    Args:
+        cell: The cell.
+
+    Raises:
+        InvalidPhoneNumber: The cell does not hold the whole number, or it is not clear which
+            number was exported.
+    """
+    text = _unquoted(without_invisible(cell).strip())
+    if len(text.splitlines()) > 1:
+        raise InvalidPhoneNumber(_SEVERAL_LINES, reason="not_a_number")
+    if found := _SCIENTIFIC.fullmatch(text):
+        return _expanded(found["whole"], found["fraction"] or "", int(found["power"]))
+    if found := _THOUSANDS.fullmatch(text):
+        return _without_thousands(found, text)
+    if found := _DECIMALS.fullmatch(text):
+        return _without_decimals(found["number"], found["decimals"], text)
+    return text
+
+
+def _unquoted(text: str) -> str:
+    if found := _FORMULA.fullmatch(text):
+        return _unquoted(found["text"].strip())
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
+        return text[1:-1].strip()
+    # An apostrophe makes a spreadsheet keep what follows as text.
+    return text[1:].strip() if text[:1] in _APOSTROPHES else text
+
+
+def _expanded(whole: str, fraction: str, power: int) -> str:
+    """A number in scientific notation, if all of its digits are there."""
+    if power > len(fraction):
+        raise InvalidPhoneNumber(_ROUNDED, reason="not_a_number")
+    if fraction[power:].strip("0\u0660\u06f0"):
+        raise InvalidPhoneNumber(_NOT_WHOLE, reason="not_a_number")
+    return whole + fraction[:power]
+
+
+def _without_thousands(found: re.Match[str], text: str) -> str:
+    between, mark, decimals = found["between"], found["mark"], found["decimals"]
+    number = found["sign"] + found["head"] + found["tail"].replace(between, "")
+    if mark is None:
+        # "5678.904": a mark between the two halves of a number, as people write it.
+        return text if between in _DECIMAL_MARKS and text.count(between) == 1 else number
+    if not decimals.strip("0") and mark != between:
+        return number
+    raise InvalidPhoneNumber(_NOT_WHOLE, reason="not_a_number")
+
+
+def _without_decimals(number: str, decimals: str, text: str) -> str:
+    first_part = sum(map(str.isdecimal, number)) < _FEWEST_DIGITS
+    if not decimals.strip("0") and not (first_part and len(decimals) > _MOST_DECIMALS):
+        return number
+    if not first_part and len(decimals) <= _MOST_DECIMALS and _NOTHING_BUT_DIGITS.fullmatch(number):
+        raise InvalidPhoneNumber(_NOT_WHOLE, reason="not_a_number")
+    return text
