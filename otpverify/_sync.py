@@ -43,15 +43,23 @@ def inline(function: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     return port
 
 
-def in_thread(function: Callable[P, T], executor: Executor) -> Callable[P, Awaitable[T]]:
-    """The function as a port that runs in one of the executor's threads, with the context
-    variables of the task that calls it."""
-    from asyncio import get_running_loop  # costly to import, and of no use to synchronous programs
+def in_thread(
+    function: Callable[P, T], executor: Callable[[], Executor]
+) -> Callable[P, Awaitable[T]]:
+    """The function as a port that runs in a thread, with the context variables of the task that
+    calls it.
+
+    Args:
+        function: The function.
+        executor: Gives the threads of this process, such as `PerProcess.get`.
+    """
+    # asyncio is costly to import, and of no use to synchronous programs.
+    from otpverify._event_loops import require_asyncio
 
     @wraps(function)
     async def port(*args: P.args, **kwargs: P.kwargs) -> T:
         call = partial(copy_context().run, function, *args, **kwargs)
-        return await get_running_loop().run_in_executor(executor, call)
+        return await require_asyncio("AsyncVerifier").run_in_executor(executor(), call)
 
     return port
 

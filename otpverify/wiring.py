@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from otpverify._per_process import PerProcess
 from otpverify._sync import in_thread, inline, suspends
 from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region
@@ -21,6 +22,9 @@ from otpverify.hashing import Argon2Hasher
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.sms.messages import Messages
 from otpverify.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Lift: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -147,10 +151,14 @@ def _lift(example: Callable[..., object], *, brief: bool, threads: int) -> Lift:
         return lambda function: function
     if brief:
         return inline
+    executors = PerProcess(lambda: _threads(threads))
+    return lambda function: in_thread(function, executors.get)
+
+
+def _threads(most: int) -> Executor:
     from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
 
-    executor = ThreadPoolExecutor(threads, thread_name_prefix="otpverify")
-    return lambda function: in_thread(function, executor)
+    return ThreadPoolExecutor(most, thread_name_prefix="otpverify")
 
 
 def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) -> Keyring:

@@ -25,8 +25,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {
         "protocols": ("protocols",),
         "phone": ("phone",),
-        "_sync": ("_sync",),
-        "_event_loops": ("_event_loops",),
+        "_sync": ("_sync", "_event_loops", "_per_process"),
         "_extras": ("_extras",),
     },
     {

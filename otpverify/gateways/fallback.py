@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from otpverify._per_process import PerProcess
 from otpverify._sync import AsyncClosing, Closing, in_thread, inline, run_sync, suspends
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import (
@@ -140,7 +141,7 @@ class AsyncFallbackSender(_Row, AsyncClosing):
         on_attempt: Observer | None = None,
     ) -> None:
         senders = _checked(primary, secondary, *others)
-        self._executor: ThreadPoolExecutor | None = None
+        self._executors = PerProcess(_threads)
         ports: list[Port] = [
             sender.send if suspends(sender.send) else self._threaded(sender.send)
             for sender in senders
@@ -150,18 +151,11 @@ class AsyncFallbackSender(_Row, AsyncClosing):
     def _threaded(self, send: Callable[[Message], Receipt]) -> Port:
         """A synchronous sender as a port. After `aclose`, the next send starts new threads."""
 
-        async def port(message: Message) -> Receipt:
-            from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
-
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(_IO_THREADS, thread_name_prefix="otpverify")
-            return await in_thread(send, self._executor)(message)
-
-        return port
+        return in_thread(send, self._executors.get)
 
     async def aclose(self) -> None:
         """Close the senders that can be closed, and end the worker threads."""
-        executor, self._executor = self._executor, None
+        executor = self._executors.drop()
         if executor is not None:
             executor.shutdown(wait=False)
         for sender in self._senders:
@@ -173,6 +167,12 @@ class AsyncFallbackSender(_Row, AsyncClosing):
     async def send(self, message: Message) -> Receipt:
         """See `FallbackSender.send`."""
         return await self._deliver(message)
+
+
+def _threads() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
+
+    return ThreadPoolExecutor(_IO_THREADS, thread_name_prefix="otpverify")
 
 
 def _checked(*senders: Any) -> tuple[Any, ...]:

@@ -7,9 +7,9 @@ import http.client
 import io
 import logging
 import socket
-import threading
 import time
-from dataclasses import replace
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
@@ -31,11 +31,12 @@ _CHUNK = 8192
 _SHORTEST_SECONDS = 0.001
 
 
-class _Current(threading.local):
-    """The current exchange of this thread: when it must end, and whether it has begun."""
+@dataclass(slots=True)
+class _Exchange:
+    """The exchange of this thread: when it must end, and whether it has begun."""
 
-    ends = float("inf")
-    begun = False
+    ends: float = float("inf")
+    begun: bool = False
 
     def bound(self, sock: socket.socket) -> None:
         """Make the next wait of the socket end at the deadline of the exchange."""
@@ -44,7 +45,14 @@ class _Current(threading.local):
         sock.settimeout(left if own is None else min(own, left))
 
 
-_current = _Current()
+# A context variable, not `threading.local`: gevent may replace threads after this module was
+# imported, and its greenlets have contexts of their own.
+_current: ContextVar[_Exchange] = ContextVar("otpverify_exchange")
+
+
+def _exchange() -> _Exchange:
+    """The current one; one without a deadline for a session that is used by itself."""
+    return _current.get(_Exchange())
 
 
 class _BoundedReader(io.RawIOBase):
@@ -59,9 +67,9 @@ class _BoundedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if time.monotonic() >= _current.ends:
+        if time.monotonic() >= _exchange().ends:
             raise TimeoutError("The time is up.")
-        _current.bound(self._sock)
+        _exchange().bound(self._sock)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -83,7 +91,7 @@ class _Bounded(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        _current.bound(sock)
+        _exchange().bound(sock)
         return sock
 
     def connect(self) -> None:
@@ -95,8 +103,8 @@ class _Bounded(HTTPConnection):
         if self.sock is None:
             self.connect()
         if self._ready:  # and this is not a request for a tunnel to a proxy
-            _current.begun = True
-        _current.bound(self.sock)
+            _exchange().begun = True
+        _exchange().bound(self.sock)
         super().send(data)
 
 
@@ -207,7 +215,8 @@ def carry(
         seconds: How long the whole attempt may take.
     """
     connect, read = (min(own, seconds) for own in timeouts)
-    _current.ends, _current.begun = time.monotonic() + seconds, False
+    exchange = _Exchange(time.monotonic() + seconds)
+    token = _current.set(exchange)
     posts = call.method == "POST"
     try:
         with session.request(
@@ -226,7 +235,9 @@ def carry(
     except Exception as error:
         # Returned, not raised: the library's exception prints the URL and holds the request, so
         # ours must not be chained to it.
-        return _failure(error)
+        return _failure(error, begun=exchange.begun)
+    finally:
+        _current.reset(token)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -248,13 +259,13 @@ def _hide_queries(record: logging.LogRecord) -> bool:
     return True
 
 
-def _failure(error: Exception) -> Failure:
-    if type(error) is OSError and not _current.begun:
+def _failure(error: Exception, *, begun: bool) -> Failure:
+    if type(error) is OSError and not begun:
         # requests raises this for REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE. It prints the path.
         reason = "the certificate file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is missing"
         return Failure(begun=False, tls=True, reason=reason)
     late = isinstance(error, requests.Timeout | ReadTimeoutError)
-    failure = Failure.of(error, begun=_current.begun, late=late)
+    failure = Failure.of(error, begun=begun, late=late)
     if isinstance(error, requests.exceptions.SSLError):
         return replace(failure, tls=True)
     if isinstance(error, requests.exceptions.ProxyError):

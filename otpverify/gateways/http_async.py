@@ -85,7 +85,9 @@ class Pool:
     def __init__(self, url: str, *, proxies: bool) -> None:
         proxy = _proxy_for(url) if proxies else None
         context = _ssl_context() if proxies else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._transports = PerLoop(partial(_transport, context, proxy))
+        self._transports = PerLoop(
+            "An asynchronous sender", partial(_transport, context, proxy), _close
+        )
         for name in _LOGGERS:
             logging.getLogger(f"httpcore2.{name}").addFilter(_name_alone)
 
@@ -192,6 +194,10 @@ def _transport(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> httpx2.As
         keepalive_expiry=_IDLE_SECONDS,
     )
     return httpx2.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy)
+
+
+async def _close(transport: httpx2.AsyncHTTPTransport) -> None:
+    await transport.aclose()
 
 
 async def _exchange(

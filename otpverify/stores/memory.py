@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Hashable
 from typing import ClassVar, TypeVar
 
 from cachetools import TLRUCache
 
+from otpverify._per_process import ForkLock
 from otpverify.core import challenge as transitions
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit, require_whole
@@ -33,14 +32,8 @@ from otpverify.stores.workers import Claim, refuse_several_workers
 
 _State = TypeVar("_State", PhoneState, ChallengeState, CounterState)
 _COUNTERS_PER_CHALLENGE = 10
-# One for all stores: there is hardly ever a second. A fork takes it, so that no child
-# inherits a lock that nobody will release, or tables that are changed by half. It is held for
-# microseconds; a signal's handler that forks in their midst may take it again.
-_LOCK = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
-    )
+# One for all stores: there is hardly ever a second. It is held for microseconds.
+_LOCK = ForkLock()
 
 
 class MemoryStore:
@@ -88,7 +81,6 @@ class MemoryStore:
             refuse_several_workers()
         self._claim = None if allow_workers else Claim()
         self._clock = Forward(clock)
-        self._lock = _LOCK
         self._now = 0
         self._phones: TLRUCache[Hashable, PhoneState] = self._table(counter_capacity)
         self._challenges: TLRUCache[Hashable, ChallengeState] = self._table(capacity)
@@ -99,13 +91,13 @@ class MemoryStore:
 
     def __len__(self) -> int:
         """How many challenges are alive, or have left a proof that is."""
-        with self._lock:
+        with _LOCK.get():
             self._expire()
             return len(self._challenges)
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
         """See `Store.open`. Raises `StoreError` at capacity."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             phone, challenge = self._load(key)
             answer, new_phone, new_challenge = transitions.open_(
@@ -119,21 +111,21 @@ class MemoryStore:
 
     def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
         """See `Store.admit`."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             phone, challenge = self._load(key)
             return transitions.admit(phone, challenge, key, opening, policy, now)
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             phone, challenge = self._load(key)
             return transitions.peek(phone, challenge, key, policy, now)
 
     def claim(self, key: Key, policy: Policy) -> Checked:
         """See `Store.claim`."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             phone, challenge = self._load(key)
             answer, new_phone, new_challenge = transitions.claim(phone, challenge, key, policy, now)
@@ -142,7 +134,7 @@ class MemoryStore:
 
     def check(self, key: Key, digest: bytes, policy: Policy, claimed: bool = False) -> Checked:
         """See `Store.check`. Raises `StoreError` at capacity."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             phone, challenge = self._load(key)
             if challenge is not None:
@@ -156,7 +148,7 @@ class MemoryStore:
 
     def redeem(self, key: Key) -> bool:
         """See `Store.redeem`."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             answer, state = transitions.redeem(self._challenges.get(key.challenge), now)
             self._put(self._challenges, key.challenge, state)
@@ -166,7 +158,7 @@ class MemoryStore:
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None:
         """See `Store.release`."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             phone, challenge = self._load(key)
             answer, new_phone, new_challenge = transitions.release(
@@ -179,7 +171,7 @@ class MemoryStore:
         self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True
     ) -> Reported:
         """See `Store.report`."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             answer, new_phone, new_challenge = transitions.report(
                 *self._load(key), key, at, status, policy, give_back, now
@@ -189,19 +181,19 @@ class MemoryStore:
 
     def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
         """See `Store.status`."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             return transitions.status(self._challenges.get(key.challenge), policy, now)
 
     def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""
-        with self._lock:
+        with _LOCK.get():
             self._tick()
             self._put(self._challenges, key.challenge, None)
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`. Raises `StoreError` at capacity."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             answer, state = transitions.reserve(self._counters.get(counter), limits, now)
             if isinstance(answer, Reserved):
@@ -211,7 +203,7 @@ class MemoryStore:
 
     def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
-        with self._lock:
+        with _LOCK.get():
             now = self._tick()
             state = transitions.give_back(self._counters.get(counter), at, now)
             self._put(self._counters, counter, state)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 
 from otpverify import DeliveryUnavailable, Message, OtpVerifyError, Receipt, Sender
+from otpverify._per_process import PerProcess
 
 _log = logging.getLogger("otpverify.integrations")
 
@@ -39,9 +39,7 @@ class BackgroundSender:
 
     def __init__(self, sender: Sender, *, threads: int = 8, waiting: int = 1000) -> None:
         self._sender = sender
-        self._threads = threads
-        self._waiting = waiting
-        self._pools: dict[int, _Pool] = {}  # by process
+        self._pools = PerProcess(lambda: _Pool(threads, waiting))
         self._closed = False
 
     def send(self, message: Message) -> Receipt:
@@ -52,7 +50,7 @@ class BackgroundSender:
         """
         if self._closed:
             raise _closed()
-        pool = self._pool()
+        pool = self._pools.get()
         if not pool.room.acquire(blocking=False):
             raise DeliveryUnavailable("Too many messages wait to be sent.", maybe_sent=False)
         try:
@@ -66,16 +64,8 @@ class BackgroundSender:
     def close(self) -> None:
         """Wait for messages that are being sent. It does not close the sender: its owner does."""
         self._closed = True
-        if pool := self._pools.get(os.getpid()):
+        if pool := self._pools.made:
             pool.threads.shutdown(wait=True)
-
-    def _pool(self) -> _Pool:
-        pid = os.getpid()
-        found = self._pools.get(pid)
-        if found is None:
-            # Atomic without a lock. A pool that comes second has no thread yet, and is dropped.
-            found = self._pools.setdefault(pid, _Pool(self._threads, self._waiting))
-        return found
 
     def _pass_on(self, message: Message, pool: _Pool) -> None:
         try:

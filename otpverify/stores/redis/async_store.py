@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.exceptions import NoScriptError
 
-from otpverify._event_loops import PerLoop
+from otpverify._event_loops import PerLoop, require_asyncio
 from otpverify._sync import AsyncClosing
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
-from otpverify.stores.redis import clients, replies, scripts
+from otpverify.stores.redis import calls, clients, replies, scripts
 from otpverify.stores.redis.connections import AsyncLanes
 from otpverify.stores.redis.health import (
     Health,
     asking,
-    is_demoted,
     read_health,
     store_error,
     warn_of_eviction,
@@ -33,20 +32,39 @@ from otpverify.stores.redis.health import (
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
 
-class Line(NamedTuple):
-    """A client, and its lanes where it has any."""
+class Line:
+    """A client, and the fast path over its connections where it has one.
 
-    client: Any
-    lanes: AsyncLanes | None = None
+    Args:
+        client: The client.
+        lanes: The fast path.
+    """
+
+    def __init__(self, client: Any, lanes: AsyncLanes | None = None) -> None:
+        self.client = client
+        self.lanes = lanes
+        self.ports = calls.Ports(self._execute, asyncio.sleep, self._leave)
+
+    async def _execute(self, *command: str | bytes | int) -> object:
+        lanes = self.lanes
+        line = lanes if lanes is not None and lanes.usable else self.client
+        reply: object = await line.execute_command(*command)
+        return reply
+
+    async def _leave(self) -> None:
+        """Let a Sentinel's client ask for the primary again, which it does as it connects."""
+        with suppress(Exception):
+            await self.client.connection_pool.disconnect(inuse_connections=False)
 
 
-@asynccontextmanager
-async def _made(make: Callable[[], Any]) -> AsyncGenerator[Line, None]:
+def _line_from(make: Callable[[], Any]) -> Line:
+    """A line of a client of our own, with the fast path if the client talks to one server."""
     client = make()
-    try:
-        yield Line(client, AsyncLanes(client) if clients.is_single(client) else None)
-    finally:
-        await _close(client)
+    return Line(client, AsyncLanes(client) if clients.is_single(client) else None)
+
+
+async def _close_line(line: Line) -> None:
+    await _close(line.client)
 
 
 async def _close(client: Any) -> None:
@@ -68,8 +86,11 @@ class AsyncRedisStore(AsyncClosing):
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
         clients.check_client(client, asynchronous=True)
-        self._own = Line(client)
-        self._loops: PerLoop[Line] | None = None
+        self._lines: Line | PerLoop[Line] = Line(client)
+        self._begin(prefix, clients.PATIENCE_SECONDS)
+
+    def _begin(self, prefix: str, patience_seconds: float) -> None:
+        self._patience = patience_seconds
         self.scripts = scripts.Scripts(prefix)
         self._looked = False
 
@@ -85,21 +106,24 @@ class AsyncRedisStore(AsyncClosing):
         """See `RedisStore.from_url`. An event loop that ends closes the connections that it used,
         and `aclose` closes them sooner."""
         make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
-        store = cls(clients.LateClient(make), prefix=prefix)
-        store._loops = PerLoop(partial(_made, make))
+        store = cls.__new__(cls)
+        store._lines = PerLoop("AsyncRedisStore", partial(_line_from, make), _close_line)
+        bound = clients.patience(connect_timeout_seconds, socket_timeout_seconds)
+        store._begin(prefix, bound)
         return store
 
     def __repr__(self) -> str:
-        where = "a URL" if self._loops else type(self._own.client).__name__
+        lines = self._lines
+        where = type(lines.client).__name__ if isinstance(lines, Line) else "a URL"
         return f"<AsyncRedisStore on {where}>"
 
     async def aclose(self) -> None:
         """Close the client's connections; of a store made by `from_url`, those of the event loop
         that runs."""
-        if self._loops is None:
-            await _close(self._own.client)
+        if isinstance(self._lines, Line):
+            await _close(self._lines.client)
         else:
-            await self._loops.aclose()
+            await self._lines.aclose()
 
     async def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
         """See `Store.open`."""
@@ -164,8 +188,8 @@ class AsyncRedisStore(AsyncClosing):
         Raises:
             StoreError: It cannot be asked.
         """
+        client = (await self._line()).client
         try:
-            client = (await self._line()).client
             info = await client.info("everything", **asking(client))
         except Exception as error:
             failure = store_error(error)
@@ -174,38 +198,21 @@ class AsyncRedisStore(AsyncClosing):
         raise failure
 
     async def _line(self) -> Line:
-        return self._own if self._loops is None else await self._loops.current()
+        require_asyncio("AsyncRedisStore")
+        return self._lines if isinstance(self._lines, Line) else await self._lines.current()
 
-    async def _look(self, client: Any) -> None:
+    async def _look(self, line: Line) -> None:
         """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
         that does not let itself be asked is not asked again."""
         self._looked = True
+        if line.lanes is not None:
+            await line.lanes.lend()
         with suppress(Exception):
-            warn_of_eviction(await client.info("memory", **asking(client)))
-
-    async def _leave(self) -> None:
-        """Let a Sentinel's client ask for the primary again, which it does as it connects."""
-        with suppress(Exception):
-            pool = (await self._line()).client.connection_pool
-            await pool.disconnect(inuse_connections=False)
+            warn_of_eviction(await line.client.info("memory", **asking(line.client)))
 
     async def _run(self, call: scripts.Call) -> object:
-        keys, rest = len(call.keys), (*call.keys, *call.args)
-        try:
-            client, lanes = await self._line()
-            line = lanes if lanes is not None and lanes.usable else client
-            try:
-                reply: object = await line.execute_command("EVALSHA", call.script.sha, keys, *rest)
-            except NoScriptError:
-                # A server that restarted, failed over or was flushed; it keeps it from now on.
-                reply = await line.execute_command("EVAL", call.script.text, keys, *rest)
-        except Exception as error:  # a server that answers nonsense raises anything in redis-py
-            if is_demoted(error):
-                await self._leave()
-            failure = store_error(error)
-        else:
-            if not self._looked:
-                await self._look(client)
-            return reply
-        # Raised out here: redis-py's exception may hold what was sent.
-        raise failure
+        line = await self._line()
+        reply = await calls.run(line.ports, call, self._patience)
+        if not self._looked:
+            await self._look(line)
+        return reply

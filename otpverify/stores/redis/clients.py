@@ -129,6 +129,14 @@ class Flavour:
     retry: Any
 
 
+def patience(connect_timeout_seconds: float, socket_timeout_seconds: float) -> float:
+    """How long a call may wait for what passes by itself: as long as one repeated call."""
+    return (1 + RETRIES) * (connect_timeout_seconds + socket_timeout_seconds)
+
+
+PATIENCE_SECONDS = patience(CONNECT_TIMEOUT_SECONDS, SOCKET_TIMEOUT_SECONDS)
+
+
 def maker(
     flavour: Flavour, url: str, connect_timeout_seconds: float, socket_timeout_seconds: float
 ) -> Callable[[], Any]:
@@ -166,7 +174,8 @@ def _made(flavour: Flavour, address: Address, bounds: dict[str, Any]) -> Any:
     pause = ExponentialBackoff(cap=_PAUSE_SECONDS, base=_PAUSE_SECONDS)
     # Sentinels get it, too: redis-py's default retries take seconds when one is down.
     bounds = bounds | {"retry": flavour.retry(pause, RETRIES)}
-    options = {"max_connections": MAX_CONNECTIONS, **bounds, **address.options}
+    # RESP2 needs no HELLO, which some proxies and servers do not know; the replies are the same.
+    options = {"max_connections": MAX_CONNECTIONS, "protocol": 2, **bounds, **address.options}
     if address.kind == "single":
         return flavour.single.from_url(address.url, **options)
     if address.kind == "cluster":

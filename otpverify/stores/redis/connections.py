@@ -7,7 +7,6 @@ makes the connections, and does timeouts, health checks and retries. Hooks aroun
 
 from __future__ import annotations
 
-import os
 from asyncio import timeout
 from functools import lru_cache
 from types import FunctionType
@@ -42,13 +41,12 @@ class Lanes:
     """The connections of one client, each used by one call at a time, in any thread.
 
     Args:
-        client: Made by `Redis.from_url`.
+        client: Made by `Redis.from_url`, in this process.
     """
 
     def __init__(self, client: Any) -> None:
         self._pool = client.connection_pool
         self._free: list[Any] = []
-        self._process = os.getpid()
 
     @property
     def usable(self) -> bool:
@@ -83,12 +81,15 @@ class Lanes:
         self._free.append(connection)
         return reply
 
+    def lend(self) -> None:
+        """Give one connection to redis-py's pool, for a command of its client: a pool may allow no
+        further one."""
+        if self._free:
+            self._pool.release(self._free.pop())
+
     def _take(self) -> Any:
         """A connection that no other call uses. A signal handler that runs during a call gets
         another one."""
-        if self._process != os.getpid():
-            # After a fork, these connections belong to the parent.
-            self._free, self._process = [], os.getpid()
         try:
             return self._free.pop()
         except IndexError:
@@ -130,6 +131,12 @@ class AsyncLanes:
         self._free.append(lane)
         return reply
 
+    async def lend(self) -> None:
+        """Give one connection to redis-py's pool, for a command of its client: a pool may allow no
+        further one."""
+        if self._free:
+            await self._pool.release(self._free.pop().restored())
+
 
 class AsyncLane:
     """A connection that one call has at a time."""
@@ -167,6 +174,11 @@ class AsyncLane:
         await self._connection.send_packed_command(packed(command), check_health=False)
         async with timeout(self._seconds):
             return await self._connection.read_response()
+
+    def restored(self) -> Any:
+        """The connection, as redis-py made it."""
+        self._connection.socket_timeout = self._seconds
+        return self._connection
 
     async def disconnect(self) -> None:
         """Close the connection. The next call opens it again."""

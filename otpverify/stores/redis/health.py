@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
+    ClusterDownError,
+    ClusterError,
     ConnectionError as RedisConnectionError,
     MaxConnectionsError,
     MovedError,
@@ -19,11 +22,29 @@ from redis.exceptions import (
     RedisClusterException,
     ResponseError,
     TimeoutError as RedisTimeoutError,
+    TryAgainError,
 )
 
 from otpverify.errors import StoreError
 
 _ERROR_CODE = re.compile(r"[A-Z]{2,20}(?= |$)", re.ASCII)
+# What servers and proxies say that are not Redis 6.2, or have less than it. Only the names of
+# commands and of Lua's libraries are repeated: the rest may hold what was sent.
+_NO_LUA = re.compile(
+    r"nonexistent global variable '(\w+)'|global '(\w+)' \(a nil value\)"
+    r"|field '(\w+)' \(a nil value\)",
+    re.ASCII,
+)
+_NO_COMMAND = re.compile(
+    r"(?:unknown|unsupported|invalid)(?: redis)? (?:command|request)(?:[ :]+['`\"]?(\w+))?"
+    r"|command ['`\"]?(\w+)['`\"]? is (?:not|un)",
+    re.ASCII | re.IGNORECASE,
+)
+_NO_PERMISSION = re.compile(r"NOPERM|ACL failure|can't run this command", re.ASCII)
+_NEEDED = (
+    "otpverify needs Redis 6.2 or later, or Valkey, with Lua scripts and without a proxy that "
+    "filters commands."
+)
 
 
 def is_demoted(error: Exception) -> bool:
@@ -34,22 +55,55 @@ def is_demoted(error: Exception) -> bool:
     )
 
 
+def is_passing(error: Exception) -> bool:
+    """Whether the cause passes by itself within moments: all connections of a pool are in use, or
+    a cluster moves the keys' slot. redis-py raises `ClusterError` when it was redirected too
+    often."""
+    if isinstance(error, MovedError | ClusterDownError):
+        return False
+    return isinstance(error, MaxConnectionsError | TryAgainError | AskError | ClusterError)
+
+
+def _lacks(error: Exception) -> str | None:
+    """What the server lacks, in words; `None` if that is not the error."""
+    text = str(error)
+    if found := _NO_LUA.search(text):
+        name = next(filter(None, found.groups()))
+        return f"Its Lua does not have {name!r}."
+    if found := _NO_COMMAND.search(text):
+        name = next(filter(None, found.groups()), "")
+        known = f"the command {name.upper()}" if 0 < len(name) <= 20 else "a command that is needed"
+        return f"It does not know {known}."
+    return None
+
+
 def store_error(error: Exception) -> StoreError:
     """The error to raise for one of redis-py's."""
-    if isinstance(error, AuthenticationError | NoPermissionError):
+    refused = isinstance(error, ResponseError) and _NO_PERMISSION.search(str(error))
+    if refused or isinstance(error, AuthenticationError | NoPermissionError):
         return StoreError("Redis refused the credentials or their permissions.")
     if isinstance(error, OutOfMemoryError):
         return StoreError("Redis is out of memory (maxmemory with noeviction).")
     if is_demoted(error):
         return StoreError("This Redis is a read-only replica; a failover may be under way.")
     if isinstance(error, MaxConnectionsError):
-        return StoreError("All connections of the pool to Redis are in use.")
+        return StoreError(
+            "All connections of the pool to Redis were in use for too long. Allow more of them "
+            "(max_connections in the URL), or fewer calls at a time."
+        )
     if isinstance(error, RedisTimeoutError | TimeoutError):
         return StoreError("Redis did not answer in time.")
     if isinstance(error, MovedError):
         return StoreError("This Redis is a node of a cluster; use a redis+cluster:// URL.")
+    if is_passing(error):
+        return StoreError(
+            "The Redis cluster moves these keys to another node, and that takes too long. "
+            "Try again in a moment."
+        )
     if isinstance(error, RedisClusterException):
         return StoreError("The Redis cluster could not be reached, or this Redis is not a cluster.")
+    if isinstance(error, RedisConnectionError | ResponseError) and (lacks := _lacks(error)):
+        return StoreError(f"This server cannot hold otpverify's data. {lacks} {_NEEDED}")
     if isinstance(error, RedisConnectionError | OSError):
         return StoreError("Redis could not be reached, or closed the connection.")
     if isinstance(error, ResponseError) and (code := _ERROR_CODE.match(str(error))):

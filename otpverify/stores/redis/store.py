@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, Self
 
 from redis import Redis, RedisCluster
 from redis.cluster import ClusterNode
-from redis.exceptions import NoScriptError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from otpverify._sync import Closing
+from otpverify._per_process import PerProcess
+from otpverify._sync import Closing, run_sync
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
-from otpverify.stores.redis import clients, replies, scripts
+from otpverify.stores.redis import calls, clients, replies, scripts
 from otpverify.stores.redis.connections import Lanes
 from otpverify.stores.redis.health import (
     Health,
     asking,
-    is_demoted,
     read_health,
     store_error,
     warn_of_eviction,
 )
 
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
+
+
+class Line:
+    """A client, and the fast path over its connections where it has one.
+
+    Args:
+        client: The client.
+        lanes: The fast path.
+    """
+
+    def __init__(self, client: Any, lanes: Lanes | None = None) -> None:
+        self.client = client
+        self.lanes = lanes
+        self.ports = calls.Ports(self._execute, self._sleep, self._leave)
+
+    @classmethod
+    def from_url(cls, client: Any) -> Self:
+        """With the fast path, if the client talks to one server."""
+        return cls(client, Lanes(client) if clients.is_single(client) else None)
+
+    async def _execute(self, *command: str | bytes | int) -> object:
+        lanes = self.lanes
+        line = lanes if lanes is not None and lanes.usable else self.client
+        reply: object = line.execute_command(*command)
+        return reply
+
+    async def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 - a port of the synchronous store
+
+    async def _leave(self) -> None:
+        """Let a Sentinel's client ask for the primary again, which it does as it connects."""
+        with suppress(Exception):
+            self.client.connection_pool.disconnect(inuse_connections=False)
 
 
 class RedisStore(Closing):
@@ -48,10 +82,20 @@ class RedisStore(Closing):
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
         clients.check_client(client, asynchronous=False)
-        self._client = client
+        self._open_lines(lambda: Line(client), type(client).__name__, prefix)
+
+    def _open_lines(
+        self,
+        make: Callable[[], Line],
+        name: str,
+        prefix: str,
+        patience_seconds: float = clients.PATIENCE_SECONDS,
+    ) -> None:
+        self._lines = PerProcess(make)
+        self._name = name
+        self._patience = patience_seconds
         self.scripts = scripts.Scripts(prefix)
         self._looked = False
-        self._lanes: Lanes | None = None
 
     @classmethod
     def from_url(
@@ -78,19 +122,19 @@ class RedisStore(Closing):
             ConfigurationError: It is no such URL, or a timeout is not above 0.
         """
         make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
-        client = make()
-        store = cls(client, prefix=prefix)
-        if clients.is_single(client):
-            store._lanes = Lanes(client)
+        bound = clients.patience(connect_timeout_seconds, socket_timeout_seconds)
+        store = cls.__new__(cls)
+        store._open_lines(lambda: Line.from_url(make()), "a URL", prefix, bound)
         return store
 
     def __repr__(self) -> str:
-        return f"<RedisStore on {type(self._client).__name__}>"
+        return f"<RedisStore on {self._name}>"
 
     def close(self) -> None:
-        """Close the client's connections."""
-        for client in (self._client, *clients.sentinels_of(self._client)):
-            client.close()
+        """Close the client's connections; of a store made by `from_url`, those of this process."""
+        client = self._lines.get().client
+        for one in (client, *clients.sentinels_of(client)):
+            one.close()
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
         """See `Store.open`."""
@@ -152,43 +196,27 @@ class RedisStore(Closing):
         Raises:
             StoreError: It cannot be asked.
         """
+        client = self._lines.get().client
         try:
-            info = self._client.info("everything", **asking(self._client))
+            info = client.info("everything", **asking(client))
         except Exception as error:
             failure = store_error(error)
         else:
             return read_health(info)
         raise failure
 
-    def _look(self) -> None:
+    def _look(self, line: Line) -> None:
         """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
         that does not let itself be asked is not asked again."""
         self._looked = True
+        if line.lanes is not None:
+            line.lanes.lend()
         with suppress(Exception):
-            warn_of_eviction(self._client.info("memory", **asking(self._client)))
-
-    def _leave(self) -> None:
-        """Let a Sentinel's client ask for the primary again, which it does as it connects."""
-        with suppress(Exception):
-            self._client.connection_pool.disconnect(inuse_connections=False)
+            warn_of_eviction(line.client.info("memory", **asking(line.client)))
 
     def _run(self, call: scripts.Call) -> object:
-        keys, rest = len(call.keys), (*call.keys, *call.args)
-        try:
-            lanes = self._lanes
-            line = lanes if lanes is not None and lanes.usable else self._client
-            try:
-                reply: object = line.execute_command("EVALSHA", call.script.sha, keys, *rest)
-            except NoScriptError:
-                # A server that restarted, failed over or was flushed; it keeps it from now on.
-                reply = line.execute_command("EVAL", call.script.text, keys, *rest)
-        except Exception as error:  # a server that answers nonsense raises anything in redis-py
-            if is_demoted(error):
-                self._leave()
-            failure = store_error(error)
-        else:
-            if not self._looked:
-                self._look()
-            return reply
-        # Raised out here: redis-py's exception may hold what was sent.
-        raise failure
+        line = self._lines.get()
+        reply = run_sync(calls.run(line.ports, call, self._patience))
+        if not self._looked:
+            self._look(line)
+        return reply

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import sqlite3
 import threading
@@ -11,8 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
-from weakref import WeakSet
 
+from otpverify._per_process import PerProcess, process, rest_at_forks
 from otpverify.errors import ConfigurationError, StoreError
 from otpverify.stores.sqlite.errors import held_up, meaning, primary
 from otpverify.stores.sqlite.schema import is_ours, make, make_tables
@@ -45,13 +44,15 @@ class File:
     def __init__(self, path: Path, timeout_seconds: float) -> None:
         self.path = path
         self._timeout = timeout_seconds
-        self._lock = threading.Lock()
+        # `threading.Lock` is looked up late: gevent may have replaced it by then.
+        self._locks = PerProcess(lambda: threading.Lock())
         self._connection: sqlite3.Connection | None = None
-        self._opener = 0
+        self._opener: tuple[int, int] | None = None
+        self._rested: threading.Lock | None = None
         self._identity: tuple[int, int] | None = None
         make(path)
-        _FILES.add(self)
-        with self._lock:
+        rest_at_forks(self)
+        with self._locks.get():
             try:
                 connection = self._patiently(self._open)
                 # Whether it may write; a mere beginning would tell nothing.
@@ -63,6 +64,7 @@ class File:
                 return
             finally:
                 self._drop()  # who forks now passes nothing on
+                self._locks.drop()  # what patches the standard library now is followed
         raise failure
 
     def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
@@ -71,7 +73,7 @@ class File:
         Raises:
             StoreError: It was not done.
         """
-        lock = self._lock
+        lock = self._locks.get()
         if not lock.acquire(timeout=self._timeout):
             raise StoreError(f"Other threads use {self.path} for more than {self._timeout:g} s.")
         try:
@@ -93,9 +95,10 @@ class File:
         Raises:
             StoreError: It is in use for too long.
         """
-        if not self._rest():
+        lock = self._rest()
+        if lock is None:
             raise StoreError(f"Other threads use {self.path} for more than {self._timeout:g} s.")
-        self._lock.release()
+        lock.release()
 
     def _transact(self, connection: sqlite3.Connection, work: Callable[..., T]) -> T:
         try:
@@ -105,7 +108,7 @@ class File:
             connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
-                if self._opener == os.getpid() and connection.in_transaction:
+                if self._opener == process() and connection.in_transaction:
                     connection.execute("ROLLBACK")
             raise
         return answer
@@ -125,7 +128,7 @@ class File:
 
     def _require_own(self) -> None:
         # SQLite's locks belong to a process, so a child must not touch what its parent opened.
-        if self._opener != os.getpid():
+        if self._opener != process():
             raise StoreError(
                 f"This process was forked while {self.path} was in use. Fork before the first "
                 "operation, or make the SqliteStore after it."
@@ -149,7 +152,7 @@ class File:
         except BaseException:
             connection.close()
             raise
-        self._connection, self._opener = connection, os.getpid()
+        self._connection, self._opener = connection, process()
         self._identity = _identity(self.path)
         return connection
 
@@ -177,16 +180,28 @@ class File:
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None and self._opener == os.getpid():
+        if connection is not None and self._opener == process():
             with contextlib.suppress(sqlite3.Error):  # it is dropped because of one, or idle
                 connection.close()
 
-    def _rest(self) -> bool:
-        """Close the connection and keep the lock; whether it could be had."""
-        if not self._lock.acquire(timeout=self._timeout):
-            return False
+    def _rest(self) -> threading.Lock | None:
+        """Close the connection, and return the lock, which is held; `None` if it could not be
+        had."""
+        lock = self._locks.get()
+        if not lock.acquire(timeout=self._timeout):
+            return None
         self._drop()
-        return True
+        return lock
+
+    def before_fork(self) -> None:
+        """Close what is open: a child inherits SQLite's record of locks, but not the locks."""
+        self._rested = self._rest()
+
+    def after_fork(self) -> None:
+        """Let other threads go on. The next operation opens the file again."""
+        if self._rested is not None:
+            self._rested.release()
+            self._rested = None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -195,33 +210,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-_FILES: WeakSet[File] = WeakSet()
-_FORKING = threading.RLock()
-_resting: list[File] = []
-
-
-def _before_fork() -> None:
-    """Close what is open: a child inherits SQLite's book of locks, but not the locks."""
-    _FORKING.acquire()
-    _resting.extend(file for file in list(_FILES) if file._rest())
-
-
-def _after_fork() -> None:
-    while _resting:
-        _resting.pop()._lock.release()
-    _FORKING.release()
-
-
-def _after_fork_in_child() -> None:
-    for file in _FILES:
-        file._lock = threading.Lock()
-    _resting.clear()
-    _FORKING.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-    )
