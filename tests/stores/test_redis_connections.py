@@ -8,6 +8,7 @@ import functools
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -19,7 +20,8 @@ from redis_support import Place, stop_servers
 from servers import until
 from support import PHONE, SECRET, wrong
 
-from otpverify import HmacHasher, IncorrectCode, Policy, RedisStore, Verifier
+from otpverify import HmacHasher, IncorrectCode, Limit, Policy, RedisStore, StoreError, Verifier
+from otpverify.core.state import Reserved
 from otpverify.stores.redis.connections import Lanes
 from otpverify.testing import OutboxSender
 
@@ -55,8 +57,7 @@ def verifier(store: RedisStore, outbox: OutboxSender) -> Verifier:
 
 
 def connections(client: Redis) -> int:
-    """How many the server has, but for the one that asks. A store's first look at the settings of
-    the server leaves one in the pool."""
+    """How many the server has, but for the one that asks."""
     return len(client.client_list()) - 1
 
 
@@ -73,7 +74,7 @@ def test_threads_take_what_others_left(place: Place, store: RedisStore, verifier
             thread = threading.Thread(target=calls)
             thread.start()
             thread.join()
-        assert connections(client) == before + 2
+        assert connections(client) == before + 1
 
 
 def test_threads_that_wait_keep_none(place: Place, outbox: OutboxSender) -> None:
@@ -92,6 +93,43 @@ def test_threads_that_wait_keep_none(place: Place, outbox: OutboxSender) -> None
                 return verifier.start(f"+372567890{nth:02}").phone
 
         assert len(set(pool.map(call, range(12)))) == 12
+
+
+@pytest.mark.parametrize("mode", ["standalone", "cluster"])
+def test_more_threads_than_connections_wait_for_one(mode: str) -> None:
+    place = Place("valkey9", mode)
+    url = f"{place.server.url}?max_connections=5"
+    with contextlib.closing(RedisStore.from_url(url)) as store, ThreadPoolExecutor(40) as pool:
+        counter, limits = f"full pool {os.urandom(4).hex()}", (Limit(1000, 3600),)
+        store.reserve(counter, limits)
+        at_once = threading.Barrier(40)
+
+        def ten(_: int) -> list[object]:
+            at_once.wait()
+            return [store.reserve(counter, limits) for _ in range(10)]
+
+        answers = [answer for answers in pool.map(ten, range(40)) for answer in answers]
+        assert len(answers) == 400
+        assert all(isinstance(answer, Reserved) for answer in answers)
+    place.tidy()
+
+
+def test_a_pool_that_stays_full_is_an_error_that_says_so(place: Place) -> None:
+    url = f"{place.server.url}?max_connections=1"
+    store = RedisStore.from_url(url, connect_timeout_seconds=0.1, socket_timeout_seconds=0.1)
+    limits = (Limit(1000, 3600),)
+    store.reserve("network", limits)
+    lanes = store._lines.get().lanes
+    assert lanes is not None
+    taken = lanes._take()  # a call that never ends
+    started = time.monotonic()
+    with pytest.raises(StoreError, match=r"in use for too long.*max_connections") as caught:
+        store.reserve("network", limits)
+    assert caught.value.__context__ is None
+    assert 0.4 <= time.monotonic() - started < 3
+    lanes._free.append(taken)
+    assert isinstance(store.reserve("network", limits), Reserved)
+    store.close()
 
 
 def test_a_tracer_sees_every_command(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +153,7 @@ def test_a_tracer_sees_every_command(verifier: Verifier, monkeypatch: pytest.Mon
 def test_a_foreign_function_counts_as_a_tracer(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lanes = Lanes(store._client)
+    lanes = Lanes(store._lines.get().client)
     assert lanes.usable
     monkeypatch.setattr(Redis, "execute_command", lambda self, *args: None)
     assert not lanes.usable
@@ -239,7 +277,7 @@ def test_a_closed_store_has_none_and_connects_anew(
     with place.server.client() as client:
         before = connections(client)
         verifier.start(PHONE)
-        assert connections(client) == before + 2
+        assert connections(client) == before + 1
         store.close()
         until(lambda: connections(client) == before)
         verifier.start("+37256789046")
