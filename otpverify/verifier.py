@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
-from otpverify._sync import run_sync
+from otpverify._sync import Closing, run_sync
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
 from otpverify.engine.delivery_reports import delivery_status, take_report
-from otpverify.environment import Owner, settings_from
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
+from otpverify.settings import Parts, Settings
 from otpverify.wiring import compose, sync_ports
 
 
-class Verifier(Owner):
+class Verifier(Closing):
     """Proves that a person holds a phone. Safe to share between threads; make one a process.
 
     Args:
@@ -35,6 +35,8 @@ class Verifier(Owner):
     Raises:
         ConfigurationError: The parts do not fit together; the message says how to fix it.
     """
+
+    _parts: Parts | None = None
 
     def __init__(
         self,
@@ -73,22 +75,23 @@ class Verifier(Owner):
         set. The other arguments are those of `Verifier`.
 
         Raises:
-            ConfigurationError: One is missing or unsafe.
-            StoreError: The SQLite file is damaged or locked, or its disk full.
+            ConfigurationError: One is missing or not valid; the message names it.
+            StoreError: The SQLite file is damaged or locked, or its disk is full.
         """
-        found = settings_from(environ, asynchronous=False)
-        made = cls(
-            found.sender,
-            store=found.store,
+        parts = Parts(
+            Settings(environ=environ),
             policy=policy,
-            secret=found.secrets,
             hasher=hasher,
             messages=messages,
             guards=guards,
-            region=found.region,
             on_event=on_event,
         )
-        made._made = found
+        try:
+            made = cls(parts.sender, **parts.arguments())
+        except BaseException:
+            parts.close()
+            raise
+        made._parts = parts
         return made
 
     @property
@@ -98,6 +101,26 @@ class Verifier(Owner):
 
     def __repr__(self) -> str:
         return f"<Verifier {self._engine.issuer.policy}>"
+
+    def close(self) -> None:
+        """Close what `from_env` made. Parts that were passed in are their owner's to close."""
+        if self._parts is not None:
+            self._parts.close()
+
+    def normalize(self, phone: str) -> str:
+        """A number as `start` reads it, by the verifier's region and test numbers. Nothing is
+        sent or counted.
+
+        Args:
+            phone: What the person typed.
+
+        Returns:
+            The number in E.164: what `Challenge.phone` would be.
+
+        Raises:
+            InvalidPhoneNumber: It is not a phone number.
+        """
+        return self._engine.read(phone)
 
     def start(
         self,

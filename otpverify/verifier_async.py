@@ -10,8 +10,8 @@ from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
 from otpverify.engine.delivery_reports import delivery_status, take_report
-from otpverify.environment import Settings, settings_from
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
+from otpverify.settings import Parts, Settings
 from otpverify.wiring import async_ports, compose
 
 
@@ -22,7 +22,7 @@ class AsyncVerifier(AsyncClosing):
     waits), Argon2 in as many threads as there are cores. Arguments are those of `Verifier`.
     """
 
-    _made: Settings | None = None
+    _parts: Parts | None = None
 
     def __init__(
         self,
@@ -53,19 +53,20 @@ class AsyncVerifier(AsyncClosing):
         on_event: Callable[[Event], object] | None = None,
     ) -> Self:
         """See `Verifier.from_env`."""
-        found = settings_from(environ, asynchronous=True)
-        made = cls(
-            found.sender,
-            store=found.store,
+        parts = Parts(
+            Settings(environ=environ),
             policy=policy,
-            secret=found.secrets,
             hasher=hasher,
             messages=messages,
             guards=guards,
-            region=found.region,
             on_event=on_event,
         )
-        made._made = found
+        try:
+            made = cls(parts.async_sender, **parts.arguments(asynchronous=True))
+        except BaseException:
+            parts.close()
+            raise
+        made._parts = parts
         return made
 
     @property
@@ -82,8 +83,8 @@ class AsyncVerifier(AsyncClosing):
 
     async def aclose(self) -> None:
         """See `Verifier.close`."""
-        if self._made is not None:
-            await self._made.aclose()
+        if self._parts is not None:
+            await self._parts.aclose()
 
     async def start(
         self,

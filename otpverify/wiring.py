@@ -163,18 +163,27 @@ def _threads(most: int) -> Executor:
 
 def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) -> Keyring:
     if secret is None:
-        if not store.process_local:
-            raise ConfigurationError(
-                f"{type(store).__name__} outlives this process, so it needs secret=..., the same "
-                f"in every process. {ADVICE}"
-            )
-        if hasher.needs_secret:
-            raise ConfigurationError(
-                f"{type(hasher).__name__} protects codes by the secret alone, so it needs "
-                f"secret=.... {ADVICE}"
-            )
+        require_no_secret(store, hasher)
         return Keyring([secrets.token_bytes(SECRET_BYTES)])
     return Keyring(read_secrets(secret))
+
+
+def require_no_secret(store: Store | AsyncStore, hasher: Hasher) -> None:
+    """Check that a verifier may draw its own secret.
+
+    Raises:
+        ConfigurationError: The store or the hasher needs one that is the same elsewhere.
+    """
+    if not store.process_local:
+        raise ConfigurationError(
+            f"{type(store).__name__} outlives this process, so it needs secret=..., the same "
+            f"in every process. {ADVICE}"
+        )
+    if hasher.needs_secret:
+        raise ConfigurationError(
+            f"{type(hasher).__name__} protects codes by the secret alone, so it needs "
+            f"secret=.... {ADVICE}"
+        )
 
 
 def _require(what: str, part: object, *names: str) -> None:

@@ -37,10 +37,10 @@ from otpverify import (
     Retry,
     SmspmClient,
 )
-from otpverify.environment import settings_from
 from otpverify.gateways import http_async as smspm_pool
 from otpverify.gateways.retry import HttpSettings
 from otpverify.sandbox import Sandbox
+from otpverify.settings import Parts, Settings
 
 STALLED = "+12025550108"
 PATIENCE_SECONDS = 20.0
@@ -344,8 +344,10 @@ def test_a_closed_client_opens_anew() -> None:
 def test_a_verifier_from_the_environment_uses_it(smspm_sandbox: Sandbox) -> None:
     async def run() -> None:
         environ = smspm_sandbox.environ | {"OTPVERIFY_SECRET": SECRET}
-        assert isinstance(settings_from(environ, asynchronous=True).sender, AsyncSmspmClient)
-        assert isinstance(settings_from(environ, asynchronous=False).sender, SmspmClient)
+        parts = Parts(Settings(environ=environ))
+        assert isinstance(parts.async_sender, AsyncSmspmClient)
+        assert isinstance(parts.sender, SmspmClient)
+        await parts.aclose()
         async with AsyncVerifier.from_env(environ) as verifier:
             challenge = await verifier.start(PHONE)
             code = smspm_sandbox.messages[0].code or ""

@@ -328,7 +328,7 @@ def test_settings_from_the_environment(sandbox: Sandbox, monkeypatch: pytest.Mon
     ],
 )
 def test_missing_variables_are_named(environ: dict[str, str], missing: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"^Set {missing} in the environment.$"):
+    with pytest.raises(ConfigurationError, match=f"^Set {missing} to the account's credentials"):
         SmspmClient.from_env(environ)
 
 

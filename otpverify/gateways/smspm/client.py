@@ -76,7 +76,7 @@ class SmspmBase(ABC):
         environ = os.environ if environ is None else environ
         missing = [name for name in ("SMSPM_HASH", "SMSPM_TOKEN") if not environ.get(name)]
         if missing:
-            raise ConfigurationError(f"Set {' and '.join(missing)} in the environment.")
+            raise wire.missing_credentials(missing)
         settings: dict[str, Any] = {
             "hash": environ["SMSPM_HASH"],
             "token": environ["SMSPM_TOKEN"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,13 +46,7 @@ class Account:
     def __post_init__(self) -> None:
         if not all(isinstance(part, str) and part for part in (self.hash, self.token)):
             raise ConfigurationError("SMSPM needs both a hash and a token.")
-        if not isinstance(self.sender_id, str):
-            raise ConfigurationError("The sender ID must be a string.")
-        if not is_sender_id(self.sender_id):
-            raise ConfigurationError(
-                "An alphanumeric sender ID has 1 to 11 characters (GSM 03.40); "
-                f"{self.sender_id!r} has {len(self.sender_id)}."
-            )
+        check_sender_id(self.sender_id)
         if self.report_url is not None:
             check_report_url(self.report_url, "report_url (SMSPM_REPORT_URL)")
 
@@ -69,6 +63,34 @@ def check_gateway_url(url: str) -> str:
     """The gateway's address without a trailing slash. Raises `ConfigurationError`, see
     `check_url`."""
     return check_url(url, "SMSPM_URL", example=DEFAULT_URL)
+
+
+def missing_credentials(names: Sequence[str]) -> ConfigurationError:
+    """The error for credentials that are not set.
+
+    Args:
+        names: The settings, as the person writes them.
+    """
+    return ConfigurationError(
+        f"Set {' and '.join(names)} to the account's credentials at the gateway. "
+        "`otpverify sandbox` needs no account."
+    )
+
+
+def check_sender_id(sender_id: str) -> str:
+    """The sender ID, unchanged.
+
+    Raises:
+        ConfigurationError: It is not text, or an alphanumeric one is empty or too long.
+    """
+    if not isinstance(sender_id, str):
+        raise ConfigurationError("The sender ID must be a string.")
+    if not is_sender_id(sender_id):
+        raise ConfigurationError(
+            "An alphanumeric sender ID has 1 to 11 characters (GSM 03.40); "
+            f"{sender_id!r} has {len(sender_id)}."
+        )
+    return sender_id
 
 
 def is_sender_id(sender_id: str) -> bool:

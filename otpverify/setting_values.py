@@ -1,0 +1,227 @@
+"""How the value of each setting is read and checked. Nothing is opened.
+
+A reader takes a value that is not empty and the setting's name as the person wrote it, and returns
+what the builder uses. It raises `ConfigurationError`, and the message names the setting.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from otpverify.core.keys import Keyring
+from otpverify.core.phone import check_region
+from otpverify.core.secret_strength import is_placeholder, read_secrets
+from otpverify.errors import ConfigurationError, ExtraMissing
+
+
+def text(value: object, spelled: str) -> str:
+    """A text."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{spelled} must be text, not {type(value).__name__}.")
+    return value
+
+
+def path(value: object, spelled: str) -> str:
+    """The path of a file."""
+    return text(os.fspath(value) if isinstance(value, os.PathLike) else value, spelled)
+
+
+def gateway_url(value: object, spelled: str) -> str:
+    """The gateway's address."""
+    from otpverify.gateways.smspm.wire import DEFAULT_URL
+    from otpverify.gateways.urls import check_url
+
+    return check_url(text(value, spelled), spelled, example=DEFAULT_URL)
+
+
+def report_url(value: object, spelled: str) -> str:
+    """The address for delivery reports."""
+    from otpverify.gateways.urls import check_report_url
+
+    return check_report_url(text(value, spelled), spelled)
+
+
+def sender_id(value: object, spelled: str) -> str:
+    """A sender ID."""
+    from otpverify.gateways.smspm.wire import check_sender_id
+
+    with naming(spelled):
+        return check_sender_id(text(value, spelled))
+
+
+def redis_url(value: object, spelled: str) -> str:
+    """A URL of Redis or Valkey. The message does not repeat it, since it may hold a password."""
+    from otpverify.stores.redis.clients import read_url
+
+    url = text(value, spelled)
+    with naming(spelled):
+        read_url(url)
+    return url
+
+
+def region(value: object, spelled: str) -> str | None:
+    """The code of a region, in capitals."""
+    with naming(spelled):
+        return check_region(text(value, spelled))
+
+
+def secrets(value: object, spelled: str) -> list[str]:
+    """One secret or several: a text with commas, or a list of texts."""
+    whole = isinstance(value, str)
+    listed = [value] if whole else value
+    if not isinstance(listed, list | tuple):
+        raise ConfigurationError(
+            f"{spelled} must be text, or a list of texts, not {type(value).__name__}."
+        )
+    texts = [text(one, spelled).strip() for one in listed]
+    with naming(spelled):
+        if whole and is_placeholder(texts[0].encode("utf-8", "replace")):
+            read_secrets(texts)  # raises
+        found = [part.strip() for part in texts[0].split(",")] if whole else texts
+        found = [one for one in found if one]
+        try:
+            Keyring(read_secrets(found))
+        except ConfigurationError as error:
+            if not (whole and "," in texts[0]):
+                raise
+            problem = str(error)
+        else:
+            return found
+        raise ConfigurationError(
+            "A comma separates several secrets, so a secret cannot contain one. One of the "
+            f"{len(found)} parts is not a good secret: {problem}"
+        )
+
+
+def imported(value: object, spelled: str) -> Any:
+    """A value, or what its dotted path names.
+
+    Raises:
+        ConfigurationError: The path cannot be imported.
+    """
+    if not isinstance(value, str):
+        return value
+    module, _, name = value.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"{spelled} cannot be imported: {error}") from error
+
+
+def function_of(value: object, spelled: str) -> Callable[..., Any]:
+    """A function, or the function that a dotted path names.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    found = imported(value, spelled)
+    if not callable(found):
+        raise ConfigurationError(f"{spelled} must be a function, or the dotted path of one.")
+    return found  # type: ignore[no-any-return]  # settings hold anything; it is callable
+
+
+def part(what: str, method: str) -> Callable[[object, str], Any]:
+    """Reads an object with a method, something that makes one, or the dotted path of either."""
+
+    def read(value: object, spelled: str) -> Any:
+        found = imported(value, spelled)
+        if not callable(found):
+            require_method(found, what, method, spelled)
+        return found
+
+    return read
+
+
+def require_method(found: object, what: str, method: str, spelled: str) -> None:
+    """Check that a part has its method.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    if not callable(getattr(found, method, None)):
+        raise ConfigurationError(
+            f"{spelled}: {type(found).__name__} is no {what}: it has no {method}()."
+        )
+
+
+def policy(value: object, spelled: str) -> Any:
+    """A policy, a dict of its arguments, something that makes one, or the dotted path of any."""
+    from otpverify.core.policy import Policy
+
+    found = _made_with(Policy, value, spelled)
+    if not isinstance(found, Policy):
+        raise ConfigurationError(
+            f"{spelled} must be a Policy(...), or a dict of its arguments, not "
+            f"{type(found).__name__}."
+        )
+    return found
+
+
+def messages(value: object, spelled: str) -> Any:
+    """A renderer, or as `policy`."""
+    from otpverify.sms.messages import Messages
+
+    found = _made_with(Messages, value, spelled)
+    if not callable(getattr(found, "render", None)):
+        raise ConfigurationError(
+            f"{spelled} must be Messages(...), or a dict of its arguments, not "
+            f"{type(found).__name__}."
+        )
+    return found
+
+
+def _made_with(kind: Callable[..., Any], value: object, spelled: str) -> Any:
+    found = imported(value, spelled)
+    if isinstance(found, Mapping):
+        return called(kind, spelled, **found)
+    return called(found, spelled) if callable(found) else found
+
+
+def guards(value: object, spelled: str) -> list[Any]:
+    """A list of guards, or the dotted path of one. Each is an object, or as `part`."""
+    found = imported(value, spelled)
+    if not isinstance(found, Sequence):
+        raise ConfigurationError(f"{spelled} must be a list of guards.")
+    read = part("guard", "refuse")
+    return [instance(read(one, spelled), "refuse", spelled) for one in found]
+
+
+def called(make: Callable[..., Any], spelled: str, **arguments: Any) -> Any:
+    """What a class or function makes for a setting.
+
+    Raises:
+        ConfigurationError: It refuses the arguments. The message names the setting.
+    """
+    with naming(spelled):
+        try:
+            return make(**arguments)
+        except TypeError as error:
+            raise ConfigurationError(str(error)) from error
+
+
+def instance(found: Any, method: str, spelled: str) -> Any:
+    """An object with this method: the setting itself, or what it makes."""
+    if isinstance(found, type) or not callable(getattr(found, method, None)):
+        return called(found, spelled)
+    return found
+
+
+@contextmanager
+def naming(spelled: str) -> Iterator[None]:
+    """Let a `ConfigurationError` name the setting that it is about."""
+    try:
+        yield
+    except ExtraMissing:
+        raise
+    except ConfigurationError as error:
+        said = str(error)
+        if said.startswith(spelled):
+            raise
+        failure = ConfigurationError(f"{spelled}: {said}")
+    else:
+        return
+    raise failure
