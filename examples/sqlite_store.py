@@ -31,7 +31,8 @@ def read(database: sqlite3.Connection, name: str) -> Any:
         return kinds.PhoneState() if name.startswith("phone") else None
     if name.startswith("phone"):
         sends, failures = starmap(kinds.Send, found[0]), starmap(kinds.Failure, found[1])
-        return kinds.PhoneState(tuple(sends), tuple(failures), kinds.Retention(*found[2]), found[3])
+        retention, streaks = kinds.Retention(*found[2]), starmap(kinds.FailureStreak, found[4])
+        return kinds.PhoneState(tuple(sends), tuple(failures), retention, found[3], tuple(streaks))
     if name.startswith("challenge"):
         codes = (kinds.LiveCode(bytes.fromhex(digest), *rest) for digest, *rest in found[0])
         return kinds.ChallengeState(tuple(codes), *found[1:])

@@ -100,7 +100,7 @@ def peek(
     if challenge is None or not challenge.codes:
         return Checked(Verdict.GONE)
     spent = challenge.attempts >= policy.max_attempts
-    if spent or send_limits.failures_wait(phone, key.scope, policy, now):
+    if spent or send_limits.failures_left(phone, key.scope, policy, now) == 0:
         wait = _until_send(phone, challenge, key, policy, now)
         return Checked(Verdict.EXHAUSTED, retry_in=wait)
     return Checked(Verdict.PENDING)
@@ -128,7 +128,7 @@ def check(
     now: int,
 ) -> tuple[Checked, PhoneState, ChallengeState | None]:
     """Count an attempt, unless `claim` did; compare, and consume the challenge when the code is
-    right: then nothing is left of it but its proof."""
+    right: then nothing is left of it but its proof, and no wrong codes in a row."""
     phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
     others = replace(challenge, attempts=challenge.attempts - claimed) if challenge else None
     answer = peek(phone, others, key, policy, now)
@@ -139,7 +139,7 @@ def check(
     matches = [hmac.compare_digest(code.digest, digest) for code in live]
     if any(matches) and not challenge.decoy:
         used = ChallengeState(codes=(), proof=now + policy.proof_ttl)
-        return Checked(Verdict.ACCEPTED), phone, used
+        return Checked(Verdict.ACCEPTED), send_limits.without_streak(phone, key.scope, now), used
     if not claimed:
         challenge = replace(challenge, attempts=challenge.attempts + 1)
     failed = (Failure(now, key.scope),)

@@ -14,6 +14,11 @@ from otpverify.errors import (
     StoreError,
 )
 
+_WHAT = {
+    Refusal.FAILURES: "wrong codes were entered",
+    Refusal.STREAK: "wrong codes were entered in a row",
+}
+
 
 def not_sent(answer: Refused) -> OtpVerifyError:
     """The error of a start or resend that was refused."""
@@ -30,7 +35,7 @@ def not_sent(answer: Refused) -> OtpVerifyError:
             limit=answer.limit,
             scope=scope,
         )
-    what = "wrong codes were entered" if answer.refusal is Refusal.FAILURES else "codes were sent"
+    what = _WHAT.get(answer.refusal, "codes were sent")
     return RateLimited(
         f"Too many {what}. Another can be sent in {seconds} seconds.",
         retry_after=seconds,

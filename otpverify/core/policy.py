@@ -107,7 +107,9 @@ LONGEST_CODE = 10
 LONGEST_TTL_SECONDS = 600
 LONGEST_PROOF = 3600
 HIGHEST_TAKEOVER = 1 / 10_000
+MOST_CONSECUTIVE_FAILURES = 100
 _FAILURES = Limit(30, DAY_SECONDS)
+_CONSECUTIVE_FAILURES = Limit(MOST_CONSECUTIVE_FAILURES, 30 * DAY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,14 @@ class Policy:
         resend_cooldown_seconds: Seconds between two messages to one phone for one purpose;
             0 for none.
         sends_per_phone: Messages to one phone, all purposes together.
-        failures_per_phone: Wrong codes for one phone and purpose, over all its challenges.
+        failures_per_phone: Wrong codes for one phone and purpose, over all its challenges. A right
+            code gives none of them back: otherwise each login of the owner would give a guesser as
+            many again.
+        consecutive_failures: Wrong codes in a row for one phone and purpose, at most 100 (NIST
+            SP 800-63B-4, 3.2.2). When they are reached, no code is sent and none is compared
+            until the row ends: by `Verifier.unlock`, or when so many seconds have passed since
+            the last of them. Before that, a right code ends it. `Limit(100, 10**9)` leaves it
+            to `unlock` alone.
         live_codes: How many of a challenge's newest codes are accepted after resends (SMS
             overtake each other). Each one multiplies a guesser's chance; with 1, a resend
             immediately voids the previous code.
@@ -139,8 +148,8 @@ class Policy:
 
     Raises:
         ConfigurationError: A value is out of range, or the policy is unsafe: under 6
-            digits, over 600 seconds, without an attempt limit, or with a takeover probability
-            over 1 in 10,000 for a phone and day.
+            digits, over 600 seconds, without an attempt limit, over 100 consecutive failures, or
+            with a takeover probability over 1 in 10,000 for a phone and day.
     """
 
     code_length: int = 6
@@ -149,6 +158,7 @@ class Policy:
     resend_cooldown_seconds: int = 60
     sends_per_phone: tuple[Limit, ...] = (Limit(5, 3600), Limit(10, DAY_SECONDS))
     failures_per_phone: Limit | None = _FAILURES
+    consecutive_failures: Limit | None = _CONSECUTIVE_FAILURES
     live_codes: int = 3
     sends_per_ip: tuple[Limit, ...] = (Limit(10, 3600),)
     undelivered_per_phone: tuple[Limit, ...] = (Limit(5, DAY_SECONDS),)
@@ -169,8 +179,9 @@ class Policy:
         require_whole("live_codes", self.live_codes, least=1, most=LARGEST)
         for name in ("sends_per_phone", "sends_per_ip", "undelivered_per_phone"):
             object.__setattr__(self, name, _limits(name, getattr(self, name)))
-        if self.failures_per_phone is not None and not isinstance(self.failures_per_phone, Limit):
-            raise ConfigurationError("failures_per_phone must be a Limit, or None.")
+        for name in ("failures_per_phone", "consecutive_failures"):
+            if not isinstance(getattr(self, name), Limit | None):
+                raise ConfigurationError(f"{name} must be a Limit, or None.")
         numbers = check_test_numbers(self.test_numbers, self.code_length)
         object.__setattr__(self, "test_numbers", numbers)
         self._check_strength()
@@ -223,6 +234,12 @@ class Policy:
             self._refuse_unless_weak(
                 f"ttl_seconds={self.ttl_seconds} is over ten minutes; "
                 f"use ttl_seconds={LONGEST_TTL_SECONDS} and let people resend"
+            )
+        row, most = self.consecutive_failures, MOST_CONSECUTIVE_FAILURES
+        if row is None or row.count > most:
+            self._refuse_unless_weak(
+                f"consecutive_failures admits over {most} wrong codes in a row; "
+                f"use consecutive_failures=Limit({most}, {30 * DAY_SECONDS})"
             )
         chance = self.takeover_probability(days=1)
         if chance > HIGHEST_TAKEOVER:

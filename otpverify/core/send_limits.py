@@ -1,8 +1,13 @@
-"""Cooldown, send limits and failure budget of a phone, and the counters of anything else.
+"""Cooldown, send limits and both limits on wrong codes of a phone, and all other counters.
 
 A phone's history holds its sends and failures. Verifiers with different policies may share one:
 it reaches as far back as the longest window of any policy that wrote to it (its retention), so
 that no policy makes another forget. The retention ends with the last event in the history.
+
+Wrong codes are counted twice. The failure budget is a rolling window, which bounds guesses over
+time: a right code gives none of it back, since its owner's logins would give a guesser more.
+The failure streak counts wrong codes in a row, and a right code ends it (NIST SP 800-63B-4,
+3.2.2).
 
 The mirror of this file in Lua is `stores/redis/lua/`: `wait`, `log`, `sends`, `unsend`, `reserve`
 and `give_back`.
@@ -15,12 +20,13 @@ from typing import TypeVar
 
 from otpverify.core import limits
 from otpverify.core.keys import Key
-from otpverify.core.limits import Limit
+from otpverify.core.limits import DAY_SECONDS, SECOND, Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
     CounterState,
     Failure,
+    FailureStreak,
     PhoneState,
     Refusal,
     Refused,
@@ -34,6 +40,7 @@ _Event = TypeVar("_Event", Send, Failure)
 SPARE = 100
 """How many events a log holds beyond the largest count of any limit. Limits look at the newest
 events only, as many as they count; the rest is there for sends that are given back."""
+_LONGEST_TTL = DAY_SECONDS * SECOND
 
 
 def retention_of(*looked: Limit, cooldown: int = 0) -> Retention:
@@ -54,13 +61,15 @@ def widest(one: Retention, other: Retention) -> Retention:
 
 
 def recent(phone: PhoneState, now: int) -> PhoneState:
-    """The phone with what its retention still covers; with nothing left, the retention ends."""
+    """The phone with what its retention still covers; with nothing left, the retention ends. A
+    streak has a window of its own."""
+    streaks = tuple(streak for streak in phone.streaks if streak.ends > now)
     begin = now - phone.retention.window
     sends = tuple(send for send in phone.sends if send.at > begin)
     failures = tuple(failure for failure in phone.failures if failure.at > begin)
     if not sends and not failures:
-        return PhoneState(expires=phone.expires)
-    return replace(phone, sends=sends, failures=failures)
+        return PhoneState(expires=phone.expires, streaks=streaks)
+    return replace(phone, sends=sends, failures=failures, streaks=streaks)
 
 
 def remember(
@@ -74,16 +83,55 @@ def remember(
     """The phone with one more event, if any limit will ever look at it; to be kept for as long
     as one does, and as there are challenges whose failures it may have to take."""
     retention = widest(phone.retention, policy_retention(policy))
-    expires = max(phone.expires, until)
+    for failure in failed:
+        phone = _longer_streak(phone, failure, policy)
+    expires = max([phone.expires, until, *(streak.ends for streak in phone.streaks)])
     if not retention.window:
-        return PhoneState(expires=expires)
+        return PhoneState(expires=expires, streaks=phone.streaks)
     events: tuple[Send | Failure, ...] = (*sent, *failed)
     return PhoneState(
         _newest((*phone.sends, *sent), retention),
         _newest((*phone.failures, *failed), retention),
         retention,
         max(expires, *(event.at + retention.window for event in events)),
+        phone.streaks,
     )
+
+
+def streak_of(phone: PhoneState, scope: str) -> FailureStreak | None:
+    """The wrong codes in a row for this scope, if there are any."""
+    return next((streak for streak in phone.streaks if streak.scope == scope), None)
+
+
+def without_streak(phone: PhoneState, scope: str, now: int) -> PhoneState:
+    """The phone after a right code for this scope."""
+    streak = streak_of(phone, scope)
+    if streak is None:
+        return phone
+    streaks = tuple(other for other in phone.streaks if other is not streak)
+    window = phone.retention.window
+    ends = [send.at + window for send in phone.sends]
+    ends += [failure.at + window for failure in phone.failures]
+    # No challenge whose failures it may have to take lives longer than a day.
+    needed = max([now + _LONGEST_TTL, *ends, *(other.ends for other in streaks)])
+    return replace(phone, streaks=streaks, expires=min(phone.expires, needed))
+
+
+def _longer_streak(phone: PhoneState, failure: Failure, policy: Policy) -> PhoneState:
+    """The phone with one more wrong code in a row. A policy without a limit begins no streak; the
+    one that another policy began goes on."""
+    limit, streak = policy.consecutive_failures, streak_of(phone, failure.scope)
+    if limit is None and streak is None:
+        return phone
+    count, at, window = (streak.count, streak.at, streak.window) if streak else (0, 0, 0)
+    longer = FailureStreak(
+        failure.scope,
+        count + 1,
+        max(at, failure.at),
+        max(window, limit.window if limit else 0),
+    )
+    others = (other for other in phone.streaks if other is not streak)
+    return replace(phone, streaks=(*others, longer))
 
 
 def find(phone: PhoneState, key: Key, at: int) -> Send | None:
@@ -115,7 +163,7 @@ def refusal(
     Concealed sends are counted apart, so that strangers' requests neither show what the owner was
     sent, nor use it up. Wrong codes are counted together: a guesser gets one budget.
     """
-    waits = []
+    waits: list[tuple[int, Refusal, Limit | None]] = []
     counted = [send for send in phone.sends if send.concealed == concealed]
     if policy.resend_cooldown_seconds:
         cooldown = Limit(1, policy.resend_cooldown_seconds)
@@ -128,8 +176,10 @@ def refusal(
     if policy.failures_per_phone is not None:
         budget_in = failures_wait(phone, scope, policy, now)
         waits.append((budget_in, Refusal.FAILURES, policy.failures_per_phone))
-    longest = max(waits, key=lambda wait: wait[0], default=None)
-    if longest is None or not longest[0]:
+    streak_in = streak_wait(phone, scope, policy, now)
+    waits.append((streak_in, Refusal.STREAK, policy.consecutive_failures))
+    longest = max(waits, key=lambda wait: wait[0])
+    if not longest[0]:
         return None
     return Refused(refusal=longest[1], retry_in=longest[0], limit=longest[2])
 
@@ -153,10 +203,23 @@ def failures_wait(phone: PhoneState, scope: str, policy: Policy, now: int) -> in
     return limits.wait(_failures(phone, scope), policy.failures_per_phone, now)
 
 
+def streak_wait(phone: PhoneState, scope: str, policy: Policy, now: int) -> int:
+    """Milliseconds until the streak ends, if it is as long as the policy admits."""
+    limit, streak = policy.consecutive_failures, streak_of(phone, scope)
+    if limit is None or streak is None or streak.count < limit.count:
+        return 0
+    return max(0, streak.ends - now)
+
+
 def failures_left(phone: PhoneState, scope: str, policy: Policy, now: int) -> int | None:
-    """How many more wrong codes the failure budget admits; `None` without a budget."""
+    """How many more wrong codes the failure budget and the streak admit; `None` without limits."""
     budget = (policy.failures_per_phone,) if policy.failures_per_phone else ()
-    return limits.left(_failures(phone, scope), budget, now)
+    left = limits.left(_failures(phone, scope), budget, now)
+    if policy.consecutive_failures is None:
+        return left
+    streak = streak_of(phone, scope)
+    in_a_row = max(0, policy.consecutive_failures.count - (streak.count if streak else 0))
+    return in_a_row if left is None else min(left, in_a_row)
 
 
 def _failures(phone: PhoneState, scope: str) -> list[int]:

@@ -66,14 +66,43 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureStreak:
+    """How many codes in a row were wrong for one scope (phone and purpose).
+
+    Attributes:
+        scope: The scope.
+        count: How many.
+        at: When the last of them was entered.
+        window: The streak ends so many milliseconds after `at`: the longest time of all policies
+            that counted.
+    """
+
+    scope: str
+    count: int
+    at: int
+    window: int
+
+    @property
+    def ends(self) -> int:
+        """When it ends if no further code is entered."""
+        return self.at + self.window
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneState:
-    """A phone's logs: what was sent, and which codes were wrong, oldest first. Useless after
-    `expires`."""
+    """A phone's logs: what was sent, and which codes were wrong, oldest first; and how many of
+    these were wrong in a row. Useless after `expires`."""
 
     sends: tuple[Send, ...] = ()
     failures: tuple[Failure, ...] = ()
     retention: Retention = Retention()
     expires: int = 0
+    streaks: tuple[FailureStreak, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether no limit has anything to look at."""
+        return not (self.sends or self.failures or self.streaks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +148,7 @@ class Refusal(enum.Enum):
     COOLDOWN = "resend_cooldown"
     SENDS = "sends_per_phone"
     FAILURES = "failures_per_phone"
+    STREAK = "consecutive_failures"
     NETWORK = "sends_per_ip"
     ATTEMPTS = "max_attempts"
     GONE = "gone"

@@ -231,7 +231,7 @@ class MemoryStore:
         return self._phones.get(key.phone) or PhoneState(), self._challenges.get(key.challenge)
 
     def _save(self, key: Key, phone: PhoneState, challenge: ChallengeState | None) -> None:
-        over = challenge is None and not (phone.sends or phone.failures)
+        over = challenge is None and phone.empty
         self._put(self._phones, key.phone, None if over else phone)
         self._put(self._challenges, key.challenge, challenge)
 

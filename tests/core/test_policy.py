@@ -22,6 +22,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert policy.resend_cooldown_seconds == 60
     assert policy.sends_per_phone == (Limit(5, 3600), Limit(10, DAY))
     assert policy.failures_per_phone == Limit(30, DAY)
+    assert policy.consecutive_failures == Limit(100, 30 * DAY)
     assert policy.live_codes == 3
     assert policy.sends_per_ip == (Limit(10, 3600),)
     assert policy.undelivered_per_phone == (Limit(5, DAY),)
@@ -39,6 +40,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ({"failures_per_phone": None, "code_length": 10}, "lower failures_per_phone"),
         ({"failures_per_phone": Limit(30, 3600)}, "takeover|taken over"),
         ({"failures_per_phone": None, "sends_per_phone": ()}, "1.0e"),
+        ({"consecutive_failures": None}, "over 100 wrong codes in a row"),
+        ({"consecutive_failures": Limit(101, DAY)}, r"use consecutive_failures=Limit\(100, "),
     ],
     ids=str,
 )
@@ -67,6 +70,9 @@ def test_unsafe_ones_are_refused_unless_told(options: dict[str, Any], says: str)
         {"sends_per_ip": ("5/hour",)},
         {"undelivered_per_phone": ("5/day",)},
         {"failures_per_phone": 30},
+        {"consecutive_failures": 100},
+        {"consecutive_failures": (Limit(100, DAY),)},
+        {"consecutive_failures": True},
         {"sends_per_phone": None},
         {"sends_per_ip": 5},
         {"undelivered_per_phone": "5"},

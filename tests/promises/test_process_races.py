@@ -296,6 +296,18 @@ class TestProcesses:
             found = crew.race(settings, [check(id_, guess) for id_ in ids for _ in range(20)])
             assert found.kinds == {"IncorrectCode": 12, "AttemptsExhausted": 188}
 
+    def test_wrong_codes_in_a_row_are_bounded_over_all_challenges(
+        self, crew: Crew, kind: str
+    ) -> None:
+        settings = ROOMY | {"consecutive_failures": Limit(17, 86_400)}
+        for _ in repeats(kind):
+            verifier = crew.verifier(settings)
+            ids = [verifier.start(PHONE).id for _ in range(10)]
+            codes = {code_in(message.text) for message in crew.outbox.messages}
+            guess = next(code for code in (f"{n:06}" for n in range(100)) if code not in codes)
+            found = crew.race(settings, [check(id_, guess) for id_ in ids for _ in range(20)])
+            assert found.kinds == {"IncorrectCode": 17, "AttemptsExhausted": 183}
+
     def test_the_send_limit_holds_over_all_purposes(self, crew: Crew, kind: str) -> None:
         settings = ROOMY | {"sends_per_phone": Limit(4, 3600)}
         for _ in repeats(kind):

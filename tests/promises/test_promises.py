@@ -180,6 +180,84 @@ class TestAttempts:
                 verifier.check(PHONE, wrong(outbox.code()), challenge=challenge.id)
             assert verifier.resend(PHONE, challenge=challenge.id).attempts_left == left
 
+    def test_at_most_100_wrong_codes_in_a_row_are_compared(
+        self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
+    ) -> None:
+        """NIST SP 800-63B-4, 3.2.2; with the defaults, on however many days."""
+        verifier = make(policy=Policy(sends_per_phone=()))
+        seen: list[str] = []
+        last = None
+        for _ in range(5 * 24):
+            for _ in range(2):
+                try:
+                    last = verifier.start(PHONE, purpose="login")
+                except RateLimited as refused:
+                    seen.append(refused.scope)
+                    break
+                for _ in range(5):
+                    with pytest.raises((IncorrectCode, AttemptsExhausted)) as caught:
+                        verifier.check(
+                            PHONE, wrong(outbox.code()), challenge=last.id, purpose="login"
+                        )
+                    seen.append(type(caught.value).__name__)
+                clock.tick(60)
+            clock.tick(3600 - 120)
+        assert seen.count("IncorrectCode") == 100
+        assert seen[-1] == "consecutive_failures"
+        with pytest.raises(RateLimited) as limited:
+            verifier.start(PHONE, purpose="login")
+        assert limited.value.scope == "consecutive_failures"
+        assert limited.value.limit == Limit(100, 30 * 86_400)
+        assert 25 * 86_400 < limited.value.retry_after <= 30 * 86_400
+        verifier.start(PHONE, purpose="another")
+        clock.tick(limited.value.retry_after - 1)
+        with pytest.raises(RateLimited):
+            verifier.start(PHONE, purpose="login")
+        clock.tick(1)
+        assert verifier.start(PHONE, purpose="login").attempts_left == 5
+
+    def test_the_right_code_itself_is_refused_after_too_many_wrong_ones_in_a_row(
+        self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
+    ) -> None:
+        verifier = make(policy=Policy(consecutive_failures=Limit(7, 86_400)))
+        challenges = []
+        for _ in range(2):
+            challenges.append((verifier.start(PHONE).id, outbox.code()))
+            clock.tick(60)
+        for guess in range(7):
+            id_, code = challenges[guess % 2]
+            with pytest.raises(IncorrectCode):
+                verifier.check(PHONE, wrong(code), challenge=id_)
+        for id_, code in challenges:
+            with pytest.raises(AttemptsExhausted) as caught:
+                verifier.check(PHONE, code, challenge=id_)
+            assert caught.value.retry_after == 86_400
+        with pytest.raises(RateLimited, match="wrong codes were entered in a row"):
+            verifier.resend(PHONE, challenge=challenges[1][0])
+
+    def test_a_right_code_ends_the_row_and_no_other_limit(
+        self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
+    ) -> None:
+        policy = Policy(
+            sends_per_phone=(),
+            failures_per_phone=Limit(9, 86_400),
+            consecutive_failures=Limit(4, 864_000),
+        )
+        verifier = make(policy=policy)
+        for _ in range(3):
+            challenge, code = verifier.start(PHONE), outbox.code()
+            for _ in range(3):
+                with pytest.raises(IncorrectCode):
+                    verifier.check(PHONE, wrong(code), challenge=challenge.id)
+            if challenge.attempts_left == 4:
+                assert verifier.check(PHONE, code, challenge=challenge.id)
+            clock.tick(60)
+        with pytest.raises(RateLimited) as limited:
+            verifier.start(PHONE)
+        assert limited.value.scope == "failures_per_phone"
+        clock.tick(limited.value.retry_after)
+        assert verifier.start(PHONE).attempts_left == 1
+
     def test_the_failure_budget_spans_challenges_of_a_phone_and_purpose(
         self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
     ) -> None:

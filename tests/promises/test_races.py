@@ -146,6 +146,22 @@ def test_the_failure_budget_holds_over_challenges_that_are_attacked_at_once(
         assert outcomes(mode, calls) == {"IncorrectCode": 12, "AttemptsExhausted": 38}
 
 
+def test_wrong_codes_in_a_row_are_bounded_over_challenges_that_are_attacked_at_once(
+    mode: Mode, make: Make, outbox: OutboxSender
+) -> None:
+    policy = Policy(
+        resend_cooldown_seconds=0, sends_per_phone=(), consecutive_failures=Limit(11, 86_400)
+    )
+    for _ in range(REPEATS):
+        outbox.clear()
+        verifier = make(policy=policy, store=MemoryStore())
+        ids = [verifier.start(PHONE).id for _ in range(10)]
+        codes = {message.text[:6] for message in outbox.messages}
+        guess = next(c for c in (f"{n:06}" for n in range(100)) if c not in codes)
+        calls = [partial(verifier.check, PHONE, guess, challenge=i) for i in ids for _ in range(5)]
+        assert outcomes(mode, calls) == {"IncorrectCode": 11, "AttemptsExhausted": 39}
+
+
 def test_capacity_holds(mode: Mode, make: Make) -> None:
     for _ in range(REPEATS):
         store = MemoryStore(capacity=7)

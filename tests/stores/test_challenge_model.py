@@ -31,6 +31,7 @@ POLICY = Policy(
     resend_cooldown_seconds=5,
     sends_per_phone=(Limit(3, 30), Limit(6, 200)),
     failures_per_phone=Limit(7, 120),
+    consecutive_failures=Limit(5, 300),
     proof_ttl_seconds=25,
     allow_weak=True,
 )
@@ -41,6 +42,7 @@ OTHER = Policy(
     resend_cooldown_seconds=90,
     sends_per_phone=(Limit(5, 10),),
     failures_per_phone=Limit(3, 40),
+    consecutive_failures=Limit(4, 30),
     proof_ttl_seconds=5,
     allow_weak=True,
 )
@@ -51,6 +53,7 @@ BRIEF = Policy(
     resend_cooldown_seconds=0,
     sends_per_phone=(Limit(6, 20),),
     failures_per_phone=None,
+    consecutive_failures=None,
     allow_weak=True,
 )
 EACH = st.sampled_from([POLICY, OTHER, BRIEF])
@@ -113,6 +116,15 @@ class Happened:
     forgotten: bool = False
 
 
+@dataclass
+class Row:
+    """Wrong codes in a row for a phone and purpose."""
+
+    count: int = 0
+    last: float = 0
+    seconds: int = 0
+
+
 class Store(RuleBasedStateMachine):
     challenges = Bundle("challenges")
 
@@ -124,6 +136,7 @@ class Store(RuleBasedStateMachine):
         self.all: list[Model] = []
         self.log: list[Happened] = []
         self.reach = dict.fromkeys(PHONES, 0)
+        self.rows: dict[str, Row] = {}
 
     def policy(self, one: int) -> Policy:
         return self.policies[one % len(self.policies)]
@@ -150,6 +163,20 @@ class Store(RuleBasedStateMachine):
         at = sent.at if sent else self.now
         self.log.append(Happened(key, sent, at, model.concealed))
 
+    def row(self, scope: str) -> Row:
+        """The wrong codes in a row: since the last right one, and without too long a pause."""
+        row = self.rows.setdefault(scope, Row())
+        if self.now >= row.last + row.seconds:
+            row = self.rows[scope] = Row()
+        return row
+
+    def failed(self, model: Model, policy: Policy) -> None:
+        row, limit = self.row(model.key.scope), policy.consecutive_failures
+        if row.count or limit:
+            row.count, row.last = row.count + 1, self.now
+            row.seconds = max(row.seconds, limit.seconds if limit else 0)
+        self.happened(model, None, policy)
+
     def refusals(self, model: Model, policy: Policy) -> dict[Refusal, float]:
         """Every limit that refuses a send now, with the seconds until it no longer does."""
         key, counted = model.key, self.counted(model.key.phone)
@@ -163,6 +190,9 @@ class Store(RuleBasedStateMachine):
         if budget := policy.failures_per_phone:
             logs.append((Refusal.FAILURES, failed, budget.count, budget.seconds))
         found: dict[Refusal, float] = {}
+        row, most = self.row(key.scope), policy.consecutive_failures
+        if most and row.count >= most.count:
+            found[Refusal.STREAK] = row.last + row.seconds - self.now
         for refusal, log, count, window in logs:
             inside = sorted((at for at in log if self.now < at + window), reverse=True)
             if len(inside) >= count:
@@ -205,6 +235,8 @@ class Store(RuleBasedStateMachine):
                 and self.now < one.at + budget.seconds
             ]
             left = min(left, max(0, budget.count - len(failed)))
+        if most := policy.consecutive_failures:
+            left = min(left, max(0, most.count - self.row(model.key.scope).count))
         return left
 
     @rule(
@@ -261,11 +293,12 @@ class Store(RuleBasedStateMachine):
             assert answer.verdict is Verdict.ACCEPTED
             model.over = True
             model.proof = self.now + policy.proof_ttl_seconds
+            self.rows[model.key.scope] = Row()
         else:
             assert peeked is Verdict.PENDING
             assert answer.verdict is Verdict.WRONG
             model.wrong += 1
-            self.happened(model, None, policy)
+            self.failed(model, policy)
             assert answer.attempts_left == self.left(model, policy)
 
     @rule(model=challenges)

@@ -121,6 +121,8 @@ def test_the_random_walks_reach_every_answer() -> None:
     expected += [("peek", Verdict.GONE), ("peek", Verdict.EXHAUSTED), ("peek", Verdict.PENDING)]
     tight = POLICIES["tight"]
     wanted = [*expected, *Refusal, *tight.sends_per_phone, tight.failures_per_phone, *NETWORK]
+    wanted += [policy.consecutive_failures for policy in POLICIES.values()]
+    wanted.remove(None)
     wanted += [("release", "NoneType"), ("release", "Standing"), ("reserve", "Reserved")]
     wanted += [("redeem", True), ("redeem", False)]
     wanted += [UNKNOWN, OLD, NEWS, GIVEN_BACK, ("status", "NoneType")]

@@ -180,13 +180,13 @@ def after(seconds: int) -> Sentence:
 
 
 _ANY_LIMIT = "Too many codes were requested. You can try again %(when)s."
+_INCORRECT = "Too many incorrect codes were entered for this number. You can try again %(when)s."
 _LIMITS = {
     "passwords": "Too many incorrect passwords. You can try again %(when)s.",
     "sends_per_phone": "Too many codes were sent to this number. You can try again %(when)s.",
     "sends_per_ip": "Too many codes were requested from your network. You can try again %(when)s.",
-    "failures_per_phone": (
-        "Too many incorrect codes were entered for this number. You can try again %(when)s."
-    ),
+    "failures_per_phone": _INCORRECT,
+    "consecutive_failures": _INCORRECT,
 }
 
 

@@ -46,6 +46,8 @@ def _refused(numbers: Sequence[int], policy: Policy) -> Refused:
             return Refused(Refusal.COOLDOWN, wait, cooldown)
         case [0, wait, -1]:
             return Refused(Refusal.FAILURES, wait, policy.failures_per_phone)
+        case [0, wait, -2]:
+            return Refused(Refusal.STREAK, wait, policy.consecutive_failures)
         case [0, wait, which] if 0 < which <= len(policy.sends_per_phone):
             return Refused(Refusal.SENDS, wait, policy.sends_per_phone[which - 1])
         case [2, wait]:

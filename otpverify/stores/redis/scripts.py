@@ -173,6 +173,7 @@ def _nonce() -> bytes:
 def _numbers(policy: Policy) -> bytes:
     """The policy as the scripts read it; common.lua says how."""
     failures, retention = policy.failures_per_phone, policy_retention(policy)
+    streak = policy.consecutive_failures
     numbers = (
         (policy.ttl, 6),
         (policy.max_attempts, 4),
@@ -180,6 +181,8 @@ def _numbers(policy: Policy) -> bytes:
         (policy.cooldown, 6),
         (failures.count if failures else 0, 4),
         (failures.window if failures else 0, 6),
+        (streak.count if streak else 0, 4),
+        (streak.window if streak else 0, 6),
         (retention.window, 6),
         (retention.count, 4),
         (len(policy.sends_per_phone), 2),

@@ -17,6 +17,7 @@ from otpverify.core.state import (
     ChallengeState,
     CounterState,
     Failure,
+    FailureStreak,
     LiveCode,
     PhoneState,
     Retention,
@@ -150,6 +151,7 @@ def encode(state: State) -> str:
             [[failure.at, failure.scope] for failure in state.failures],
             [state.retention.window, state.retention.count],
             state.expires,
+            [[streak.scope, streak.count, streak.at, streak.window] for streak in state.streaks],
         ]
     elif isinstance(state, ChallengeState):
         codes = [[c.digest.hex(), c.expires, c.at, c.status] for c in state.codes]
@@ -187,16 +189,23 @@ def decode_instants(text: object) -> tuple[int, int]:
     return instant, steady
 
 
-def _phone(sends: Any, failures: Any, retention: Any, expires: Any) -> PhoneState:
+# Rows of earlier versions end sooner: one field for each that has a default here.
+def _phone(
+    sends: Any, failures: Any, retention: Any, expires: Any, streaks: Any = ()
+) -> PhoneState:
     return PhoneState(
         tuple([_send(*send) for send in sends]),
         tuple([Failure(_whole(at), _text(scope)) for at, scope in failures]),
         _horizon(*retention),
         _whole(expires),
+        tuple([_streak(*streak) for streak in streaks]),
     )
 
 
-# Rows of before concealed sends were counted apart end with the field before the last.
+def _streak(scope: Any, count: Any, at: Any, window: Any) -> FailureStreak:
+    return FailureStreak(_text(scope), _whole(count), _whole(at), _whole(window))
+
+
 def _send(at: Any, scope: Any, challenge: Any, status: Any, concealed: Any = False) -> Send:
     known = DeliveryStatus(status)
     return Send(_whole(at), _text(scope), _text(challenge), known, _truth(concealed))

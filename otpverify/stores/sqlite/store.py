@@ -164,7 +164,7 @@ class SqliteStore(Closing):
             phone: PhoneState | None, challenge: ChallengeState | None, now: int
         ) -> tuple[T, PhoneState | None, ChallengeState | None]:
             answer, phone, challenge = transition(phone or PhoneState(), challenge, key, *args, now)
-            return answer, phone if phone.sends or phone.failures else None, challenge
+            return answer, None if phone.empty else phone, challenge
 
         return self._change(schema.names(key), change)
 

@@ -119,6 +119,7 @@ class Limits(Base):
             resend_cooldown_seconds=0,
             sends_per_phone=(),
             failures_per_phone=None,
+            consecutive_failures=None,
             max_attempts=1000,
             allow_weak=True,
         )

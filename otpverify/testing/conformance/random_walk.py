@@ -25,6 +25,7 @@ POLICIES = {
         resend_cooldown_seconds=5,
         sends_per_phone=(Limit(3, 30), Limit(4, 100)),
         failures_per_phone=Limit(6, 120),
+        consecutive_failures=Limit(8, 400),
         proof_ttl_seconds=15,
         allow_weak=True,
     ),
@@ -35,6 +36,7 @@ POLICIES = {
         resend_cooldown_seconds=0,
         sends_per_phone=(Limit(40, 200),),
         failures_per_phone=Limit(25, 60),
+        consecutive_failures=Limit(10, 100),
         proof_ttl_seconds=45,
         allow_weak=True,
     ),
@@ -45,6 +47,7 @@ POLICIES = {
         resend_cooldown_seconds=0,
         sends_per_phone=(),
         failures_per_phone=None,
+        consecutive_failures=None,
         allow_weak=True,
     ),
     "patient": Policy(
@@ -54,6 +57,7 @@ POLICIES = {
         resend_cooldown_seconds=90,
         sends_per_phone=(Limit(8, 60),),
         failures_per_phone=None,
+        consecutive_failures=Limit(12, 5_000),
         allow_weak=True,
     ),
 }
@@ -63,7 +67,7 @@ WALKS = {name: (policy,) for name, policy in POLICIES.items()} | {
 """The policies of the walks: one for a whole walk, or a different one for each step."""
 NETWORK = (Limit(3, 20), Limit(5, 100))
 NETWORKS = (NETWORK, (Limit(9, 5),), (Limit(2, 50),))
-SEED = "walk 6"
+SEED = "walk 28"
 """500 steps of it meet every answer and every limit."""
 # Mostly short: otherwise nothing would be refused.
 PAUSES = (1, 1, 999, 4_999, 5_000, 5_000, 5_000, 9_999, 25_000, 60_000, 99_999)

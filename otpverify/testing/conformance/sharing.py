@@ -18,6 +18,7 @@ def policy(*sends: Limit, failures: Limit | None = None, cooldown: int = 0) -> P
         resend_cooldown_seconds=cooldown,
         sends_per_phone=sends,
         failures_per_phone=failures,
+        consecutive_failures=None,
         code_length=10,
         max_attempts=1000,
         allow_weak=True,

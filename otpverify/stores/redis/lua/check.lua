@@ -35,11 +35,20 @@ if left > 0 then
   if matches and kind ~= 'D' then
     local keep = math.max(proof_ttl, REMEMBER_USED)
     call('PSETEX', KEYS[2], keep, pack_bytes('>c1c6I6', 'U', nonce, now + proof_ttl))
+    if had_streak then
+      local records = sub(log, begin)
+      streak = 0
+-- include phone
+    end
     return '4 0'
   end
 
   attempts = attempts + 1 - claimed
 -- include attempt
+  if row > 0 or streak > 0 then
+    streak, streak_at = streak + 1, math.max(streak_at, now)
+    streak_window = math.max(streak_window, row_window)
+  end
   local event, at = 'F', now
 -- include log
   return '3 ' .. left - 1

@@ -6,11 +6,13 @@
 -- ARGV   scope (8 bytes), policy, and what an operation adds
 --
 -- A policy is ttl (6 bytes), max_attempts (4), live_codes (4), cooldown (6), failures (4) and
--- their window (6), its retention (the longest window: 6, the largest count: 4), how many limits on
+-- their window (6), consecutive failures (4) and their window (6), its retention (the longest window: 6, the largest count: 4), how many limits on
 -- sends there are (2), then each of them: count (4), window (6). Times are in milliseconds; 0
 -- where there is no such limit. All numbers here are big-endian.
 --
--- A phone is the retention (10 bytes) of all policies that wrote to it, and records of 19 bytes,
+-- A phone is the retention (10 bytes) of all policies that wrote to it; its failure streaks, 25
+-- bytes for each purpose that has one: 'R', the instant of the last wrong code (6), the scope (8),
+-- how many in a row (4), and after how long without another it ends (6); and records of 19 bytes,
 -- oldest first: 'F' (a wrong code) or a send by its message's status, 'S' (queued, or unknown),
 -- 'T' (with the carrier), 'D' (delivered), 'K' (failed, and kept: it counts, and is not given back
 -- for a report any more), in lower case where it is concealed, which is counted apart; the instant
@@ -26,9 +28,9 @@
 
 local call, sub, unpack_bytes, pack_bytes = redis.call, string.sub, struct.unpack, struct.pack
 local arguments = ARGV[1]
-local scope, ttl, max_attempts, live_codes, cooldown, budget, budget_window, own_window, own_count,
-  limit_count = unpack_bytes('>c8I6I4I4I6I4I6I6I4I2', arguments)
-local limits_at = 51
+local scope, ttl, max_attempts, live_codes, cooldown, budget, budget_window, row, row_window,
+  own_window, own_count, limit_count = unpack_bytes('>c8I6I4I4I6I4I6I4I6I6I4I2', arguments)
+local limits_at = 61
 local added_at = limits_at + 10 * limit_count -- where what the operation adds begins
 local SPARE = 100 -- what a log holds beyond the largest count
 
@@ -36,12 +38,27 @@ local log, raw = unpack(call('MGET', KEYS[1], KEYS[2]))
 log = log or ''
 
 -- The phone's log: its retention, where it begins; instants, oldest first, of all sends, and apart
--- those of concealed ones; this scope's last send of either kind, and instants of its failures.
+-- those of concealed ones; this scope's last send of either kind, and instants of its failures. The
+-- streaks of other scopes as they are, and when the last of them ends; of this scope, how many codes
+-- in a row were wrong, when the last was, and after how long the streak ends.
 local window, count, begin, sends, hidden, failures = 0, 0, 11, {}, {}, {}
 local last, last_hidden
+local streaks, streaks_end, streak, streak_at, streak_window, had_streak = '', 0, 0, 0, 0, false
 if log ~= '' then
   window, count = unpack_bytes('>I6I4', log)
-  for from = 11, #log, 19 do
+  while sub(log, begin, begin) == 'R' do
+    local at, whose, wrong, lapse = unpack_bytes('>I6c8I4I6', log, begin + 1)
+    had_streak = had_streak or whose == scope
+    if at + lapse <= now then
+      -- It has ended.
+    elseif whose == scope then
+      streak, streak_at, streak_window = wrong, at, lapse
+    else
+      streaks, streaks_end = streaks .. sub(log, begin, begin + 24), math.max(streaks_end, at + lapse)
+    end
+    begin = begin + 25
+  end
+  for from = begin, #log, 19 do
     local kind, at, whose = unpack_bytes('>c1I6c8', log, from)
     if at <= now - window then
       begin = from + 19
@@ -101,6 +118,14 @@ for place = budget > 0 and #failures or 0, 1, -1 do
   if admitted == 0 then
     budget_wait = failures[place] + budget_window - now
     break
+  end
+end
+-- The same of the streak, which is counted beside the budget.
+local streak_wait = 0
+if row > 0 then
+  admitted = math.min(admitted, math.max(0, row - streak))
+  if streak >= row then
+    streak_wait = streak_at + streak_window - now
   end
 end
 local left = kind and math.max(0, math.min(max_attempts - attempts, admitted))

@@ -7,18 +7,15 @@ end
 if own_count > count then
   count = own_count
 end
-local name = sub(KEYS[2], -4)
-if begin > #log and window > 0 then
-  local record = pack_bytes('>I6I4c1I6c8c4', window, count, event, at, scope, name)
-  call('PSETEX', KEYS[1], at + window - now, record)
-elseif window > 0 then
+local records = ''
+if window > 0 then
   -- After a failover the clock may have gone back; the log stays in order.
   local stop = #log
   while stop > begin and unpack_bytes('>I6', log, stop - 17) > at do
     stop = stop - 19
   end
-  local entry = pack_bytes('>c1I6c8c4', event, at, scope, name)
-  local records = sub(log, begin, stop) .. entry .. sub(log, stop + 1)
+  local entry = pack_bytes('>c1I6c8c4', event, at, scope, sub(KEYS[2], -4))
+  records = sub(log, begin, stop) .. entry .. sub(log, stop + 1)
   if #records > SPARE * 19 then
     -- Of each kind and scope, the newest records, as many as a log holds.
     local held, kept, parts = {}, {}, {}
@@ -35,5 +32,5 @@ elseif window > 0 then
     end
     records = table.concat(parts)
   end
-  call('PSETEX', KEYS[1], at + window - now, pack_bytes('>I6I4', window, count) .. records)
 end
+-- include phone

@@ -13,11 +13,7 @@ if found then
   if own < count + SPARE then
     given_back = true
     local records = sub(log, begin, found - 1) .. sub(log, found + 19)
-    if records == '' then
-      call('DEL', KEYS[1])
-    else
-      call('SET', KEYS[1], sub(log, 1, 10) .. records, 'KEEPTTL')
-    end
+-- include phone
     if of_hidden == (concealed or false) then
       last = nil
       for place = #sends, 1, -1 do

@@ -1,5 +1,5 @@
 -- The longest wait of all limits on a send, and which limit: 0 the cooldown, 1 and up the limits of
--- the policy, -1 the failures, the first of equals; and how many sends they leave (-1: no limit).
+-- the policy, -1 the failures, -2 those in a row, the first of equals; and how many sends they leave (-1: no limit).
 
 local function send_wait()
   local longest, which, room, from = 0, 0, -1, limits_at
@@ -25,6 +25,9 @@ local function send_wait()
   end
   if budget_wait > longest then
     longest, which = budget_wait, -1
+  end
+  if streak_wait > longest then
+    longest, which = streak_wait, -2
   end
   return longest, which, room
 end
