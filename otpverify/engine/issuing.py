@@ -16,8 +16,9 @@ from otpverify.core.client_ip import network_of
 from otpverify.core.keys import Keyring, Subject
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
+from otpverify.core.send_outcome import send_outcome
 from otpverify.core.state import Opened, Opening, Refused, Reserved, Standing
-from otpverify.engine.ports import Ports, call_port, send_safely
+from otpverify.engine.ports import Ports, call_port
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ class Issuer:
                 subject.secret, subject.key, opened.at, subject.purpose
             )
         message = Message(subject.phone, text, subject.key.challenge, token, expires_at)
-        sent = await send_safely(self.ports.send(message), message, code)
+        sent = await send_outcome(self.ports.send(message), message, code)
         if isinstance(sent, Receipt):
             return Done("sent", concealed or describe(sent.message_id))
         if concealed is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,11 +12,9 @@ from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt
 from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
-from otpverify.errors import DeliveryError, DeliveryUnavailable, OtpVerifyError, StoreError
+from otpverify.errors import OtpVerifyError, StoreError
 
 T = TypeVar("T")
-# A reason such as "no_balance" or "http_503", and neither a number nor a code.
-_CODE_WORD = re.compile(r"[a-z][a-z_]{0,40}(?:[1-5][0-9]{2})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,40 +70,3 @@ async def call_port(
             return answer
         how = f"gave an unexpected answer ({type(answer).__name__})"
     raise error(f"{part} {how}.")
-
-
-async def send_safely(
-    call: Awaitable[Receipt], message: Message, code: str
-) -> Receipt | DeliveryError:
-    """The sender's receipt, or the error to raise: a copy of the sender's own, without
-    its cause (a client's own exceptions print URLs and bodies), and without its words
-    where they repeat what was sent."""
-    failure: DeliveryError
-    try:
-        receipt = await call
-    except DeliveryError as error:
-        failure = _copy(error)
-    except Exception as error:
-        failure = DeliveryUnavailable(f"The sender failed ({type(error).__name__}).")
-    else:
-        if isinstance(receipt, Receipt):
-            return receipt
-        failure = DeliveryUnavailable(
-            f"The sender returned {type(receipt).__name__} where a Receipt was due."
-        )
-    secrets = (code, message.to[1:], message.text, message.report or code)
-    if any(part in str(failure) for part in secrets):
-        failure.args = ("The message could not be sent.",)
-    reason = failure.provider_code
-    if not (isinstance(reason, str) and _CODE_WORD.fullmatch(reason)):
-        failure.provider_code = None
-    failure.challenge = failure.__cause__ = failure.__context__ = None
-    return failure
-
-
-def _copy(error: DeliveryError) -> DeliveryError:
-    """A copy that calls no constructor: a sender may raise one instance several times."""
-    copy = type(error).__new__(type(error))
-    copy.args = error.args
-    vars(copy).update(vars(error))
-    return copy

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from otpverify._per_process import PerProcess
 from otpverify._sync import AsyncClosing, Closing, in_thread, inline, run_sync, suspends
 from otpverify.core.results import Message, Receipt
-from otpverify.errors import (
-    ConfigurationError,
-    DeliveryError,
-    DeliveryRejected,
-    DeliveryUnavailable,
-)
+from otpverify.core.send_outcome import receipt_or_error
+from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected
 from otpverify.gateways.retry import Observer, check_observer, outcome_unknown, report_attempt
 from otpverify.protocols import AsyncSender, Sender
 
@@ -27,7 +23,7 @@ _FINAL = frozenset({"invalid_phone_number", "invalid_text"})
 _IO_THREADS = 32
 
 
-class _Row:
+class _SenderList:
     """The part that the sync and async senders share."""
 
     def __init__(
@@ -55,7 +51,7 @@ class _Row:
         maybe_sent = False
         last: DeliveryError | None = None
         for number, port in enumerate(self._ports, 1):
-            outcome = await _outcome(port, message)
+            outcome = await receipt_or_error(port(message))
             facts = self._on_attempt, "send", type(self._senders[number - 1]).__name__, number
             if isinstance(outcome, Receipt):
                 report_attempt(*facts)
@@ -75,7 +71,7 @@ class _Row:
         return not (isinstance(error, DeliveryRejected) and error.provider_code in _FINAL)
 
 
-class FallbackSender(_Row, Closing):
+class FallbackSender(_SenderList, Closing):
     """Sends through the first of several senders that takes the message.
 
     The next sender is tried when the one before it certainly did not take the message: it was not
@@ -128,7 +124,7 @@ class FallbackSender(_Row, Closing):
         return run_sync(self._deliver(message))
 
 
-class AsyncFallbackSender(_Row, AsyncClosing):
+class AsyncFallbackSender(_SenderList, AsyncClosing):
     """`FallbackSender`, awaitable, with the same arguments. Synchronous senders among them run
     in worker threads."""
 
@@ -178,21 +174,5 @@ def _threads() -> ThreadPoolExecutor:
 def _checked(*senders: Any) -> tuple[Any, ...]:
     for sender in senders:
         if not callable(getattr(sender, "send", None)):
-            raise ConfigurationError(f"{type(sender).__name__} is no sender: it has no send().")
+            raise ConfigurationError(f"{type(sender).__name__} is not a sender: it has no send().")
     return senders
-
-
-async def _outcome(port: Port, message: Message) -> Receipt | DeliveryError:
-    """The outcome of one sender. After an error of another kind it is unknown whether the message
-    was taken. That error is not chained, because it may contain the message."""
-    try:
-        receipt = await port(message)
-    except DeliveryError as error:
-        return error
-    except Exception as error:
-        return DeliveryUnavailable(f"The sender failed ({type(error).__name__}).")
-    if isinstance(receipt, Receipt):
-        return receipt
-    return DeliveryUnavailable(
-        f"The sender returned {type(receipt).__name__} where a Receipt was due."
-    )

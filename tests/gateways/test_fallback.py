@@ -183,7 +183,7 @@ def test_both_modes_stand_in_an_asynchronous_row() -> None:
 @pytest.mark.parametrize(
     ("senders", "options", "said"),
     [
-        ((Scripted(TAKEN), object()), {}, "object is no sender"),
+        ((Scripted(TAKEN), object()), {}, "object is not a sender"),
         ((AsyncScripted(TAKEN), Scripted(TAKEN)), {}, "use AsyncFallbackSender"),
         ((Scripted(TAKEN), Scripted(TAKEN)), {"on_attempt": 1}, "on_attempt"),
         ((Scripted(TAKEN), Scripted(TAKEN)), {"on_attempt": AsyncScripted(1).send}, "on_attempt"),
