@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
 from celery import Celery
 from celery.app.task import Context
+from celery.exceptions import Reject
 from celery.signals import task_retry, task_revoked
 from faulty_gateways import unused_url
 from freezegun.api import FrozenDateTimeFactory
@@ -37,7 +40,7 @@ from otpverify import (
 )
 from otpverify.core.state import Reported
 from otpverify.integrations.celery import CelerySender
-from otpverify.integrations.celery.sender import Parcel
+from otpverify.integrations.celery.delivery import QueuedMessage
 from otpverify.testing import OutboxSender
 
 NAME = "otpverify.deliver"
@@ -303,6 +306,93 @@ def test_what_celery_drops_is_given_back(queue: Queue) -> None:
     assert not queue.outbox.messages, "it was dropped"
 
 
+@pytest.mark.parametrize("hours", [0, 1, 12, 23, 24, 25, 24 * 8])
+@pytest.mark.parametrize("how", ["delivered", "dropped"])
+def test_what_was_begun_is_never_given_back(
+    how: str, hours: int, queue: Queue, clock: FrozenDateTimeFactory
+) -> None:
+    """The worker was lost before it acknowledged the task, and the broker's visibility timeout is
+    longer than the code lives."""
+    verifier = queue.verify(policy=Policy(sends_per_phone=(Limit(1, 10**7),)))
+    verifier.start(PHONE)
+    (message,) = queue.waiting
+    queue.deliver(message)
+    clock.tick(3600 * hours + 1)
+    if how == "delivered":
+        result = queue.deliver(message)
+        assert result.result.provider_code in {"begun_before", "too_late"}
+        assert result.result.maybe_sent
+    else:
+        dropped(queue, message)
+    assert not queue.events, "nothing was given back"
+    with pytest.raises(RateLimited):
+        verifier.start(PHONE)
+    assert len(queue.outbox) == 1
+
+
+@pytest.mark.parametrize("hours", [1, 12, 23])
+@pytest.mark.parametrize("how", ["delivered", "dropped"])
+def test_what_was_never_begun_is_given_back(
+    how: str, hours: int, queue: Queue, clock: FrozenDateTimeFactory
+) -> None:
+    verifier = queue.verify(policy=Policy(sends_per_phone=(Limit(1, 10**7),)))
+    verifier.start(PHONE)
+    (message,) = queue.waiting
+    clock.tick(3600 * hours)
+    if how == "delivered":
+        assert queue.deliver(message).result.provider_code == "expired"
+    else:
+        dropped(queue, message)
+    verifier.start(PHONE)
+    assert not queue.outbox.messages
+
+
+@pytest.mark.parametrize("hours", [-23, -1, 1, 23])
+def test_a_worker_whose_clock_is_wrong_sends_once_and_gives_nothing_back(
+    hours: int, queue: Queue, clock: FrozenDateTimeFactory
+) -> None:
+    """The store's clock is right, and so is that of the process that queues."""
+    offset = [0.0]
+    queue.store = LastingStore(clock=lambda: time.time() - offset[0])
+    queue.app = Celery("clocks", broker="memory://", set_as_current=False)
+    queue.app.conf.task_default_queue = f"clocks-{id(queue)}"
+    queue.sender = queue.make()
+    verifier = queue.verify(policy=Policy(sends_per_phone=(Limit(1, 10**7),)))
+    verifier.start(PHONE)
+    (message,) = queue.waiting
+    queue.deliver(message)
+    offset[0] = 3600.0 * hours
+    clock.tick(3600 * hours)
+    for _ in range(3):
+        queue.deliver(message)
+        dropped(queue, message)
+    assert len(queue.outbox) == 1
+    with pytest.raises(RateLimited):
+        verifier.start(PHONE)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((), {}), (None, None), ("text", "text"), ((7, 8), {}), ((), {"sealed": 7}), ((None,), {})],
+)
+def test_a_dropped_task_with_altered_arguments_is_ignored(
+    args: Any, kwargs: Any, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = Context(args=args, kwargs=kwargs)
+    task = queue.app.tasks[NAME]
+    ((_, answer),) = task_revoked.send(sender=task, request=request, terminated=False)
+    assert answer is None
+    assert "could not be given back" in caplog.text
+
+
+def test_a_dropped_task_whose_argument_has_its_name_is_given_back(queue: Queue) -> None:
+    challenge = queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    request = Context(args=(), kwargs={"sealed": message.payload[0][0]})
+    task_revoked.send(sender=queue.app.tasks[NAME], request=request, terminated=False)
+    queue.verifier.resend(PHONE, challenge=challenge.id)
+
+
 def test_what_was_begun_is_not_given_back_when_it_is_dropped(queue: Queue) -> None:
     challenge = queue.verifier.start(PHONE)
     (message,) = queue.waiting
@@ -319,6 +409,216 @@ def test_what_a_broker_delivers_twice_is_sent_once(queue: Queue) -> None:
     assert (first.state, second.state) == ("SUCCESS", "FAILURE")
     assert (second.result.provider_code, second.result.maybe_sent) == ("begun_before", True)
     assert len(queue.outbox) == 1
+
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def with_spare_bits(sealed: str) -> str:
+    """The text with other bits where its last character has bits to spare."""
+    stem, padding = sealed.rstrip("="), sealed[len(sealed.rstrip("=")) :]
+    assert padding, "otherwise no bit is spare"
+    return stem[:-1] + ALPHABET[ALPHABET.index(stem[-1]) ^ 1] + padding
+
+
+ALTERED: dict[str, Callable[[str], str]] = {
+    **{
+        f"{character!r} at {place}": lambda sealed, character=character, place=place: (  # type: ignore[misc]  # defaults of a lambda
+            sealed[:place] + character + sealed[place:]
+        )
+        for character in ("!", "\n", "\r\n", " ", "\t", "\0", "é", "=", "%", "\u200b", "\ufeff")
+        for place in (0, 20, 21, 10_000)
+    },
+    "no padding": lambda sealed: sealed.rstrip("="),
+    "more padding": lambda sealed: sealed + "==",
+    "padding doubled": lambda sealed: sealed.replace("=", "=="),
+    "spare bits": with_spare_bits,
+    "the other alphabet": lambda sealed: sealed.replace("-", "+").replace("_", "/"),
+    "twice": lambda sealed: sealed + sealed,
+    "cut": lambda sealed: sealed[:-4],
+    "a character less": lambda sealed: sealed[1:],
+    "another case": str.swapcase,
+    "a bit": lambda sealed: sealed[:30] + ("A" if sealed[30] != "A" else "B") + sealed[31:],
+}
+
+
+def with_padding(queue: Queue, text: str) -> Any:
+    """A queued message whose sealed text ends with padding and has both `-` and `_`, so that every
+    alteration alters something."""
+    while True:
+        queue.sender.send(Message(PHONE, text))
+        (message,) = queue.waiting
+        if {"-", "_", "="} <= set(message.payload[0][0]):
+            return message
+
+
+@pytest.mark.parametrize("how", ALTERED)
+def test_a_text_that_was_altered_on_the_broker_is_not_sent(how: str, queue: Queue) -> None:
+    message = with_padding(queue, "Your code is 904817.")
+    sealed = message.payload[0][0]
+    altered = ALTERED[how](sealed)
+    assert altered != sealed
+    task = queue.app.tasks[NAME]
+    assert isinstance(task.apply((altered,)).result, ConfigurationError)
+    assert not queue.outbox.messages
+    assert queue.deliver(message).state == "SUCCESS"
+    assert isinstance(task.apply((altered,)).result, ConfigurationError)
+    assert len(queue.outbox) == 1
+
+
+def test_one_start_is_one_message_however_it_is_queued_again(queue: Queue) -> None:
+    """Under the same and other ids, in other envelopes, before and after it expired."""
+    challenge = queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    (sealed,) = message.payload[0]
+    task = queue.app.tasks[NAME]
+    for options in (
+        {},
+        {"task_id": message.headers["id"]},
+        {"task_id": "another"},
+        {"kwargs": {"sealed": sealed}},
+        {"retries": 1},
+        {"retries": 9_999},
+        {"retries": -5},
+        {"headers": {"retries": 3, "expires": None, "argsrepr": "?"}},
+    ):
+        task.apply(() if "kwargs" in options else (sealed,), **options)
+        for wrong_call in ((sealed, sealed), ()):
+            task.apply(wrong_call, **{**options, "kwargs": {"more": sealed}})
+    assert len(queue.outbox) == 1
+    with pytest.raises(CooldownActive):
+        queue.verifier.resend(PHONE, challenge=challenge.id)
+    assert queue.verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.QUEUED
+
+
+@pytest.mark.parametrize("retries", [-(10**9), -1, 0, 10**9])
+def test_the_brokers_count_of_retries_changes_nothing(
+    retries: int, queue: Queue, outbox: OutboxSender, waits: list[float]
+) -> None:
+    """How often a message is tried is part of what is sealed."""
+    outbox.fail_with = BUSY
+    queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    task = queue.app.tasks[NAME]
+    result = task.apply(message.payload[0], retries=retries)
+    assert isinstance(result.result, DeliveryUnavailable)
+    assert len(waits) == 9
+
+
+@pytest.mark.parametrize("retries", [-(10**9), -1, 9, 10**9, "7", 1.5, None, True])
+def test_what_cannot_be_opened_is_not_tried_for_ever(
+    retries: Any, queue: Queue, waits: list[float]
+) -> None:
+    task = queue.app.tasks[NAME]
+    task.push_request(id="a", retries=retries, is_eager=True)
+    try:
+        with pytest.raises(ConfigurationError):
+            task.run("nonsense")
+    finally:
+        task.pop_request()
+    assert not waits
+
+
+def test_workers_at_once_send_once(queue: Queue) -> None:
+    queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    (sealed,) = message.payload[0]
+    attempt = queue.sender._delivery.attempt
+    outcomes = Mode().together([lambda: attempt(sealed)] * 16)
+    assert outcomes.count(None) == 1
+    assert len(queue.outbox) == 1
+
+
+def test_a_message_of_ones_own_that_lives_for_days_is_sent_once(
+    queue: Queue, clock: FrozenDateTimeFactory
+) -> None:
+    expires_at = clock().replace(tzinfo=UTC) + timedelta(days=9)
+    queue.sender.send(Message(PHONE, "Your table is ready.", expires_at=expires_at))
+    (message,) = queue.waiting
+    for _ in range(10):
+        queue.deliver(message)
+        clock.tick(86_399)
+    assert len(queue.outbox) == 1
+
+
+def test_a_marker_whose_reply_was_lost_sends_nothing(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store set it and did not answer: whether it was begun is unknown."""
+    challenge = queue.verifier.start(PHONE)
+    real = queue.store.reserve
+
+    def lost(*args: Any) -> Any:
+        real(*args)
+        raise StoreError("No answer.")
+
+    monkeypatch.setattr(queue.store, "reserve", lost)
+    (result,) = queue.deliver_all()
+    assert not queue.outbox.messages
+    assert isinstance(result.result, DeliveryUnavailable | StoreError)
+    monkeypatch.undo()
+    with pytest.raises(CooldownActive):
+        queue.verifier.resend(PHONE, challenge=challenge.id)
+
+
+def test_a_store_that_is_full_fails_closed(mode: Mode, outbox: OutboxSender) -> None:
+    queue = Queue(mode, outbox)
+    queue.store = LastingStore(capacity=1, counter_capacity=1)
+    queue.app = Celery("full", broker="memory://", set_as_current=False)
+    queue.app.conf.task_default_queue = f"full-{id(queue)}"
+    queue.sender = queue.make(store=queue.store)
+    queue.sender.send(Message(PHONE, "Your table is ready."))
+    (message,) = queue.waiting
+    queue.store.reserve("another", (Limit(1, 10**6),))
+    assert isinstance(queue.deliver(message).result, StoreError)
+    assert not outbox.messages
+
+
+def test_a_next_attempt_that_the_broker_took_without_an_answer_is_sent_at_most_once(
+    queue: Queue, outbox: OutboxSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given back, so it must not be sent afterwards."""
+    challenge = queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    outbox.fail_with = BUSY
+    task = queue.app.tasks[NAME]
+    queued: list[str] = []
+
+    def lost(args: tuple[str], **_: Any) -> Any:
+        queued.extend(args)
+        raise Reject("No answer.", requeue=False)
+
+    monkeypatch.setattr(task, "retry", lost)
+    result = queue.deliver(message)
+    assert result.result.provider_code == BUSY.provider_code
+    monkeypatch.undo()
+    outbox.fail_with = None
+    queue.verifier.resend(PHONE, challenge=challenge.id)
+    task.apply(queued)
+    assert not outbox.messages
+
+
+def test_a_next_attempt_that_may_be_sent_is_not_given_back(
+    queue: Queue, outbox: OutboxSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenge = queue.verifier.start(PHONE)
+    (message,) = queue.waiting
+    outbox.fail_with = BUSY
+    task = queue.app.tasks[NAME]
+
+    def lost(**_: Any) -> Any:
+        def down(*_: object) -> Any:
+            raise StoreError("Down.")
+
+        monkeypatch.setattr(queue.store, "reserve", down)
+        raise Reject("No answer.", requeue=False)
+
+    monkeypatch.setattr(task, "retry", lost)
+    result = queue.deliver(message)
+    assert (result.result.provider_code, result.result.maybe_sent) == ("not_queued", True)
+    monkeypatch.undo()
+    with pytest.raises(CooldownActive):
+        queue.verifier.resend(PHONE, challenge=challenge.id)
 
 
 def test_a_repeat_that_the_broker_delivers_twice_is_sent_once(
@@ -526,6 +826,13 @@ def test_a_decoy_is_not_queued(queue: Queue) -> None:
     assert len(real.message_id or "") == len(decoy.message_id or ""), "nor does it show"
 
 
+def application(**conf: Any) -> Celery:
+    """An application with these settings, and a task of its own."""
+    app = Celery("settings", broker="memory://", set_as_current=False)
+    app.conf.update(conf)
+    return app
+
+
 Options = Callable[[], dict[str, Any]]
 
 
@@ -533,17 +840,33 @@ Options = Callable[[], dict[str, Any]]
     ("options", "says"),
     [
         (lambda: {"app": object()}, "must be a Celery application"),
-        (lambda: {"sender": object()}, "is no sender"),
+        (lambda: {"sender": object()}, "is not a sender"),
         (lambda: {"sender": AsyncSmspmClient("a", "b")}, "asynchronous"),
         (lambda: {"store": AsyncRedisStore.from_url("redis://localhost")}, "asynchronous"),
         (lambda: {"store": MemoryStore()}, "lives in this process"),
         (lambda: {"secret": "short"}, "at least 32 bytes"),
         (lambda: {"secret": []}, "at least one"),
-        (lambda: {"name": NAME}, "choose another name"),
+        (lambda: {"name": "ping"}, "choose another name"),
+        (
+            lambda: {"queue": "missing", "app": application(task_create_missing_queues=False)},
+            "queue",
+        ),
+        (lambda: {"app": application(accept_content=["pickle"])}, "accept_content"),
+        (lambda: {"app": application(accept_content=[])}, "accept_content"),
+        (lambda: {"app": application(accept_content=["unknown"])}, "accept_content"),
+        (lambda: {"app": application(accept_content={"application/x-yaml"})}, "accept_content"),
+        (
+            lambda: {"app": application(task_annotations={"*": {"serializer": "x"}})},
+            "accept_content",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(options: Options, says: str, outbox: OutboxSender) -> None:
     queue = Queue(Mode(), outbox)
+
+    def ping() -> None: ...
+
+    queue.app.task(ping, name="ping", shared=False)
     given = {"name": "another", **options()}
     with pytest.raises(ConfigurationError, match=says):
         queue.make(**given)
@@ -553,8 +876,8 @@ def test_what_a_newer_version_queued_is_delivered(
     queue: Queue, outbox: OutboxSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers and web processes are renewed one after the other."""
-    packed = Parcel.packed
-    monkeypatch.setattr(Parcel, "packed", lambda self: {**packed(self), "validity": 60})
+    packed = QueuedMessage.packed
+    monkeypatch.setattr(QueuedMessage, "packed", lambda self: {**packed(self), "validity": 60})
     queue.verifier.start(PHONE)
     monkeypatch.undo()
     assert [result.state for result in queue.deliver_all()] == ["SUCCESS"]
@@ -575,10 +898,146 @@ def test_reprs_say_little(queue: Queue) -> None:
     assert repr(queue.sender) == "<CelerySender otpverify.deliver>"
 
 
-def test_an_application_that_runs_tasks_at_once(mode: Mode, outbox: OutboxSender) -> None:
-    """As tests of applications do."""
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"accept_content": ["application/json"]},
+        {"accept_content": {"json", "yaml"}},
+        {"accept_content": None},
+        {"task_serializer": "pickle", "accept_content": ["pickle", "json"]},
+        {"result_serializer": "pickle", "result_backend": None},
+        {"task_protocol": 1},
+    ],
+)
+def test_settings_that_carry_the_task(
+    conf: dict[str, Any], queue: Queue, outbox: OutboxSender
+) -> None:
+    sender = queue.make(app=application(**conf))
+    assert sender.send(Message(PHONE, "Your table is ready.")).message_id
+
+
+def test_a_refused_application_keeps_its_earlier_task(queue: Queue, outbox: OutboxSender) -> None:
+    queue.app.conf.accept_content = ["pickle"]
+    with pytest.raises(ConfigurationError, match="accept_content"):
+        queue.make(OutboxSender())
+    queue.sender.send(Message(PHONE, "Your table is ready."))
+    (message,) = queue.waiting
+    assert queue.deliver(message).state == "SUCCESS"
+    assert len(outbox) == 1
+
+
+def test_a_second_sender_of_the_same_parts_works_beside_the_first(queue: Queue) -> None:
+    second = queue.make()
+    for sender in (queue.sender, second, queue.sender):
+        sender.send(Message(PHONE, "Your table is ready."))
+    assert [result.state for result in queue.deliver_all()] == ["SUCCESS"] * 3
+    assert len(queue.outbox) == 3
+
+
+@pytest.mark.parametrize("other", [{"sender": OutboxSender()}, {"secret": OTHER_SECRET}])
+def test_a_second_sender_of_other_parts_replaces_the_first(
+    other: dict[str, Any], queue: Queue, outbox: OutboxSender
+) -> None:
+    """Messages of the first would be delivered by the second, so the first refuses them."""
+    second = queue.make(**other)
+    for _ in range(7):  # more than any limit admits
+        with pytest.raises(DeliveryUnavailable, match="a name of its own") as raised:
+            queue.verifier.start(PHONE)
+        assert not raised.value.maybe_sent
+    assert not queue.waiting
+    second.send(Message(PHONE, "Your table is ready."))
+    assert [result.state for result in queue.deliver_all()] == ["SUCCESS"]
+    third = queue.make()  # as when the settings are as they were
+    third.send(Message(PHONE, "Your table is ready."))
+    assert [result.state for result in queue.deliver_all()] == ["SUCCESS"]
+    assert len(outbox) >= 1
+
+
+def test_a_dropped_task_is_given_back_once_after_a_replacement(queue: Queue) -> None:
+    queue.sender = queue.make()
+    challenge = queue.verify().start(PHONE)
+    (message,) = queue.waiting
+    dropped(queue, message)
+    assert [event.outcome for event in queue.events] == ["expired"]
+    queue.verifier.resend(PHONE, challenge=challenge.id)
+
+
+def eager(propagates: bool = False) -> Celery:
+    """An application that runs tasks at once, as in tests of applications."""
     app = Celery("eager", set_as_current=False)
     app.conf.task_always_eager = True
+    app.conf.task_eager_propagates = propagates
+    return app
+
+
+def test_senders_of_an_eager_application_each_deliver_their_own_messages(mode: Mode) -> None:
+    app, store = eager(), MemoryStore()
+    made = []
+    for secret in (SECRET, OTHER_SECRET, SECRET):
+        outbox = OutboxSender()
+        sender = CelerySender(app, outbox, store=store, secret=secret)
+        made.append((outbox, mode.make(sender, store=store, secret=secret, hasher=QUICK)))
+    for number, (outbox, verifier) in enumerate(made + made[::-1]):
+        phone = f"+1202555{200 + number:04}"
+        challenge = verifier.start(phone)
+        assert verifier.check(phone, outbox.code(phone), challenge=challenge.id)
+    assert [len(outbox) for outbox, _ in made] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("error", [NO, BUSY, LOST])
+def test_an_eager_application_that_propagates_raises_the_senders_error(
+    error: DeliveryError, mode: Mode, outbox: OutboxSender
+) -> None:
+    store = MemoryStore()
+    sender = CelerySender(eager(propagates=True), outbox, store=store, secret=SECRET)
+    policy = Policy(sends_per_phone=(Limit(2, 3600),))
+    verifier = mode.make(sender, store=store, secret=SECRET, hasher=QUICK, policy=policy)
+    outbox.fail_with = error
+    with pytest.raises(type(error)) as raised:
+        verifier.start(PHONE)
+    assert str(raised.value) == str(error)
+    assert raised.value.provider_code == error.provider_code
+    assert raised.value.maybe_sent == error.maybe_sent
+    outbox.fail_with = None
+    if error.maybe_sent:
+        with pytest.raises(CooldownActive):
+            verifier.start(PHONE)
+        return
+    assert verifier.start(PHONE).sends_left == 1, "it was given back, once"
+    with pytest.raises(CooldownActive):
+        verifier.start(PHONE)
+
+
+def test_an_eager_application_that_propagates_ends_when_the_store_is_down(
+    outbox: OutboxSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    sender = CelerySender(eager(propagates=True), outbox, store=store, secret=SECRET)
+
+    def down(*_: object) -> Any:
+        raise StoreError("Down.")
+
+    monkeypatch.setattr(store, "reserve", down)
+    with pytest.raises(DeliveryUnavailable):
+        sender.send(Message(PHONE, "Your table is ready."))
+    assert not outbox.messages
+
+
+def test_an_eager_application_that_does_not_propagate_reports_failures(
+    mode: Mode, outbox: OutboxSender
+) -> None:
+    """As with a worker: `start` returns, and `status` shows it."""
+    store = MemoryStore()
+    sender = CelerySender(eager(), outbox, store=store, secret=SECRET)
+    verifier = mode.make(sender, store=store, secret=SECRET, hasher=QUICK)
+    outbox.fail_with = NO
+    challenge = verifier.start(PHONE)
+    assert verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.REJECTED
+
+
+def test_an_application_that_runs_tasks_at_once(mode: Mode, outbox: OutboxSender) -> None:
+    """As tests of applications do."""
+    app = eager()
     store = MemoryStore()
     sender = CelerySender(app, outbox, store=store, secret=SECRET)
     verifier = mode.make(sender, store=store, secret=SECRET, hasher=QUICK)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.exceptions import Reject
 from celery.signals import task_retry
+from freezegun.api import FrozenDateTimeFactory
 from support import OTHER_SECRET, SECRET
 
 from otpverify import (
@@ -265,7 +267,7 @@ def test_a_mark_that_cannot_be_taken_away_stays(
 
     monkeypatch.setattr(site.store, "give_back", down)
     assert statuses(site.send(["+12025550127"])) == ["failed"]
-    assert "A mark stays" in caplog.text
+    assert "A marker stays" in caplog.text
     assert [entry.reason for entry in site.send(["+12025550127"]).entries] == ["begun_before"]
 
 
@@ -347,9 +349,123 @@ def test_what_is_no_job(id_: Any, site: Site) -> None:
         site.bulk.job(id_)
 
 
-def test_it_needs_a_result_backend(site: Site) -> None:
-    with pytest.raises(ConfigurationError, match="result backend"):
-        site.make(Celery("none", broker="memory://", set_as_current=False))
+def test_a_task_that_waited_too_long_is_not_begun(site: Site, clock: FrozenDateTimeFactory) -> None:
+    """Markers are gone after a week, so nobody knows any more whether it was begun."""
+    site.bulk.send(NUMBERS[:3], TEXT, job="buses")
+    (message,) = site.waiting
+    site.work([message])
+    for _ in range(5):
+        clock.tick(6 * 86_400)
+        result = site.app.tasks[NAME].apply(message.payload[0]).result
+        assert result["counts"] == [0, 0, 3, 0]
+    assert len(site.phones) == 3
+    clock.move_to("2026-03-01 12:00:00")
+    job = site.bulk.send(NUMBERS[3:5], TEXT, job="buses")
+    clock.tick(6 * 86_400)
+    site.work()
+    assert statuses(job.result()) == ["unknown"] * 2
+    assert [entry.reason for entry in job.result().entries] == ["too_late"] * 2
+
+
+@pytest.mark.parametrize("how", ["!", "\n", " ", "=", "é"])
+def test_a_chunk_that_was_altered_on_the_broker_is_not_sent(how: str, site: Site) -> None:
+    site.bulk.send(NUMBERS[:3], TEXT, job="buses")
+    (message,) = site.waiting
+    (sealed,) = message.payload[0]
+    task = site.app.tasks[NAME]
+    for place in (0, 21, len(sealed)):
+        result = task.apply((sealed[:place] + how + sealed[place:],))
+        assert isinstance(result.result, ConfigurationError)
+    assert site.phones == []
+
+
+@pytest.mark.parametrize("retries", [-(10**9), 10**9])
+def test_the_brokers_count_of_retries_changes_nothing(retries: int, site: Site) -> None:
+    waits: list[float] = []
+
+    def note(reason: Any, **_: object) -> None:
+        waits.append(reason.when)
+
+    task_retry.connect(note)
+    job = site.bulk.send(["+12025550127"], TEXT, job="buses")  # 429, each time
+    (message,) = site.waiting
+    site.app.tasks[NAME].apply(message.payload[0], task_id=message.headers["id"], retries=retries)
+    task_retry.disconnect(note)
+    assert len(waits) == 2
+    assert statuses(job.result()) == ["failed"]
+
+
+def test_a_next_attempt_that_may_have_been_queued_is_unknown(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[str] = []
+
+    def lost(args: tuple[str], **_: Any) -> Any:
+        queued.extend(args)
+        raise Reject("No answer.", requeue=False)
+
+    job = site.bulk.send(["+12025550127"], TEXT, job="buses")
+    monkeypatch.setattr(site.app.tasks[NAME], "retry", lost)
+    site.work()
+    assert statuses(job.result()) == ["unknown"]
+    assert job.result().entries[0].reason == "not_queued"
+    assert len(queued) == 1
+
+
+def test_a_second_one_on_the_same_application(site: Site) -> None:
+    first, second = site.bulk, site.make(site.app)
+    for number, bulk in enumerate((first, second, first)):
+        job = bulk.send(NUMBERS[:2], TEXT, job=f"buses {number}")
+        site.work()
+        assert statuses(job.result()) == ["sent", "sent"]
+    site.make(site.app, secret=OTHER_SECRET)
+    with pytest.raises(ConfigurationError, match="a name of its own"):
+        first.send(NUMBERS[:2], TEXT, job="trams")
+    assert not site.waiting
+
+
+def with_results(backend: str = "cache+memory://", **conf: Any) -> Celery:
+    app = Celery("results", broker="memory://", backend=backend, set_as_current=False)
+    app.conf.update(conf)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("app", "says"),
+    [
+        (Celery("none", broker="memory://", set_as_current=False), "result backend"),
+        (with_results("disabled://"), "every process can read"),
+        (with_results("rpc://"), "every process can read"),
+        (with_results("nonsense://"), "cannot be used"),
+        (with_results(accept_content=["pickle"]), "accept_content"),
+        (with_results(result_serializer="pickle"), "result_accept_content"),
+        (with_results(result_serializer="nonsense"), "cannot be used"),
+        (with_results(result_accept_content=["yaml"]), "result_accept_content"),
+        (with_results(task_annotations={"*": {"ignore_result": True}}), "turns them off"),
+        (with_results(task_always_eager=True), "task_store_eager_result"),
+    ],
+)
+def test_an_application_that_cannot_keep_results_is_refused(
+    app: Celery, says: str, site: Site
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        site.make(app)
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"result_serializer": "pickle", "result_accept_content": ["pickle"]},
+        {"result_serializer": "pickle", "accept_content": ["json", "pickle"]},
+        {"task_ignore_result": True},
+        {"task_always_eager": True, "task_store_eager_result": True},
+    ],
+)
+def test_an_application_that_keeps_results(conf: dict[str, Any], site: Site) -> None:
+    site.make(with_results(**conf))
+
+
+def test_its_parts_are_checked(site: Site) -> None:
     with pytest.raises(ConfigurationError, match="send_bulk"):
         site.make(site.app, client=object(), name="another")
     assert repr(site.bulk) == f"<CeleryBulk {NAME}>"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
+import secrets
 import signal
 import time
 from collections.abc import Iterator
@@ -11,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery_app import application
 from celery_process import Overheard, Worker
 from servers import Server, binary, store_of, until
 from support import QUICK, SECRET, Face, Mode, long_form
 
-from otpverify import CooldownActive, DeliveryStatus, Limit, Policy, RateLimited
+from otpverify import Challenge, CooldownActive, DeliveryStatus, Limit, Policy, RateLimited
+from otpverify.integrations.celery import CelerySender
 from otpverify.sandbox import Captured, Sandbox
+from otpverify.testing import OutboxSender
 
 
 class Site:
@@ -207,3 +213,108 @@ def test_a_machine_that_dies_loses_nothing_that_was_not_begun(site: Site) -> Non
     assert verifier.check(taken, code, challenge=waits.id).phone == taken
     site.worker.wait_for("A worker began to send this before")
     assert len(site.sent(begun)) == 1
+
+
+def held(site: Site, phones: list[str]) -> tuple[Face, list[Challenge], list[dict[str, Any]]]:
+    """Start for these phones, and take what was queued from the broker before a worker has it."""
+    app = Celery("held", broker=site.environ["BROKER"], set_as_current=False)
+    sender = CelerySender(app, OutboxSender(), store=site.store, secret=SECRET, queue="held")
+    verifier = Mode().make(sender, store=site.store, secret=SECRET, hasher=QUICK)
+    challenges = [verifier.start(phone) for phone in phones]
+    with site.server.client() as broker:
+        queued = [json.loads(message) for message in broker.lrange("held", 0, -1)]
+        broker.delete("held")
+    app.close()
+    assert len(queued) == len(phones)
+    return verifier, challenges, queued
+
+
+def altered(queued: dict[str, Any], change: str) -> bytes:
+    """A queued message as somebody with access to the broker changes it and puts it back."""
+    message = json.loads(json.dumps(queued))
+    message["properties"]["delivery_info"]["routing_key"] = "celery"
+    message["properties"]["delivery_tag"] = secrets.token_hex(16)
+    (sealed, *_), kwargs, embedded = json.loads(base64.b64decode(message["body"]))
+    if change != "nothing":
+        message["headers"]["id"] = f"altered {change}"
+    if change == "envelope":
+        message["headers"] |= {"retries": 7, "expires": None, "timelimit": [9, 9], "argsrepr": ""}
+    elif change == "retries":
+        message["headers"]["retries"] = -5
+    elif change == "expired":
+        message["headers"]["expires"] = "2020-01-01T00:00:00+00:00"
+    elif change == "by name":
+        kwargs = {"sealed": sealed}
+    elif change == "both":
+        kwargs = {"sealed": sealed, "more": 1}
+    elif change == "padding":
+        sealed = sealed.rstrip("=")
+    elif change not in {"nothing", "id"}:
+        sealed = sealed[:40] + change + sealed[40:]
+    body = json.dumps([[] if change == "by name" else [sealed], kwargs, embedded])
+    message["body"] = base64.b64encode(body.encode()).decode()
+    return json.dumps(message).encode()
+
+
+def test_one_start_is_one_message_whatever_is_put_on_the_broker(site: Site) -> None:
+    phone, other = "+12025550134", "+12025550135"
+    changes = ["nothing", "id", "envelope", "retries", "by name", "both"]
+    changes += ["!", "\n", " ", "=", "\0", "é", "padding"]
+    verifier, (challenge,), (queued,) = held(site, [phone])
+    with site.server.client() as broker:
+        for change in (*changes, *changes[::-1], "expired"):
+            broker.lpush("celery", altered(queued, change))
+        until(lambda: not broker.llen("celery"))
+    last = site.verifier().start(other)
+    site.worker.wait_for(f"{last.message_id}] succeeded")
+    assert len(site.sent(phone)) == 1
+    with pytest.raises(CooldownActive):
+        verifier.resend(phone, challenge=challenge.id)
+    assert verifier.status(phone, challenge=challenge.id) is DeliveryStatus.QUEUED
+    code = site.sent(phone)[0].code or ""
+    assert verifier.check(phone, code, challenge=challenge.id).phone == phone
+
+
+@long_form
+def test_a_machine_that_dies_while_it_sends_gives_nothing_back_once_the_code_expired(
+    site: Site,
+) -> None:
+    phone = "+14155550108"  # no answer, though it arrives
+    policy = Policy(ttl_seconds=1, sends_per_phone=(Limit(1, 86_400),), resend_cooldown_seconds=0)
+    verifier = site.verifier(policy=policy)
+    challenge = verifier.start(phone)
+    site.arrived(phone)
+    site.worker.kill()
+    until(lambda: time.time() > challenge.expires_at.timestamp())
+    site.worker = Worker(site.environ, site.log)
+    site.worker.wait_for(f"Discarding revoked task: otpverify.deliver[{challenge.message_id}]")
+    last = site.verifier().start("+12025550136")
+    site.worker.wait_for(f"{last.message_id}] succeeded")
+    assert len(site.sent(phone)) == 1
+    with pytest.raises(RateLimited):
+        verifier.start(phone)
+
+
+@long_form
+@pytest.mark.parametrize("workers", [3])
+def test_workers_that_are_handed_the_same_task_at_once_send_it_once(
+    workers: int, site: Site
+) -> None:
+    phones = [f"+1202555{last}" for last in range(6000, 6020)]
+    more = [Worker(site.environ, site.log.with_name(f"{n}.log")) for n in range(1, workers)]
+    _, _, queued = held(site, phones)
+    with site.server.client() as broker:
+        again = [altered(message, "nothing") for message in queued for _ in range(workers)]
+        broker.lpush("celery", *again)
+        begun = "A worker began to send this before"
+        logs = [site.worker, *more]
+        before = site.worker.said.count(f"not delivered: {begun}")
+        until(
+            lambda: (
+                sum(worker.said.count(f"not delivered: {begun}") for worker in logs) - before
+                >= len(again) - len(phones)
+            )
+        )
+    for worker in more:
+        worker.kill()
+    assert [len(site.sent(phone)) for phone in phones] == [1] * len(phones)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,7 +27,15 @@ from otpverify import (
 from otpverify.core.secret_strength import Secrets
 from otpverify.integrations.celery.bulk_chunk import Chunks, Row, result_of
 from otpverify.integrations.celery.encryption import Seal
-from otpverify.integrations.celery.once import HIDDEN, Marks, check_parts, task_options
+from otpverify.integrations.celery.once import OnceMarkers
+from otpverify.integrations.celery.tasks import (
+    HIDDEN,
+    attempts_of,
+    check_parts,
+    check_queue,
+    owner_of,
+    register,
+)
 from otpverify.phone import normalize
 
 _ID = re.compile(r"([0-9a-f]{32})-([0-9]{1,9})-([0-9]{1,7})", re.ASCII)
@@ -43,7 +52,7 @@ class BulkJob:
     def __init__(self, id: str, app: Celery, chunks: Chunks) -> None:  # noqa: A002 - as `job`
         parts = _ID.fullmatch(id) if isinstance(id, str) else None
         if parts is None:
-            raise ConfigurationError("That is no job's id.")
+            raise ConfigurationError("This is not the id of a job.")
         self.id = id
         self._total = int(parts[2])
         self._app = app
@@ -91,8 +100,12 @@ class CeleryBulk:
 
     **No recipient gets two messages under one job's name** within a week, even if the list is
     queued again, a broker delivers a task twice, or a worker dies. Before a worker sends to a
-    recipient, it sets a mark in the store. It removes the mark only if the message certainly was
-    not sent. A recipient that may have been sent the message is "unknown" and gets no other one.
+    recipient, it sets a marker in the store. It removes the marker only if the message certainly
+    was not sent. A recipient that may have been sent the message is "unknown" and gets no other
+    one. A task that waited in the queue for six days or more is not begun.
+
+    A further `CeleryBulk` with the same name on the same application replaces the earlier one,
+    which then refuses to queue, unless it has the same `client` and secrets.
 
     Numbers, text and results are encrypted as in `CelerySender`: a broker and a result backend show
     only the number of recipients, and the number by outcome.
@@ -122,21 +135,16 @@ class CeleryBulk:
         name: str = "otpverify.send_bulk",
         queue: str | None = None,
     ) -> None:
-        check_parts(app, client, store, name, needs="send_bulk")
-        if not app.conf.result_backend:
-            raise ConfigurationError(
-                "Sending in bulk needs a result backend, which keeps what became of everyone: "
-                "set result_backend."
-            )
+        check_parts(app, client, store, needs="send_bulk")
         retry = retry or Retry(attempts=6, first_wait_seconds=2, longest_wait_seconds=90)
         self._app = app
-        self._chunks = Chunks(client, Marks(store), Seal(secret, name), retry)
-        self._retry = retry
-        self._queue = {} if queue is None else {"queue": queue}
-        self._task = app.task(self._body(), name=name, ignore_result=False, **task_options())
+        self._name = name
+        self._chunks = Chunks(client, OnceMarkers(store), Seal(secret, name), retry)
+        self._queue = check_queue(app, queue)
+        self._task = register(app, name, self._body(), self, ignore_result=False)
 
     def __repr__(self) -> str:
-        return f"<CeleryBulk {self._task.name}>"
+        return f"<CeleryBulk {self._name}>"
 
     def send(
         self, numbers: Iterable[str], text: str, *, job: str, region: str | None = None
@@ -148,15 +156,15 @@ class CeleryBulk:
             text: The text, the same for all.
             job: A name for the job, such as `"newsletter-2026-11"`. If you are not sure that a
                 list was queued, queue it again under the same name: only recipients without a
-                mark get the message.
+                marker get the message.
             region: The ISO 3166-1 alpha-2 code for numbers without a country code.
 
         Returns:
             The job. Keep its `id`.
 
         Raises:
-            ConfigurationError: The text or the name is missing, the region is unknown, or
-                `numbers` is one string. Nothing was queued.
+            ConfigurationError: The text or the name is missing, the region is unknown, `numbers`
+                is one string, or another `CeleryBulk` took the task's name. Nothing was queued.
             DeliveryUnavailable: The broker did not take all tasks. Queue the list again under the
                 same name.
         """
@@ -164,14 +172,24 @@ class CeleryBulk:
             raise ConfigurationError("A job needs a name, and a text that is not only white space.")
         if isinstance(numbers, str | bytes):
             raise ConfigurationError("numbers must be a list of numbers, not one string.")
+        owner = owner_of(self._app, self._name)
+        if owner is not self and not (
+            isinstance(owner, CeleryBulk) and self._chunks.equals(owner._chunks)
+        ):
+            raise ConfigurationError(
+                f"Another CeleryBulk of this application has taken the task name {self._name!r}. "
+                "Give each of them a name of its own."
+            )
         rows, invalid = _sorted_out(numbers, region)
         chunks = _chunks(rows)
         if invalid and not chunks:
             chunks = [[]]
         total = len(invalid) + len(rows)
+        queued_at = time.time()
         made = self.job(f"{secrets.token_hex(16)}-{total}-{len(chunks)}")
         for number, chunk in enumerate(chunks):
-            sealed = self._chunks.close(job, text, chunk, () if number else invalid)
+            settled = () if number else invalid
+            sealed = self._chunks.close(job, text, chunk, settled, queued_at=queued_at)
             self._queue_one(made.task_ids[number], sealed)
         return made
 
@@ -203,26 +221,26 @@ class CeleryBulk:
                 known = self._app.AsyncResult(task.request.id)
                 if known.state == "SUCCESS":
                     return dict(known.result)  # it had finished, and was not acknowledged
-            number = task.request.retries + 1
             try:
-                again = self._chunks.attempt(sealed, number)
+                following = self._chunks.attempt(sealed)
             except (ConfigurationError, StoreError) as error:
-                if number >= self._retry.attempts:
+                wait = self._chunks.wait_unopened(attempts_of(task))
+                if wait is None:
                     raise
-                wait = self._retry.wait_after(number, secrets.randbelow(1000) / 1000)
                 raise task.retry(exc=error, countdown=wait, argsrepr=HIDDEN, throw=False) from None
-            if isinstance(again, dict):
-                return again
+            if isinstance(following, dict):
+                return following
             try:
                 retry = task.retry(
-                    args=(again.sealed,),
-                    exc=again.error,
-                    countdown=again.seconds,
+                    args=(following.sealed,),
+                    kwargs={},
+                    exc=following.error,
+                    countdown=following.seconds,
                     argsrepr=HIDDEN,
                     throw=False,
                 )
             except Reject:
-                return self._chunks.given_up(again)
+                return self._chunks.given_up(following)
             raise retry
 
         return send_bulk

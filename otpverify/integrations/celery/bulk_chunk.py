@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from otpverify import (
     BulkCounts,
     BulkEntry,
     BulkResult,
+    ConfigurationError,
     DeliveryRejected,
     DeliveryUnavailable,
     InvalidPhoneNumber,
@@ -19,8 +21,9 @@ from otpverify import (
     SmspmClient,
     StoreError,
 )
+from otpverify.core.limits import DAY_SECONDS
 from otpverify.integrations.celery.encryption import Seal
-from otpverify.integrations.celery.once import Mark, Marks
+from otpverify.integrations.celery.once import Marker, OnceMarkers
 
 
 def packed(entry: BulkEntry) -> list[Any]:
@@ -52,12 +55,23 @@ def _unpacked_error(kind: str, said: str, code: str, maybe_sent: bool) -> OtpVer
     return DeliveryUnavailable(said, provider_code=code, maybe_sent=maybe_sent)
 
 
-MARK_SECONDS = 7 * 86_400
-"""How long the marks of a job's recipients stay."""
+MARKER_SECONDS = 7 * DAY_SECONDS
+"""How long the markers of a job's recipients stay."""
+LONGEST_WAIT_SECONDS = MARKER_SECONDS - DAY_SECONDS
+"""How long a task may wait in the queue. Afterwards markers may be gone, and it is not begun. The
+clocks of two machines may differ by as much as lies between the two."""
 
 _log = logging.getLogger("otpverify.celery")
+_TOO_LATE = DeliveryUnavailable(
+    "The task was in the queue for so long that it is unknown whether a worker sent to this "
+    "number. It is not sent to again.",
+    provider_code="too_late",
+)
+_NOT_REQUEUED = DeliveryUnavailable(
+    "It is unknown whether the next attempt was queued.", provider_code="not_queued"
+)
 _BEGUN_BEFORE = DeliveryUnavailable(
-    "It was begun before to send to this number, and may have been done. It is not sent to again.",
+    "A worker began to send to this number before, and may have. It is not sent to again.",
     provider_code="begun_before",
 )
 
@@ -66,7 +80,7 @@ Row = tuple[int, str, str]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Again:
+class NextAttempt:
     """Some messages certainly were not sent, and must be tried again.
 
     Attributes:
@@ -83,24 +97,35 @@ class Again:
 class Chunks:
     """Sends to chunks of a list; each recipient gets one message per job.
 
-    Every recipient has a mark. It is set right before the request, and removed only if the message
-    certainly was not sent. So a chunk that is queued or delivered twice is sent once.
+    Every recipient has a marker. It is set right before the request, and removed only if the
+    message certainly was not sent. So a chunk that is queued or delivered twice is sent once.
 
     Args:
         client: The client that sends.
-        marks: Record which recipients a worker has begun to send to.
+        markers: Record which recipients a worker has begun to send to.
         seal: Encrypts and decrypts chunks and results.
         retry: How often messages that certainly were not sent are tried again.
     """
 
-    def __init__(self, client: SmspmClient, marks: Marks, seal: Seal, retry: Retry) -> None:
+    def __init__(self, client: SmspmClient, markers: OnceMarkers, seal: Seal, retry: Retry) -> None:
         self._client = client
-        self._marks = marks
+        self._markers = markers
         self._seal = seal
         self._retry = retry
 
+    def equals(self, other: Chunks) -> bool:
+        """Whether both send the same chunks in the same way."""
+        return self._client is other._client and self._seal.equals(other._seal)
+
     def close(
-        self, job: str, text: str, rows: Iterable[Row], settled: Iterable[BulkEntry] = ()
+        self,
+        job: str,
+        text: str,
+        rows: Iterable[Row],
+        settled: Iterable[BulkEntry] = (),
+        *,
+        queued_at: float,
+        attempt: int = 1,
     ) -> str:
         """Encrypt a chunk.
 
@@ -110,17 +135,18 @@ class Chunks:
             rows: The recipients, including all rows that share a number.
             settled: Entries that are already settled: by an earlier attempt, or because the
                 number is invalid.
+            queued_at: When the list was queued, in seconds since the epoch.
+            attempt: The number of the attempt; 1 is the first.
         """
-        return self._seal.close(
-            {"job": job, "text": text, "rows": list(rows), "settled": list(map(packed, settled))}
-        )
+        content: dict[str, Any] = {"job": job, "text": text, "rows": list(rows)}
+        content |= {"queued_at": queued_at, "attempt": attempt}
+        return self._seal.close({**content, "settled": list(map(packed, settled))})
 
-    def attempt(self, sealed: str, number: int) -> Again | dict[str, Any]:
-        """Send to the recipients of a chunk that have no mark yet.
+    def attempt(self, sealed: object) -> NextAttempt | dict[str, Any]:
+        """Send to the recipients of a chunk that have no marker yet.
 
         Args:
             sealed: The encrypted chunk.
-            number: The number of this attempt; 1 is the first.
 
         Returns:
             The result of the task, or the chunk that must be tried again.
@@ -129,31 +155,54 @@ class Chunks:
             ConfigurationError: No secret can decrypt it.
             StoreError: The store cannot be read or written. This attempt sent nothing.
         """
-        chunk = self._seal.open(sealed)
+        chunk = self._opened(sealed)
+        job, text, queued_at = chunk["job"], chunk["text"], chunk["queued_at"]
         rows: list[Row] = [(index, given, phone) for index, given, phone in chunk["rows"]]
         settled = [unpacked(values) for values in chunk["settled"]]
-        marks = self._begin(chunk["job"], rows)
-        entries = self._sent(rows, marks, chunk["text"])
-        again = self._undone(entries, marks)
+        if time.time() - queued_at >= LONGEST_WAIT_SECONDS:
+            return self._result([*settled, *_entries(rows, _TOO_LATE)])
+        markers = self._begin(job, rows)
+        entries = self._sent(rows, markers, text)
+        again = self._undone(entries, markers)
         error = next(iter(again.values()), None)
+        number = chunk["attempt"]
         wait = None if error is None else self._retry.next_wait(number, error)
-        if error is not None and wait is not None:
-            rest = [row for row in rows if row[2] in again]
-            settled += [entry for entry in entries if entry.phone not in again]
-            return Again(self.close(chunk["job"], chunk["text"], rest, settled), wait, error)
-        return self._given([*settled, *entries])
+        if error is None or wait is None:
+            return self._result([*settled, *entries])
+        rest = [row for row in rows if row[2] in again]
+        settled += [entry for entry in entries if entry.phone not in again]
+        following = self.close(job, text, rest, settled, queued_at=queued_at, attempt=number + 1)
+        return NextAttempt(following, wait, error)
 
-    def given_up(self, again: Again) -> dict[str, Any]:
-        """The result of the task when no attempt is left."""
-        chunk = self._seal.open(again.sealed)
+    def given_up(self, following: NextAttempt) -> dict[str, Any]:
+        """The result of the task when its next attempt could not be queued, as far as is known. The
+        broker may have taken it, so nobody can say that those messages were not sent."""
+        chunk = self._opened(following.sealed)
         settled = [unpacked(values) for values in chunk["settled"]]
-        return self._given([*settled, *_entries(chunk["rows"], again.error)])
+        return self._result([*settled, *_entries(chunk["rows"], _NOT_REQUEUED)])
+
+    def wait_unopened(self, attempts: object) -> float | None:
+        """The wait before a chunk that could not be decrypted or marked is tried again; `None` to
+        stop.
+
+        Args:
+            attempts: How often it was tried, as the broker reports it. It may be anything.
+        """
+        if type(attempts) is not int or not 1 <= attempts < self._retry.attempts:
+            return None
+        return self._retry.random_wait(attempts)
+
+    def _opened(self, sealed: object) -> dict[str, Any]:
+        chunk = self._seal.open(sealed)
+        if not {"job", "text", "rows", "settled", "queued_at", "attempt"} <= chunk.keys():
+            raise ConfigurationError("Another version of otpverify queued this task.")
+        return chunk
 
     def entries(self, given: dict[str, Any]) -> list[BulkEntry]:
         """The entries in the result of a task."""
         return [unpacked(values) for values in self._seal.open(given["sealed"])["entries"]]
 
-    def _given(self, entries: list[BulkEntry]) -> dict[str, Any]:
+    def _result(self, entries: list[BulkEntry]) -> dict[str, Any]:
         counts = BulkCounts.of(entries)
         sealed = self._seal.close({"entries": list(map(packed, entries))})
         return {
@@ -161,26 +210,28 @@ class Chunks:
             "sealed": sealed,
         }
 
-    def _begin(self, job: str, rows: list[Row]) -> dict[str, list[Mark]]:
-        """Mark every recipient. Return the marks of those that had no mark before."""
-        begun: dict[str, list[Mark]] = {}
+    def _begin(self, job: str, rows: list[Row]) -> dict[str, list[Marker]]:
+        """Set a marker for every recipient. Return the markers of those that had none before."""
+        begun: dict[str, list[Marker]] = {}
         try:
             for phone in dict.fromkeys(phone for _, _, phone in rows):
-                marks = [
-                    self._marks.begin(tag, MARK_SECONDS) for tag in self._seal.tags(job, phone)
+                markers = [
+                    self._markers.begin(tag, MARKER_SECONDS) for tag in self._seal.tags(job, phone)
                 ]
-                kept = [mark for mark in marks if mark is not None]
-                if len(kept) == len(marks):
+                kept = [marker for marker in markers if marker is not None]
+                if len(kept) == len(markers):
                     begun[phone] = kept
         except StoreError:
             self._clear(begun.values())
             raise
         return begun
 
-    def _sent(self, rows: list[Row], marks: dict[str, list[Mark]], text: str) -> list[BulkEntry]:
+    def _sent(
+        self, rows: list[Row], markers: dict[str, list[Marker]], text: str
+    ) -> list[BulkEntry]:
         """An entry for each row."""
-        ours = [row for row in rows if row[2] in marks]
-        others = [row for row in rows if row[2] not in marks]
+        ours = [row for row in rows if row[2] in markers]
+        others = [row for row in rows if row[2] not in markers]
         entries = _entries(others, _BEGUN_BEFORE)
         if ours:
             entries += self._handed_over(ours, text)
@@ -204,27 +255,27 @@ class Chunks:
         return _entries(rows, failure)
 
     def _undone(
-        self, entries: list[BulkEntry], marks: dict[str, list[Mark]]
+        self, entries: list[BulkEntry], markers: dict[str, list[Marker]]
     ) -> dict[str, DeliveryUnavailable]:
-        """Remove the marks of recipients that certainly were not sent the message. Return those
+        """Remove the markers of recipients that certainly were not sent the message. Return those
         that may be tried again."""
         again: dict[str, DeliveryUnavailable] = {}
         for entry in entries:
-            if entry.status != "failed" or entry.phone not in marks:
+            if entry.status != "failed" or entry.phone not in markers:
                 continue
             try:
-                self._clear([marks[entry.phone]])
+                self._clear([markers[entry.phone]])
             except StoreError as error:
-                _log.warning("A mark stays, so nobody sends to that number again: %s", error)
+                _log.warning("A marker stays, so nobody sends to that number again: %s", error)
                 continue
             if isinstance(entry.error, DeliveryUnavailable) and entry.reason != "not_attempted":
                 again[entry.phone] = entry.error
         return again
 
-    def _clear(self, marks: Iterable[list[Mark]]) -> None:
-        for own in marks:
-            for mark in own:
-                self._marks.clear(mark)
+    def _clear(self, markers: Iterable[list[Marker]]) -> None:
+        for own in markers:
+            for marker in own:
+                self._markers.clear(marker)
 
 
 def _entries(rows: Iterable[Row], error: OtpVerifyError) -> list[BulkEntry]:

@@ -12,7 +12,6 @@ SP 800-38D), which also refuses content that was altered or forged.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import json
 import os
@@ -52,6 +51,10 @@ class Seal:
     def __repr__(self) -> str:
         return f"<Seal of {len(self._keys)}>"
 
+    def equals(self, other: Seal) -> bool:
+        """Whether both decrypt what the other encrypts."""
+        return self._tag_keys == other._tag_keys
+
     def close(self, content: Mapping[str, Any]) -> str:
         """Encrypt content that JSON can represent. The output differs each time. It is padded to
         blocks, so its length reveals little."""
@@ -71,7 +74,7 @@ class Seal:
         """Decrypt content.
 
         Raises:
-            ConfigurationError: None of the secrets can decrypt it.
+            ConfigurationError: It was altered, or none of the secrets can decrypt it.
         """
         raw = _decoded(sealed)
         for key in self._keys:
@@ -83,8 +86,8 @@ class Seal:
             assert isinstance(opened, dict)  # noqa: S101 - `close` takes nothing else
             return opened
         raise ConfigurationError(
-            "No secret of this worker opens what the task carries. It needs the secrets of those "
-            "that queue: while one is exchanged, both."
+            "No secret of this worker opens what the task carries, or it was altered. A worker "
+            "needs the secrets of the processes that queue: both, while a secret is exchanged."
         )
 
 
@@ -94,9 +97,13 @@ def _derived(secret: bytes, use: bytes) -> bytes:
 
 
 def _decoded(sealed: object) -> bytes:
+    """The bytes of an encrypted text, or nothing if it is not written exactly as `close` writes it.
+    Python's decoder skips characters outside the alphabet, spare bits and more, so one content
+    would have many texts."""
     if not isinstance(sealed, str):
         return b""
     try:
-        return base64.urlsafe_b64decode(sealed.encode())
-    except (binascii.Error, ValueError):
+        raw = base64.b64decode(sealed, altchars=b"-_", validate=True)
+    except ValueError:  # binascii.Error is one
         return b""
+    return raw if base64.urlsafe_b64encode(raw).decode() == sealed else b""
