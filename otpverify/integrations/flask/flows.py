@@ -28,13 +28,13 @@ from otpverify import (
 )
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import respond
-from otpverify.integrations.flask.pages import Carried
 from otpverify.integrations.flask.site import LONGEST_FIELD, Site
 from otpverify.integrations.web import run_sync, sentences
+from otpverify.integrations.web.carried import Ahead, Carried, ahead, held_by
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.outcome import Notice, Outcome, Page
 from otpverify.integrations.web.sentences import LONGEST_PASTE, Sentence
-from otpverify.integrations.web.session import Pending, Proof, Recipient
+from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.phone import mask
 
 _NO_PHONE: Final = Sentence("This account has no phone number to send a code to.")
@@ -264,25 +264,21 @@ class FlowPages(ABC):
     def gone_on(self, carried: Carried) -> Response | None:
         """Answer after a refused request: the flow's current page, if the request that it repeated
         succeeded."""
-        if carried.held is None:
-            return None
-        kind, _, challenge = carried.held.partition(" ")
-        entry = run_sync(self.flow().current())
-        if isinstance(entry, Pending) and entry.challenge != challenge:
-            return redirect(self.url("code"), 303)
-        if isinstance(entry, Proof) and (kind, challenge) == ("pending", entry.challenge):
-            return redirect(self.after_code(), 303)
+        entry = run_sync(self.flow().current()) if carried.held is not None else None
         found = self.finished()
-        if found is not None and challenge and found.get("challenge") == challenge:
-            return redirect(pages.safe_next(found.get("next")) or self.url("done"), 303)
+        match ahead(carried.held, entry, found):
+            case Ahead.CODE:
+                return redirect(self.url("code"), 303)
+            case Ahead.PROOF:
+                return redirect(self.after_code(), 303)
+            case Ahead.DONE:
+                target = pages.safe_next(found.get("next")) if found is not None else None
+                return redirect(target or self.url("done"), 303)
         return None
 
     def held(self) -> str:
         """The kind of the session's entry, a challenge or its proof, and the challenge's id."""
-        entry = self.flow().entry
-        if entry is None:
-            return ""
-        return f"{'pending' if isinstance(entry, Pending) else 'proof'} {entry.challenge}"
+        return held_by(self.flow().entry)
 
     def typed_before(self, outcome: Outcome) -> str:
         """The text typed on the first page, to be filled in again."""
@@ -315,7 +311,7 @@ class FlowPages(ABC):
 
     def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:
         """A page."""
-        notice = carried.shown(self.site, self.first_field if step == "first" else step)
+        notice = carried.shown(self.site.say, self.first_field if step == "first" else step)
         return pages.show(self.site, template, notice, flow=self, **more)
 
 

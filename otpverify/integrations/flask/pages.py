@@ -12,7 +12,6 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -25,14 +24,17 @@ from werkzeug.urls import iri_to_uri
 from otpverify import ConfigurationError
 from otpverify.integrations.flask.settings import CONTENT_SECURITY_POLICY
 from otpverify.integrations.flask.site import Site
-from otpverify.integrations.web.outcome import Notice
+from otpverify.integrations.web.carried import (
+    NOTICE_COOKIE,
+    NOTICE_SECONDS,
+    Carried,
+    ShownNotice,
+)
 from otpverify.integrations.web.sentences import Sentence
 
 ENTRY: Final = "_otpverify"
-NOTICE_COOKIE: Final = "otpverify_notice"
 TOKEN_FIELD: Final = "otpverify_token"  # noqa: S105 - the name of a form's field
 LONGEST_TARGET: Final = 800  # it is in a cookie
-_NOTICE_SECONDS: Final = 300
 _EXPIRED: Final = Sentence("This form has expired. Go back, reload the page, and send it again.")
 
 
@@ -118,54 +120,6 @@ def check_csrf() -> None:
 # Notices
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ShownNotice:
-    """A notice in the page's language.
-
-    Attributes:
-        text: Its text.
-        parts: The text before, of and after the words that say how long to wait.
-        kind: `"error"` of a field, `"trouble"` above the form, `"info"`, or empty.
-        wait: Seconds until the form may be sent again.
-        typed: The text to fill in again.
-    """
-
-    text: str = ""
-    parts: tuple[str, str, str] = ("", "", "")
-    kind: str = ""
-    wait: int = 0
-    typed: str = ""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Carried:
-    """The values that a redirect carries to its target page.
-
-    Attributes:
-        notice: The page's notice.
-        typed: The text to fill in again.
-        held: The session's entry when a request was refused (`FlowPages.held`): if the session
-            has advanced since, the page follows it.
-        of_field: The notice is about the input in the page's own form.
-    """
-
-    notice: Notice | None = None
-    typed: str = ""
-    held: str | None = None
-    of_field: bool = False
-
-    def shown(self, site: Site, field: str) -> ShownNotice:
-        """In the language of a page whose form asks for this field."""
-        if self.notice is None:
-            return ShownNotice(typed=self.typed)
-        kind = "info"
-        if self.notice.error:
-            of_field = self.of_field or (self.notice.field and self.notice.field == field)
-            kind = "error" if of_field else "trouble"
-        text, parts = self.notice.translated(site.say)
-        return ShownNotice(text, parts, kind, self.notice.wait, self.typed)
-
-
 def carry(page: str, carried: Carried) -> None:
     """Set the notice's cookie with this reply.
 
@@ -173,29 +127,23 @@ def carry(page: str, carried: Carried) -> None:
         page: The page, by its flow's purpose and its name.
         carried: The values for the page.
     """
-    notice = carried.notice
-    g.otpverify_notice = _serializer().dumps(
-        [page, notice and notice.dump(), carried.typed, carried.held, carried.of_field]
-    )
+    g.otpverify_notice = _serializer().dumps(carried.dump(page))
 
 
 def carried_to(page: str) -> Carried:
     """The values carried to this page; this reply removes their cookie."""
     try:
         found, at = _serializer().loads(
-            request.cookies.get(NOTICE_COOKIE, ""), _NOTICE_SECONDS, return_timestamp=True
+            request.cookies.get(NOTICE_COOKIE, ""), NOTICE_SECONDS, return_timestamp=True
         )
     except BadData:
         return Carried()
-    if not isinstance(found, list) or len(found) != 5 or found[0] != page:
+    carried = Carried.load(found, page, time.time() - at.timestamp())
+    if carried is None:
         return Carried()
     if request.method != "HEAD":
         g.otpverify_notice = ""
-    _, dumped, typed, held, of_field = found
-    notice = Notice.load(dumped)
-    if notice is not None and notice.wait:
-        notice = replace(notice, wait=max(0, notice.wait - int(time.time() - at.timestamp())))
-    return Carried(notice, str(typed), held, bool(of_field))
+    return carried
 
 
 def set_notice_cookie(response: Response) -> Response:
@@ -207,7 +155,7 @@ def set_notice_cookie(response: Response) -> Response:
     response.set_cookie(
         NOTICE_COOKIE,
         value,
-        max_age=_NOTICE_SECONDS if value else 0,
+        max_age=NOTICE_SECONDS if value else 0,
         path=interface.get_cookie_path(current_app),
         domain=interface.get_cookie_domain(current_app),
         secure=interface.get_cookie_secure(current_app),
