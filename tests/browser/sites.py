@@ -102,7 +102,7 @@ DJANGO = Kind(
         )
         for name, flow in DEMO.flows.items()
     },
-    resend="Send again",
+    resend="Resend code",
 )
 KINDS = {"demo": DEMO, "flask": FLASK, "django": DJANGO}
 FLOWS = ("login", "phone", "reset")

@@ -11,7 +11,11 @@ class OtpVerifyConfig(AppConfig):
     verbose_name = "otpverify"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and drop the flows of a session at every login."""
+        from django.contrib.auth.signals import user_logged_in
+
         from otpverify.integrations.django.checks import register
+        from otpverify.integrations.django.session import forget_at_login
 
         register()
+        user_logged_in.connect(forget_at_login, dispatch_uid="otpverify.forget_at_login")

@@ -7,15 +7,26 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
-from django.utils.translation import gettext_lazy as _
 
-from otpverify import InvalidPhoneNumber
-from otpverify.integrations.django.requests import said
+from otpverify import AsyncVerifier, InvalidPhoneNumber, Verifier
+from otpverify.integrations.django.requests import lazy_text as _, say
 from otpverify.integrations.django.verifiers import get_async_verifier
-from otpverify.integrations.web.sentences import explain
+from otpverify.integrations.web.sentences import LONGEST_PASTE, explain
 from otpverify.phone import normalize
 
 _LONGEST = 256
+
+
+class PhoneError(ValidationError):
+    """A phone number is not valid.
+
+    Attributes:
+        error: The library's error.
+    """
+
+    def __init__(self, error: InvalidPhoneNumber) -> None:
+        super().__init__(say(explain(error)), code=error.reason or "invalid")
+        self.error = error
 
 
 class PhoneField(forms.CharField):
@@ -25,8 +36,13 @@ class PhoneField(forms.CharField):
         region: ISO 3166-1 code for numbers typed without country code. If left out, numbers are
             read as the verifier does, by `OTPVERIFY["REGION"]` and the policy's test numbers.
         kwargs: As for `CharField`.
+
+    Attributes:
+        verifier: The verifier that reads numbers; that of the process if it is `None`. The views
+            set their own.
     """
 
+    verifier: Verifier | AsyncVerifier | None = None
     widget = forms.TelInput(attrs={"autocomplete": "tel"})
 
     def __init__(self, *, region: str | None = None, **kwargs: Any) -> None:
@@ -39,7 +55,8 @@ class PhoneField(forms.CharField):
         """The number in E.164.
 
         Raises:
-            ValidationError: It is none; the code is `InvalidPhoneNumber.reason`.
+            PhoneError: It is not valid; the code is `InvalidPhoneNumber.reason`.
+            ValidationError: It is missing or too long.
         """
         typed = super().clean(value)
         if typed in self.empty_values:
@@ -47,16 +64,16 @@ class PhoneField(forms.CharField):
         try:
             if self.region is not None:
                 return normalize(typed, self.region)
-            # It is of either colour, whatever parts the settings name.
-            return get_async_verifier().normalize(typed)
+            # The asynchronous verifier can be made with any sender; reading a number never waits.
+            return (self.verifier or get_async_verifier()).normalize(typed)
         except InvalidPhoneNumber as error:
-            message, reason = said(explain(error)), error.reason
-        raise ValidationError(message, code=reason or "invalid")
+            invalid = error
+        raise PhoneError(invalid)
 
 
 class CodeField(forms.CharField):
-    """The code of a message. Spaces and hyphens in it are for `check` to forgive, so there is no
-    greatest length of six."""
+    """The code of a message, or the message that holds it. `check` ignores spaces and hyphens, so
+    the code's length is not the greatest length."""
 
     widget = forms.TextInput(
         attrs={
@@ -71,7 +88,7 @@ class CodeField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("label", _("Code from the message"))
         super().__init__(**kwargs)
-        self.validators.append(MaxLengthValidator(_LONGEST))
+        self.validators.append(MaxLengthValidator(LONGEST_PASTE))
 
 
 class PhoneForm(forms.Form):

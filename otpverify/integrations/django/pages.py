@@ -1,35 +1,34 @@
-"""What every page of a flow has: its address, its protection, its notice, its template."""
+"""What every page of a flow has: its address, its protection, its template."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, ClassVar
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.forms import BaseForm
-from django.http import (
-    HttpRequest,
-    HttpResponseBase,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-)
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import NoReverseMatch, URLPattern, path, reverse
-from django.views import View
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.generic import FormView
+from django.views.generic.base import TemplateResponseMixin, View
 
-from otpverify.integrations.django.asking import Step, answer
-from otpverify.integrations.django.session import Kept, Said
-from otpverify.integrations.web import steps
+from otpverify.integrations.django import api, requests
+from otpverify.integrations.web.carried import Carried
+from otpverify.integrations.web.json_body import is_json
 
 
-class PageView(FormView):  # type: ignore[type-arg]  # generic in the stubs alone
+class PageView(TemplateResponseMixin, View):
     """One page of a flow; `step` says which.
 
     Attributes:
-        flow: The flow's name, in addresses and in the session.
-        public: Whether it is for people who are not signed in, where all others must be.
+        flow: The flow's name, in addresses.
+        public: Whether people who are not signed in reach it where Django's
+            `LoginRequiredMiddleware` is used.
         pages: Its pages, and where each is below the first.
         titles: What their headings say.
     """
@@ -43,11 +42,22 @@ class PageView(FormView):  # type: ignore[type-arg]  # generic in the stubs alon
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """The view, protected as its pages need it."""
+        """The view, protected as its pages need it.
+
+        Raises:
+            TypeError: The flow has no such step.
+            ConfigurationError: An asynchronous hook in a synchronous view.
+        """
         if initkwargs.get("step", cls.step) not in cls.pages:
             raise TypeError(f"{cls.__name__} has these steps: {', '.join(cls.pages)}.")
-        view = csrf_protect(never_cache(sensitive_post_parameters()(super().as_view(**initkwargs))))
+        cls.check_hooks()
+        view = never_cache(sensitive_post_parameters()(super().as_view(**initkwargs)))
+        view = _protected(view, awaits=bool(cls.view_is_async))
         return login_not_required(view) if cls.public else view
+
+    @classmethod
+    def check_hooks(cls) -> None:
+        """Check the methods that a subclass overrides."""
 
     @classmethod
     def urls(cls, **initkwargs: Any) -> list[URLPattern]:
@@ -63,78 +73,45 @@ class PageView(FormView):  # type: ignore[type-arg]  # generic in the stubs alon
 
     @classmethod
     def url_name(cls, step: str) -> str:
-        """What the URL pattern of a page is called."""
+        """The name of a page's URL pattern."""
         return cls.flow if step == "first" else f"{cls.flow}-{step}"
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """See `View`."""
         super().setup(request, *args, **kwargs)
-        self.kept = Kept(request, self.flow)
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """See `View`. A parent's decorators stand in `as_view`, where they suit both colours."""
-        return View.dispatch(self, request, *args, **kwargs)
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Show a page."""
-        return self.sealed(self.show())
-
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Take a form."""
-        return self.sealed(answer(self.take()))
-
-    def show(self) -> HttpResponseBase:
-        """The page of this step."""
-        show = getattr(self, f"show_{self.step}", None)
-        # What only takes forms has no page of its own.
-        return show() if show is not None else self.go("code")
-
-    def take(self) -> Step:
-        """What the form of this step asks for."""
-        take = getattr(self, f"take_{self.step}", None)
-        if take is None:
-            return HttpResponseNotAllowed(["GET"])
-        return take()  # type: ignore[no-any-return]  # one of those below
-
-    def sealed(self, response: HttpResponseBase) -> HttpResponseBase:
-        """The reply, whose address goes to no other site."""
-        response.headers.setdefault("Referrer-Policy", "same-origin")
-        return response
+        self.wants_json = self.step == "status" or api.wants_json(request)
+        self.has_notice = False
 
     def address(self, step: str) -> str:
-        """Where a page of this flow is, beside this one."""
+        """The address of another page of this flow, as it is mounted."""
         name = f"{self._namespace}{self.url_name(step)}"
         return reverse(name, args=self.args if not self.kwargs else None, kwargs=self.kwargs)
 
     def go(self, step: str) -> HttpResponseBase:
-        """Go to a page of this flow."""
+        """Redirect to a page of this flow."""
         return HttpResponseRedirect(self.address(step))
-
-    def follow(self, follows: steps.Next, typed: str = "") -> HttpResponseBase:
-        """Keep what an outcome leaves, and go where it leads."""
-        self.kept.pending = follows.pending
-        return self.tell(follows.page.value, follows.notice, typed)
-
-    def tell(self, step: str, notice: steps.Notice | None, typed: str = "") -> HttpResponseBase:
-        """Go to a page that says something."""
-        self.kept.say(None if notice is None else Said.of(notice, typed), step)
-        return self.go(step)
 
     def render_form(
         self,
         templates: list[str],
         form: BaseForm | None = None,
-        notice: Said | None = None,
+        carried: Carried | None = None,
         **context: Any,
     ) -> HttpResponseBase:
-        """A page. A notice about a field of the form stands beside it, any other above."""
-        if notice is not None and form is not None and notice.field in form.fields:
-            blame(form, notice)
-            context["wait"], notice = notice.wait, None
+        """A page. A notice about a field of the form is shown at the field, any other above."""
+        carried = carried or Carried()
+        field = carried.notice.field if carried.notice is not None else ""
+        fields = form.fields if form is not None else {}
+        notice: Any = carried.shown(requests.say, field if field in fields else "")
+        if form is not None and notice.kind == "error":
+            _blame(form, field, notice.text)
+            context.setdefault("wait", notice.wait)
+            notice = None
         context = {
             "title": self.titles.get(self.step, ""),
             "form": form,
             "notice": notice,
+            "here": self.request.get_full_path(),
             "links": {step: self.address(step) for step in self.pages},
             "style": self.beside("asset", name="otpverify.css"),
             "script": self.beside("asset", name="otpverify.js"),
@@ -143,17 +120,13 @@ class PageView(FormView):  # type: ignore[type-arg]  # generic in the stubs alon
         return self.response_class(
             request=self.request,
             template=templates,
-            context=self.get_context_data(**context),
+            context=self.get_context_data(**context),  # type: ignore[attr-defined]  # FormView has it
             using=self.template_engine,
         )
 
-    def render_to_response(self, context: Any, **response_kwargs: Any) -> Any:
-        """See `TemplateResponseMixin`: a form that is not valid is shown again."""
-        return self.render_form(self.get_template_names(), context.get("form"))
-
     def beside(self, page: str, **kwargs: str) -> str:
-        """Where another page is that is mounted with this one, or with
-        `otpverify.integrations.django.urls`; empty if it is not."""
+        """The address of a page that is mounted with this one, or with
+        `otpverify.integrations.django.urls`; empty if it is not mounted."""
         for namespace in (self._namespace, "otpverify:"):
             try:
                 return reverse(f"{namespace}{page}", kwargs={**self.kwargs, **kwargs})
@@ -167,8 +140,38 @@ class PageView(FormView):  # type: ignore[type-arg]  # generic in the stubs alon
         return f"{match.namespace}:" if match is not None and match.namespace else ""
 
 
-def blame(form: BaseForm, notice: Said) -> None:
-    """Show an error beside a field of a form that was not sent."""
+def _protected(view: Callable[..., Any], *, awaits: bool) -> Callable[..., Any]:
+    """The view with Django's protection against forged forms. JSON needs none: no other site can
+    make a browser send it (see `web.json_body`)."""
+    checked = csrf_protect(view)
+    middleware = CsrfViewMiddleware(lambda _: HttpResponse())
+
+    def refusal(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
+        middleware.process_request(request)
+        return middleware.process_view(request, view, args, kwargs)
+
+    if awaits:
+
+        @wraps(view)
+        async def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if is_json(request.headers.get("Content-Type")):
+                return await view(request, *args, **kwargs)
+            # The token may be in the session, which synchronous code loads.
+            refused = await sync_to_async(refusal)(request, *args, **kwargs)
+            return refused if refused is not None else await checked(request, *args, **kwargs)
+
+    else:
+
+        @wraps(view)
+        def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            chosen = view if is_json(request.headers.get("Content-Type")) else checked
+            return chosen(request, *args, **kwargs)
+
+    return csrf_exempt(protected)  # of the middleware's check, since it is made here
+
+
+def _blame(form: BaseForm, field: str, text: str) -> None:
+    """Show an error at a field of a form that was not sent."""
     form.is_bound, form.data = True, {form.add_prefix(k): v for k, v in form.initial.items()}
     form.errors.clear()
-    form.add_error(notice.field, notice.text)
+    form.add_error(field, text)

@@ -1,4 +1,4 @@
-"""What the settings say of requests and users."""
+"""What the settings say about requests and users, and texts in the language of a request."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils import translation
-from django.utils.translation import gettext, ngettext
+from django.utils.functional import lazy
+from django.utils.translation import gettext as django_gettext, ngettext as django_ngettext
 
 from otpverify.integrations.django import conf
+from otpverify.integrations.web.client_ip import client_address
+from otpverify.integrations.web.languages import translations
 from otpverify.integrations.web.sentences import Sentence
 
 
@@ -26,7 +29,7 @@ def client_ip(request: HttpRequest) -> str | None:
         # What stands further left was sent by whoever it was, and may be made up.
         if len(hops) >= proxies and hops[-proxies].strip():
             return hops[-proxies].strip()
-    return request.META.get("REMOTE_ADDR") or None
+    return client_address(request.META.get("REMOTE_ADDR"))
 
 
 def phone_of(user: Any) -> str | None:
@@ -68,9 +71,28 @@ def locale() -> str:
     return translation.get_language() or "en"
 
 
-def said(sentence: Sentence) -> str:
-    """A sentence in the page's language."""
+def say(sentence: Sentence) -> str:
+    """A sentence in the page's language: by the project's own catalogues, or else by those that
+    come with the library."""
+    ours = translations(locale())
+
+    def gettext(text: str) -> str:
+        found = django_gettext(text)
+        return ours.gettext(text) if found == text else found
+
+    def ngettext(one: str, many: str, count: int) -> str:
+        found = django_ngettext(one, many, count)
+        return ours.ngettext(one, many, count) if found in (one, many) else found
+
     return sentence.translated(gettext, ngettext)
+
+
+def _say_text(text: str) -> str:
+    return say(Sentence(text))
+
+
+lazy_text = lazy(_say_text, str)
+"""A text of the pages, translated when it is shown."""
 
 
 def _field() -> str:

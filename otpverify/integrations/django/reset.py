@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import SetPasswordForm
 from django.http import HttpResponseBase
 from django.shortcuts import resolve_url
-from django.utils.translation import gettext_lazy as _
 
-from otpverify import (
-    ChallengeExpired,
-    OtpVerifyError,
-    VerificationFailed,
-    Verified,
-)
-from otpverify.integrations.django import conf, requests
-from otpverify.integrations.django.asking import Step, Target
-from otpverify.integrations.django.flow import FlowView
+from otpverify import ChallengeExpired, VerificationFailed, Verified
+from otpverify.integrations.django import api, requests
+from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.forms import PhoneForm
+from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import password_reset_done
-from otpverify.integrations.web import steps
-from otpverify.integrations.web.pending import Pending
+from otpverify.integrations.web.carried import Carried
+from otpverify.integrations.web.outcome import Notice
+from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.session import Proof, Recipient
+
+_CONFIRM_FIRST = Sentence("Confirm your phone first. Start here.")
+_REPEAT_SECONDS = 60
 
 
 class PasswordResetView(FlowView):
     """A code to the account's phone allows one new password, which `AUTH_PASSWORD_VALIDATORS`
-    judge. A refused one costs no other message: the code's proof is redeemed when the form is
-    valid. Everybody who was signed in to the account is signed out, as Django does.
+    check. A refused password does not cost another message: the code's proof is redeemed when the
+    form is valid. Everyone who was signed in to the account is signed out, as Django does.
 
-    Whether there is an account shows nowhere: for a number without one a decoy is started, what
-    befalls only real messages is not told, and they are delivered in the background, so that the
-    reply takes as long.
+    The pages do not show whether there is an account: the flow is concealed, and messages are
+    delivered in the background, so that the reply takes as long. No account is looked up before a
+    code was right, except to decide whether to send one.
     """
 
     flow = "reset"
     purpose = "password-reset"
     public = True
-    conceal = True
+    concealed = True
+    after_code: ClassVar[str] = "password"
     pages: ClassVar[dict[str, str]] = {**FlowView.pages, "password": "password/"}
     titles: ClassVar[dict[str, Any]] = {
         **FlowView.titles,
@@ -46,91 +49,88 @@ class PasswordResetView(FlowView):
         "password": _("Choose a new password"),
         "done": _("Password changed"),
     }
+    hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "find_user", "password_valid")
     form_class = PhoneForm
     password_form_class = SetPasswordForm
     template_name = "otpverify/reset.html"
     password_template_name = "otpverify/password.html"  # noqa: S105 - a template
     done_template_name = "otpverify/reset_done.html"
 
-    @property
-    def background(self) -> bool:  # type: ignore[override]  # read only, and a setting here
-        """As `DELIVER_IN_BACKGROUND` says."""
-        return bool(conf.given().get("DELIVER_IN_BACKGROUND", True))
-
     def find_user(self, phone: str) -> Any:
-        """Who may reset a password with this phone, or `None`."""
+        """The user who may reset a password with this phone, or `None`."""
         return requests.find_user(phone)
-
-    def identify(self, form: PhoneForm) -> Target | HttpResponseBase:
-        """The number, and whether it has an account."""
-        phone = form.cleaned_data["phone"]
-        known = self.find_user(phone) is not None
-        return Target(phone, phone, deliver=known, typed=phone)
-
-    def phone_of(self, who: str) -> str | None:
-        """The number itself."""
-        return who
-
-    def typed(self, pending: Pending) -> str:
-        """The number."""
-        return pending.who
-
-    def code_valid(self, verified: Verified) -> HttpResponseBase:
-        """Allow one new password."""
-        self.kept.put(phone=verified.phone, proof=verified.proof)
-        return self.go("password")
-
-    def show_password(self) -> HttpResponseBase:
-        """The form for the new password."""
-        user = self._proved()
-        if user is None:
-            return self.follow(steps.no_challenge())
-        return self._ask_password(self.password_form_class(user))
-
-    def take_password(self) -> Step:
-        """Set it, once, if it will do."""
-        user = self._proved()
-        if user is None:
-            return self.begin_again(ChallengeExpired())
-        form = self.password_form_class(user, self.request.POST)
-        if not form.is_valid():
-            return self._ask_password(form)
-        return self.ask(
-            "redeem",
-            lambda verified: self.password_valid(form, verified),
-            self._not_redeemed,
-            phone=self.kept.get("phone"),
-            proof=self.kept.get("proof"),
-            purpose=self.purpose,
-            binding=self.get_binding(),
-        )
 
     def password_valid(self, form: Any, verified: Verified) -> HttpResponseBase:
         """Set the password."""
         user = form.save()
-        self.kept.clear()
         password_reset_done.send(type(self), request=self.request, user=user, verified=verified)
         return self.go("done")
 
-    def show_done(self) -> HttpResponseBase:
-        """The password was changed."""
+    def get_recipient(self, form: Any) -> Recipient | HttpResponseBase:
+        """The number."""
+        return Recipient.typed(form.cleaned_data["phone"])
+
+    async def exists(self, to: Recipient) -> bool:
+        """Whether the number has an account."""
+        return await self.call(self.find_user, to.phone) is not None
+
+    def code_valid(self, verified: Verified) -> HttpResponseBase:
+        """Allow one new password."""
+        return self.go("password")
+
+    async def get_password(self) -> HttpResponseBase:
+        """The form for the new password."""
+        carried = self.carried("password")
+        if not isinstance(await self.web_flow.current(), Proof):
+            return self.to("first", Carried(Notice(_CONFIRM_FIRST, error=False)))
+        form = self.password_form_class(get_user_model()())
+        return await self.call(self._password_page, form, carried)  # type: ignore[no-any-return]  # a reply
+
+    async def post_password(self) -> HttpResponseBase:
+        """Set the new password, once, if it is valid."""
+        proof = await self.web_flow.current()
+        if not isinstance(proof, Proof):
+            if await self._was_set():
+                return await self.go_next()
+            return self.refuse(ChallengeExpired())
+        user = await self.call(self.find_user, proof.subject)
+        form = self.password_form_class(user or get_user_model()(), self.data)
+        if not await self.call(form.is_valid):
+            if self.wants_json:
+                return api.invalid(form, proof)
+            return await self.call(self._password_page, form)  # type: ignore[no-any-return]  # a reply
+        outcome = await self.web_flow.redeem()
+        if outcome.verified is None:
+            error = outcome.error or ChallengeExpired()
+            if isinstance(error, VerificationFailed):
+                return self.refuse(ChallengeExpired())
+            return self.refuse(error, step="password")
+        if user is None:  # it was removed since
+            return self.refuse(ChallengeExpired())
+        response = await self.call(self.password_valid, form, outcome.verified)
+        self.finish(outcome.verified, response, ended=True)
+        return api.succeeded(outcome, response) if self.wants_json else response
+
+    async def _was_set(self) -> bool:
+        """Whether this form was sent a moment ago, and set the password that it has."""
+        found = await self.finished() or {}
+        phone, at = found.get("phone"), found.get("at")
+        if not isinstance(at, float) or time.time() - at > _REPEAT_SECONDS or not phone:
+            return False
+        user = await self.call(self.find_user, phone)
+        password = self.data.get("new_password1")
+        return user is not None and bool(await self.call(user.check_password, password))
+
+    def finish(self, verified: Verified, response: HttpResponseBase, **more: Any) -> None:
+        """See `FlowView`. It ends with the new password, not with the code."""
+        if more.pop("ended", False):
+            super().finish(verified, response, phone=verified.phone, **more)
+
+    def _password_page(self, form: Any, carried: Carried | None = None) -> HttpResponseBase:
+        next(iter(form.fields.values())).widget.attrs["autofocus"] = True
+        return self.render_form([self.password_template_name], form, carried)
+
+    def _done_page(self, found: Mapping[str, Any]) -> HttpResponseBase:
         return self.render_form(
             [self.done_template_name], login_url=resolve_url(settings.LOGIN_URL)
         )
-
-    def _proved(self) -> Any:
-        """The account whose phone was proved in this session."""
-        phone = self.kept.get("phone")
-        return self.find_user(phone) if isinstance(phone, str) else None
-
-    def _ask_password(self, form: Any) -> HttpResponseBase:
-        next(iter(form.fields.values())).widget.attrs["autofocus"] = True
-        return self.render_form(
-            [self.password_template_name], form, self.kept.heard("password"), account=form.user
-        )
-
-    def _not_redeemed(self, error: OtpVerifyError) -> Step:
-        if not isinstance(error, VerificationFailed):
-            return self.tell("password", steps.notice_of(error))
-        self.kept.clear()
-        return self.begin_again(error)

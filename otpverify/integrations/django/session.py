@@ -1,108 +1,166 @@
-"""What a session keeps of a flow. It holds no phone number that its owner did not type, and no
-secret, so that a signed cookie may be the session, too."""
+"""The session of a request, as the flows use it, and the cookie of notices.
+
+A session may be a signed cookie, which its owner can read and send again. So it never holds a
+secret, or a phone number that its owner did not type.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
-from django.http import HttpRequest
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from django.utils.crypto import salted_hmac
 
-from otpverify.integrations.django.requests import said
-from otpverify.integrations.web.pending import Pending
-from otpverify.integrations.web.steps import Notice
+from otpverify.integrations.web.carried import NOTICE_COOKIE, NOTICE_SECONDS, Carried
+from otpverify.integrations.web.session import forget_flows
+
+ENTRY: Final = "_otpverify"
+_SALT: Final = "otpverify.notice"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A notice in the words of the page, shown once.
+# Entries that pages need beside the flow's own.
 
-    Attributes:
-        text: What is said.
-        field: The field that it is about; empty for none.
-        error: It went wrong.
-        wait: Seconds until the form may be sent again; `when` is how `text` names them.
-        typed: What was typed on the first page.
+
+def get(session: Any, name: str) -> Any:
+    """An entry of the pages in the session; `None` if it is missing."""
+    return _entries(session).get(name)
+
+
+def put(session: Any, name: str, value: object) -> None:
+    """Set an entry; `None` removes it."""
+    entries = {**_entries(session), name: value}
+    entries = {name: value for name, value in entries.items() if value is not None}
+    if entries:
+        session[ENTRY] = entries
+    else:
+        session.pop(ENTRY, None)
+
+
+def _entries(session: Any) -> Mapping[str, Any]:
+    found = session.get(ENTRY)
+    return found if isinstance(found, Mapping) else {}
+
+
+def forget(session: Any) -> None:
+    """Drop the challenges, proofs and entries of all flows in a session."""
+    forget_flows(session)
+    session.pop(ENTRY, None)
+
+
+def forget_at_login(request: HttpRequest | None = None, **_: Any) -> None:
+    """A receiver of `user_logged_in`: what was in the session before the login, such as a phone
+    that someone else confirmed in it, is not the user's."""
+    if request is not None and hasattr(request, "session"):
+        forget(request.session)
+
+
+# The session of a request that was refused.
+
+
+class UnsavedSession:
+    """A session that the reply neither saves, sets nor deletes, unless other code writes to it.
+
+    The request may repeat one that succeeded, with the session of before: an old cookie, or a key
+    that the login replaced. `SessionMiddleware` would send that cookie again, or delete the newer
+    one. It leaves sessions alone that do not say whether they were accessed.
+
+    Args:
+        session: The session.
     """
 
-    text: str
-    field: str = ""
-    error: bool = True
-    wait: int = 0
-    when: str = ""
-    typed: str = ""
+    def __init__(self, session: Any) -> None:
+        session.modified = False
+        self._session = session
 
-    @classmethod
-    def of(cls, notice: Notice, typed: str = "") -> Said:
-        """A notice in the language of this request."""
-        when = notice.sentence.params.get("when")
-        return cls(
-            text=said(notice.sentence),
-            field=notice.field,
-            error=notice.error,
-            wait=notice.wait,
-            when=said(when) if when is not None and notice.wait else "",  # type: ignore[arg-type]  # a Sentence
-            typed=typed,
-        )
+    def __getattr__(self, name: str) -> Any:
+        if name == "accessed" and not self._session.modified:
+            raise AttributeError(name)
+        return getattr(self._session, name)
 
-    @property
-    def parts(self) -> tuple[str, str, str]:
-        """The text before, of and after the wait."""
-        return self.text.partition(self.when) if self.when else (self.text, "", "")
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "_session":
+            super().__setattr__(name, value)
+        else:
+            setattr(self._session, name, value)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._session
+
+    def __getitem__(self, key: str) -> Any:
+        return self._session[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._session[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._session[key]
 
 
-class Kept:
-    """What this request's session keeps of one flow.
+def leave_session(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Prevent the reply to a refused request from touching the session."""
+    request.session = UnsavedSession(request.session)  # type: ignore[assignment]  # as good as one
+    patch_vary_headers(response, ("Cookie",))
+
+
+def digest(request: HttpRequest) -> str:
+    """A digest of the session's cookie that the request brought; empty without one."""
+    cookie = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return salted_hmac("otpverify.session", cookie).hexdigest()[:20] if cookie else ""
+
+
+def lost(request: HttpRequest) -> str:
+    """The digest of a session's cookie whose session does not exist any more, as after a login that
+    replaced its key; otherwise empty."""
+    return "" if list(request.session.keys()) else digest(request)
+
+
+# Notices.
+
+
+def carry(request: HttpRequest, response: HttpResponseBase, page: str, carried: Carried) -> None:
+    """Set the notice's cookie with a reply that redirects.
 
     Args:
         request: The request.
-        flow: The flow's name.
+        response: The reply.
+        page: The page that it leads to, by its flow's purpose and its step.
+        carried: The values for the page.
     """
+    response.set_cookie(
+        NOTICE_COOKIE,
+        signing.dumps([time.time(), carried.dump(page)], salt=_SALT, compress=True),
+        max_age=NOTICE_SECONDS,
+        path=settings.SESSION_COOKIE_PATH,
+        domain=settings.SESSION_COOKIE_DOMAIN,
+        secure=settings.SESSION_COOKIE_SECURE or request.is_secure(),
+        httponly=True,
+        samesite="Lax",
+    )
 
-    def __init__(self, request: HttpRequest, flow: str) -> None:
-        self._session = request.session
-        self._shown = request.method != "HEAD"
-        self._key = f"otpverify_{flow}"
 
-    def get(self, name: str) -> Any:
-        """An entry; `None` if there is none."""
-        found = self._session.get(self._key)
-        return found.get(name) if isinstance(found, Mapping) else None
+def carried_to(request: HttpRequest, page: str) -> Carried | None:
+    """The values that were carried to this page; `None` if none were."""
+    try:
+        at, found = signing.loads(
+            request.COOKIES.get(NOTICE_COOKIE, ""), salt=_SALT, max_age=NOTICE_SECONDS
+        )
+        return Carried.load(found, page, time.time() - at)
+    except (signing.BadSignature, TypeError, ValueError):
+        return None
 
-    def put(self, **entries: Any) -> None:
-        """Set entries; `None` takes one out."""
-        found = self._session.get(self._key)
-        kept = {**(found if isinstance(found, Mapping) else {}), **entries}
-        kept = {name: value for name, value in kept.items() if value is not None}
-        if kept:
-            self._session[self._key] = kept
-        else:
-            self._session.pop(self._key, None)
 
-    def clear(self) -> None:
-        """Forget the flow."""
-        self._session.pop(self._key, None)
-
-    @property
-    def pending(self) -> Pending | None:
-        """The challenge that waits for its code, unless it expired."""
-        found = Pending.load(self.get("pending"))
-        return found if found is not None and found.live else None
-
-    @pending.setter
-    def pending(self, pending: Pending | None) -> None:
-        self.put(pending=None if pending is None else pending.dump())
-
-    def say(self, notice: Said | None, page: str) -> None:
-        """Keep a notice for the next time that a page is shown."""
-        self.put(notice=None if notice is None else {"page": page, **asdict(notice)})
-
-    def heard(self, page: str) -> Said | None:
-        """The notice that waits for a page, which is gone once it was shown."""
-        found = self.get("notice")
-        if not isinstance(found, Mapping) or found.get("page") != page:
-            return None
-        if self._shown:
-            self.put(notice=None)
-        return Said(**{name: value for name, value in found.items() if name != "page"})
+def drop_notice(response: HttpResponseBase) -> None:
+    """Remove the notice's cookie, which was read, unless the reply sets another one."""
+    if NOTICE_COOKIE in response.cookies:
+        return
+    response.delete_cookie(
+        NOTICE_COOKIE,
+        path=settings.SESSION_COOKIE_PATH,
+        domain=settings.SESSION_COOKIE_DOMAIN,
+        samesite="Lax",
+    )

@@ -1,4 +1,5 @@
-"""The views: three flows in either colour, delivery reports, and the files that pages need.
+"""The views: three flows, synchronous and asynchronous, delivery reports, and the files of the
+pages.
 
 A flow is one class; `urls()` gives the URL patterns of its pages. Change one by a subclass:
 
@@ -11,28 +12,37 @@ A flow is one class; `urls()` gives the URL patterns of its pages. Change one by
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext
 from django.views import View
 from django.views.csrf import csrf_failure
 from django.views.decorators.csrf import csrf_exempt
 
-from otpverify import OtpVerifyError
-from otpverify.integrations.django.asking import Ask, Step, Target, aanswer, answer
-from otpverify.integrations.django.confirmation import PhoneView, confirmed_phone
-from otpverify.integrations.django.flow import FlowView
+from otpverify import AsyncVerifier, Verifier
+from otpverify.integrations.django import session
+from otpverify.integrations.django.base import AsyncFlow, FlowView
 from otpverify.integrations.django.login import LoginView
+from otpverify.integrations.django.phone import (
+    PhoneView,
+    aconfirmed_phone,
+    aredeem_phone,
+    confirmed_phone,
+    redeem_phone,
+)
 from otpverify.integrations.django.reset import PasswordResetView
-from otpverify.integrations.django.session import Kept, Said
-from otpverify.integrations.web import ASSETS
-from otpverify.sms import callback_params
+from otpverify.integrations.django.verifiers import averifier_for, verifier_for
+from otpverify.integrations.web import ASSETS, run_sync
+from otpverify.integrations.web.carried import Carried, held_by
+from otpverify.integrations.web.outcome import Notice
+from otpverify.integrations.web.reports import MOST_BYTES, take_report
+from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.session import Recipient, load_entry
 
 __all__ = [
     "AsyncDeliveryReportView",
@@ -45,25 +55,17 @@ __all__ = [
     "LoginView",
     "PasswordResetView",
     "PhoneView",
-    "Target",
+    "Recipient",
+    "aconfirmed_phone",
+    "aredeem_phone",
     "asset",
     "confirmed_phone",
     "form_expired",
+    "redeem_phone",
 ]
+_EXPIRED = Sentence("This form has expired. Send it again.")
+_FRESH_SECONDS = 60
 _TYPES = {"otpverify.css": "text/css", "otpverify.js": "text/javascript"}
-
-
-class AsyncFlow(FlowView):
-    """Put before a flow, makes its views asynchronous: they await the verifier, and the rest of
-    them runs where synchronous code may."""
-
-    async def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # the other colour
-        """Show a page."""
-        return await sync_to_async(super().get)(request, *args, **kwargs)
-
-    async def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # the other colour
-        """Take a form."""
-        return self.sealed(await aanswer(self.take))
 
 
 class AsyncLoginView(AsyncFlow, LoginView):
@@ -80,61 +82,79 @@ class AsyncPasswordResetView(AsyncFlow, PasswordResetView):
 
 @method_decorator([csrf_exempt, login_not_required], name="dispatch")
 class DeliveryReportView(View):
-    """Takes the gateway's delivery reports in. A report proves itself by the token that its address
-    carries; whatever else is posted here is answered alike, and changes nothing."""
+    """Takes the gateway's delivery reports. The token in the address authenticates a report; every
+    other request gets the same answer and changes nothing."""
 
     http_method_names = ["get", "post", "options"]  # noqa: RUF012 - as Django has it
 
-    def get(self, request: HttpRequest) -> HttpResponseBase:
+    def get_verifier(self, request: HttpRequest) -> Verifier | AsyncVerifier:
+        """The verifier that shares store and secret with the one that sent the message."""
+        return averifier_for(request) if self.view_is_async else verifier_for(request)
+
+    def get(self, request: HttpRequest) -> Any:
         """A report in the query."""
-        return answer(self.take())
+        return run_sync(self.take())
 
-    def post(self, request: HttpRequest) -> HttpResponseBase:
+    def post(self, request: HttpRequest) -> Any:
         """A report in the body."""
-        return answer(self.take())
+        return run_sync(self.take())
 
-    def take(self) -> Step:
-        """What the verifier is told."""
-        params = callback_params(self.request.META.get("QUERY_STRING", ""), self.request.body)
-        return Ask("delivery_report", {"params": params}, self.taken, self.not_taken)
-
-    def taken(self, _: object) -> HttpResponseBase:
-        """It was told."""
-        return HttpResponse("OK", content_type="text/plain")
-
-    def not_taken(self, _: OtpVerifyError) -> HttpResponseBase:
-        """It does not answer; the gateway repeats the report."""
-        return HttpResponse("Later", status=503, content_type="text/plain")
+    async def take(self) -> HttpResponseBase:
+        """Take the report."""
+        request = self.request
+        status, text = await take_report(
+            self.get_verifier(request),
+            method=request.method or "GET",
+            query=str(request.META.get("QUERY_STRING", "")),
+            body=request.read(MOST_BYTES + 1),
+            content_type=request.headers.get("Content-Type", ""),
+        )
+        return HttpResponse(text, status=status, content_type="text/plain")
 
 
 class AsyncDeliveryReportView(DeliveryReportView):
     """`DeliveryReportView`, asynchronous."""
 
-    async def get(self, request: HttpRequest) -> HttpResponseBase:  # type: ignore[override]  # the other colour
+    async def get(self, request: HttpRequest) -> Any:
         """A report in the query."""
-        return await aanswer(self.take)
+        return await self.take()
 
-    async def post(self, request: HttpRequest) -> HttpResponseBase:  # type: ignore[override]  # the other colour
+    async def post(self, request: HttpRequest) -> Any:
         """A report in the body."""
-        return await aanswer(self.take)
+        return await self.take()
 
 
 def form_expired(request: HttpRequest, reason: str = "") -> HttpResponseBase:
-    """For the setting `CSRF_FAILURE_VIEW`. Signing in replaces the token of all forms, so that
-    those in other tabs are refused: a page of ours says so and shows its form anew. Whatever else
-    is refused gets Django's own page."""
+    """For the setting `CSRF_FAILURE_VIEW`. Signing in replaces the token of all forms, so forms in
+    other tabs are refused: the flows' pages then say so and show their form again. Other requests
+    that are refused get Django's own page."""
     match = request.resolver_match
     kind = getattr(match and match.func, "view_class", None)
     if match is None or not (isinstance(kind, type) and issubclass(kind, FlowView)):
         return csrf_failure(request, reason)
-    step = getattr(match.func, "view_initkwargs", {}).get("step", kind.step)
-    # Without the cookie, as when another site sent the form, the session is nobody's; a new one
-    # would take the place of the person's own.
+    options = getattr(match.func, "view_initkwargs", {})
+    step, purpose = options.get("step", kind.step), options.get("purpose", kind.purpose)
+    response = HttpResponseRedirect(request.path)
+    # Without the session's cookie another site may have sent the form, and the person has not.
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
-        text = gettext("This form had expired. Send it again.")
         shown = step if step in ("first", "password") else "code"
-        Kept(request, kind.flow).say(Said(text), shown)
-    return HttpResponseRedirect(request.path)
+        carried = Carried(Notice(_EXPIRED), held=_held(request, purpose))
+        session.carry(request, response, f"{purpose} {shown}", carried)
+    return response
+
+
+def _held(request: HttpRequest, purpose: str) -> str:
+    """Where the session stands. The form of a code that was right a moment ago has an old token if
+    it is sent again after the reply that signed in."""
+    entry = load_entry(request.session, purpose)
+    found = session.get(request.session, f"done {purpose}")
+    if (
+        entry is None
+        and isinstance(found, dict)
+        and time.time() - found.get("at", 0) < _FRESH_SECONDS
+    ):
+        return f"pending {found.get('challenge')}"
+    return held_by(entry)
 
 
 @login_not_required

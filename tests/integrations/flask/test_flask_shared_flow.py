@@ -28,6 +28,7 @@ from otpverify import (
 )
 from otpverify.integrations.flask import pages
 from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.carried import Carried, ShownNotice
 from otpverify.integrations.web.problems import ProofRequired
 from otpverify.integrations.web.session import Recipient
 from otpverify.testing import OutboxSender
@@ -133,8 +134,8 @@ def test_an_earlier_success_hides_no_later_refusal(
 
 
 def test_what_is_carried_shows_no_number() -> None:
-    carried = pages.Carried(typed=TYPED)
-    for shown in (carried, pages.ShownNotice(typed=TYPED)):
+    carried = Carried(typed=TYPED)
+    for shown in (carried, ShownNotice(typed=TYPED)):
         assert TYPED not in repr(shown)
 
 
@@ -572,7 +573,7 @@ def test_pages_speak_the_person_s_language(shop: Shop) -> None:
 def test_an_application_without_a_secret_key() -> None:
     app = Flask("shop")
     with app.test_request_context(), pytest.raises(ConfigurationError, match="secret_key"):
-        pages.carry("phone first", pages.Carried())
+        pages.carry("phone first", Carried())
 
 
 # Delivery reports

@@ -19,19 +19,25 @@ from otpverify.integrations.web.languages import DOMAIN, LOCALES, translations
 PACKAGE = Path(otpverify.__file__).parent
 SAY = re.compile(r'otpverify\.say\(\s*"([^"]*)"')
 COUNT = re.compile(r'otpverify\.count\([^"]*"([^"]*)",\s*"([^"]*)"')
-CALLS: dict[str, Any] = {"Sentence": None, "_later": None, "counted": (2, 3)}
+TAG = re.compile(r'{% say "([^"]*)"')
+COUNT_TAG = re.compile(r'{% say_count \S+ "([^"]*)" "([^"]*)"')
+CALLS: dict[str, Any] = {"Sentence": None, "_later": None, "counted": (2, 3), "_": None}
 
 
 def texts_in_use() -> set[Any]:
     found: set[Any] = {*sentences._LIMITS.values(), sentences._ANY_LIMIT}
     found |= {*numbers._SENTENCES.values()}
-    for folder in ("web", "flask"):
+    for folder in ("web", "flask", "django"):
         for path in (PACKAGE / "integrations" / folder).glob("*.py"):
             with path.open("rb") as file:
                 found |= {one[1] for one in extract("python", file, CALLS)}
     for path in (PACKAGE / "integrations/flask/templates").rglob("*.html"):
         source = path.read_text()
         found |= {*SAY.findall(source), *COUNT.findall(source)}
+    for path in (PACKAGE / "integrations/django/templates").rglob("*.html"):
+        source = path.read_text()
+        found |= {*TAG.findall(source), *COUNT_TAG.findall(source)}
+        assert "translate" not in source, "it would look in another catalogue"
     return {text for text in found if text}
 
 

@@ -1,0 +1,95 @@
+"""JSON at the addresses of the pages: states, statuses and problem details as in all frameworks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+
+from otpverify.integrations.django.forms import PhoneError
+from otpverify.integrations.django.requests import say
+from otpverify.integrations.web.json_body import MOST_BYTES, is_json, json_object
+from otpverify.integrations.web.outcome import Notice, Outcome, Page, State
+from otpverify.integrations.web.problems import (
+    INVALID_REQUEST,
+    MEDIA_TYPE,
+    TOO_LARGE,
+    Problem,
+)
+from otpverify.integrations.web.session import Pending, Proof
+
+_TYPES: Final = ("text/html", "application/json")
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether to answer with JSON: the request brings JSON, or prefers it to a page."""
+    if is_json(request.headers.get("Content-Type")):
+        return True
+    return request.get_preferred_type(list(_TYPES)) == "application/json"
+
+
+def read(request: HttpRequest) -> QueryDict | dict[str, Any] | Problem:
+    """The data of the form, or of the JSON object in its place, whose values are strings (or true
+    and false, for checkboxes)."""
+    kind = request.headers.get("Content-Type")
+    if not is_json(kind):
+        return request.POST
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length.isdecimal() and int(length) > MOST_BYTES:
+        return TOO_LARGE
+    found = json_object(kind, request.body)
+    if isinstance(found, Problem):
+        return found
+    plain = all(isinstance(value, str | bool) for value in found.values())
+    return found if plain else INVALID_REQUEST
+
+
+def respond(outcome: Outcome) -> HttpResponseBase:
+    """The reply to an outcome."""
+    reply = outcome.reply(say)
+    return _json(reply.body, reply.status, reply.headers)
+
+
+def succeeded(outcome: Outcome, response: HttpResponseBase) -> HttpResponseBase:
+    """The reply to a right code: the state, and as `next` the address that the page would lead to.
+    A reply of a hook that does not redirect is sent as it is."""
+    target = getattr(response, "url", None)
+    if target is None:
+        return response
+    reply = outcome.reply(say)
+    return _moved(_json({**reply.body, "next": target}, reply.status, reply.headers), response)
+
+
+def signed_in(response: HttpResponseBase) -> HttpResponseBase:
+    """The reply to a login that needs no code."""
+    return succeeded(Outcome(Page.NEXT), response)
+
+
+def problem(problem: Problem, **more: Any) -> HttpResponseBase:
+    """The reply to a request that is not understood."""
+    body = {**problem.body(say(problem.detail)), **more}
+    return _json(body, problem.status, {**problem.headers, "Content-Type": MEDIA_TYPE})
+
+
+def invalid(form: BaseForm, entry: Pending | Proof | None) -> HttpResponseBase:
+    """The reply to a form that is not valid: the problem of an invalid phone number, or
+    `invalid-request` with the form's `errors` by field (`__all__` for those of the whole form)."""
+    for errors in form.errors.as_data().values():
+        for one in errors:
+            if isinstance(one, PhoneError):
+                return respond(Outcome(Page.FIRST, entry, Notice.of(one.error), one.error))
+    errors_by_field = {name: [str(text) for text in found] for name, found in form.errors.items()}
+    return problem(INVALID_REQUEST, errors=errors_by_field, flow=State.of(entry).body())
+
+
+def _json(body: dict[str, Any], status: int, headers: dict[str, str]) -> HttpResponseBase:
+    text = json.dumps(body, ensure_ascii=False)
+    return HttpResponse(text, status=status, headers={"Cache-Control": "no-store", **headers})
+
+
+def _moved(response: HttpResponseBase, earlier: HttpResponseBase) -> HttpResponseBase:
+    """The reply with the cookies that a hook set on the reply that it replaces."""
+    response.cookies.update(earlier.cookies)
+    return response
