@@ -90,6 +90,8 @@ def test_python_block(
     monkeypatch.setattr(builtins, "input", person)
     if "from django" in block:
         django_site.set_up()
+    if "Client(" in block:
+        django_site.migrate()
     names: dict[str, Any] = {"__name__": "a_page", "INSTALLED_APPS": []}
     exec(compile(block, page, "exec"), names)
     if re.search(r"\bprint\(", block):
