@@ -45,6 +45,10 @@ def test_draw_is_uniform() -> None:
         "०१२३४५",
         "０１２－３４５",
         "0 1 2 3 4 5",
+        "012345\u200b",
+        "\ufeff012345",
+        "\u2068012\u00ad345\u2069",
+        "0\u200c1\u200d2\u061c3\ufe0f4\u180e5\U000e0030",
     ],
 )
 def test_what_is_forgiven(typed: str) -> None:
@@ -70,7 +74,7 @@ def test_what_is_forgiven(typed: str) -> None:
         "012345\x00",
         "①②③④⑤⑥",
         "²³¹²³¹",
-        "012345\u200b",
+        "012345\u0301",
         "0" * 6 + " " * 100,
     ],
     ids=repr,
