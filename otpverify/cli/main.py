@@ -17,7 +17,15 @@ from typing import Any, Final
 from otpverify import ConfigurationError, OtpVerifyError, __version__
 from otpverify.cli import lint
 from otpverify.cli.send_bulk import arguments as bulk
-from otpverify.cli.terminal import complain, flush, say, say_if_read
+from otpverify.cli.terminal import (
+    OutputLost,
+    Parser,
+    complain,
+    flush,
+    printable_logs,
+    say,
+    say_if_read,
+)
 from otpverify.sandbox import Sandbox
 
 SANDBOX_PORT: Final = 8025
@@ -37,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code. 0: success. 1: the command ran and found a problem (the doctor found a
         failure, a message has findings, a recipient was not sent to, a flow of the demo's script
-        failed). 2: the command could not run. 130: it was interrupted. 141: the reader of its
-        output has gone (as in `| head -1`), so it ended early.
+        failed). 2: the command could not run, or its output could not be written. 130: it was
+        interrupted. 141: the reader of its output has gone (as in `| head -1`), so it ended early.
     """
     parser = _parser()
     try:
@@ -49,20 +57,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         flush()  # argparse prints help and errors itself
     try:
-        return int(options.command(options))
+        with printable_logs():
+            return int(options.command(options))
     except OtpVerifyError as error:
         complain(f"otpverify: {error}")
         return 2
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:
-        return _NOT_READ
+    except OutputLost as error:
+        if error.unread:
+            return _NOT_READ
+        complain(f"otpverify: {error}")
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="otpverify", description="One-time codes by SMS, accepted once."
-    )
+    parser = Parser(prog="otpverify", description="One-time codes by SMS, accepted once.")
     parser.add_argument("--version", action="version", version=f"otpverify {__version__}")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="command")

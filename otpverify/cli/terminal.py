@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 import os
 import sys
 import unicodedata
-from contextlib import suppress
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NoReturn, TextIO
 
 _SPACES = dict.fromkeys("\t\n\v\f\r\x85\u2028\u2029", " ")
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -28,38 +31,85 @@ def _steers(character: str) -> bool:
     return character in _REORDERING or unicodedata.category(character) in ("Cc", "Cs")
 
 
+class OutputLost(Exception):
+    """The output cannot be written. Later output is discarded.
+
+    Attributes:
+        unread: Whether the reader of a pipe has gone, as after `| head -1`. Otherwise the device
+            failed, such as a full disk.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"The output cannot be written: {error.strerror or type(error).__name__}.")
+        self.unread = isinstance(error, BrokenPipeError)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are printable: an argument may be the name of a file."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with code 2."""
+        super().error(printable(message))
+
+
 def say(line: str = "") -> None:
     """Write one line to stdout.
 
     Raises:
-        BrokenPipeError: The reader of the pipe has gone. Later output is discarded.
+        OutputLost: It cannot be written.
     """
     _write(sys.stdout, line)
 
 
 def say_if_read(line: str = "") -> None:
-    """Write one line to stdout, or discard it if the reader of the pipe has gone.
+    """Write one line to stdout, or discard it if it cannot be written.
 
     For commands whose work matters more than what they print.
     """
-    with suppress(BrokenPipeError):
+    with suppress(OutputLost):
         say(line)
 
 
 def complain(line: str) -> None:
-    """Write one line to stderr, or discard it if the reader of the pipe has gone."""
-    with suppress(BrokenPipeError):
+    """Write one line to stderr, or discard it if it cannot be written."""
+    with suppress(OutputLost):
         _write(sys.stderr, line)
 
 
 def flush() -> None:
-    """Write out what argparse has printed; discard it if the reader of the pipe has gone."""
+    """Write out what argparse has printed, or discard it if it cannot be written."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
-        except BrokenPipeError:
+        except OSError:
             _discard(stream)
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Whether a person sits at this stream."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+@contextmanager
+def printable_logs() -> Iterator[None]:
+    """Print warnings that are logged as lines on stderr, if nothing else handles them."""
+    root = logging.getLogger()
+    if root.handlers:
+        yield
+        return
+    handler = _Lines(logging.WARNING)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        for line in self.format(record).splitlines():
+            complain(line)
 
 
 def _write(stream: TextIO | None, line: str) -> None:
@@ -71,9 +121,9 @@ def _write(stream: TextIO | None, line: str) -> None:
     try:
         stream.write(f"{shown}\n")
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         _discard(stream)
-        raise
+        raise OutputLost(error) from error
 
 
 def _discard(stream: TextIO) -> None:

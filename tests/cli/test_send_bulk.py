@@ -411,7 +411,10 @@ def test_a_full_disk_ends_it_in_time(
 
 
 def test_ctrl_c_leaves_nothing_unknown(
-    here: Path, smspm_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    here: Path,
+    smspm_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole = Journal.sending
     asked = 0
@@ -427,8 +430,32 @@ def test_ctrl_c_leaves_nothing_unknown(
     assert send("--batch-size", "1") == 130
     monkeypatch.setattr(Journal, "sending", whole)
     assert len(smspm_sandbox.messages) == 2
+    # The request that was about to be made was not made: its number is left, it did not fail.
+    out = capsys.readouterr().out
+    assert "Sent        2\nFailed      0\nUnknown     0\nNot tried   4\n" in out
+    left = [line for line in lines(here) if line.get("reason") == "not_attempted"]
+    assert [(line["number"], line["status"]) for line in left] == [(NUMBERS[2], "not_attempted")]
     assert send("--resume") == 0
     assert received(smspm_sandbox) == Counter(NUMBERS)
+
+
+def test_a_retry_that_is_not_attempted_stays_unknown(
+    here: Path, smspm_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "numbers.csv").write_text("+12025550170")
+    assert send() == 1
+    whole = Journal.sending
+
+    def sending(self: Journal, phones: Any) -> None:
+        whole(self, phones)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "sending", sending)
+    assert send("--resume", "--retry-unknown") == 130
+    monkeypatch.setattr(Journal, "sending", whole)
+    assert send("--resume") == 1
+    assert received(smspm_sandbox) == Counter(["+12025550170"])
+    assert lines(here)[-1]["status"] == "unknown"
 
 
 @pytest.mark.parametrize(

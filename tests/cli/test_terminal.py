@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from otpverify import ConfigurationError
 from otpverify.cli import main as cli
-from otpverify.cli.terminal import complain, printable, say
+from otpverify.cli.terminal import OutputLost, complain, printable, printable_logs, say
 from otpverify.sandbox import Sandbox
 
 
@@ -45,6 +46,73 @@ def test_an_error_that_names_a_file_is_printable(capsys: pytest.CaptureFixture[s
     error = capsys.readouterr().err
     assert error.startswith("otpverify: [31mno file cannot be read")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["lint-message", "text", "\x1b[31mno\nfile"],
+        ["send-bulk", "list.csv", "--text", "hi", "\x1b[31m.csv"],
+        ["\x1b[31m"],
+        ["demo", "--port", "\x1b[31m"],
+    ],
+)
+def test_wrong_arguments_are_printable(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_list_whose_names_steer_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "\x1b[2Jlist.csv"
+    for content, arguments in [
+        ("\x1b[31mphone,b\n1,2\n", []),
+        ("\x1b[31mphone,b\n1,2\n", ["--column", "\x1b[31mpone"]),
+        ("\x1b[31mphone\u202e\n\x1b[31m1\n", ["--dry-run"]),
+        ("phone\n\0\n", []),
+    ]:
+        path.write_text(content)
+        cli.main(["send-bulk", str(path), "--text", "hi", *arguments])
+        captured = capsys.readouterr()
+        assert captured.out + captured.err
+        assert not {"\x1b", "\u202e"} & set(captured.out + captured.err)
+
+
+def test_what_is_logged_is_printable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    with printable_logs():
+        logging.getLogger("any").warning("server says %s", "\x1b[2J\u202e")
+    assert capsys.readouterr().err == "server says [2J\n"
+    assert root.handlers == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_is_an_error_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(OutputLost):
+            say("line")
+        monkeypatch.undo()
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "otpverify", "secret"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "otpverify: The output cannot be written: No space left on device.\n"
 
 
 def test_letters_that_a_terminal_lacks_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +158,8 @@ def unread(*arguments: str, environ: dict[str, str] | None = None) -> tuple[int,
         (["lint-message", "--all"], 141),
         (["sandbox", "--port", "0"], 141),
         (["--help"], 0),
+        (["send-bulk", "--help"], 0),
+        (["--version"], 0),
         ([], 0),
     ],
 )
@@ -102,6 +172,7 @@ def test_sending_goes_on_when_the_reader_has_gone(tmp_path: Path, smspm_sandbox:
     path = tmp_path / "numbers.csv"
     path.write_text("\n".join(numbers))
     arguments = ["send-bulk", str(path), "--text", "The bus leaves at eight.", "--batch-size", "1"]
+    assert unread(*arguments, "--dry-run") == (0, "")
     assert unread(*arguments, environ=smspm_sandbox.environ) == (0, "")
     assert sorted(message.to for message in smspm_sandbox.messages) == numbers
 

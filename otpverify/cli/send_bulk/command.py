@@ -15,7 +15,7 @@ from otpverify.cli.send_bulk.cost import Estimate, estimate
 from otpverify.cli.send_bulk.csv_file import NumberList, read_numbers
 from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
-from otpverify.cli.terminal import printable
+from otpverify.cli.terminal import on_terminal, printable
 from otpverify.gateways.smspm.bulk import BulkOptions, Plan, check_options, plan
 from otpverify.gateways.smspm.prices import PriceTable
 from otpverify.gateways.smspm.wire import DEFAULT_URL
@@ -129,8 +129,7 @@ def _left(planned: Plan, journal: Journal, *, retry_unknown: bool) -> list[str]:
 
 def _agreed(mailing: Mailing, todo: Sequence[str], options: argparse.Namespace) -> bool:
     """Ask for confirmation, if stdin is a terminal; otherwise `--yes` is assumed."""
-    somebody = sys.stdin is not None and sys.stdin.isatty()
-    if options.yes or not todo or not somebody:
+    if options.yes or not todo or not on_terminal(sys.stdin):
         return True
     parts = mailing.segments.parts
     question = (
@@ -139,7 +138,7 @@ def _agreed(mailing: Mailing, todo: Sequence[str], options: argparse.Namespace) 
     )
     try:
         return input(printable(question)).strip().lower() in ("y", "yes")
-    except EOFError:
+    except (EOFError, OSError, RuntimeError):  # nobody can read the question, or answer it
         return False
 
 
@@ -161,7 +160,7 @@ def _send(
         (e, rows[e.index], None if e.duplicate_of is None else rows[e.duplicate_of]) for e in found
     )
     reasons = output.Reasons()
-    shown = display(len(todo), say, terminal=sys.stdout.isatty())
+    shown = display(len(todo), say, terminal=on_terminal(sys.stdout))
 
     def progress(news: BulkProgress) -> None:
         journal.settled(news)

@@ -19,9 +19,11 @@ from typing import Any
 from otpverify import BulkEntry, BulkProgress, ConfigurationError
 from otpverify._sync import Closing
 from otpverify.cli.send_bulk.csv_file import Row
-from otpverify.gateways.bulk_results import Status
 
 _OUTCOMES = {"sent", "failed", "unknown"}
+_NOT_ATTEMPTED = "not_attempted"
+"""The outcome of a number whose request was about to be made and was not: it counts as left."""
+_NOT_SENT = {"failed", _NOT_ATTEMPTED}
 _NOT_SENDING = {"invalid", "duplicate"}
 
 
@@ -67,7 +69,7 @@ def sending(phones: Sequence[str]) -> bytes:
     return _line({"at": _now(), "sending": list(phones)})
 
 
-def outcome(entry: BulkEntry, status: Status) -> bytes:
+def outcome(entry: BulkEntry, status: str) -> bytes:
     """The line of someone's outcome.
 
     Args:
@@ -117,6 +119,8 @@ class Known:
         numbers, phone, status = said.get("sending"), said.get("number"), said.get("status")
         if isinstance(numbers, list) and all(isinstance(each, str) for each in numbers):
             self.status.update(dict.fromkeys(numbers, "unknown"))
+        elif isinstance(phone, str) and status == _NOT_ATTEMPTED:
+            self.status.pop(phone, None)
         elif isinstance(phone, str) and status in _OUTCOMES:
             self.status[phone] = status
         elif status in _NOT_SENDING and isinstance(said.get("line"), int):
@@ -232,17 +236,19 @@ class Journal(Closing):
 
     def settled(self, progress: BulkProgress) -> None:
         """Record the outcomes of these."""
-        known: dict[str, Status] = {}
+        known: dict[str, str] = {}
         for entry in progress.entries:
             if entry.phone is None or entry.duplicate_of is not None:
                 continue
-            # A number that was not attempted has no line, and is left for the next run. If its
-            # intent was written, the outcome must be written, too.
-            if entry.reason == "not_attempted" and entry.phone not in self._begun:
-                continue
             known[entry.phone] = entry.status
-            if entry.status == "failed" and entry.phone in self._doubted:
-                known[entry.phone] = "unknown"  # it may have been sent by the run before
+            if entry.reason == _NOT_ATTEMPTED:
+                # It is left for the next run, and needs no line unless its intent was written.
+                if entry.phone not in self._begun:
+                    del known[entry.phone]
+                    continue
+                known[entry.phone] = _NOT_ATTEMPTED
+            if known[entry.phone] in _NOT_SENT and entry.phone in self._doubted:
+                known[entry.phone] = "unknown"  # the run before may have sent it
         self._append(
             b"".join(
                 outcome(entry, known[entry.phone])
@@ -250,7 +256,11 @@ class Journal(Closing):
                 if entry.phone in known and entry.duplicate_of is None
             )
         )
-        self.known.status.update(known)
+        for phone, status in known.items():
+            if status == _NOT_ATTEMPTED:
+                self.known.status.pop(phone, None)
+            else:
+                self.known.status[phone] = status
 
     def _read(self, header: bytes) -> None:
         with os.fdopen(os.dup(self._file), "rb") as file:

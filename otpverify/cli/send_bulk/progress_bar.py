@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -47,10 +48,15 @@ class Bar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        with suppress(OSError):
+            self._progress.stop()
 
     def show(self, progress: BulkProgress) -> None:
-        """See `Display`."""
+        """See `Display`. Sending goes on if the terminal has gone."""
+        with suppress(OSError):
+            self._update(progress)
+
+    def _update(self, progress: BulkProgress) -> None:
         self._progress.update(
             self._task, completed=progress.done, counts=self._phrase(progress.counts)
         )
