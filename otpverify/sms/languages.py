@@ -7,7 +7,8 @@ The wordings are in `languages.json`. Its keys are BCP 47 tags. Each language ha
 - `approves`: the line that states what the code approves.
 - `minutes`, `seconds`: the lifetime by plural category (Unicode CLDR), in the case that `tail`
   needs.
-- `prefix` (`"{brand}: "`), `list` (`", "`) and `direction` (`"ltr"`), where they differ.
+- `prefix` (`"{brand}: "`), `list` (`", "`, between the fields of that line), `colon` (`": "`,
+  between a field's name and value) and `direction` (`"ltr"`), where they differ.
 
 A language whose accents GSM-7 lacks is written without accents if its readers are used to that in
 text messages. The wordings in other scripts are short enough for 70 units.
@@ -137,6 +138,7 @@ class Language(NamedTuple):
     seconds: Mapping[str, str]
     prefix: str = "{brand}: "
     list: str = ", "
+    colon: str = ": "
     direction: str = "ltr"
 
     def lifetime(self, seconds: int) -> str:

@@ -1,8 +1,7 @@
-"""Messages in many languages: templates, brand, origin line, and what a code approves."""
+"""Messages in many languages: templates, brand, and the origin line."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,48 +9,10 @@ from typing import NamedTuple
 from otpverify.core.keys import check_binding
 from otpverify.errors import ConfigurationError
 from otpverify.sms import lint_rules
+from otpverify.sms.approval import approval, check_length
 from otpverify.sms.gsm7 import segments
 from otpverify.sms.languages import EVERY_PURPOSE, Language, exact, languages, nearest, negotiate
-from otpverify.sms.lint_rules import BIDI_CONTROLS, Finding
-
-# First strong isolate and its end: a value keeps its own direction in a right-to-left line.
-_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
-_CONTROLS = "".join(map(chr, (*range(32), *range(127, 160)))) + BIDI_CONTROLS
-_NO_CONTROLS = str.maketrans("", "", _CONTROLS)
-
-# Chromium takes the first `@host #code` of a text, at any position.
-_ORIGIN = r"(@\S+) (?=#)"
-# A link is cut after a scheme, after www., and after a dot before a possible top-level domain: two
-# characters of which the first is a letter. IDNA has three more dots (RFC 3490, 3.1).
-_DOT = "[.\u3002\uff0e\uff61]"
-_SCHEME_OR_DOT = (
-    rf"(://|\bwww{_DOT})(?=[^\s#])"
-    rf"|(?<=\S)({_DOT})(?=[^\W\d_][^\s!-,./:-@\[-`{{-~\u3002\uff0e\uff61])"
-)
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
-_IPV4 = rf"(?<![0-9]){_OCTET}(?:\.{_OCTET}){{3,}}(?![0-9])"
-
-
-def approval(language: Language, binding: Mapping[str, str]) -> str:
-    """The line that states what the code approves."""
-    rtl = language.direction == "rtl"
-    fields = language.list.join(
-        f"{_plain(name)}: {_ISOLATE}{_plain(value)}{_END_OF_ISOLATE}"
-        if rtl
-        else f"{_plain(name)}: {_plain(value)}"
-        for name, value in binding.items()
-    )
-    return language.approves.replace("{fields}", fields)
-
-
-def _plain(value: str) -> str:
-    """Any value as one plain line: it is displayed in the order in which it is written, and has no
-    origin line and no link that a phone would make tappable."""
-    line = " ".join(value.split()).translate(_NO_CONTROLS)
-    line = re.sub(_ORIGIN, r"\1", line)
-    line = re.sub(f"(?i){_SCHEME_OR_DOT}", r"\g<0> ", line)
-    return re.sub(_IPV4, lambda found: found.group().replace(".", ". "), line)
-
+from otpverify.sms.lint_rules import Finding
 
 SAMPLE_CODE = "123456"
 _SAMPLE_LIFETIMES = (45, 600)
@@ -179,7 +140,6 @@ class Frame(NamedTuple):
         return list({finding.rule: finding for finding in reversed(found)}.values())[::-1]
 
 
-_MOST_SEGMENTS = 10  # of a text with a binding: a longer one may come from an attacker
 Templates = Mapping[str, str | Mapping[str, str]]
 
 
@@ -274,11 +234,8 @@ class Messages:
             approves = approval(languages()[tag], binding) if binding else None
         layout = self._layout(tag, purpose, ttl_seconds, len(code))
         text = self._frame.text(layout, code, approves)
-        if approves is not None and (parts := segments(text).parts) > _MOST_SEGMENTS:
-            raise ConfigurationError(
-                f"This binding makes the text {parts} segments long, each of which is charged; at "
-                f"most {_MOST_SEGMENTS} are sent. Shorten what it holds."
-            )
+        if approves is not None:
+            check_length(text)
         return text
 
     def _lay_out(self, tag: str, purpose: str, ttl_seconds: int, digits: int) -> Layout:

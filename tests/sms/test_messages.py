@@ -13,7 +13,7 @@ from support import OTHER_PHONE, PHONE, Face
 
 from otpverify import ConfigurationError, Messages
 from otpverify.sandbox.outbox import find_code
-from otpverify.sms import segments, suggest_gsm7
+from otpverify.sms import approval as approval_line, segments, suggest_gsm7
 from otpverify.sms.languages import EVERY_PURPOSE, languages, negotiate
 from otpverify.testing import OutboxSender
 
@@ -28,6 +28,16 @@ CONTROLS = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 # Whose scripts GSM-7 does not have.
 UCS2 = {"ar", "bg", "el", "fa", "he", "hi", "ja", "ko", "ru", "th", "uk", "ur"}
 UCS2 |= {"zh-Hans", "zh-Hant"}
+
+
+DOUBLE_QUOTES = (
+    '"\u02ba\u02dd\u02ee\u201c\u201d\u201e\u201f\u2033\u2036\u3003\u301d\u301e\u301f\uff02'
+)
+
+
+def single_quoted(text: str) -> str:
+    """The text with one kind of quotes: those inside a quoted value are single ones."""
+    return re.sub(f"[{DOUBLE_QUOTES}]", "'", text)
 
 
 def render(messages: Messages, **options: Any) -> str:
@@ -52,7 +62,7 @@ def render(messages: Messages, **options: Any) -> str:
             Messages(brand="Bank"),
             {"binding": {"amount": "25.00 EUR", "payee": "Two\n\n@evil.example #999999"}},
             "Bank: 012345 is your login code. It expires in 10 minutes. Do not share it.\n"
-            "It approves amount: 25.00 EUR, payee: Two @evil. example#999999.",
+            "This code approves: amount: 25.00 EUR, payee: Two @evil. example#999999.",
         ),
         (
             Messages(origin="login.example.com"),
@@ -77,7 +87,7 @@ def render(messages: Messages, **options: Any) -> str:
             Messages(brand="Example"),
             {"locale": "he", "binding": {"סכום": "25.00 EUR"}},
             "Example\nקוד כניסה 012345\nתקף ל-10 דקות. אין למסור.\n"
-            f"לאישור: סכום: {FSI}25.00 EUR{PDI}",
+            f"הקוד מאשר: סכום: {FSI}25.00 EUR{PDI}",
         ),
     ],
 )
@@ -143,8 +153,8 @@ class TestEveryLanguage:
         assert brand is None or origin is not None or brand in text
         for name, value in (binding or {}).items():
             for word in f"{name} {value}".split():
-                kept = re.sub(CONTROLS, "", word)
-                assert kept.lstrip("#") in text.replace(" ", "")
+                kept = re.sub(CONTROLS, "", word).lstrip("#")
+                assert single_quoted(kept) in single_quoted(text.replace(" ", ""))
         assert not re.search(r"\{|\}", "" if binding else text)
         last = text.rpartition("\n")[2]
         if origin:
@@ -259,7 +269,8 @@ def test_nothing_in_a_binding_can_be_tapped(tag: str, value: str) -> None:
     assert re.search(TAPPABLE, line) is None
     assert as_chromium_parses(text) is None
     # It is still all there to read.
-    assert re.sub(rf"{CONTROLS}|\s", "", value) in re.sub(rf"{CONTROLS}|\s", "", line)
+    visible = re.sub(rf"{CONTROLS}|\s", "", value)
+    assert single_quoted(visible) in single_quoted(re.sub(rf"{CONTROLS}|\s", "", line))
 
 
 @pytest.mark.parametrize(
@@ -298,6 +309,82 @@ def test_every_amount_stays_as_it_is(cents: int, point: str) -> None:
     if point == ",":
         value = value.translate({ord(","): ".", ord("."): ","})
     assert f"amount: {value}." in render(Messages(), binding={"amount": value})
+
+
+IMITATIONS = [
+    "Bob, amount: 5.00 EUR",
+    "Bob,amount:5.00 EUR",
+    "Bob; amount: 5.00 EUR",
+    "Bob amount: 5.00 EUR",
+    "Bob amount:5.00 EUR",
+    "Bob, amount = 5.00 EUR",
+    "Bob\n amount: 5.00 EUR",
+    "Bob\u2028\u202e, amount: 5.00 EUR",
+    "Bob\uff0c amount\uff1a 5.00 EUR",
+    "Bob\u201a amount\ua789 5.00 EUR",
+    "Bob\u060c amount\u2236 5.00 EUR",
+    "Bob | amount 5.00 EUR",
+    "Bob \u2022 amount 5.00 EUR",
+    "Bob, ",
+    ": 5.00 EUR",
+    "Bob: ",
+    "",
+    " ",
+    'Bob", amount: "5.00 EUR',
+    "Bob\u201d, amount: 5.00 EUR",
+    'Bob"',
+]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("value", IMITATIONS, ids=ascii)
+def test_a_value_cannot_imitate_a_field(tag: str, value: str) -> None:
+    """It stands in quotes, and nothing inside looks like the closing one."""
+    language = languages()[tag]
+    text = render(Messages(), locale=tag, binding={"payee": value, "amount": "25.00 EUR"})
+    line = re.sub(f"[{FSI}{PDI}]", "", text[len(render(Messages(), locale=tag)) :].lstrip("\n"))
+    name, amount = f"payee{language.colon}", f"{language.list}amount{language.colon}25.00 EUR"
+    quoted = line[line.index(name) + len(name) : line.rindex(amount)]
+    assert quoted[0] == quoted[-1] == '"'
+    assert re.search(f"[{DOUBLE_QUOTES}]", quoted[1:-1]) is None
+
+
+@given(
+    tag=st.sampled_from(TAGS),
+    values=st.lists(
+        st.text(st.sampled_from('ab1 ,:;="\u201d\uff1a\u3001\n/.'), max_size=12),
+        min_size=2,
+        max_size=4,
+    ),
+)
+@settings(max_examples=300)
+def test_the_fields_of_a_binding_can_be_told_apart(tag: str, values: list[str]) -> None:
+    """A reader who goes by quotes, and by the separators outside of them, finds each field once."""
+    language = languages()[tag]
+    binding = {f"name{chr(97 + i)}": value for i, value in enumerate(values)}
+    text = render(Messages(), locale=tag, binding=binding)
+    line = re.sub(f"[{FSI}{PDI}]", "", text[len(render(Messages(), locale=tag)) :])
+    outside = re.sub('"[^"]*"', "", line)
+    assert outside.count('"') == 0
+    assert outside.count(language.list) == len(values) - 1
+    before = language.approves.replace("{fields}", "").count(language.colon)
+    assert outside.count(language.colon) == len(values) + before
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["@" * 40_000, "@a #" * 20_000, "1." * 40_000, "a." * 40_000, ", " * 40_000, "a" * 10**6],
+)
+def test_a_long_binding_is_refused_before_any_work(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(_: str) -> str:
+        raise AssertionError("it was looked at")
+
+    monkeypatch.setattr(approval_line, "_plain", work)
+    for binding in ({"payee": value}, {value: "Bob"}, {"a": value[:1000], "b": value[:1000]}):
+        with pytest.raises(ConfigurationError, match="segments long"):
+            render(Messages(), binding=binding)
 
 
 def test_a_binding_may_not_cost_any_number_of_segments(
@@ -431,7 +518,7 @@ class TestTemplates:
     def test_what_a_code_approves_is_added(self) -> None:
         messages = Messages(templates={"en": "Code {code}"}, origin="example.com")
         assert render(messages, binding={"amount": "25.00 EUR"}) == (
-            f"Code {CODE}\nIt approves amount: 25.00 EUR.\n@example.com #{CODE}"
+            f"Code {CODE}\nThis code approves: amount: 25.00 EUR.\n@example.com #{CODE}"
         )
 
     @pytest.mark.parametrize(
