@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,11 +70,15 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: The file cannot be read, or the language is unknown.
     """
-    frame = Frame(options.brand, options.origin, options.app_hash)
+    brand = options.brand and unicodedata.normalize("NFC", options.brand)
+    frame = Frame(brand, options.origin, options.app_hash)
     count = 0
     for finding in frame.findings():
         say(f"finding: {finding.message}")
         count += 1
+    written = frame.brand_in(languages()[DEFAULT]) if count == 0 else frame.brand
+    if options.all and written != frame.brand:
+        say(f"brand: written {written!r} in the texts that are in GSM-7")
     # Problems of brand, origin and hash would repeat for every text.
     for report in _reports(options, frame) if count == 0 else ():
         _print(report)
@@ -105,7 +110,7 @@ def _reports(options: argparse.Namespace, frame: Frame) -> Iterator[_Report]:
                 template = frame.built_in(language, purpose, ttl_seconds)
                 by_template.setdefault(template, []).append(ttl_seconds)
             for template, lifetimes in by_template.items():
-                without = bool(frame.brand) and not template.startswith(language.prefix)
+                without = bool(frame.brand) and template == frame.bare(language, purpose)
                 name = f"{tag} {purpose}{' (without the brand)' if without else ''}"
                 yield _report(name, template, language, frame, options.max_segments, lifetimes)
 

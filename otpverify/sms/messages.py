@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,9 +12,11 @@ from otpverify.core.keys import check_binding
 from otpverify.errors import ConfigurationError
 from otpverify.sms import lint_rules
 from otpverify.sms.approval import approval, check_length
-from otpverify.sms.gsm7 import segments
+from otpverify.sms.gsm7 import is_gsm7, segments
 from otpverify.sms.languages import EVERY_PURPOSE, Language, exact, languages, nearest, negotiate
 from otpverify.sms.lint_rules import Finding
+
+_log = logging.getLogger("otpverify")
 
 SAMPLE_CODE = "123456"
 _SAMPLE_LIFETIMES = (45, 600)
@@ -54,6 +58,23 @@ class Frame(NamedTuple):
         if self.app_hash is not None:
             yield from lint_rules.app_hash_findings(self.app_hash)
 
+    def bare(self, language: Language, purpose: str) -> str:
+        """The built-in template of a language, without the brand."""
+        sentence = language.purposes.get(purpose) or language.purposes[EVERY_PURPOSE]
+        return f"{sentence}{language.tail}"
+
+    def brand_in(self, language: Language) -> str | None:
+        """The brand as the built-in texts of a language are written. Where GSM-7 carries them, the
+        brand is written in GSM-7, too ("Skoda"), because one other letter would make the whole
+        text UCS-2."""
+        if self.brand is None or is_gsm7(self.brand):
+            return self.brand
+        # Imported here: most brands are in GSM-7.
+        from otpverify.sms.suggestions import in_gsm7
+
+        written = in_gsm7(self.brand) if is_gsm7(language.tail) else None
+        return written or self.brand
+
     def built_in(
         self, language: Language, purpose: str, ttl_seconds: int, code: str = SAMPLE_CODE
     ) -> str:
@@ -66,11 +87,11 @@ class Frame(NamedTuple):
             ttl_seconds: The code's lifetime in seconds.
             code: A code of the same length as the one to send.
         """
-        sentence = language.purposes.get(purpose) or language.purposes[EVERY_PURPOSE]
-        bare = f"{sentence}{language.tail}"
-        if not self.brand:
+        bare, brand = self.bare(language, purpose), self.brand_in(language)
+        if brand is None:
             return bare
-        branded = f"{language.prefix}{bare}"
+        literal = brand.replace("{", "{{").replace("}", "}}")
+        branded = f"{language.prefix.replace('{brand}', literal)}{bare}"
         if self.origin is None:
             return branded
 
@@ -79,6 +100,23 @@ class Frame(NamedTuple):
             return segments(text).parts == 1
 
         return bare if not fits(branded) and fits(bare) else branded
+
+    def is_long(self, language: Language) -> bool:
+        """Whether a built-in text of a language takes more than one segment."""
+        for purpose in language.purposes:
+            for ttl_seconds in _SAMPLE_LIFETIMES:
+                template = self.built_in(language, purpose, ttl_seconds)
+                layout = self.lay_out(template, language, ttl_seconds)
+                if segments(self.text(layout, SAMPLE_CODE)).parts > 1:
+                    return True
+        return False
+
+    @property
+    def given(self) -> str:
+        """The arguments of `Messages` that are set."""
+        return ", ".join(
+            f"{name}={value!r}" for name, value in self._asdict().items() if value is not None
+        )
 
     def lay_out(self, template: str, language: Language, ttl_seconds: int) -> Layout:
         """Fill in a template. `lint_rules.template_findings` must find no faults in it: then it has
@@ -140,6 +178,13 @@ class Frame(NamedTuple):
         return list({finding.rule: finding for finding in reversed(found)}.values())[::-1]
 
 
+@lru_cache(maxsize=64)
+def _long_languages(frame: Frame) -> tuple[str, ...]:
+    """The languages with a built-in text of more than one segment. It looks at all texts, which
+    takes some milliseconds."""
+    return tuple(sorted(tag for tag in languages() if frame.is_long(languages()[tag])))
+
+
 Templates = Mapping[str, str | Mapping[str, str]]
 
 
@@ -148,7 +193,10 @@ class Messages:
     the code approves, and a last line for autofill.
 
     There are built-in texts in over 40 languages. With a brand of up to 20 characters in the
-    language's own script or Latin letters, and a code of 6 digits, each is one segment. If
+    language's own script or Latin letters, and a code of 6 digits, each is one segment. Where the
+    text is in GSM-7, a brand whose letters GSM-7 lacks is written as the text is: "Skoda" for
+    "Škoda". If that is not possible and a text takes more than one segment, a warning is logged
+    that names the languages. If
     brand and `origin` together would need a second segment, and the text without the brand does
     not, the brand is left out: the last line identifies you. `otpverify lint-message --all` shows
     the segments of your texts.
@@ -182,6 +230,9 @@ class Messages:
         templates: Templates | None = None,
         max_segments: int = 1,
     ) -> None:
+        if isinstance(brand, str):
+            # "Café" may come as a letter and an accent, which GSM-7 lacks.
+            brand = unicodedata.normalize("NFC", brand)
         self.brand = brand
         self.origin = origin
         self.app_hash = app_hash
@@ -198,6 +249,7 @@ class Messages:
                     template, languages()[tag], max_segments=max_segments
                 )
                 _refuse(found, f"templates[{tag!r}], for {purpose!r}: ")
+        self._warn_of_segments()
 
     def __repr__(self) -> str:
         return f"Messages(brand={self.brand!r}, origin={self.origin!r}, app_hash={self.app_hash!r})"
@@ -237,6 +289,22 @@ class Messages:
         if approves is not None:
             check_length(text)
         return text
+
+    def _warn_of_segments(self) -> None:
+        """Log which built-in texts cost a second segment because of the brand, origin or hash."""
+        if (self.brand, self.origin, self.app_hash) == (None, None, None):
+            return
+        own = {tag for tag, by_purpose in self._templates.items() if EVERY_PURPOSE in by_purpose}
+        long = [tag for tag in _long_languages(self._frame) if tag not in own]
+        if long:
+            _log.warning(
+                "Messages(%s): the built-in texts take more than one segment in %d languages (%s). "
+                "Use a shorter brand or origin, or a brand in Latin letters; run otpverify "
+                "lint-message --all to see the texts.",
+                self._frame.given,
+                len(long),
+                ", ".join(long),
+            )
 
     def _lay_out(self, tag: str, purpose: str, ttl_seconds: int, digits: int) -> Layout:
         language = languages()[tag]

@@ -109,6 +109,17 @@ def suggest_gsm7(text: str) -> tuple[Suggestion, ...]:
     )
 
 
+def in_gsm7(text: str) -> str | None:
+    """The text with every suggestion applied, or `None` if GSM-7 cannot carry it."""
+    written = []
+    for cluster in _CLUSTER.findall(text):
+        part = cluster if is_gsm7(cluster) else _replacement(cluster)
+        if part is None:
+            return None
+        written.append(part)
+    return "".join(written)
+
+
 def _replacement(cluster: str) -> str | None:
     composed = unicodedata.normalize("NFC", cluster)
     if is_gsm7(composed):

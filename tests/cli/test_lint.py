@@ -45,15 +45,33 @@ def test_what_is_shown_is_what_is_sent(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_brand_that_costs_a_second_segment(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out = lint(capsys, "--all", "--locale", "en", "--brand", "Joe’s Cafe")
+    code, out = lint(capsys, "--all", "--locale", "en", "--brand", "Joe’s Кафе")
     assert code == 1
     assert "en login: UCS-2, up to 81 units, 2 segments" in out
     assert "  finding: It takes 2 segments (81 units of UCS-2)" in out
+    assert out.endswith("4 findings.\n")
+    assert lint(capsys, "--all", "--locale", "en", "--brand", "Ж", "--max-segments", "2")[0] == 0
+    code, out = lint(capsys, "{brand}: {code} is your login code", "--brand", "Joe’s Cafe")
     assert (
         """  suggestion: write "'" for '’' (RIGHT SINGLE QUOTATION MARK) at 3, for GSM-7\n""" in out
     )
-    assert out.endswith("4 findings.\n")
-    assert lint(capsys, "--all", "--locale", "en", "--brand", "A’", "--max-segments", "2")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("brand", "written"),
+    [("Joe’s Cafe", "Joe's Cafe"), ("Škoda", "Skoda"), ("S\u030ckoda", "Skoda")],
+)
+def test_a_brand_is_written_as_the_text_is(
+    brand: str, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out = lint(capsys, "--all", "--brand", brand)
+    assert code == 0
+    assert out.startswith(f"brand: written {written!r} in the texts that are in GSM-7\n")
+    assert f"    {written}: 123456 is your login code." in out
+    code, out = lint(capsys, "--all", "--brand", "Cafe\u0301")
+    assert code == 0
+    assert "brand:" not in out
+    assert "    Café: 123456 is your login code." in out
 
 
 @pytest.mark.parametrize(

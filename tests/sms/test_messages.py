@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import unicodedata
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from otpverify import ConfigurationError, Messages
 from otpverify.sandbox.outbox import find_code
 from otpverify.sms import approval as approval_line, segments, suggest_gsm7
 from otpverify.sms.languages import EVERY_PURPOSE, languages, negotiate
+from otpverify.sms.suggestions import in_gsm7
 from otpverify.testing import OutboxSender
 
 CODE = "012345"
@@ -150,7 +153,8 @@ class TestEveryLanguage:
             code, ttl_seconds=ttl_seconds, purpose=purpose, locale=tag, binding=binding
         )
         assert find_code(text) == code
-        assert brand is None or origin is not None or brand in text
+        named = [unicodedata.normalize("NFC", brand or ""), in_gsm7(brand or "")]
+        assert origin is not None or any(name is not None and name in text for name in named)
         for name, value in (binding or {}).items():
             for word in f"{name} {value}".split():
                 kept = re.sub(CONTROLS, "", word).lstrip("#")
@@ -687,3 +691,65 @@ def test_a_brand_may_be_in_any_script_and_have_braces() -> None:
     for brand in ("S.p.A. & Co", "Банк", "{code}", "B{}", "中文"):
         text = render(Messages(brand=brand))
         assert text.startswith(f"{brand}: {CODE} ")
+
+
+@pytest.mark.parametrize(
+    ("brand", "written"),
+    [
+        ("Škoda", "Skoda"),
+        ("S\u030ckoda", "Skoda"),
+        ("Café", "Café"),
+        ("Cafe\u0301", "Café"),
+        ("Œuvre – Łódź", "OEuvre - Lodz"),
+        ("Joe’s “Cafe”", 'Joe\'s "Cafe"'),
+        ("Ştefan", "Stefan"),
+        ("Đorđe{}", "Dorde{}"),
+        ("Ｓｈｏｐ", "Shop"),
+    ],
+    ids=ascii,
+)
+def test_a_brand_in_latin_letters_costs_no_second_segment(
+    brand: str, written: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = Messages(brand=brand)
+    for tag in TAGS:
+        name = unicodedata.normalize("NFC", brand) if tag in UCS2 else written
+        for purpose in PURPOSES:
+            text = render(messages, locale=tag, purpose=purpose)
+            assert segments(text).parts == 1
+            assert languages()[tag].prefix.replace("{brand}", name) in text
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("options", "long", "short"),
+    [
+        ({"brand": "Банк"}, "en", "ru"),
+        ({"brand": "中文银行"}, "de", "zh-Hans"),
+        ({"brand": "Shop \U0001f600"}, "en", "ru"),
+        ({"brand": "A name that is much longer than that of any bank"}, "de", "en"),
+        ({"origin": "a-very-long-host.of.some.department.of.example.com"}, "ru", "en"),
+    ],
+    ids=ascii,
+)
+def test_a_second_segment_is_said_when_messages_are_made(
+    options: dict[str, Any], long: str, short: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "otpverify"):
+        messages = Messages(**options)
+    (said,) = caplog.messages
+    named = re.search(r"in \d+ languages \((.*?)\)", said)
+    assert named is not None
+    tags = named[1].split(", ")
+    assert long in tags
+    for tag in TAGS:
+        parts = max(
+            segments(render(messages, locale=tag, purpose=purpose, ttl_seconds=ttl_seconds)).parts
+            for purpose in PURPOSES
+            for ttl_seconds in (45, 600)
+        )
+        assert (parts > 1) == (tag in tags), tag
+    assert short not in tags
+    caplog.clear()
+    assert Messages(**options, templates=dict.fromkeys(tags, "{code}"))
+    assert caplog.messages == []
