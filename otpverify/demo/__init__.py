@@ -1,16 +1,14 @@
-"""A small site with the three usual flows, on the public API and the sandbox.
+"""A small site with the three usual flows, on the Flask integration and the sandbox.
 
     from otpverify.demo import Site, create_app
 
-It needs the extra `demo`.
+It needs the extra `demo`, which is that of Flask.
 """
 
 from otpverify._extras import needs_extra
 
 with needs_extra("demo", "The demo"):
-    import python_multipart as _needed_by_forms  # noqa: F401 - Starlette imports it only later
-
-    from otpverify.demo.app import create_app
+    from otpverify.demo.application import create_app
     from otpverify.demo.script import run
     from otpverify.demo.server import Site
 

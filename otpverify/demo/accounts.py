@@ -1,21 +1,30 @@
-"""The demo's accounts and what it remembers of who proved what. All in memory."""
+"""The demo's account, how often its password may be guessed, and who is signed in."""
 
 from __future__ import annotations
 
+import math
 import secrets
-from typing import Final
+import threading
+import time
+from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from cachetools import TTLCache
+from flask import Flask, Request, Response, g
+from flask.sessions import SessionInterface, SessionMixin
+
+from otpverify import Limit, RateLimited
 
 USER: Final = "customer"
 PASSWORD: Final = "open sesame"  # noqa: S105 - shown on the page; it guards nothing
-PHONE: Final = "+12025550123"  # reserved for fiction: nobody's
-SHORTEST_PASSWORD: Final = 8
+PHONE: Final = "+12025550123"  # reserved for fiction: it belongs to nobody
+PER_VISITOR: Final = Limit(5, 300)
+PER_ACCOUNT: Final = Limit(100, 86_400)
+COOKIE: Final = "otpverify_demo"
 _LONGEST_PASSWORD = 256
-_TICKETS = 10_000
-_TICKET_SECONDS = 900
+_MOST = 10_000  # names, and sessions
+_SESSION_SECONDS = 3600
 
 
 class Accounts:
@@ -32,20 +41,12 @@ class Accounts:
         self.changed = False
 
     def password_is_right(self, user: str, password: str) -> bool:
-        """Whether the pair is right. It takes as long when there is no such user."""
+        """Whether the pair is right. It takes as long for a user that does not exist."""
         try:
             self._hasher.verify(self._hash, password[:_LONGEST_PASSWORD])
         except VerifyMismatchError:
             return False
         return user == USER
-
-    def user_of(self, phone: str) -> str | None:
-        """The user with this phone, in E.164."""
-        return USER if phone == PHONE else None
-
-    def phone_of(self, user: str) -> str:
-        """The phone of this user, in E.164."""
-        return {USER: PHONE}[user]
 
     def set_password(self, password: str) -> None:
         """Give the account a new password."""
@@ -53,33 +54,102 @@ class Accounts:
         self.changed = True
 
 
-class Tickets:
-    """Rights that end by themselves, by use, or all at once for one holder, whichever sessions
-    keep them."""
+class Guesses:
+    """Counts guesses of passwords. Names that do not exist count like all others.
+
+    Each name and address has a few, so that a stranger who guesses soon stops and does not keep
+    the owner out. Each name has a day's worth, from all addresses together.
+    """
 
     def __init__(self) -> None:
-        self._held: TTLCache[str, tuple[str, str]] = TTLCache(_TICKETS, _TICKET_SECONDS)
+        self._lock = threading.Lock()
+        self._times: dict[Limit, TTLCache[tuple[str, str], list[float]]] = {
+            limit: TTLCache(_MOST, limit.seconds, time.time) for limit in (PER_VISITOR, PER_ACCOUNT)
+        }
 
-    def issue(self, right: str, holder: str) -> str:
-        """A new ticket for `holder`."""
-        ticket = secrets.token_urlsafe(24)
-        self._held[ticket] = (right, holder)
-        return ticket
+    def count(self, user: str, address: str) -> None:
+        """Count a guess before it is compared, so that none slips through beside another.
 
-    def holder(self, right: str, ticket: object) -> str | None:
-        """Who holds this ticket, if it is good."""
-        found = self._held.get(ticket) if isinstance(ticket, str) else None
-        return found[1] if found is not None and found[0] == right else None
+        Raises:
+            RateLimited: It must not be compared.
+        """
+        now = time.time()
+        with self._lock:
+            waits, counted = [], []
+            for limit, key in _places(user, address):
+                table = self._times[limit]
+                times = [at for at in table.get(key, []) if at > now - limit.seconds]
+                if len(times) >= limit.count:
+                    waits.append(math.ceil(times[-limit.count] + limit.seconds - now))
+                elif key not in table and len(table) >= table.maxsize:
+                    waits.append(limit.seconds)  # dropping another name would forgive its guesses
+                counted.append((table, key, [*times, now]))
+            if waits:
+                wait = max(waits)
+                raise RateLimited("Too many passwords.", retry_after=wait, scope="passwords")
+            for table, key, times in counted:
+                table[key] = times
 
-    def redeem(self, right: str, ticket: object) -> str | None:
-        """Who holds this ticket, which ends here."""
-        holder = self.holder(right, ticket)
-        if holder is not None:
-            self._held.pop(str(ticket), None)
-        return holder
+    def forgive(self, user: str, address: str) -> None:
+        """The guess was right: this visitor starts again."""
+        with self._lock:
+            for limit, key in _places(user, address):
+                times = self._times[limit].pop(key, [])
+                if limit is PER_ACCOUNT and times[:-1]:
+                    self._times[limit][key] = times[:-1]
 
-    def revoke(self, right: str, holder: str) -> None:
-        """End all tickets of this kind that `holder` has."""
-        for ticket, held in list(self._held.items()):
-            if held == (right, holder):
-                self._held.pop(ticket, None)
+
+def _places(user: str, address: str) -> list[tuple[Limit, tuple[str, str]]]:
+    return [(PER_VISITOR, (user, address)), (PER_ACCOUNT, (user, ""))]
+
+
+class Session(dict[str, Any], SessionMixin):
+    """The entries of one browser. All its requests share them, so that one that takes long does
+    not overwrite what another tab did meanwhile.
+
+    Attributes:
+        id: The value of its cookie; empty before it is stored.
+    """
+
+    id = ""
+
+
+class Sessions(SessionInterface):
+    """Sessions in memory. The cookie holds a random id and nothing else. A session ends an hour
+    after its last request."""
+
+    def __init__(self) -> None:
+        self._held: TTLCache[str, Session] = TTLCache(_MOST, _SESSION_SECONDS)
+        self._lock = threading.Lock()
+
+    def open_session(self, app: Flask, request: Request) -> Session:  # noqa: ARG002 - Flask's
+        """The browser's session, whose hour begins again; a new one if it has none."""
+        with self._lock:
+            found = self._held.get(request.cookies.get(COOKIE, ""))
+            if found is not None:
+                self._held[found.id] = found
+        return Session() if found is None else found
+
+    def save_session(self, app: Flask, session: Any, response: Response) -> None:
+        """Store a new session. The cookie is set by the request that gave the session its id, and
+        by no other that was under way."""
+        if session and not session.id:
+            self.regenerate(session)
+        if new := g.pop("new_session_id", None):
+            secure = self.get_cookie_secure(app)
+            response.set_cookie(COOKIE, new, httponly=True, secure=secure, samesite="Lax")
+
+    def regenerate(self, session: Any) -> None:
+        """Give a session a new id when it gains rights. The old id is of no use from then on."""
+        held = getattr(session, "_get_current_object", lambda: session)()  # not Flask's proxy
+        with self._lock:
+            self._held.pop(held.id, None)
+            held.id = g.new_session_id = secrets.token_urlsafe(32)
+            self._held[held.id] = held
+
+    def sign_out(self, account: str) -> None:
+        """End the rights of an account in all sessions."""
+        with self._lock:
+            for session in self._held.values():
+                if session.get("account") == account:
+                    session.pop("account", None)

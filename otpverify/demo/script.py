@@ -24,11 +24,11 @@ _ARRIVAL_SECONDS = 5.0
 
 
 class Unexpected(Exception):
-    """Something went otherwise than it should; the message says what."""
+    """A step did not go as it should; the message says which."""
 
 
 class Walk:
-    """What the flows need: the site, the inbox, and a way to tell what happens."""
+    """The site, the inbox, and a function that takes the lines to print."""
 
     def __init__(self, site: str, sandbox: str, say: Callable[[str], None]) -> None:
         self._site = site
@@ -51,7 +51,7 @@ class Walk:
         self._say(title)
 
     def expect(self, holds: bool, what: str, instead: str) -> None:
-        """Tell a step that went as it should.
+        """Print a step that went as it should.
 
         Raises:
             Unexpected: It did not.
@@ -80,7 +80,7 @@ class Walk:
 def run(
     say: Callable[[str], None], *, sandbox: Sandbox | None = None, sender: Sender | None = None
 ) -> bool:
-    """Run the three flows against the sandbox and tell what happens.
+    """Run the three flows against the sandbox and print each step.
 
     Args:
         say: Takes the lines.
@@ -119,12 +119,12 @@ def login(walk: Walk) -> None:
     with walk.visitor() as person:
         person.open("/login")
         said = person.send("/login", user=USER, password="wrong").said  # noqa: S106 - is refused
-        walk.expect("is wrong" in said, "wrong password: refused, nothing sent", said)
+        walk.expect("is incorrect" in said, "wrong password: refused, nothing sent", said)
         _sign_in(walk, person, PASSWORD, "password accepted", signed_in=False)
         code = walk.code(PHONE)
         said = person.send("/login/code", code=_other(code)).said
         walk.expect("4 attempts left" in said, "wrong code: refused, 4 attempts left", said)
-        second, copy = person.tab(), person.twin()
+        second, copy = person.tab(), person.copy()
         page = person.send("/login/code", code=code)
         walk.expect(page.path == "/login/done", "right code: signed in", page.said)
         page = second.send("/login/code", code=code)
@@ -167,7 +167,7 @@ def password_reset(walk: Walk) -> None:
         for visitor, phone in ((stranger, _STRANGER), (person, PHONE)):
             visitor.open("/reset")
             pages.append(visitor.send("/reset", phone=phone))
-        unknown, known = (re.sub(r"\+\d+|\d+ s\b", "", page.text) for page in pages)
+        unknown, known = (re.sub(r"\+\d+|\d:\d\d", "", page.text) for page in pages)
         same = unknown == known and pages[0].path == "/reset/code"
         walk.expect(same, "unknown and known number: the same page", unknown)
         code = walk.code(PHONE, after=sent)
@@ -187,7 +187,7 @@ def password_reset(walk: Walk) -> None:
     with walk.visitor() as person:
         person.open("/login")
         said = person.send("/login", user=USER, password=PASSWORD).said
-        walk.expect("is wrong" in said, "old password: refused", said)
+        walk.expect("is incorrect" in said, "old password: refused", said)
         _sign_in(walk, person, _NEW_PASSWORD, "new password accepted", signed_in=True)
 
 

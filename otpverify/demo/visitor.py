@@ -11,7 +11,7 @@ _TIMEOUT_SECONDS = 10
 
 
 class Page(HTMLParser):
-    """What a visitor sees of a page.
+    """A page as a visitor sees it.
 
     Attributes:
         path: Where it is.
@@ -87,7 +87,7 @@ class Visitor:
         data = {**self.page.forms[action], **fields}
         return self._see(self._http.post(self.url + action, data, timeout=_TIMEOUT_SECONDS))
 
-    def twin(self) -> Visitor:
+    def copy(self) -> Visitor:
         """A second browser with the same page open and the same cookies."""
         other = Visitor(self.url)
         other._http.cookies.update(self._http.cookies)

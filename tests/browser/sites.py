@@ -79,7 +79,7 @@ DEMO = Kind(
             new_password="open sesame",  # the old one, so that the next login finds it
         ),
     },
-    resend="Send again",
+    resend="Resend code",
 )
 FLASK = Kind(
     command=(

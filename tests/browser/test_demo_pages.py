@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from pasted import PASTED
 from playwright.sync_api import expect
-from support import long_form
+from support import long_form, wrong
 
 from browser.person import Person
 from browser.sites import Site
@@ -18,10 +19,10 @@ def test_wrong_passwords(person: Person, site: Site) -> None:
     login = site.kind.flows["login"]
     person.open("/login")
     for _ in range(5):
-        person.page.locator("#user").fill("customer")
-        person.page.locator("#password").fill("a guess")
+        person.page.locator("input[name=user]").fill("customer")
+        person.page.locator("input[name=password]").fill("a guess")
         person.press(person.page.get_by_role("button", name="Continue"))
-        expect(person.alert).to_contain_text("User name or password is wrong.")
+        expect(person.alert).to_contain_text("The user name or password is incorrect.")
     person.look("login-wrong-password")
     person.fill_in(login)
     expect(person.alert).to_contain_text(re.compile("again in [45] minutes"))
@@ -35,17 +36,17 @@ def test_wrong_passwords(person: Person, site: Site) -> None:
 
 def test_a_number_that_is_none(person: Person, site: Site) -> None:
     person.open("/phone")
-    person.page.locator("#phone").fill("12")
+    person.page.locator("input[name=phone]").fill("12")
     person.press(person.page.get_by_role("button", name="Send a code"))
-    person.see_error(person.page.locator("#phone"), "number")
-    expect(person.page.locator("#phone")).to_have_value("12")
+    person.see_error(person.page.locator("input[name=phone]"), "number")
+    expect(person.page.locator("input[name=phone]")).to_have_value("12")
     person.look("phone-invalid")
     assert site.codes(0) == []
 
 
 def test_a_message_that_the_gateway_does_not_take(person: Person, site: Site) -> None:
     person.open("/phone")
-    person.page.locator("#phone").fill("+1 202 555 0150")
+    person.page.locator("input[name=phone]").fill("+1 202 555 0150")
     person.press(person.page.get_by_role("button", name="Send a code"))
     expect(person.alert).to_be_visible()
     person.look("phone-not-sent")
@@ -56,7 +57,7 @@ def test_a_new_password_that_is_too_short(person: Person, site: Site) -> None:
     reset = site.kind.flows["reset"]
     person.start(reset)
     person.enter(site.codes(1)[0])
-    password = person.page.locator("#password")
+    password = person.page.locator("input[name=password]")
     password.fill("short")
     with person.going():
         password.press("Enter")
@@ -68,11 +69,11 @@ def test_a_new_password_that_is_too_short(person: Person, site: Site) -> None:
 
 def test_an_unknown_number_looks_like_any_other(person: Person, site: Site) -> None:
     person.open("/reset")
-    person.page.locator("#phone").fill("+1 202 555 0199")
+    person.page.locator("input[name=phone]").fill("+1 202 555 0199")
     with person.going():
-        person.page.locator("#phone").press("Enter")
+        person.page.locator("input[name=phone]").press("Enter")
     person.see_code_page()
-    expect(person.page.locator("main")).to_contain_text("If an account with the number")
+    expect(person.page.locator("main")).to_contain_text("If there is an account with the number")
     assert site.codes(0) == []
 
 
@@ -80,3 +81,93 @@ def test_a_page_that_is_not_there(person: Person) -> None:
     person.open("/nowhere")
     expect(person.heading).to_have_text("Page not found")
     person.look("not-found")
+
+
+@pytest.mark.parametrize("how", ["waiting", "reload"])
+def test_a_message_that_was_not_delivered_may_be_sent_again_at_once(
+    person: Person, site: Site, how: str
+) -> None:
+    person.open("/phone")
+    person.page.locator("input[name=phone]").fill("+1 202 555 0190")
+    person.press(person.page.get_by_role("button", name="Send a code"))
+    if how == "reload":
+        expect(person.resend_button).to_be_disabled()
+        person.page.wait_for_function(
+            "fetch('/phone/status').then(r => r.json()).then(s => !s.resend_in)"
+        )
+        person.reload()
+    expect(person.alert).to_contain_text("could not be delivered")
+    expect(person.resend_button).to_be_enabled()
+    expect(person.resend_button).to_have_text("Resend code")
+    person.look(f"phone-undelivered-{how}")
+    person.press(person.resend_button)
+    assert len(site.codes(2)) == 2
+
+
+@pytest.mark.parametrize(("typed", "code"), PASTED)
+def test_the_script_takes_the_code_out_of_a_paste_as_the_server_does(
+    person: Person, site: Site, typed: str, code: str
+) -> None:
+    person.start(site.kind.flows["phone"])
+    field = person.code_field
+    left = field.evaluate(
+        """(field, text) => {
+            const carried = new DataTransfer();
+            carried.setData("text", text);
+            const options = {clipboardData: carried, bubbles: true, cancelable: true};
+            return field.dispatchEvent(new ClipboardEvent("paste", options));
+        }""",
+        typed,
+    )
+    # A paste that the script leaves alone goes into the field as it is.
+    assert (typed if left else field.input_value()) == code
+
+
+def test_paste_of_a_whole_message(person: Person, site: Site) -> None:
+    person.start(site.kind.flows["phone"])
+    (code,) = site.codes(1)
+    tab = person.page
+    person.new_tab()
+    person.page.set_content(f"<textarea autofocus>Demo: {code} is the code.\nKeep it.</textarea>")
+    person.page.locator("textarea").press("ControlOrMeta+a")
+    person.page.locator("textarea").press("ControlOrMeta+c")
+    person.use_tab(tab)
+    tab.bring_to_front()
+    person.code_field.press("ControlOrMeta+v")
+    expect(person.code_field).to_have_value(code)
+    person.typed.add(code)
+    with person.going():
+        person.code_field.press("Enter")
+    person.finish(site.kind.flows["phone"])
+
+
+@pytest.mark.parametrize("page", ["/nowhere", "/phone", "/login", "/reset/code"])
+def test_the_frame_fills_the_inbox(person: Person, site: Site, page: str) -> None:
+    person.page.set_viewport_size({"width": 1280, "height": 800})
+    if page == "/phone":
+        person.start(site.kind.flows["phone"])
+        person.enter("000000")
+    else:
+        person.open(page)
+    box, frame = (person.page.locator(name).bounding_box() for name in (".inbox", "iframe"))
+    assert box
+    assert frame
+    assert abs(box["y"] + box["height"] - frame["y"] - frame["height"]) <= 2
+    assert box["y"] + box["height"] <= 800
+
+
+@pytest.mark.parametrize("wrong_code", [False, True])
+@pytest.mark.parametrize("name", ["login", "phone", "reset"])
+def test_on_a_phone_the_code_and_its_field_are_in_sight(
+    person: Person, site: Site, name: str, wrong_code: bool
+) -> None:
+    person.page.set_viewport_size({"width": 360, "height": 740})
+    person.start(site.kind.flows[name])
+    (code,) = site.codes(1)
+    if wrong_code:
+        person.enter(wrong(code))
+    shown = person.page.frame_locator("iframe").locator(".code").first
+    expect(shown).to_be_in_viewport(ratio=1)
+    expect(shown).to_contain_text(code)
+    expect(person.code_field).to_be_in_viewport(ratio=1)
+    expect(person.check_button).to_be_in_viewport(ratio=1)

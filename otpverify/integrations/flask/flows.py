@@ -170,7 +170,7 @@ class FlowPages(ABC):
             return self.succeed(outcome.verified, subject)
         if outcome.repeated:
             return redirect(self.after_code(), 303)
-        return self.follow(outcome)
+        return self.follow(outcome, subject if self.first_field == "phone" else "")
 
     def code_page(self) -> str | Response:
         """The form for the code."""
