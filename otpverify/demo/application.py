@@ -14,7 +14,6 @@ from otpverify.demo.accounts import COOKIE, PASSWORD, PHONE, USER, Accounts, Gue
 from otpverify.integrations.flask import OtpVerify, harden
 from otpverify.integrations.flask.pages import (
     ENTRY,
-    Carried,
     carry,
     check_csrf,
     csrf_fields,
@@ -22,6 +21,7 @@ from otpverify.integrations.flask.pages import (
 )
 from otpverify.integrations.flask.settings import CONTENT_SECURITY_POLICY
 from otpverify.integrations.web.background import BackgroundSender
+from otpverify.integrations.web.carried import Carried
 from otpverify.integrations.web.outcome import Notice
 from otpverify.integrations.web.sentences import BUSY, Sentence
 from otpverify.sandbox import Sandbox
