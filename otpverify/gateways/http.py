@@ -19,7 +19,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HeaderParsingError, ReadTimeoutError
 
+from otpverify._per_process import PerProcess
 from otpverify._version import __version__
+from otpverify.gateways import certificates
 from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply
 from otpverify.gateways.retry import HttpSettings
 from otpverify.gateways.urls import is_encrypted
@@ -150,6 +152,8 @@ def new_session(*, proxies: bool) -> requests.Session:
     """
     session = _Session()
     session.trust_env = proxies
+    if proxies and (authorities := certificates.named()) is not None:
+        session.verify = authorities[1]
     session.headers["User-Agent"] = f"otpverify/{__version__}"
     session.headers["Accept"] = "application/json"
     # An uncompressed body cannot grow when it is read.
@@ -166,7 +170,7 @@ def new_session(*, proxies: bool) -> requests.Session:
 
 class HttpClient:
     """Performs the calls of one sender over pooled connections, with retries and a deadline. Safe
-    to share between threads.
+    to share between threads. Connections are made at first use, and a forked process makes its own.
 
     Args:
         sender: The name of the sender's class, for `DeliveryAttempt`.
@@ -178,7 +182,8 @@ class HttpClient:
     def __init__(self, sender: str, url: str, settings: HttpSettings) -> None:
         self._sender = sender
         self._settings = settings
-        self._session = new_session(proxies=is_encrypted(url))
+        proxies = is_encrypted(url)
+        self._sessions = PerProcess(lambda: new_session(proxies=proxies))
 
     def perform(self, call: Call[T]) -> T:
         """The result of a call.
@@ -191,13 +196,15 @@ class HttpClient:
         for attempt in attempts.repeats():
             with attempt:
                 seconds = attempts.seconds_left()
-                outcome = carry(self._session, call, self._settings.timeouts, seconds)
+                outcome = carry(self._sessions.get(), call, self._settings.timeouts, seconds)
                 return attempts.conclude(call, outcome)
         raise AssertionError("The last attempt returns or raises.")
 
     def close(self) -> None:
-        """Close the pooled connections."""
-        self._session.close()
+        """Close the pooled connections of this process."""
+        session = self._sessions.drop()
+        if session is not None:
+            session.close()
 
 
 def carry(
@@ -226,6 +233,7 @@ def carry(
             data=call.fields if posts and call.encoding == "form" else None,
             params=None if posts else call.fields,
             headers=call.headers,
+            verify=session.verify,
             timeout=(connect, read),
             allow_redirects=False,
             stream=True,
@@ -260,10 +268,12 @@ def _hide_queries(record: logging.LogRecord) -> bool:
 
 
 def _failure(error: Exception, *, begun: bool) -> Failure:
-    if type(error) is OSError and not begun:
-        # requests raises this for REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE. It prints the path.
-        reason = "the certificate file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is missing"
-        return Failure(begun=False, tls=True, reason=reason)
+    if not begun and type(error) in (OSError, requests.exceptions.SSLError):
+        # requests raises the first for a missing certificate file, and the second for one that
+        # cannot be read. It prints the path.
+        reason = certificates.problem()
+        if reason or type(error) is OSError:
+            return Failure(begun=False, tls=True, reason=reason)
     late = isinstance(error, requests.Timeout | ReadTimeoutError)
     failure = Failure.of(error, begun=begun, late=late)
     if isinstance(error, requests.exceptions.SSLError):

@@ -19,6 +19,7 @@ from otpverify._event_loops import PerLoop
 from otpverify._extras import needs_extra
 from otpverify._version import __version__
 from otpverify.errors import ConfigurationError
+from otpverify.gateways import certificates
 from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply, causes_of
 from otpverify.gateways.retry import HttpSettings
 from otpverify.gateways.urls import is_encrypted
@@ -178,13 +179,7 @@ class _Visit:
 
 def _ssl_context() -> ssl.SSLContext:
     """Load the certificates. This is slow, and only encrypted connections need them."""
-    try:
-        return httpx2.create_ssl_context()
-    except OSError:  # ssl.SSLError is a subclass
-        pass
-    raise ConfigurationError(
-        "The certificates that SSL_CERT_FILE or SSL_CERT_DIR names could not be read."
-    )
+    return certificates.context() or httpx2.create_ssl_context()
 
 
 def _transport(context: ssl.SSLContext, proxy: httpx2.Proxy | None) -> httpx2.AsyncHTTPTransport:
