@@ -30,19 +30,44 @@ def path(value: object, spelled: str) -> str:
     return text(os.fspath(value) if isinstance(value, os.PathLike) else value, spelled)
 
 
-def gateway_url(value: object, spelled: str) -> str:
-    """The gateway's address."""
+def gateway_url(value: object, spelled: str, **insecure: Any) -> str:
+    """The gateway's address. Whether it may be plain http is another setting, see
+    `require_secure`."""
     from otpverify.gateways.smspm.wire import DEFAULT_URL
     from otpverify.gateways.urls import check_url
 
-    return check_url(text(value, spelled), spelled, example=DEFAULT_URL)
+    options = insecure or {"allow_insecure": True}
+    return check_url(text(value, spelled), spelled, example=DEFAULT_URL, **options)
 
 
-def report_url(value: object, spelled: str) -> str:
-    """The address for delivery reports."""
+def report_url(value: object, spelled: str, **insecure: Any) -> str:
+    """The address for delivery reports. As `gateway_url`."""
     from otpverify.gateways.urls import check_report_url
 
-    return check_report_url(text(value, spelled), spelled)
+    return check_report_url(text(value, spelled), spelled, **(insecure or {"allow_insecure": True}))
+
+
+def require_secure(settings: Any) -> None:
+    """Check that addresses use https, as far as `ALLOW_INSECURE` does not allow otherwise.
+
+    Raises:
+        ConfigurationError: One does not.
+    """
+    insecure = {
+        "allow_insecure": bool(settings.get("ALLOW_INSECURE")),
+        "allow_with": f"{settings.spell('ALLOW_INSECURE')} to 1",
+    }
+    for key, check in (("URL", gateway_url), ("REPORT_URL", report_url)):
+        url = settings.get(key)
+        if url is not None:
+            check(url, settings.spell(key), **insecure)
+
+
+def switch(value: object, spelled: str) -> bool:
+    """A switch: `True` or `False`, or `1` or `0` as text."""
+    from otpverify.gateways.smspm.wire import read_switch
+
+    return read_switch(value, spelled)
 
 
 def sender_id(value: object, spelled: str) -> str:

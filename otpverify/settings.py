@@ -68,6 +68,12 @@ _TABLE: Final = (
         values.report_url,
     ),
     Setting(
+        "SMSPM_ALLOW_INSECURE",
+        "ALLOW_INSECURE",
+        "1 allows plain http to a sandbox on a private network, such as `host.docker.internal`",
+        values.switch,
+    ),
+    Setting(
         "OTPVERIFY_SECRET",
         "SECRET",
         "the server-side key, at least 32 random bytes; several rotate, separated by commas or as "
@@ -242,6 +248,7 @@ class Settings:
         for key in SETTINGS:
             self.get(key)
         one_store(self)
+        values.require_secure(self)
 
 
 def _is_empty(value: object) -> bool:
@@ -461,7 +468,8 @@ class Parts:
             from otpverify.gateways.smspm.wire import missing_credentials
 
             raise missing_credentials(missing)
-        options = ("HASH", "TOKEN", "SENDER_ID", "URL", "REPORT_URL")
+        values.require_secure(self.settings)
+        options = ("HASH", "TOKEN", "SENDER_ID", "URL", "REPORT_URL", "ALLOW_INSECURE")
         found = {key.lower(): self.settings.get(key) for key in options}
         return {name: value for name, value in found.items() if value is not None}
 

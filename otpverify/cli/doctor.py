@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from otpverify import (
     Balance,
@@ -16,6 +17,7 @@ from otpverify import (
 )
 from otpverify.core.keys import Key
 from otpverify.gateways.smspm.wire import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
+from otpverify.gateways.urls import is_encrypted, is_private
 from otpverify.stores.redis.health import Health
 
 LOW_BALANCE_EUR = 5.0
@@ -115,6 +117,7 @@ def _gateway(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         # Without the sender ID: an ID that the client refuses is a separate finding.
         with SmspmClient.from_env({**environ, "SMSPM_SENDER": ""}) as client:
+            yield from _of_address(client.url)
             balance, approved = client.balance(), client.sender_ids()
     except ConfigurationError:
         return  # the settings' findings include it
@@ -123,6 +126,16 @@ def _gateway(environ: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield _of_balance(balance)
     yield _of_sender_id(own, approved)
+
+
+def _of_address(url: str) -> Iterator[Finding]:
+    if is_encrypted(url) or not is_private(urlsplit(url).hostname or ""):
+        return
+    warning = (
+        f"Gateway: {url} is plain http on a private network: credentials and codes are sent in "
+        "clear, and a sandbox sends no SMS. In production leave SMSPM_ALLOW_INSECURE out."
+    )
+    yield "warn", warning
 
 
 def _of_balance(balance: Balance) -> Finding:

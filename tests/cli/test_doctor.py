@@ -251,3 +251,11 @@ def test_every_shard_of_a_cluster_is_asked(
 )
 def test_reading_what_a_server_says(info: object, warnings: int) -> None:
     assert len(read_health(info).warnings) == warnings
+
+
+def test_plain_http_on_a_private_network_is_a_warning(environ: dict[str, str]) -> None:
+    private = {**environ, "SMSPM_URL": "http://sandbox.test:1"}
+    assert grades(private, "SMSPM_ALLOW_INSECURE") == ["fail"], "it is not allowed"
+    allowed = {**private, "SMSPM_ALLOW_INSECURE": "1"}
+    assert grades(allowed, "SMSPM_ALLOW_INSECURE") == ["warn"]
+    assert grades(environ, "SMSPM_ALLOW_INSECURE") == []

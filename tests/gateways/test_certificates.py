@@ -14,7 +14,7 @@ from clients import Client
 from faulty_gateways import GOOD, Recorder, encrypted, recording
 from support import Mode
 
-from otpverify import ConfigurationError, DeliveryUnavailable
+from otpverify import ConfigurationError, DeliveryUnavailable, OtpVerifyError
 from otpverify.gateways.certificates import VARIABLES
 
 
@@ -60,7 +60,7 @@ def sends(mode: Mode, url: str) -> None:
         assert client.send(GOOD).message_id == "m-1"
 
 
-def refused(mode: Mode, url: str) -> DeliveryUnavailable | ConfigurationError:
+def refused(mode: Mode, url: str) -> OtpVerifyError:
     """The error: the sync client's when it sends, the async client's when it is made."""
     with (
         pytest.raises((DeliveryUnavailable, ConfigurationError)) as raised,

@@ -23,6 +23,7 @@ from otpverify.gateways.smspm.wire import (
     check_gateway_url,
     read_balance,
     read_sender_ids,
+    read_switch,
 )
 
 
@@ -42,11 +43,14 @@ class SmspmBase(ABC):
         read_timeout_seconds: float = 10.0,
         retry: Retry | None = None,
         on_attempt: Observer | None = None,
+        allow_insecure: bool = False,
     ) -> None:
+        if not isinstance(allow_insecure, bool):
+            raise ConfigurationError("allow_insecure must be True or False.")
         if method not in ("POST", "GET"):
             raise ConfigurationError('method must be "POST" or "GET".')
-        self._account = Account(hash, token, sender_id, report_url)
-        self._url = check_gateway_url(url)
+        self._account = Account(hash, token, sender_id, report_url, allow_insecure)
+        self._url = check_gateway_url(url, allow_insecure=allow_insecure)
         self._method: Method = method
         self._open(
             HttpSettings(
@@ -64,7 +68,7 @@ class SmspmBase(ABC):
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
         """A client from `SMSPM_HASH`, `SMSPM_TOKEN`, and, where set, `SMSPM_SENDER`,
-        `SMSPM_URL` and `SMSPM_REPORT_URL`.
+        `SMSPM_URL`, `SMSPM_REPORT_URL` and `SMSPM_ALLOW_INSECURE`.
 
         Args:
             environ: The variables; `os.environ` if left out.
@@ -83,8 +87,14 @@ class SmspmBase(ABC):
             "sender_id": environ.get("SMSPM_SENDER") or DEFAULT_SENDER_ID,
             "url": environ.get("SMSPM_URL") or DEFAULT_URL,
             "report_url": environ.get("SMSPM_REPORT_URL") or None,
+            "allow_insecure": read_switch(environ.get("SMSPM_ALLOW_INSECURE")),
         }
         return cls(**(settings | options))
+
+    @property
+    def url(self) -> str:
+        """The gateway's address."""
+        return self._url
 
     @property
     def sender_id(self) -> str:
@@ -173,6 +183,9 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
         retry: When a call is repeated, and how long it may take in total; `Retry()` if left out.
         on_attempt: Called with a `DeliveryAttempt` after every attempt. An exception from it is
             logged.
+        allow_insecure: Whether `url` and `report_url` may be plain http to a private address or to
+            a name such as `host.docker.internal`. It is for a sandbox: credentials and codes are
+            sent in clear. Plain http to this machine is always allowed, and to a public host never.
 
     Raises:
         ConfigurationError: An argument is missing or unsafe.
