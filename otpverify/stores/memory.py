@@ -28,7 +28,7 @@ from otpverify.core.state import (
 from otpverify.errors import StoreError
 from otpverify.protocols import Clock
 from otpverify.stores.clock import Forward
-from otpverify.stores.workers import Claim, refuse_several_workers
+from otpverify.stores.workers import Claim, can_fork, refuse_several_workers
 
 _State = TypeVar("_State", PhoneState, ChallengeState, CounterState)
 _COUNTERS_PER_CHALLENGE = 10
@@ -41,8 +41,8 @@ class MemoryStore:
 
     It is not shared between processes: with several workers each would have limits and
     challenges of its own. Use `SqliteStore` or `RedisStore` there. What can be known of that is
-    refused: several workers of gunicorn, uvicorn or Celery, and two processes that use copies
-    of a store that was made before they were forked.
+    refused: several workers of gunicorn, uvicorn, hypercorn, granian, uWSGI, mod_wsgi or Celery,
+    and two processes that use copies of a store that was made before they were forked.
 
     At capacity it refuses (`StoreError`) and never evicts what is alive, since eviction would
     wipe attempt and failure counters. What has expired goes at the next operation of any
@@ -79,7 +79,7 @@ class MemoryStore:
         require_whole("counter_capacity", counter_capacity, least=1)
         if not allow_workers:
             refuse_several_workers()
-        self._claim = None if allow_workers else Claim()
+        self._claim = Claim() if can_fork() and not allow_workers else None
         self._clock = Forward(clock)
         self._now = 0
         self._phones: TLRUCache[Hashable, PhoneState] = self._table(counter_capacity)

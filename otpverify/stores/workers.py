@@ -21,16 +21,21 @@ _REMEDY = (
     "Pass store=SqliteStore(path), which all processes of one machine share, or a RedisStore, "
     "or run one worker."
 )
-# Servers, by the module that starts their workers: the server's name, and how to read the number
-# of workers from that module's frame.
+# Servers, by a module on the main thread's stack: the server's name, and how to read the number of
+# workers from that module's frame.
 _SERVERS: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     "gunicorn.arbiter": ("gunicorn", lambda names: names["self"].num_workers),
     "uvicorn._subprocess": (
         "uvicorn",
         lambda names: 1 if names["config"].should_reload else names["config"].workers,
     ),
+    "hypercorn.asyncio.run": ("hypercorn", lambda names: names["config"].workers),
+    "hypercorn.trio.run": ("hypercorn", lambda names: names["config"].workers),
+    "granian.server.common": ("granian", lambda names: names["self"].workers),
     "celery.concurrency.prefork": ("celery", lambda names: names["self"].limit),
 }
+# Servers that are known by a module which they bring, and its number of processes.
+_BUILT_IN = {"uwsgi": ("uWSGI", "numproc"), "mod_wsgi": ("mod_wsgi", "maximum_processes")}
 # The processes that these fork are independent: each runs its own tests.
 _TEST_RUNNERS = {"django.test.runner"}
 _warned = False
@@ -59,8 +64,37 @@ def refuse_several_workers() -> None:
 
 
 def _server() -> tuple[str, int] | None:
-    """The server that runs this process, and its number of workers, if the main thread's
-    stack shows them."""
+    """The server that runs this process, and its number of workers, as far as they can be found."""
+    return _on_the_stack() or _built_in() or _gunicorn()
+
+
+def _built_in() -> tuple[str, int] | None:
+    """uWSGI and Apache's mod_wsgi bring a module that only their own processes have."""
+    for module, (server, attribute) in _BUILT_IN.items():
+        workers = getattr(sys.modules.get(module), attribute, None)
+        if isinstance(workers, int):
+            return server, workers
+    return None
+
+
+def _gunicorn() -> tuple[str, int] | None:
+    """Gunicorn's workers of gevent and eventlet run requests on stacks of their own, which do not
+    show the server. Each worker has a copy of the object that forked it."""
+    module = sys.modules.get("gunicorn.arbiter")
+    kind = getattr(module, "Arbiter", None)
+    if not isinstance(kind, type):
+        return None
+    for one in gc.get_objects():
+        # `isinstance` would ask objects that stand for others, such as Flask's `request`.
+        if issubclass(type(one), kind):
+            workers = getattr(one, "num_workers", None)
+            if isinstance(workers, int):
+                return "gunicorn", workers
+    return None
+
+
+def _on_the_stack() -> tuple[str, int] | None:
+    """The server that the main thread's stack shows."""
     for module, frame in _main_stack():
         if module in _SERVERS:
             server, count = _SERVERS[module]
@@ -163,6 +197,8 @@ def _born(process: int) -> int:
         except OSError:
             return -1
         return -1 if fields[0] in "ZX" else int(fields[19])
+    if not can_fork():
+        return 0  # there, os.kill(process, 0) presses Ctrl+C instead of looking
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -170,3 +206,9 @@ def _born(process: int) -> int:
     except PermissionError:
         pass  # it exists, and belongs to another user
     return 0
+
+
+def can_fork() -> bool:
+    """Whether processes may be forked here, so that two may have copies of one object. Windows
+    starts each process with a memory of its own."""
+    return os.name == "posix" and sys.platform != "win32" and hasattr(os, "fork")

@@ -18,12 +18,15 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 from support import long_form, missing
 
-from otpverify import MemoryStore
+from otpverify import ConfigurationError, Limit, MemoryStore
+from otpverify.core.state import Reserved
+from otpverify.stores.workers import Claim
 
 PATIENCE_SECONDS = 120
 REMEDY = (
@@ -67,6 +70,8 @@ def wsgi(environ, start_response):
     return [count()]
 
 async def asgi(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError("no lifespan")
     body = count()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
@@ -74,6 +79,8 @@ async def asgi(scope, receive, send):
 
 GUNICORN = ("gunicorn", "wsgi", "--bind=unix:", "--no-control-socket")
 UVICORN = ("uvicorn", "asgi", "--uds=", "--lifespan=off")
+HYPERCORN = ("hypercorn", "asgi", "--bind=unix:", "--log-level=info")
+GRANIAN = ("granian", "asgi", "--uds=", "--interface=asgi")
 Server = tuple[str, str, str, str]
 
 
@@ -121,7 +128,7 @@ class Running:
                 [*command, *case.options.split()],
                 cwd=folder,
                 env={**environment(), **case.environ},
-                stdout=subprocess.DEVNULL,
+                stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
@@ -193,6 +200,9 @@ CONCURRENCY = {"WEB_CONCURRENCY": "2"}
         pytest.param(Case(UVICORN, "--workers 2"), marks=long_form),
         pytest.param(Case(UVICORN, "", CONCURRENCY), marks=long_form),
         pytest.param(Case(UVICORN, "--workers 3 --loop asyncio", workers=3), marks=long_form),
+        pytest.param(Case(GUNICORN, "--workers 2 -k gevent"), marks=long_form),
+        pytest.param(Case(GUNICORN, "--workers 2 -k gevent --preload"), marks=long_form),
+        pytest.param(Case(GRANIAN, "--workers 2"), marks=long_form),
     ],
     ids=str,
 )
@@ -201,14 +211,20 @@ def test_several_workers_are_refused_when_they_start(tmp_path: Path, case: Case)
         server.wait_for(announced(case.server[0], case.workers))
 
 
-@long_form
+LAZY = {"LAZY": "1"}
+
+
 @pytest.mark.parametrize(
     "case",
     [
-        Case(GUNICORN, "--workers 2", {"LAZY": "1"}),
-        Case(GUNICORN, "--workers 2 --threads 4", {"LAZY": "1"}),
-        Case(GUNICORN, "--workers 2 --threads 4 --preload", {"LAZY": "1"}),
-        Case(UVICORN, "--workers 2", {"LAZY": "1"}),
+        Case(GUNICORN, "--workers 2 -k gevent", LAZY),
+        pytest.param(Case(GUNICORN, "--workers 2", LAZY), marks=long_form),
+        pytest.param(Case(GUNICORN, "--workers 2 -k gevent --preload", LAZY), marks=long_form),
+        pytest.param(Case(GUNICORN, "--workers 2 --threads 4", LAZY), marks=long_form),
+        pytest.param(Case(GUNICORN, "--workers 2 --threads 4 --preload", LAZY), marks=long_form),
+        pytest.param(Case(UVICORN, "--workers 2", LAZY), marks=long_form),
+        pytest.param(Case(HYPERCORN, "--workers 2", LAZY), marks=long_form),
+        pytest.param(Case(GRANIAN, "--workers 2", LAZY), marks=long_form),
     ],
     ids=str,
 )
@@ -227,6 +243,10 @@ def test_or_when_they_make_it_later(tmp_path: Path, case: Case) -> None:
         pytest.param(Case(UVICORN, "--workers 1", CONCURRENCY), marks=long_form),
         pytest.param(Case(UVICORN, "--reload", CONCURRENCY), marks=long_form),
         pytest.param(Case(UVICORN, "--reload --workers 4"), marks=long_form),
+        pytest.param(Case(GUNICORN, "--workers 1 -k gevent", LAZY), marks=long_form),
+        pytest.param(Case(HYPERCORN, "", CONCURRENCY), marks=long_form),
+        pytest.param(Case(HYPERCORN, "--workers 1", LAZY), marks=long_form),
+        pytest.param(Case(GRANIAN, "--workers 1"), marks=long_form),
     ],
     ids=str,
 )
@@ -511,6 +531,46 @@ def test_a_worker_of_an_unknown_server_is_warned_once() -> None:
         "WEB_CONCURRENCY is 4 and this is a worker process, so others like it seem to have a "
         f"MemoryStore of their own: codes are refused and limits do not hold. {REMEDY}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "attribute", "server"),
+    [("uwsgi", "numproc", "uWSGI"), ("mod_wsgi", "maximum_processes", "mod_wsgi")],
+)
+def test_servers_that_bring_a_module(
+    module: str, attribute: str, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uWSGI, and mod_wsgi in its daemon and in Apache's own processes."""
+    brought = ModuleType(module)
+    monkeypatch.setitem(sys.modules, module, brought)
+    MemoryStore()  # a module of that name which says nothing
+    setattr(brought, attribute, 1)
+    MemoryStore()
+    setattr(brought, attribute, 3)
+    with pytest.raises(ConfigurationError, match=f"{server} runs 3 worker processes"):
+        MemoryStore()
+    MemoryStore(allow_workers=True)
+
+
+@pytest.mark.parametrize("simulated", ["sys.platform", "os.name", "os.fork"])
+def test_windows_is_sent_no_signal(simulated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, `os.kill(process, 0)` is Ctrl+C for the whole console."""
+    killed: list[object] = []
+    monkeypatch.setattr(os, "kill", lambda *arguments: killed.append(arguments))
+    match simulated:
+        case "sys.platform":
+            monkeypatch.setattr(sys, "platform", "win32")
+        case "os.name":
+            monkeypatch.setattr(sys, "platform", "win32")
+            monkeypatch.setattr(os, "name", "nt")
+        case _:
+            monkeypatch.setattr(sys, "platform", "win32")
+            monkeypatch.delattr(os, "fork")
+    store = MemoryStore()
+    for _ in range(3):
+        assert isinstance(store.reserve("network", (Limit(10, 60),)), Reserved)
+    assert Claim()._lives(os.getpid()) in (True, False)
+    assert killed == []
 
 
 @pytest.mark.parametrize("collects", [True, False])
