@@ -16,12 +16,14 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from support import SECRET
+from servers import Server, binary
+from support import SECRET, missing
 
 import otpverify
 from otpverify import (
@@ -40,6 +42,7 @@ from otpverify import (
 from otpverify._per_process import ForkLock, PerProcess, process
 from otpverify.gateways.fallback import AsyncFallbackSender, FallbackSender
 from otpverify.integrations.web.background import BackgroundSender
+from otpverify.sandbox import Sandbox
 from otpverify.testing import OutboxSender
 
 LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Event)
@@ -293,3 +296,53 @@ def run_forked(script: str) -> list[str]:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout.splitlines()
+
+
+PRELOADED = """
+import logging, time
+from otpverify import *
+from otpverify.integrations.web.background import BackgroundSender
+
+{imports}
+sender = BackgroundSender(SmspmClient.from_env(), threads=2)
+options = {{"secret": os.environ["SECRET"], "policy": Policy(sends_per_ip=())}}
+stores = [
+    MemoryStore(allow_workers=True),
+    SqliteStore(os.environ["FILE"]),
+    RedisStore.from_url(os.environ["REDIS"] + "?max_connections=3"),
+]
+verifiers = [Verifier(sender, store=store, **options) for store in stores]
+
+def reset(nth):
+    for verifier in verifiers:
+        verifier.start("+12025550123", purpose=f"reset {{nth}}", deliver=True)
+
+def worker():
+    import gevent
+    from gevent import monkey
+    monkey.patch_all()
+    gevent.joinall([gevent.spawn(reset, nth) for nth in range(3)], timeout=60, raise_error=True)
+    sender.close()
+    return "sent"
+
+{before}
+print(forked(worker))
+sender.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.parametrize("before", ["", "reset(3)"], ids=["unused", "used"])
+def test_an_application_works_that_was_loaded_before_a_fork_and_a_patch(
+    before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `gunicorn --preload -k gevent` does it."""
+    if find_spec("gevent") is None:
+        missing("gevent is not installed")
+    with Server(binary("valkey9")) as server, Sandbox() as sandbox:
+        variables = {"SECRET": SECRET, "FILE": str(tmp_path / "codes.db"), "REDIS": server.url}
+        for name, value in {**sandbox.environ, **variables}.items():
+            monkeypatch.setenv(name, value)
+        quiet = "import warnings; warnings.simplefilter('ignore')"  # gevent's, of patching late
+        assert run_forked(PRELOADED.format(imports=quiet, before=before)) == ["sent"]
+        assert len(sandbox.messages) == (12 if before else 9)
