@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.%\w]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
+from otpverify.core.client_ip import read_address
+
 _NONE = re.compile(r"(|-|unix|unknown|<local>|unix:.*|[/@].*)", re.ASCII | re.IGNORECASE)
 
 
@@ -21,5 +22,5 @@ def client_address(given: str | None) -> str | None:
     text = (given or "").strip()
     if _NONE.fullmatch(text):
         return None
-    found = _WITH_PORT.fullmatch(text)
-    return (found[1] or found[2]) if found else text
+    address = read_address(text)
+    return text if address is None else str(address)
