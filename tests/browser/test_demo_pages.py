@@ -123,24 +123,6 @@ def test_the_script_takes_the_code_out_of_a_paste_as_the_server_does(
     assert (typed if left else field.input_value()) == code
 
 
-def test_paste_of_a_whole_message(person: Person, site: Site) -> None:
-    person.start(site.kind.flows["phone"])
-    (code,) = site.codes(1)
-    tab = person.page
-    person.new_tab()
-    person.page.set_content(f"<textarea autofocus>Demo: {code} is the code.\nKeep it.</textarea>")
-    person.page.locator("textarea").press("ControlOrMeta+a")
-    person.page.locator("textarea").press("ControlOrMeta+c")
-    person.use_tab(tab)
-    tab.bring_to_front()
-    person.code_field.press("ControlOrMeta+v")
-    expect(person.code_field).to_have_value(code)
-    person.typed.add(code)
-    with person.going():
-        person.code_field.press("Enter")
-    person.finish(site.kind.flows["phone"])
-
-
 @pytest.mark.parametrize("page", ["/nowhere", "/phone", "/login", "/reset/code"])
 def test_the_frame_fills_the_inbox(person: Person, site: Site, page: str) -> None:
     person.page.set_viewport_size({"width": 1280, "height": 800})

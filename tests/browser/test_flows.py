@@ -157,6 +157,34 @@ def test_paste_with_a_space(person: Person, flow: Flow, site: Site) -> None:
     person.finish(flow)
 
 
+def test_paste_of_a_whole_message(person: Person, flow: Flow, site: Site) -> None:
+    person.start(flow)
+    (code,) = site.codes(1)
+    tab = person.page
+    person.new_tab()
+    person.page.set_content(f"<textarea autofocus>Shop: {code} is the code.\nKeep it.</textarea>")
+    person.page.locator("textarea").press("ControlOrMeta+a")
+    person.page.locator("textarea").press("ControlOrMeta+c")
+    person.use_tab(tab)
+    tab.bring_to_front()
+    person.code_field.press("ControlOrMeta+v")
+    expect(person.code_field).to_have_value(code)
+    with person.going():
+        person.code_field.press("Enter")
+    person.finish(flow)
+
+
+def test_a_whole_message_without_scripts(
+    visit: Callable[..., Person], flow: Flow, site: Site
+) -> None:
+    person = visit(java_script_enabled=False)
+    person.start(flow)
+    (code,) = site.codes(1)
+    person.code_field.fill(f"Shop: {code} is the code. Keep it.")
+    person.press(person.check_button)
+    person.finish(flow)
+
+
 def test_back_in_the_middle(person: Person, flow: Flow, site: Site) -> None:
     person.start(flow)
     (code,) = site.codes(1)
