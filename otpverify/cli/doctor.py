@@ -16,7 +16,7 @@ from otpverify import (
     Verifier,
 )
 from otpverify.core.keys import Key
-from otpverify.gateways.smspm.wire import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
+from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
 from otpverify.gateways.urls import is_encrypted, is_private
 from otpverify.stores.redis.health import Health
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from otpverify import ConfigurationError
+from otpverify.cli.suggestions import gsm7_suggestions
 from otpverify.cli.terminal import say
-from otpverify.sms import Segments, segments, suggest_gsm7
+from otpverify.sms import Segments, segments
 from otpverify.sms.languages import DEFAULT, Language, languages, nearest
 from otpverify.sms.lint_rules import Finding, template_findings
 from otpverify.sms.messages import SAMPLE_CODE, Frame
@@ -145,19 +146,8 @@ def _print(report: _Report) -> None:
         say(f"    {line}")
     for finding in report.findings:
         say(f"  finding: {finding.message}")
-    for suggestion in _suggestions(report.text):
+    for suggestion in gsm7_suggestions(report.text):
         say(f"  suggestion: {suggestion}")
-
-
-def _suggestions(text: str) -> Iterator[str]:
-    """Replacements that make a text GSM-7; none if GSM-7 lacks the text's script."""
-    found = suggest_gsm7(text)
-    if any(each.replacement is None and each.character[0].isalpha() for each in found):
-        return
-    for each in found:
-        where = ", ".join(str(position) for position in each.positions)
-        instead = f"write {each.replacement!r}" if each.replacement else "leave it out"
-        yield f"{instead} for {each.character!r} ({each.name}) at {where}, for GSM-7"
 
 
 def _read(path: Path) -> str:

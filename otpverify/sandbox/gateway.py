@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 
 from otpverify import InvalidPhoneNumber
+from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, is_sender_id
 from otpverify.phone import normalize
 from otpverify.sandbox.faults import INVALID_NUMBER, Fault, fault_of
 from otpverify.sandbox.outbox import Captured, find_code
@@ -18,10 +19,8 @@ from otpverify.sandbox.wire import Dialect, Refusal, Reply
 from otpverify.sms import segments
 
 LARGEST_BATCH = 100
-LONGEST_SENDER_ID = 11
-DEFAULT_SENDER_ID = "SMSPM.com"
 BALANCE_EUR = 12.34
-SENDER_IDS = ("SMSPM.com", "MyApp")
+SENDER_IDS = (DEFAULT_SENDER_ID, "MyApp")
 _PRICE_EUR = 0.04
 _WRITTEN = re.compile(r"\+?[1-9][0-9]{3,14}")
 
@@ -98,9 +97,7 @@ def _answer_recipients(
         return Refusal(f"toNumber takes up to {LARGEST_BATCH} numbers")
     if not isinstance(text, str) or not text:
         return Refusal("Text is required")
-    if not isinstance(sender_id, str) or (
-        len(sender_id) > LONGEST_SENDER_ID and not sender_id.isdecimal()
-    ):
+    if not isinstance(sender_id, str) or not is_sender_id(sender_id):
         return Refusal("Invalid sender ID")
     if len(numbers) == 1:
         return _answer_one(numbers[0], text, sender_id, fields.get("smsId"), dialect, turns)

@@ -136,6 +136,36 @@ def test_a_dry_run_says_all_and_sends_nothing(
     assert "at most 4.00 USD and the price of DE (1)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "It\u2019s today",
+            "write \"'\" for '\u2019' (RIGHT SINGLE QUOTATION MARK) at 2, for GSM-7",
+        ),
+        ("Now \u2013 or never", "write '-' for '\u2013' (EN DASH) at 4, for GSM-7"),
+        ("Soon\u2026", "write '...' for '\u2026' (HORIZONTAL ELLIPSIS) at 4, for GSM-7"),
+        ("A\u200bB", "leave it out for '\\u200b' (ZERO WIDTH SPACE) at 1, for GSM-7"),
+        ("Hi \U0001f600", "leave it out for '\U0001f600' (GRINNING FACE) at 3, for GSM-7"),
+        ("Код", None),
+        ("It's today", None),
+    ],
+    ids=ascii,
+)
+def test_a_dry_run_names_what_doubles_the_cost(
+    here: Path, capsys: pytest.CaptureFixture[str], text: str, said: str | None
+) -> None:
+    assert send("--dry-run", text=text + "x" * 100) == 0
+    out = capsys.readouterr().out
+    if said is None:
+        assert "GSM-7\n" not in out
+    else:
+        assert (
+            f"Segments    2 (UCS-2, {len(text.encode('utf-16-le')) // 2 + 100} units)\n  {said}\n"
+            in out
+        )
+
+
 def test_a_long_list_is_cut_short(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "numbers.csv").write_text("\n".join(f"+3725{n:07d}" for n in range(50)))
     assert send("--dry-run") == 0

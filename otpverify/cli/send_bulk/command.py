@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, say: Say) -> int:
     everybody = list(mailing.plan.recipients)
     if options.dry_run:
         cost = mailing.cost(everybody)
-        for line in output.before(mailing.plan, mailing.listed, mailing.segments, cost):
+        for line in output.before(mailing.plan, mailing.listed, mailing.text, cost):
             say(line)
         return 0
     path = options.results or Path(f"{options.numbers}.results.jsonl")

@@ -12,11 +12,12 @@ from typing import Protocol, Self
 from otpverify import BulkCounts, BulkProgress
 from otpverify.cli.send_bulk.cost import Estimate
 from otpverify.cli.send_bulk.csv_file import NumberList
+from otpverify.cli.suggestions import gsm7_suggestions
 from otpverify.errors import ExtraMissing
 from otpverify.gateways.smspm.bulk import Plan
 from otpverify.gateways.smspm.bulk_wire import ACCOUNT_CODES
 from otpverify.phone import mask
-from otpverify.sms import Segments
+from otpverify.sms import segments
 
 
 class Display(AbstractContextManager["Display"], Protocol):
@@ -82,8 +83,9 @@ def phrase(counts: BulkCounts) -> str:
 _MOST_SHOWN = 20
 
 
-def before(plan: Plan, listed: NumberList, counted: Segments, cost: Estimate) -> Iterator[str]:
+def before(plan: Plan, listed: NumberList, text: str, cost: Estimate) -> Iterator[str]:
     """The lines of a dry run."""
+    counted = segments(text)
     rows = listed.rows
     if listed.heading is not None:
         yield f"Column      {listed.heading!r}, by the headings on line {listed.heading_line}"
@@ -100,6 +102,8 @@ def before(plan: Plan, listed: NumberList, counted: Segments, cost: Estimate) ->
         for entry in again
     )
     yield f"Segments    {counted.parts} ({counted.encoding}, {counted.units} units)"
+    for suggestion in gsm7_suggestions(text):
+        yield f"  {suggestion}"
     yield f"Cost        at most {cost}{_of(cost)}"
     for share in cost.shares:
         price = "price not known" if share.cost is None else f"{share.cost:.2f}"

@@ -15,8 +15,8 @@ from otpverify.gateways.http import HttpClient
 from otpverify.gateways.retry import HttpSettings, Observer, Retry
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.bulk_client import SendsBulk
+from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID
 from otpverify.gateways.smspm.wire import (
-    DEFAULT_SENDER_ID,
     DEFAULT_URL,
     Account,
     Balance,

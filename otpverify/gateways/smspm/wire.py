@@ -21,12 +21,11 @@ from otpverify.errors import (
 )
 from otpverify.gateways.call import BUSY_STATUSES, OUTCOME_UNKNOWN, Fields
 from otpverify.gateways.smspm.reports import MESSAGE_ID
+from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, check_sender_id
 from otpverify.gateways.urls import check_report_url, check_url, report_address
 
 NAME = "SMSPM"
 DEFAULT_URL = "https://api.smspm.com"
-DEFAULT_SENDER_ID = "SMSPM.com"
-LONGEST_SENDER_ID = 11
 ALLOW_WITH = "allow_insecure=True (SMSPM_ALLOW_INSECURE=1)"
 
 
@@ -99,27 +98,6 @@ def missing_credentials(names: Sequence[str]) -> ConfigurationError:
         f"Set {' and '.join(names)} to the account's credentials at the gateway. "
         "`otpverify sandbox` needs no account."
     )
-
-
-def check_sender_id(sender_id: str) -> str:
-    """The sender ID, unchanged.
-
-    Raises:
-        ConfigurationError: It is not text, or an alphanumeric one is empty or too long.
-    """
-    if not isinstance(sender_id, str):
-        raise ConfigurationError("The sender ID must be a string.")
-    if not is_sender_id(sender_id):
-        raise ConfigurationError(
-            "An alphanumeric sender ID has 1 to 11 characters (GSM 03.40); "
-            f"{sender_id!r} has {len(sender_id)}."
-        )
-    return sender_id
-
-
-def is_sender_id(sender_id: str) -> bool:
-    """Whether this is a valid sender ID: digits, or at most 11 characters (GSM 03.40)."""
-    return bool(sender_id) and (len(sender_id) <= LONGEST_SENDER_ID or sender_id.isdecimal())
 
 
 _KNOWN_TEXTS = {
