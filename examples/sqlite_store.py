@@ -15,7 +15,7 @@ from otpverify import Clock, Limit, Policy, StoreError, VerificationFailed, Veri
 from otpverify.core import challenge as transitions, state as kinds
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Checked, Opened, Refused, Reported, Reserved, Standing
+from otpverify.core.state import Checked, Inspected, Opened, Refused, Reported, Reserved, Standing
 from otpverify.sandbox import Sandbox
 
 SCHEMA = """BEGIN IMMEDIATE;
@@ -104,6 +104,15 @@ class SqliteStore:
 
     def cancel(self, key: Key) -> None:
         self._do((f"challenge {key.challenge}",), lambda _challenge, _now: (None, None))
+
+    def inspect(self, phone: str) -> Inspected:
+        found = self._do((f"phone {phone}",), lambda phone, now: ((phone, now), phone))
+        names = transitions.challenges_of(*found)
+        read = [self._do((f"challenge {name}",), lambda one, _: (one, one)) for name in names]
+        return transitions.inspect(found[0], dict(zip(names, read, strict=True)), found[1])
+
+    def unlock(self, phone: str, scope: str | None = None) -> None:
+        self._do((f"phone {phone}",), lambda had, now: (None, transitions.unlock(had, scope, now)))
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         return self._do((counter,), lambda state, now: transitions.reserve(state, limits, now))

@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING
 from otpverify._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from otpverify.core.inspection import (
+        LimitUse as LimitUse,
+        LiveChallenge as LiveChallenge,
+        PhoneInspection as PhoneInspection,
+        PurposeInspection as PurposeInspection,
+        SentMessage as SentMessage,
+    )
     from otpverify.core.limits import Limit as Limit
     from otpverify.core.phone import Destination as Destination
     from otpverify.core.policy import Policy as Policy, TestNumber as TestNumber
@@ -84,6 +91,9 @@ if TYPE_CHECKING:
 # Where each public name lives. A module is imported when one of its names is first used, so that
 # a program loads no HTTP client, Argon2 or numbering plan that it does not use.
 _MODULES = {
+    "otpverify.core.inspection": (
+        "LimitUse LiveChallenge PhoneInspection PurposeInspection SentMessage"
+    ),
     "otpverify.core.limits": "Limit",
     "otpverify.core.phone": "Destination",
     "otpverify.core.policy": "Policy TestNumber",

@@ -13,7 +13,16 @@ from otpverify.core.limits import Limit
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt
-from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
+from otpverify.core.state import (
+    Checked,
+    Inspected,
+    Opened,
+    Opening,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+)
 
 
 class Clock(Protocol):
@@ -108,6 +117,15 @@ class Store(Protocol):
         """Forget the challenge, its proof included; the phone's logs stay."""
         ...
 
+    def inspect(self, phone: str) -> Inspected:
+        """What is kept of a phone (`Key.phone`), for support: no code, no digest."""
+        ...
+
+    def unlock(self, phone: str, scope: str | None = None) -> None:
+        """Clear a phone's sends, wrong codes and streaks; with a scope (`Key.scope`) only what was
+        sent and entered for it. Challenges stay as they are."""
+        ...
+
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """Count one event of a counter that belongs to no phone, or refuse."""
         ...
@@ -138,6 +156,8 @@ class AsyncStore(Protocol):
     ) -> Reported: ...
     async def status(self, key: Key, policy: Policy) -> DeliveryStatus | None: ...
     async def cancel(self, key: Key) -> None: ...
+    async def inspect(self, phone: str) -> Inspected: ...
+    async def unlock(self, phone: str, scope: str | None = None) -> None: ...
     async def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused: ...
     async def give_back(self, counter: str, at: int) -> None: ...
 

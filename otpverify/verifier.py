@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from otpverify._sync import Closing, run_sync
+from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
+from otpverify.engine import support
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
@@ -276,3 +278,47 @@ class Verifier(Closing):
         Arguments and errors are those of `check`.
         """
         return run_sync(delivery_status(self._engine, phone, challenge, purpose))
+
+    def inspect(self, phone: str, *, purpose: str | None = None) -> PhoneInspection:
+        """What the store knows of a number, for support: limits, wrong codes, deliveries and live
+        challenges, and never a code. It changes nothing.
+
+        It is for operators. It tells concealed challenges and decoys from others, and so who has an
+        account, and shows deliveries that `status` hides.
+
+        Args:
+            phone: The number, as for `start`.
+            purpose: The one purpose to look at. If left out, all are shown, but the store keeps no
+                names: besides `"verify"`, `"login"`, `"phone"`, `"password-reset"` and
+                `"payment"`, a purpose is shown without its name. Limits on sends span all
+                purposes and are always shown.
+
+        Returns:
+            The inspection. A challenge whose last send was given back is not in it.
+
+        Raises:
+            InvalidPhoneNumber: It is not a phone number.
+            StoreError: The store cannot answer.
+        """
+        return run_sync(support.inspect(self._engine, phone, purpose))
+
+    def unlock(self, phone: str, *, purpose: str | None = None) -> None:
+        """Clear what limits a number: cooldown, send limits, wrong codes and wrong codes in a row.
+
+        Whoever calls this vouches for the person: make sure by another way than this phone that
+        the caller is its owner (NIST SP 800-63B-4, 4.2, account recovery). Afterwards the policy
+        counts from nothing, so it admits no more than for a new number. Challenges stay as they
+        are: one that was used or cancelled stays so, and one whose attempts are used up needs a new
+        start. `sends_per_ip` and `undelivered_per_phone` stay. An event with the outcome
+        `"unlocked"` is reported.
+
+        Args:
+            phone: The number, as for `start`.
+            purpose: The one purpose to clear; what was sent for others still counts for the limits
+                on sends, which span all. If left out, all are cleared.
+
+        Raises:
+            InvalidPhoneNumber: It is not a phone number.
+            StoreError: The store cannot answer; call it again.
+        """
+        run_sync(support.unlock(self._engine, phone, purpose))

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from otpverify._sync import AsyncClosing
+from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
+from otpverify.engine import support
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
@@ -148,3 +150,11 @@ class AsyncVerifier(AsyncClosing):
     ) -> DeliveryStatus:
         """See `Verifier.status`."""
         return await delivery_status(self._engine, phone, challenge, purpose)
+
+    async def inspect(self, phone: str, *, purpose: str | None = None) -> PhoneInspection:
+        """See `Verifier.inspect`."""
+        return await support.inspect(self._engine, phone, purpose)
+
+    async def unlock(self, phone: str, *, purpose: str | None = None) -> None:
+        """See `Verifier.unlock`."""
+        await support.unlock(self._engine, phone, purpose)

@@ -39,6 +39,8 @@ _STORE_OPERATIONS = (
     "report",
     "status",
     "cancel",
+    "inspect",
+    "unlock",
     "reserve",
     "give_back",
 )

@@ -7,6 +7,7 @@ does it elsewhere (in a script, in SQL) is tested against them.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import replace
 
 from otpverify.core import send_limits
@@ -18,6 +19,7 @@ from otpverify.core.state import (
     ChallengeState,
     Checked,
     Failure,
+    Inspected,
     LiveCode,
     Opened,
     Opening,
@@ -35,6 +37,7 @@ __all__ = [
     "check",
     "claim",
     "give_back",
+    "inspect",
     "open_",
     "peek",
     "redeem",
@@ -42,6 +45,7 @@ __all__ = [
     "report",
     "reserve",
     "status",
+    "unlock",
 ]
 
 
@@ -224,6 +228,32 @@ def status(challenge: ChallengeState | None, _policy: Policy, now: int) -> Deliv
     if challenge is None or not good:
         return None
     return DeliveryStatus.QUEUED if challenge.concealed else DeliveryStatus(good[-1].status)
+
+
+def challenges_of(phone: PhoneState, now: int) -> list[str]:
+    """The keys of the challenges that `inspect` looks at: of those sends that count."""
+    return [*dict.fromkeys(send.challenge for send in send_limits.recent(phone, now).sends)]
+
+
+def inspect(
+    phone: PhoneState, challenges: Mapping[str, ChallengeState | None], now: int
+) -> Inspected:
+    """What is kept of a phone, for support; `challenges` are those of `challenges_of`."""
+    live = []
+    for name in challenges_of(phone, now):
+        challenge = challenges.get(name)
+        if challenge is not None and (good := _good(challenge, now)):
+            codes = tuple(replace(code, digest=b"") for code in good)
+            live.append((name, replace(challenge, codes=codes)))
+    # What a store needs to keep it is of no use to anybody else.
+    shown = replace(send_limits.recent(phone, now), expires=0)
+    return Inspected(now, shown, tuple(live))
+
+
+def unlock(phone: PhoneState, scope: str | None, now: int) -> PhoneState:
+    """The phone without what limits it, for one scope or for all. Challenges stay as they are:
+    one that was used stays used, and attempts stay counted."""
+    return send_limits.without_events(phone, scope, now)
 
 
 def _good(challenge: ChallengeState | None, now: int) -> list[LiveCode]:

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -158,6 +158,10 @@ class Keyring:
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._by_fingerprint)}>"
+
+    def __iter__(self) -> Iterator[Secret]:
+        """The secrets, the one that signs first."""
+        return iter(self._by_fingerprint.values())
 
     def find(self, challenge: object) -> Secret | None:
         """The secret that signed this challenge's id; `None` for an unknown id."""

@@ -189,14 +189,15 @@ class Event:
     """What happened, for logs and metrics; given to `on_event`.
 
     Attributes:
-        operation: `"start"`, `"resend"`, `"check"`, `"redeem"`, `"cancel"` or
+        operation: `"start"`, `"resend"`, `"check"`, `"redeem"`, `"cancel"`, `"unlock"` or
             `"report"`.
         outcome: `"sent"`, `"decoy"`, `"test_number"`, `"verified"`, `"redeemed"`, `"cancelled"`,
-            or the name of the error class that was raised. Of a report the status that it brings,
-            such as `"delivered"`; `"duplicate"` when it brings nothing new, `"limited"` when it is
-            one failure too many to be given back, `"unknown"` when it is about no message that is
-            remembered, `"unreadable"` when it cannot be understood.
-        purpose: The purpose; a good metric label, like the two above. Empty where it is not known.
+            `"unlocked"`, or the name of the error class that was raised. Of a report the status
+            that it brings, such as `"delivered"`; `"duplicate"` when it brings nothing new,
+            `"limited"` when it is one failure too many to be given back, `"unknown"` when it is
+            about no message that is remembered, `"unreadable"` when it cannot be understood.
+        purpose: The purpose; a good metric label, like the two above. Empty where it is not known,
+            and for an unlock of all purposes.
         phone: The number, masked; `"***"` where it is not known.
         scope: Which limit refused, such as `"sends_per_phone"`; otherwise `None`.
         provider_code: The gateway's reason when delivery failed, or its word for a status that is

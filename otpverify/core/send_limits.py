@@ -108,13 +108,32 @@ def without_streak(phone: PhoneState, scope: str, now: int) -> PhoneState:
     streak = streak_of(phone, scope)
     if streak is None:
         return phone
-    streaks = tuple(other for other in phone.streaks if other is not streak)
+    return _sooner(
+        replace(phone, streaks=tuple(other for other in phone.streaks if other is not streak)), now
+    )
+
+
+def without_events(phone: PhoneState, scope: str | None, now: int) -> PhoneState:
+    """The phone without what was sent and entered for this scope, or for all."""
+    if scope is None:
+        return _sooner(PhoneState(expires=phone.expires), now)
+    phone = replace(
+        phone,
+        sends=tuple(send for send in phone.sends if send.scope != scope),
+        failures=tuple(failure for failure in phone.failures if failure.scope != scope),
+        streaks=tuple(streak for streak in phone.streaks if streak.scope != scope),
+    )
+    return _sooner(recent(phone, now), now)
+
+
+def _sooner(phone: PhoneState, now: int) -> PhoneState:
+    """The phone, to be kept no longer than is needed, after something was taken out of it."""
     window = phone.retention.window
     ends = [send.at + window for send in phone.sends]
     ends += [failure.at + window for failure in phone.failures]
     # No challenge whose failures it may have to take lives longer than a day.
-    needed = max([now + _LONGEST_TTL, *ends, *(other.ends for other in streaks)])
-    return replace(phone, streaks=streaks, expires=min(phone.expires, needed))
+    needed = max([now + _LONGEST_TTL, *ends, *(streak.ends for streak in phone.streaks)])
+    return replace(phone, expires=min(phone.expires, needed))
 
 
 def _longer_streak(phone: PhoneState, failure: Failure, policy: Policy) -> PhoneState:

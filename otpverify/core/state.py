@@ -134,6 +134,22 @@ class ChallengeState:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspected:
+    """What is kept of a phone.
+
+    Attributes:
+        at: The instant.
+        phone: What limits look at.
+        challenges: The live challenges of the sends that count, by their keys, oldest first. The
+            digests of their codes are empty.
+    """
+
+    at: int
+    phone: PhoneState
+    challenges: tuple[tuple[str, ChallengeState], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CounterState:
     """The log of a counter that belongs to no phone, such as an IP network's."""
 

@@ -11,7 +11,16 @@ from otpverify.core.limits import Limit
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt
-from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
+from otpverify.core.state import (
+    Checked,
+    Inspected,
+    Opened,
+    Opening,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+)
 from otpverify.errors import OtpVerifyError, StoreError
 
 T = TypeVar("T")
@@ -32,6 +41,8 @@ class Ports:
     report: Callable[[Key, int, DeliveryStatus, Policy, bool], Awaitable[Reported]]
     status: Callable[[Key, Policy], Awaitable[DeliveryStatus | None]]
     cancel: Callable[[Key], Awaitable[None]]
+    inspect: Callable[[str], Awaitable[Inspected]]
+    unlock: Callable[[str, str | None], Awaitable[None]]
     reserve: Callable[[str, tuple[Limit, ...]], Awaitable[Reserved | Refused]]
     give_back: Callable[[str, int], Awaitable[None]]
     send: Callable[[Message], Awaitable[Receipt]]

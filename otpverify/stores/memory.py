@@ -17,6 +17,7 @@ from otpverify.core.state import (
     ChallengeState,
     Checked,
     CounterState,
+    Inspected,
     Opened,
     Opening,
     PhoneState,
@@ -190,6 +191,22 @@ class MemoryStore:
         with _LOCK.get():
             self._tick()
             self._put(self._challenges, key.challenge, None)
+
+    def inspect(self, phone: str) -> Inspected:
+        """See `Store.inspect`."""
+        with _LOCK.get():
+            now = self._tick()
+            state = self._phones.get(phone) or PhoneState()
+            names = transitions.challenges_of(state, now)
+            return transitions.inspect(state, {n: self._challenges.get(n) for n in names}, now)
+
+    def unlock(self, phone: str, scope: str | None = None) -> None:
+        """See `Store.unlock`."""
+        with _LOCK.get():
+            now = self._tick()
+            state = self._phones.get(phone)
+            if state is not None:
+                self._put(self._phones, phone, transitions.unlock(state, scope, now))
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`. Raises `StoreError` at capacity."""

@@ -23,6 +23,7 @@ from otpverify import (
     Verified,
     Verifier,
 )
+from otpverify.core.inspection import PhoneInspection
 
 T = TypeVar("T")
 
@@ -122,7 +123,17 @@ class Method:
         return partial(self._method, *args, **kwargs)
 
 
-METHODS = ("start", "resend", "check", "redeem", "cancel", "delivery_report", "status")
+METHODS = (
+    "start",
+    "resend",
+    "check",
+    "redeem",
+    "cancel",
+    "delivery_report",
+    "status",
+    "inspect",
+    "unlock",
+)
 
 
 class Face:
@@ -135,6 +146,8 @@ class Face:
     cancel: Callable[..., None]
     delivery_report: Callable[..., DeliveryReport]
     status: Callable[..., DeliveryStatus]
+    inspect: Callable[..., PhoneInspection]
+    unlock: Callable[..., None]
 
     def __init__(
         self, verifier: Verifier | AsyncVerifier, run: Callable[[Callable[[], Any]], Any]

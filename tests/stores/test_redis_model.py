@@ -26,6 +26,7 @@ from otpverify.core.state import Opened, Opening, Reserved, Verdict
 from otpverify.testing.conformance import Reference, Timeline
 from otpverify.testing.conformance.base import digest, key
 from otpverify.testing.conformance.random_walk import NETWORKS, POLICIES
+from otpverify.testing.conformance.support import comparable
 
 __all__ = ["stop_servers"]
 
@@ -60,7 +61,7 @@ class Beside(RuleBasedStateMachine):
 
     def both(self, operation: str, *args: Any) -> Any:
         answer: object = getattr(self.store, operation)(*args)
-        assert answer == getattr(self.reference, operation)(*args)
+        assert comparable(answer) == comparable(getattr(self.reference, operation)(*args))
         return answer
 
     def policy(self, one: int) -> Policy:
@@ -124,6 +125,15 @@ class Beside(RuleBasedStateMachine):
     @rule(where=challenges)
     def cancel(self, where: Key) -> None:
         self.both("cancel", where)
+
+    @rule(where=challenges)
+    def inspect(self, where: Key) -> None:
+        self.both("inspect", where.phone)
+
+    @rule(where=challenges, every=st.booleans())
+    def unlock(self, where: Key, every: bool) -> None:
+        self.both("unlock", where.phone, None if every else where.scope)
+        self.both("inspect", where.phone)
 
     @rule(send=sends, void=st.booleans(), one=ONE)
     def release(self, send: tuple[Key, int, bytes], void: bool, one: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -599,9 +600,26 @@ class TestKeys:
             store.check(key(challenge=number), digest("wrong"), free)
             store.reserve("network", (Limit(10**6, 3600),))
         phone = f"otpverify:{{{key().phone}}}"
-        assert client.strlen(phone) == 10 + 25 + 2 * (5 + SPARE) * 19
+        assert client.strlen(phone) == 10 + 25 + 2 * (5 + SPARE) * 37
         assert client.pttl(phone) <= 864_000_000, "as long as the wrong codes in a row count"
         assert client.strlen("otpverify:ip:{network}") == 10 + 150 * 12
+
+    @ON_EVERY_SERVER
+    def test_a_log_of_an_earlier_version_is_as_if_there_were_none(
+        self, place: Place, client: Redis, store: RedisStore
+    ) -> None:
+        """It had records of 19 bytes."""
+        now = int(time.time() * 1000)
+        record = b"S" + now.to_bytes(6, "big") + key().scope[:8].encode() + b"name"
+        name = f"otpverify:{{{key().phone}}}"
+        for count in (1, 2, 36):
+            header = (86_400_000).to_bytes(6, "big") + (30).to_bytes(4, "big")
+            client.set(name, header + count * record, ex=86_400)
+            assert store.inspect(key().phone).phone.sends == ()
+            opened = store.open(key(challenge=count), first("a"), Policy())
+            assert isinstance(opened, Opened)
+            assert opened.standing.sends_left == 4
+            assert client.strlen(name) == 10 + 37
 
     @ON_EVERY_SERVER
     def test_a_log_lives_as_long_as_the_longest_window_that_wrote_to_it(

@@ -14,11 +14,21 @@ from redis.asyncio.retry import Retry
 
 from otpverify._event_loops import PerLoop, require_asyncio
 from otpverify._sync import AsyncClosing
+from otpverify.core import challenge as transitions
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
+from otpverify.core.state import (
+    Checked,
+    Inspected,
+    Opened,
+    Opening,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+)
 from otpverify.stores.redis import calls, clients, replies, scripts
 from otpverify.stores.redis.connections import AsyncLanes
 from otpverify.stores.redis.health import (
@@ -173,6 +183,19 @@ class AsyncRedisStore(AsyncClosing):
     async def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""
         replies.done(await self._run(self.scripts.cancel(key)))
+
+    async def inspect(self, phone: str) -> Inspected:
+        """See `Store.inspect`. One round trip, and one more where challenges may be live: a
+        challenge may change between the two."""
+        kept = replies.inspected(await self._run(self.scripts.inspect(phone)))
+        names = transitions.challenges_of(kept.phone, kept.at)
+        found = await self._run(self.scripts.inspect_challenges(phone, names)) if names else ""
+        challenges = replies.inspected_challenges(found, names)
+        return transitions.inspect(kept.phone, challenges, kept.at)
+
+    async def unlock(self, phone: str, scope: str | None = None) -> None:
+        """See `Store.unlock`."""
+        replies.done(await self._run(self.scripts.unlock(phone, scope)))
 
     async def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`."""

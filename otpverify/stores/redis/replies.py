@@ -3,18 +3,26 @@ that the script did not give."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
+    ChallengeState,
     Checked,
+    Failure,
+    FailureStreak,
+    Inspected,
+    LiveCode,
     Opened,
+    PhoneState,
     Refusal,
     Refused,
     Reported,
     Reserved,
+    Retention,
+    Send,
     Standing,
     Verdict,
 )
@@ -117,8 +125,78 @@ def status(reply: object) -> DeliveryStatus | None:
     raise nonsense()
 
 
+_SENDS = dict(
+    zip(
+        "STDKstdk",
+        [
+            (status, concealed)
+            for concealed in (False, True)
+            for status in (
+                DeliveryStatus.QUEUED,
+                DeliveryStatus.SENT,
+                DeliveryStatus.DELIVERED,
+                DeliveryStatus.FAILED,
+            )
+        ],
+        strict=True,
+    )
+)
+"""What the kind of a send says; common.lua describes it."""
+
+
+def inspected(reply: object) -> Inspected:
+    """The answer to `inspect`, without the challenges."""
+    words = iter(_text(reply).split(" "))
+    sends, failures, streaks = [], [], []
+    try:
+        at, window, count = (int(next(words)) for _ in range(3))
+        for kind in words:
+            instant, scope, rest = int(next(words)), next(words), next(words)
+            if kind == "R":
+                streaks.append(FailureStreak(scope, int(rest), instant, int(next(words))))
+            elif kind == "F":
+                failures.append(Failure(instant, scope))
+            else:
+                sends.append(Send(instant, scope, rest, *_SENDS[kind]))
+    except (ValueError, KeyError, StopIteration, RuntimeError):
+        pass
+    else:
+        retention = Retention(window, count)
+        return Inspected(
+            at, PhoneState(tuple(sends), tuple(failures), retention, 0, tuple(streaks))
+        )
+    raise nonsense()
+
+
+def inspected_challenges(reply: object, names: Sequence[str]) -> dict[str, ChallengeState | None]:
+    """The answer to `inspect_challenges`."""
+    words = iter(_text(reply).split())
+    found: dict[str, ChallengeState | None] = {}
+    try:
+        for name in names:
+            found[name] = _challenge(next(words), words)
+        if next(words, None) is None:
+            return found
+    except (ValueError, IndexError, StopIteration, RuntimeError):
+        pass
+    raise nonsense()
+
+
+def _challenge(kind: str, words: Iterator[str]) -> ChallengeState | None:
+    if kind == "-":
+        return None
+    if kind not in ("L", "C", "D"):
+        raise ValueError
+    attempts, count = int(next(words)), int(next(words))
+    codes = []
+    for _ in range(count):
+        expires, at, status = int(next(words)), int(next(words)), STATUSES[int(next(words))]
+        codes.append(LiveCode(b"", expires, at, status))
+    return ChallengeState(tuple(codes), attempts, kind == "D", 0, kind != "L")
+
+
 def done(reply: object) -> None:
-    """The answer to `cancel` and `give_back`."""
+    """The answer to `cancel`, `give_back` and `unlock`."""
     if _integers(reply) != [1]:
         raise nonsense()
 
@@ -136,6 +214,14 @@ def _standing(numbers: Sequence[int]) -> Standing:
     expires_in, resend_in, attempts_left, sends_left, kind = numbers
     known = None if sends_left < 0 else sends_left
     return Standing(expires_in, resend_in, attempts_left, known, kind == 2, kind > 0)
+
+
+def _text(reply: object) -> str:
+    if isinstance(reply, bytes) and reply.isascii():
+        return reply.decode()
+    if isinstance(reply, str):
+        return reply
+    raise nonsense()
 
 
 def _integers(reply: object) -> list[int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -125,6 +125,17 @@ class Scripts:
     def cancel(self, key: Key) -> Call:
         return Call(self._load("cancel"), self._keys(key)[1:], ())
 
+    def inspect(self, phone: str) -> Call:
+        return Call(self._load("inspect"), (self._phone(phone),), ())
+
+    def inspect_challenges(self, phone: str, names: Sequence[str]) -> Call:
+        keys = tuple(self._phone(phone) + b":" + name.encode() for name in names)
+        return Call(self._load("inspect_challenges"), keys, ())
+
+    def unlock(self, phone: str, scope: str | None) -> Call:
+        of = b"" if scope is None else scope[:_SCOPE_LENGTH].encode()
+        return Call(self._load("unlock"), (self._phone(phone),), (of,))
+
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Call:
         return Call(self._load("reserve"), (self._counter(counter),), (_counted(limits), _nonce()))
 
@@ -146,8 +157,11 @@ class Scripts:
     def _keys(self, key: Key) -> tuple[bytes, bytes]:
         # The braces are a hash tag: all keys of a phone lie in one slot of a cluster. Bytes, so
         # that a client's encoding makes no other keys of them.
-        phone = f"{self._prefix}:{{{key.phone}}}"
-        return phone.encode(), f"{phone}:{key.challenge}".encode()
+        phone = self._phone(key.phone)
+        return phone, phone + b":" + key.challenge.encode()
+
+    def _phone(self, phone: str) -> bytes:
+        return f"{self._prefix}:{{{phone}}}".encode()
 
     def _counter(self, counter: str) -> bytes:
         return f"{self._prefix}:ip:{{{counter}}}".encode()

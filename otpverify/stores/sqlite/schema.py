@@ -134,7 +134,17 @@ State: TypeAlias = PhoneState | ChallengeState | CounterState
 
 def names(key: Key) -> tuple[str, str]:
     """The rows of a phone and of a challenge."""
-    return f"p{key.phone}", f"c{key.challenge}"
+    return phone_name(key.phone), challenge_name(key.challenge)
+
+
+def phone_name(phone: str) -> str:
+    """The row of a phone."""
+    return f"p{phone}"
+
+
+def challenge_name(challenge: str) -> str:
+    """The row of a challenge."""
+    return f"c{challenge}"
 
 
 def counter_name(counter: str) -> str:

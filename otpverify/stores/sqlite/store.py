@@ -17,6 +17,7 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
     ChallengeState,
     Checked,
+    Inspected,
     Opened,
     Opening,
     PhoneState,
@@ -133,6 +134,28 @@ class SqliteStore(Closing):
     def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""
         self._change(schema.names(key)[1:], lambda _challenge, _now: (None, None))
+
+    def inspect(self, phone: str) -> Inspected:
+        """See `Store.inspect`."""
+
+        def look(connection: sqlite3.Connection) -> Inspected:
+            (state,), now = self._load(connection, (schema.phone_name(phone),))
+            names = transitions.challenges_of(state or PhoneState(), now)
+            rows = tuple(schema.challenge_name(name) for name in names)
+            challenges, now = self._load(connection, rows)
+            found = dict(zip(names, challenges, strict=True))
+            return transitions.inspect(state or PhoneState(), found, now)
+
+        return self._file.run(look, write=True)  # two reads of one instant
+
+    def unlock(self, phone: str, scope: str | None = None) -> None:
+        """See `Store.unlock`."""
+
+        def change(state: PhoneState | None, now: int) -> tuple[None, PhoneState | None]:
+            state = transitions.unlock(state or PhoneState(), scope, now)
+            return None, None if state.empty else state
+
+        self._change((schema.phone_name(phone),), change)
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`."""

@@ -30,6 +30,7 @@ pytest.register_assert_rewrite(
             "random_walk",
             "sharing",
             "streaks",
+            "support",
             "times",
         )
     )
@@ -46,13 +47,24 @@ from otpverify.testing.conformance.random_walk import RandomWalk
 from otpverify.testing.conformance.reference import Reference
 from otpverify.testing.conformance.sharing import Sharing
 from otpverify.testing.conformance.streaks import Streaks
+from otpverify.testing.conformance.support import Support
 from otpverify.testing.conformance.times import Times
 
 __all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
 
 
 class StoreConformance(
-    Operations, Proofs, Concealment, Delivery, Limits, Streaks, Sharing, Times, Races, RandomWalk
+    Operations,
+    Proofs,
+    Concealment,
+    Delivery,
+    Limits,
+    Streaks,
+    Support,
+    Sharing,
+    Times,
+    Races,
+    RandomWalk,
 ):
     """Inherit this, override `make_store`, and let pytest collect your class.
 

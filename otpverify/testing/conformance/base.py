@@ -20,7 +20,16 @@ from otpverify.core.keys import Key, Keyring
 from otpverify.core.limits import DAY_SECONDS, Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
+from otpverify.core.state import (
+    Checked,
+    Inspected,
+    Opened,
+    Opening,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+)
 from otpverify.protocols import AsyncStore, Clock, Store
 
 Step: TypeAlias = tuple[Any, ...]
@@ -82,6 +91,8 @@ class Driven:
     report: Callable[..., Reported]
     status: Callable[[Key, Policy], DeliveryStatus | None]
     cancel: Callable[[Key], None]
+    inspect: Callable[[str], Inspected]
+    unlock: Callable[..., None]
     reserve: Callable[[str, tuple[Limit, ...]], Reserved | Refused]
     give_back: Callable[[str, int], None]
 

@@ -15,6 +15,7 @@ from otpverify.core.state import (
     ChallengeState,
     Checked,
     CounterState,
+    Inspected,
     Opened,
     Opening,
     PhoneState,
@@ -103,6 +104,16 @@ class Reference:
     def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""
         self._challenges[key.challenge] = None
+
+    def inspect(self, phone: str) -> Inspected:
+        """See `Store.inspect`."""
+        state = self._phones.get(phone, PhoneState())
+        return transitions.inspect(state, self._challenges, self._now())
+
+    def unlock(self, phone: str, scope: str | None = None) -> None:
+        """See `Store.unlock`."""
+        state = self._phones.get(phone, PhoneState())
+        self._phones[phone] = transitions.unlock(state, scope, self._now())
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`."""

@@ -12,11 +12,11 @@
 --
 -- A phone is the retention (10 bytes) of all policies that wrote to it; its failure streaks, 25
 -- bytes for each purpose that has one: 'R', the instant of the last wrong code (6), the scope (8),
--- how many in a row (4), and after how long without another it ends (6); and records of 19 bytes,
+-- how many in a row (4), and after how long without another it ends (6); and records of 37 bytes,
 -- oldest first: 'F' (a wrong code) or a send by its message's status, 'S' (queued, or unknown),
 -- 'T' (with the carrier), 'D' (delivered), 'K' (failed, and kept: it counts, and is not given back
 -- for a report any more), in lower case where it is concealed, which is counted apart; the instant
--- (6 bytes), the scope (8), the end of the challenge's name (4).
+-- (6 bytes), the scope (8), the challenge's name (22).
 -- What lies behind the retention is as good as gone; without anything before it, so is the retention.
 --
 -- A challenge is 'L' (live), 'C' (concealed) or 'D' (decoy, concealed), its attempts (4 bytes), a count (1 byte) of the nonces
@@ -58,10 +58,13 @@ if log ~= '' then
     end
     begin = begin + 25
   end
-  for from = begin, #log, 19 do
+  if (#log - begin + 1) % 37 ~= 0 then
+    begin = #log + 1 -- The records of an earlier version: it is as if there were none.
+  end
+  for from = begin, #log, 37 do
     local kind, at, whose = unpack_bytes('>c1I6c8', log, from)
     if at <= now - window then
-      begin = from + 19
+      begin = from + 37
     elseif kind > 'Z' then
       hidden[#hidden + 1] = at
       if whose == scope then

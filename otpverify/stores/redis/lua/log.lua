@@ -11,20 +11,20 @@ local records = ''
 if window > 0 then
   -- After a failover the clock may have gone back; the log stays in order.
   local stop = #log
-  while stop > begin and unpack_bytes('>I6', log, stop - 17) > at do
-    stop = stop - 19
+  while stop > begin and unpack_bytes('>I6', log, stop - 35) > at do
+    stop = stop - 37
   end
-  local entry = pack_bytes('>c1I6c8c4', event, at, scope, sub(KEYS[2], -4))
+  local entry = pack_bytes('>c1I6c8c22', event, at, scope, sub(KEYS[2], -22))
   records = sub(log, begin, stop) .. entry .. sub(log, stop + 1)
-  if #records > SPARE * 19 then
+  if #records > SPARE * 37 then
     -- Of each kind and scope, the newest records, as many as a log holds.
     local held, kept, parts = {}, {}, {}
-    for from = #records - 18, 1, -19 do
+    for from = #records - 36, 1, -37 do
       local of, _, whose = unpack_bytes('>c1I6c8', records, from)
       local each = (of == 'F' and 'F' or of > 'Z' and 's' or 'S') .. whose
       held[each] = (held[each] or 0) + 1
       if held[each] <= count + SPARE then
-        kept[#kept + 1] = sub(records, from, from + 18)
+        kept[#kept + 1] = sub(records, from, from + 36)
       end
     end
     for index = #kept, 1, -1 do

@@ -8,7 +8,7 @@ do
     keep = math.max(keep, streak_at + streak_window)
   end
   if records ~= '' then
-    keep = math.max(keep, unpack_bytes('>I6', records, #records - 17) + window)
+    keep = math.max(keep, unpack_bytes('>I6', records, #records - 35) + window)
   end
   if keep > now then
     local value = pack_bytes('>I6I4', window, count) .. own .. streaks .. records

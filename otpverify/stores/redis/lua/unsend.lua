@@ -3,7 +3,7 @@
 local given_back = false
 if found then
   local own, of_hidden = 0, sub(log, found, found) > 'Z'
-  for from = begin, #log, 19 do
+  for from = begin, #log, 37 do
     local of = sub(log, from, from)
     if of ~= 'F' and (of > 'Z') == of_hidden and sub(log, from + 7, from + 14) == scope then
       own = own + 1
@@ -12,7 +12,7 @@ if found then
   -- A log that is full may have dropped an older send that would count in its place.
   if own < count + SPARE then
     given_back = true
-    local records = sub(log, begin, found - 1) .. sub(log, found + 19)
+    local records = sub(log, begin, found - 1) .. sub(log, found + 37)
 -- include phone
     if of_hidden == (concealed or false) then
       last = nil
@@ -22,7 +22,7 @@ if found then
           break
         end
       end
-      for from = 1, #records, 19 do
+      for from = 1, #records, 37 do
         local of = sub(records, from, from)
         if of ~= 'F' and (of > 'Z') == of_hidden and sub(records, from + 7, from + 14) == scope then
           last = unpack_bytes('>I6', records, from + 1)
