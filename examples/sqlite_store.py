@@ -1,6 +1,7 @@
 """A store of one's own: an SQLite file. Run it: python examples/sqlite_store.py"""
 
 import json
+import secrets
 import sqlite3
 import tempfile
 import time
@@ -123,7 +124,7 @@ class SqliteStore:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox, sandbox.client() as client:
-        path, key = Path(folder) / "codes.db", "the same in all processes, and long"
+        path, key = Path(folder) / "codes.db", secrets.token_urlsafe(32)
         web, api = (Verifier(client, store=SqliteStore(path), secret=key) for _ in range(2))
         challenge = web.start("+37256789045", client_ip="192.0.2.1")
         for typed in (f"{int(code := sandbox.messages[-1].code or '') ^ 1:06}", code, code):
