@@ -17,7 +17,15 @@ from otpverify.sandbox.delivery_reports import SHAPES, Reporter
 from otpverify.sandbox.faults import misbehave
 from otpverify.sandbox.gateway import Credentials, answer_account, answer_send
 from otpverify.sandbox.outbox import Outbox
-from otpverify.sandbox.wire import Dialect, Refusal, Reply, names_this_machine, pairs_of, query_of
+from otpverify.sandbox.wire import (
+    Dialect,
+    Refusal,
+    Reply,
+    from_another_site,
+    names_this_machine,
+    pairs_of,
+    query_of,
+)
 
 LARGEST_BODY = 1 << 20
 _LARGEST_DISCARDED = 1 << 24
@@ -109,6 +117,11 @@ class Handler(BaseHTTPRequestHandler):
             length -= len(self.rfile.read(min(length, 1 << 16)) or b" " * length)
 
     def _route(self) -> Reply | None:
+        # A GET sends a message, too, if it has fields.
+        reads = self.command in ("GET", "HEAD", "OPTIONS")
+        changes = not reads or (self._url.path == "/" and bool(self._url.query))
+        if changes and from_another_site(self.headers):
+            return Refusal("Requests from pages of other sites are refused", 403).worded("2.0")
         methods = _ROUTES.get(self._url.path)
         if methods is None:
             return Refusal("Not found", 404).worded("2.0")
@@ -126,8 +139,8 @@ class Handler(BaseHTTPRequestHandler):
         if dialect is None:
             return Refusal('X-Sandbox-Dialect must be "2.0" or "tutorial"').worded("2.0")
         fields = self._fields()
-        if fields is None:
-            return Refusal("Malformed JSON").worded(dialect)
+        if isinstance(fields, Refusal):
+            return fields.worded(dialect)
         state = self._state
         answer = answer_send(fields, state.credentials, dialect, state.turns)
         for message in answer.captured:
@@ -150,7 +163,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _report(self) -> Reply:
         """Send one more delivery report: `{"id": ..., "status": ...}`, and perhaps `shape`."""
-        fields = self._fields() or {}
+        fields = self._fields()
+        if isinstance(fields, Refusal):
+            return fields.worded("2.0")
         message_id, status = fields.get("id"), fields.get("status")
         shape = SHAPES.get(str(fields.get("shape", "post")))
         if not (isinstance(message_id, str) and isinstance(status, str) and shape):
@@ -193,17 +208,20 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             seen = version
 
-    def _fields(self) -> dict[str, object] | None:
-        """The request's fields, from the query or the body; `None` when they are malformed."""
+    def _fields(self) -> dict[str, object] | Refusal:
+        """The request's fields, from the query or the body."""
         if self.command == "GET":
             return query_of(self._url)
-        if self.headers.get_content_type() == "application/x-www-form-urlencoded":
+        kind = self.headers.get_content_type()
+        if kind == "application/x-www-form-urlencoded":
             return pairs_of(self._body.decode(errors="replace"))
+        if kind != "application/json":
+            return Refusal("JSON needs Content-Type: application/json", 415)
         try:
             fields = json.loads(self._body)
         except (ValueError, RecursionError):
-            return None
-        return fields if isinstance(fields, dict) else None
+            fields = None
+        return fields if isinstance(fields, dict) else Refusal("Malformed JSON")
 
     def _write(self, reply: Reply) -> None:
         self.send_response(reply.status)

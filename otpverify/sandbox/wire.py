@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from dataclasses import dataclass
+from email.message import Message
 from typing import Literal, Self
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -28,6 +29,23 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def from_another_site(headers: Message) -> bool:
+    """Whether a browser sent the request for a page of another site.
+
+    Browsers name the page's site in `Sec-Fetch-Site` (Fetch Metadata), and its origin in `Origin`
+    (RFC 6454; `null` for a page that has none) or at least in `Referer`. Other programs send none
+    of them. Another port of this machine is another origin: another program serves it.
+    """
+    sites = {site.strip().lower() for site in headers.get_all("Sec-Fetch-Site", [])}
+    if sites - {"same-origin", "none"}:  # "none": the person typed the address
+        return True
+    own = f"http://{headers.get('Host', '')}".lower()
+    if any(origin.strip().lower() != own for origin in headers.get_all("Origin", [])):
+        return True
+    pages = [page.strip().lower() for page in headers.get_all("Referer", [])]
+    return any(page != own and not page.startswith(f"{own}/") for page in pages)
 
 
 def query_of(url: SplitResult) -> dict[str, object]:

@@ -39,7 +39,8 @@ def send(sandbox: Sandbox, endpoint: Endpoint, to: str = PHONE, **options: Any) 
 
 def ask(sandbox: Sandbox, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     connection = http.client.HTTPConnection(sandbox.url.removeprefix("http://"), timeout=20)
-    connection.request(method, path, None if body is None else json.dumps(body))
+    kind = {} if body is None else {"Content-Type": "application/json"}
+    connection.request(method, path, None if body is None else json.dumps(body), kind)
     reply = connection.getresponse()
     said = json.loads(reply.read() or b"null")
     connection.close()

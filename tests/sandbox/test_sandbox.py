@@ -49,6 +49,8 @@ class Browser:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         content = json.dumps(body).encode() if isinstance(body, dict | list) else body
         names = {name.replace("_", "-"): value for name, value in headers.items()}
+        if content is not None:
+            names.setdefault("Content-Type", "application/json")
         self.connection.request(method, path, content, names)
         reply = self.connection.getresponse()
         return Reply(reply.status, reply.headers, reply.read())
@@ -237,6 +239,96 @@ def test_requests_under_a_rebound_name_are_refused(browser: Browser) -> None:
         assert browser.ask("GET", "/messages", Host=host).status == 421
 
 
+OWN = "OWN"  # stands for the sandbox's own origin
+FOREIGN: list[dict[str, str]] = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "http://localhost:8000"},
+    {"Origin": "https://127.0.0.1"},
+    {"Origin": "http://127.0.0.1.evil.example"},
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+    {"Sec_Fetch_Site": "CROSS-SITE"},
+    {"Sec_Fetch_Site": "cross-site", "Origin": OWN},
+    {"Sec_Fetch_Site": "same-origin", "Origin": "https://evil.example"},
+    {"Referer": "https://evil.example/page"},
+    {"Referer": "http://127.0.0.1:1/page"},
+]
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+CHANGING: list[tuple[str, str, Any, dict[str, str]]] = [
+    ("GET", f"/?{urlencode(FIELDS)}", None, {}),
+    ("POST", "/", FIELDS, {}),
+    ("POST", "/", urlencode(FIELDS).encode(), FORM),
+    ("POST", "/report", {"id": "x", "status": "delivered"}, {}),
+    ("DELETE", "/messages", None, {}),
+]
+
+
+def sent_by(browser: Browser, headers: dict[str, str]) -> dict[str, str]:
+    own = f"http://{browser.connection.host}:{browser.connection.port}"
+    return {name: own if value is OWN else value for name, value in headers.items()}
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=repr)
+@pytest.mark.parametrize(("method", "path", "body", "kind"), CHANGING)
+def test_pages_of_other_sites_change_nothing(
+    smspm_sandbox: Sandbox,
+    browser: Browser,
+    method: str,
+    path: str,
+    body: Any,
+    kind: dict[str, str],
+    headers: dict[str, str],
+) -> None:
+    assert browser.ask("POST", "/", FIELDS).status == 200
+    before = smspm_sandbox.messages
+    reply = browser.ask(method, path, body, **kind, **sent_by(browser, headers))
+    assert reply.status == 403
+    assert reply.json == {"error": "Requests from pages of other sites are refused"}
+    assert "Access-Control-Allow-Origin" not in reply.headers
+    assert smspm_sandbox.messages == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": OWN},
+        {"Sec_Fetch_Site": "same-origin", "Origin": OWN},
+        {"Sec_Fetch_Site": "none"},
+        {"Sec_Fetch_Site": "same-origin"},
+    ],
+    ids=repr,
+)
+def test_programs_and_the_inbox_itself_do(browser: Browser, headers: dict[str, str]) -> None:
+    sent = sent_by(browser, headers)
+    for method, path, body, kind in CHANGING:
+        expected = {"/report": 404, "/messages": 204}.get(path, 200)
+        assert browser.ask(method, path, body, **kind, **sent).status == expected
+
+
+def test_a_page_of_this_machine_may_show_the_inbox(browser: Browser) -> None:
+    demo = {"Sec_Fetch_Site": "same-site", "Referer": "http://localhost:8000/"}
+    assert browser.ask("GET", "/inbox?embed=1", **demo).status == 200
+    assert browser.ask("GET", "/", **demo).status == 303
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "text/plain; application/json", "multipart/form-data", "", "json"]
+)
+@pytest.mark.parametrize("path", ["/", "/report"])
+def test_json_needs_its_content_type(
+    smspm_sandbox: Sandbox, browser: Browser, path: str, kind: str
+) -> None:
+    """A form of any page can send `text/plain` without asking first."""
+    reply = browser.ask("POST", path, FIELDS, Content_Type=kind)
+    assert reply.status == 415
+    assert reply.json == {"error": "JSON needs Content-Type: application/json"}
+    assert smspm_sandbox.messages == []
+
+
 def test_nothing_is_printed(browser: Browser, capfd: pytest.CaptureFixture[str]) -> None:
     browser.ask("GET", "/?" + urlencode(FIELDS))
     browser.ask("BREW", "/")
@@ -387,7 +479,8 @@ def test_stop_ends_stalled_requests_and_streams_at_once() -> None:
     sandbox = Sandbox(stall_seconds=30).start()
     browsers = [Browser(sandbox.url) for _ in range(3)]
     stalled, stream, idle = (browser.connection for browser in browsers)
-    stalled.request("POST", "/", json.dumps({**FIELDS, "toNumber": "12025550108"}))
+    fields = json.dumps({**FIELDS, "toNumber": "12025550108"})
+    stalled.request("POST", "/", fields, {"Content-Type": "application/json"})
     stream.request("GET", "/events")
     events = stream.getresponse()
     assert browsers[2].ask("GET", "/messages").status == 200
