@@ -7,7 +7,6 @@ By itself, without a browser: .venv/bin/python examples/fastapi_app/main.py --sc
 
 from __future__ import annotations
 
-import argparse
 import socket
 import sys
 import threading
@@ -22,26 +21,22 @@ from otpverify.sandbox import Sandbox
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from examples.fastapi_app.application import create_app
 from examples.fastapi_app.walk import walk
+from examples.runner import HOST, options
 
 
 def main() -> int:
     """Serve, or walk through the flows."""
-    parser = argparse.ArgumentParser(description="The three flows in FastAPI, on the sandbox.")
-    parser.add_argument("--port", type=int, default=8000, help="0 for any free one")
-    parser.add_argument("--sandbox-port", type=int, default=0, help="0 for any free one")
-    parser.add_argument("--script", action="store_true", help="walk through the flows and end")
-    options = parser.parse_args()
-    port = 0 if options.script else options.port
-    with Sandbox(port=options.sandbox_port) as sandbox:
+    chosen = options("The three flows in FastAPI, on the sandbox.", port=8000)
+    with Sandbox(port=chosen.sandbox_port) as sandbox:
         app = create_app(sandbox.environ, inbox_url=sandbox.inbox_url, policy=Policy())
         # No header is believed, for nothing stands between. Behind a proxy:
         # proxy_headers=True, forwarded_allow_ips="<the proxy's address>".
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", access_log=False, proxy_headers=False)
         )
-        with socket.create_server(("127.0.0.1", port)) as listening:
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            if not options.script:
+        with socket.create_server((HOST, chosen.port)) as listening:
+            url = f"http://{HOST}:{listening.getsockname()[1]}"
+            if not chosen.script:
                 print(f"API:   {url}/docs\nPage:  {url}\nInbox: {sandbox.inbox_url}", flush=True)
                 server.run([listening])
                 return 0

@@ -72,5 +72,8 @@ class App:
 
 if __name__ == "__main__":
     with Sandbox() as sandbox, Verifier.from_env(sandbox.environ) as verifier:
-        print(f"Site:  http://127.0.0.1:8000\nInbox: {sandbox.inbox_url}", flush=True)
-        make_server("127.0.0.1", 8000, App(verifier)).serve_forever()
+        server = make_server("127.0.0.1", 0, App(verifier))  # on any free port
+        print(
+            f"Site:  http://127.0.0.1:{server.server_port}\nInbox: {sandbox.inbox_url}", flush=True
+        )
+        server.serve_forever()

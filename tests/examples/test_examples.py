@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -90,3 +93,46 @@ def test_program(name: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == PROGRAMS[name]
+
+
+@pytest.mark.parametrize("name", ["django_project", "fastapi_app", "flask_app", "wsgi_app"])
+def test_a_site_takes_a_free_port_when_the_usual_one_is_in_use(name: str) -> None:
+    usual = 5000 if name == "flask_app" else 8000
+    with ExitStack() as stack:
+        with suppress(OSError):  # if another program has the port, that is as good
+            stack.enter_context(socket.create_server(("127.0.0.1", usual)))
+        process = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, f"examples/{name}/main.py"],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        )
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline() + process.stdout.readline()
+            site = re.search(r"(?:Site|Page): +(http://127\.0\.0\.1:(\d+))", said)
+            assert site is not None
+            assert int(site[2]) != usual
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("name", ["django_project", "fastapi_app", "flask_app"])
+def test_a_port_that_was_asked_for_and_is_in_use_is_named(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, f"examples/{name}/main.py", "--port", port],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        f"error: port {port} cannot be used: choose another, or 0 for a free one\n"
+    )
