@@ -60,7 +60,7 @@ REGIONS: frozenset[str] = frozenset(phonenumbers.SUPPORTED_REGIONS)
 _SENTENCES = {
     "empty": "Enter a phone number.",
     "not_a_number": "This is not a phone number.",
-    "country_code_missing": "Write the number with its country code, starting with +.",
+    "country_code_missing": "Enter the number with its country code, starting with +.",
     "country_code_unknown": "This country code does not exist.",
     "too_short": "This number is too short.",
     "too_long": "This number is too long.",

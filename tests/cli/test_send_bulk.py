@@ -120,7 +120,7 @@ def test_a_dry_run_says_all_and_sends_nothing(
     assert send("--dry-run", text=TEXT + "\u2026" * 50) == 0
     out = capsys.readouterr().out
     assert "Recipients  8\n  +37*******00\n" in out
-    assert "Invalid     1\n  line 10: Write the number with its country code" in out
+    assert "Invalid     1\n  line 10: Enter the number with its country code" in out
     assert "Duplicates  1\n  line 8: +37*******02, as line 4\n" in out
     assert "Segments    2 (UCS-2, 83 units)\n" in out
     assert "Cost        at most 0.68 EUR and the price of US (1), which is not known" in out

@@ -379,7 +379,7 @@ def test_rows_without_a_number_are_named_by_their_line(
         "line 4: This is not a whole number.",
         "line 6: This row has 4 cells; the first row has 3.",
         "line 7: Enter a phone number.",
-        "line 8: Write the number with its country code",
+        "line 8: Enter the number with its country code",
     ):
         assert f"  {line}" in out
     assert cli.main(arguments) == 1
