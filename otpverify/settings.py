@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import os
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from otpverify import setting_values as values
+from otpverify._per_process import process
 from otpverify.core.secret_strength import SECRET_BYTES
 from otpverify.errors import ConfigurationError
 from otpverify.wiring import require_no_secret
@@ -317,9 +317,8 @@ class Parts:
         for error in settings.unknown():
             raise error
         self.settings = settings
-        self.process = os.getpid()
+        self._opener = process()
         self._given = {name: part for name, part in given.items() if part is not None}
-        self._lock = threading.RLock()
         self._closing: list[Any] = []
 
     @cached_property
@@ -408,12 +407,20 @@ class Parts:
             ConfigurationError: A setting is missing or not valid.
             StoreError: The SQLite file is damaged or locked, or its disk is full.
         """
-        with self._lock:
-            store = self.async_store if asynchronous else self.store
-            if self.settings.get("SECRET") is None:
-                with values.naming(self.settings.spell("SECRET")):
-                    require_no_secret(store, self.hasher)
-            return {"store": store, "secret": self.secret, **self.shared}
+        store = self.async_store if asynchronous else self.store
+        if self.settings.get("SECRET") is None:
+            with values.naming(self.settings.spell("SECRET")):
+                require_no_secret(store, self.hasher)
+        return {"store": store, "secret": self.secret, **self.shared}
+
+    def forked(self) -> Parts:
+        """Parts of the same settings for a forked process, which uses no client or store of its
+        parent's. A store in memory stays: it refuses to be used by several processes."""
+        other = Parts(self.settings, **self._given)
+        for name in ("store", "secret"):
+            if name in vars(self) and getattr(self.store, "process_local", False):
+                vars(other)[name] = vars(self)[name]
+        return other
 
     def close(self) -> None:
         """Close what was made here. In a forked process, what its parent made stays open.
@@ -436,7 +443,7 @@ class Parts:
                 part.close()
 
     def _to_close(self) -> Iterator[Any]:
-        if self.process == os.getpid():
+        if self._opener == process():
             while self._closing:
                 yield self._closing.pop()
 

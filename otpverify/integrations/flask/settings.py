@@ -2,57 +2,41 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, cast
 
 from flask import Flask
 
 from otpverify import (
-    Argon2Hasher,
     ConfigurationError,
     Event,
     Guard,
     Hasher,
-    MemoryStore,
     Messages,
     Policy,
-    RedisStore,
     Renderer,
     Sender,
-    SmspmClient,
-    SqliteStore,
     Store,
     Verifier,
+    settings,
 )
-from otpverify.integrations.web.background import BackgroundSender
+from otpverify.integrations.web.verifiers import Verifiers
+from otpverify.settings import Source
 
-# Those that `Verifier.from_env` reads: from the environment where app.config lacks them.
-SHARED_NAMES: Final = (
-    "SMSPM_HASH",
-    "SMSPM_TOKEN",
-    "SMSPM_SENDER",
-    "SMSPM_URL",
-    "SMSPM_REPORT_URL",
-    "OTPVERIFY_SECRET",
-    "OTPVERIFY_REDIS_URL",
-    "OTPVERIFY_SQLITE_PATH",
-    "OTPVERIFY_REGION",
-)
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _DEFAULTS: Final = {
-    "OTPVERIFY_POLICY": None,
     "OTPVERIFY_BRAND": None,
     "OTPVERIFY_ORIGIN": None,
     "OTPVERIFY_KEEP_AT_LOGIN": (),
     "OTPVERIFY_SHORTEST_PASSWORD": 8,
     "OTPVERIFY_CONTENT_SECURITY_POLICY": CONTENT_SECURITY_POLICY,
 }
+APP_CONFIG: Final = Source(written='app.config["{}"]', more=frozenset(_DEFAULTS))
+"""How the settings are written in `app.config`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +54,52 @@ class Parts:
     on_event: Callable[[Event], object] | None = None
 
 
-@dataclass(slots=True, repr=False)
 class State:
     """The state of one application: `app.extensions["otpverify"]`.
 
+    Args:
+        verifier, reset_verifier: The verifiers that the program passes.
+        verifiers: Those of the settings; or `None`, if the program passes a verifier.
+
     Attributes:
-        verifier: Sends during the request, and reports the gateway's answer.
-        reset_verifier: Sends in the background; `None` where the program passed a verifier but no
-            reset verifier.
         mounted: The blueprint of each flow that is mounted, by the flow's name.
     """
 
-    verifier: Verifier
-    reset_verifier: Verifier | None
-    mounted: dict[str, str] = field(default_factory=dict)
-    closing: list[Callable[[], object]] = field(default_factory=list)
+    def __init__(
+        self,
+        verifier: Verifier | None = None,
+        reset_verifier: Verifier | None = None,
+        verifiers: Verifiers | None = None,
+    ) -> None:
+        self._verifier = verifier
+        self._reset_verifier = reset_verifier
+        self._verifiers = verifiers
+        self.mounted: dict[str, str] = {}
+
+    @property
+    def verifier(self) -> Verifier:
+        """The verifier that sends during the request, and reports the gateway's answer."""
+        if self._verifiers is not None:
+            return self._verifiers.verifier()
+        return cast("Verifier", self._verifier)
+
+    @property
+    def reset_verifier(self) -> Verifier | None:
+        """The verifier that sends in the background; `None` where the program passed a verifier
+        but no reset verifier."""
+        if self._reset_verifier is None and self._verifiers is not None:
+            return self._verifiers.verifier(background=True)
+        return self._reset_verifier
+
+    @reset_verifier.setter
+    def reset_verifier(self, verifier: Verifier | None) -> None:
+        self._reset_verifier = verifier
 
     def close(self) -> None:
         """Wait for messages that are being sent, and close the objects made from the
         configuration. For tests, and for processes that outlive their application."""
-        while self.closing:
-            self.closing.pop()()
+        if self._verifiers is not None:
+            self._verifiers.close()
 
 
 def state_for(app: Flask, parts: Parts) -> State:
@@ -109,73 +118,29 @@ def state_for(app: Flask, parts: Parts) -> State:
                 "other."
             )
         return State(parts.verifier, parts.reset_verifier)
-    return _made(app, parts, _environ(app))
+    verifiers = Verifiers(_parts(app, parts))
+    try:
+        for background in (False, True):
+            verifiers.verifier(background=background)  # made now, so that errors show now
+    except BaseException:
+        verifiers.close()
+        raise
+    return State(reset_verifier=parts.reset_verifier, verifiers=verifiers)
 
 
-def _made(app: Flask, parts: Parts, environ: dict[str, str]) -> State:
-    closing: list[Callable[[], object]] = []
-    sender, store = parts.sender, parts.store
-    if sender is None:
-        client = SmspmClient.from_env(environ)
-        closing.append(client.close)
-        sender = client
-    if store is None:
-        store = _store(environ, closing)
-    hasher = Argon2Hasher() if parts.hasher is None else parts.hasher
-    secret: list[str | bytes] = [
-        one.strip() for one in environ.get("OTPVERIFY_SECRET", "").split(",") if one.strip()
-    ]
-    if not secret and store.process_local and not hasher.needs_secret:
-        secret = [secrets.token_bytes(32)]  # the same for both verifiers
+def _parts(app: Flask, parts: Parts) -> settings.Parts:
+    found = settings.Settings(app.config, APP_CONFIG)
     messages = parts.messages
-    if messages is None:
-        messages = Messages(
-            brand=app.config["OTPVERIFY_BRAND"], origin=app.config["OTPVERIFY_ORIGIN"]
-        )
-    policy = app.config["OTPVERIFY_POLICY"] if parts.policy is None else parts.policy
-    later = BackgroundSender(sender)
-    closing.append(later.close)
-
-    def verifier(through: Sender) -> Verifier:
-        return Verifier(
-            through,
-            store=store,
-            policy=policy,
-            secret=secret or None,
-            hasher=hasher,
-            messages=messages,
-            guards=parts.guards,
-            region=environ.get("OTPVERIFY_REGION"),
-            on_event=parts.on_event,
-        )
-
-    return State(verifier(sender), parts.reset_verifier or verifier(later), closing=closing)
-
-
-def _store(environ: dict[str, str], closing: list[Callable[[], object]]) -> Store:
-    url, path = environ.get("OTPVERIFY_REDIS_URL"), environ.get("OTPVERIFY_SQLITE_PATH")
-    if url and path:
-        raise ConfigurationError(
-            "OTPVERIFY_REDIS_URL and OTPVERIFY_SQLITE_PATH are both set; there is one store. Set "
-            "one of them to None."
-        )
-    store = RedisStore.from_url(url) if url else SqliteStore(path) if path else None
-    if store is None:
-        return MemoryStore()
-    closing.append(store.close)
-    return store
-
-
-def _environ(app: Flask) -> dict[str, str]:
-    """The names shared with `Verifier.from_env`. A value in `app.config` takes precedence; an
-    empty value or `None` means that the name is not set."""
-    found: dict[str, str] = {}
-    for name in SHARED_NAMES:
-        value = app.config[name] if name in app.config else os.environ.get(name)
-        if name == "OTPVERIFY_SECRET" and isinstance(value, list | tuple):
-            value = ",".join(value)
-        if isinstance(value, bytes):
-            raise ConfigurationError(f'app.config["{name}"] must be text.')
-        if value:
-            found[name] = str(value)
-    return found
+    if messages is None and found.get("MESSAGES") is None:
+        brand, origin = (app.config[f"OTPVERIFY_{name}"] or None for name in ("BRAND", "ORIGIN"))
+        messages = Messages(brand=brand, origin=origin)
+    return settings.Parts(
+        found,
+        sender=parts.sender,
+        store=parts.store,
+        policy=parts.policy,
+        hasher=parts.hasher,
+        messages=messages,
+        guards=parts.guards or None,
+        on_event=parts.on_event,
+    )

@@ -1,0 +1,77 @@
+"""The verifiers of a site: sync and async, delivering at once or in the background."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeVar
+
+from otpverify import AsyncVerifier, Verifier
+from otpverify._per_process import PerProcess, process
+from otpverify.integrations.web.background import BackgroundSender
+from otpverify.settings import Parts
+
+V = TypeVar("V", Verifier, AsyncVerifier)
+
+
+class Verifiers:
+    """The verifiers that settings describe, each made when it is first asked for. All of them share
+    a store and a secret. A forked process makes its own.
+
+    Args:
+        parts: What they consist of.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        opener = process()
+        self._made = PerProcess(lambda: _Made(parts if process() == opener else parts.forked()))
+
+    def verifier(self, *, background: bool = False) -> Verifier:
+        """The synchronous verifier of this process.
+
+        Args:
+            background: One that hands messages to threads, for concealed flows.
+
+        Raises:
+            ConfigurationError: A setting is missing or not valid.
+            StoreError: The SQLite file is damaged or locked, or its disk is full.
+        """
+        return self._made.get().verifier(Verifier, background=background)
+
+    def async_verifier(self, *, background: bool = False) -> AsyncVerifier:
+        """The asynchronous verifier, as `verifier`. A sender that blocks runs in threads."""
+        return self._made.get().verifier(AsyncVerifier, background=background)
+
+    def close(self) -> None:
+        """Wait for messages that are being sent, and close what was made in this process."""
+        if found := self._made.drop():
+            found.close()
+
+
+class _Made:
+    """The verifiers of one process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._lock = threading.RLock()
+        self._behind: BackgroundSender | None = None
+        self._verifiers: dict[tuple[type, bool], Any] = {}
+
+    def verifier(self, kind: type[V], *, background: bool) -> V:
+        name = (kind, background)
+        with self._lock:
+            if name not in self._verifiers:
+                sender = self._background_sender() if background else self.parts.sender
+                arguments = self.parts.arguments(asynchronous=kind is AsyncVerifier)
+                self._verifiers[name] = kind(sender, **arguments)
+            made: V = self._verifiers[name]
+            return made
+
+    def close(self) -> None:
+        if self._behind is not None:
+            self._behind.close()
+        self.parts.close()
+
+    def _background_sender(self) -> BackgroundSender:
+        if self._behind is None:
+            self._behind = BackgroundSender(self.parts.sender)
+        return self._behind
