@@ -15,9 +15,12 @@ from otpverify import (
     SqliteStore,
     Verifier,
 )
+from otpverify.cli.reachability import tried
 from otpverify.core.keys import Key
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
-from otpverify.gateways.urls import is_encrypted, is_private
+from otpverify.gateways.smspm.wire import DEFAULT_URL
+from otpverify.gateways.urls import is_encrypted, is_local, is_private
+from otpverify.settings import SETTINGS, Settings
 from otpverify.stores.redis.health import Health
 
 LOW_BALANCE_EUR = 5.0
@@ -33,8 +36,9 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     Args:
         environ: The variables, as `Verifier.from_env` reads them.
     """
-    yield from _settings(environ)
-    yield from _store(environ)
+    settings = Settings(environ=environ)
+    yield from _settings(settings, environ)
+    yield from _store(settings)
     yield from _gateway(environ)
 
 
@@ -47,25 +51,56 @@ def run(environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
     return well
 
 
-def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
-    try:
-        Verifier.from_env(environ).close()
-    except OtpVerifyError as error:
-        yield "fail", f"Settings: {error}"
-    else:
-        yield "ok", "Settings: a verifier can be made of them."
+def _settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    problems = list(settings.unknown())
+    for key in SETTINGS:
+        try:
+            settings.get(key)
+        except ConfigurationError as error:
+            problems.append(error)
+    for problem in problems:
+        yield "fail", f"Settings: {problem}"
+    if not problems:
+        try:
+            Verifier.from_env(environ).close()
+        except OtpVerifyError as error:
+            yield "fail", f"Settings: {error}"
+        else:
+            yield "ok", "Settings: a verifier can be made of them."
     if not environ.get("OTPVERIFY_SECRET"):
         yield (
             "warn",
             "OTPVERIFY_SECRET is not set: challenges end with the process. Make one with: "
             "otpverify secret",
         )
+    yield from _local_addresses(settings)
 
 
-def _store(environ: Mapping[str, str]) -> Iterator[Finding]:
-    url, path = environ.get("OTPVERIFY_REDIS_URL"), environ.get("OTPVERIFY_SQLITE_PATH")
-    if url and path:
+def _local_addresses(settings: Settings) -> Iterator[Finding]:
+    for key, consequence in (
+        ("URL", "no SMS is sent. In production leave it out"),
+        ("REPORT_URL", "the gateway cannot reach it. In production set your site's address"),
+    ):
+        try:
+            url = settings.get(key)
+        except ConfigurationError:
+            continue  # the settings' findings include it
+        host = urlsplit(url or "").hostname
+        if host and is_local(host):
+            yield (
+                "warn",
+                f"{settings.spell(key)} leads to {host}, a sandbox or a program on this machine "
+                f"or network: {consequence}.",
+            )
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    try:
+        url, path = settings.get("REDIS_URL"), settings.get("SQLITE_PATH")
+    except ConfigurationError:
         return  # the settings' findings include it
+    if url and path:
+        return  # so they do here
     if path:
         yield from _file(path)
         return
@@ -80,8 +115,10 @@ def _store(environ: Mapping[str, str]) -> Iterator[Finding]:
         with RedisStore.from_url(url) as store:
             store.peek(_NOBODY, Policy())  # a store's real work; this challenge does not exist
             health = _health(store)
+    except ConfigurationError:
+        return  # the settings' findings include it
     except OtpVerifyError as error:
-        yield "fail", f"Store: {error}"
+        yield "fail", f"Store: {error} Tried: {', '.join(tried(url))}."
         return
     if health is None:
         yield "warn", "Store: it works, and does not let its settings be seen (INFO)."
@@ -122,7 +159,9 @@ def _gateway(environ: Mapping[str, str]) -> Iterator[Finding]:
     except ConfigurationError:
         return  # the settings' findings include it
     except OtpVerifyError as error:
-        yield "fail", f"Gateway: {error}"
+        address = urlsplit(environ.get("SMSPM_URL") or DEFAULT_URL).netloc
+        where = "" if address in str(error) else f" Tried: {address}."
+        yield "fail", f"Gateway: {error}{where}"
         return
     yield _of_balance(balance)
     yield _of_sender_id(own, approved)
@@ -157,4 +196,4 @@ def _of_sender_id(own: str, approved: tuple[str, ...]) -> Finding:
         )
     if own in approved:
         return "ok", f"Gateway: {own!r} is an approved sender ID."
-    return "warn", f"Gateway: {own!r} is no approved sender ID, so messages may fail. {choice}"
+    return "warn", f"Gateway: {own!r} is not an approved sender ID, so messages may fail. {choice}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 from collections.abc import Iterator
 from functools import partial
@@ -58,6 +59,8 @@ def test_all_is_well_but_for_the_store(
     shown = capsys.readouterr().out
     assert shown.splitlines() == [
         "  ok  Settings: a verifier can be made of them.",
+        "warn  SMSPM_URL leads to 127.0.0.1, a sandbox or a program on this machine or network: no "
+        "SMS is sent. In production leave it out.",
         "warn  OTPVERIFY_REDIS_URL is not set, nor is OTPVERIFY_SQLITE_PATH: every process has "
         "limits of its own.",
         "  ok  Gateway: the balance is EUR 12.34.",
@@ -107,7 +110,7 @@ def test_an_unapproved_sender_id_is_told(environ: dict[str, str]) -> None:
     (told,) = [f for f in examine(environ | {"SMSPM_SENDER": "Unknown"}) if "Unknown" in f[1]]
     assert told == (
         "warn",
-        "Gateway: 'Unknown' is no approved sender ID, so messages may fail. "
+        "Gateway: 'Unknown' is not an approved sender ID, so messages may fail. "
         "Approved are: SMSPM.com, MyApp.",
     )
 
@@ -259,3 +262,89 @@ def test_plain_http_on_a_private_network_is_a_warning(environ: dict[str, str]) -
     allowed = {**private, "SMSPM_ALLOW_INSECURE": "1"}
     assert grades(allowed, "SMSPM_ALLOW_INSECURE") == ["warn"]
     assert grades(environ, "SMSPM_ALLOW_INSECURE") == []
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that accepts connections, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://:the-secret@127.0.0.1:1", "Tried: 127.0.0.1:1 (connection refused)."),
+        ("redis://:the-secret@[::1]:1/0", "Tried: [::1]:1 ("),
+        (
+            "rediss://user:the-secret@no-such-host.invalid",
+            "Tried: no-such-host.invalid:6379 (its name could not be resolved (DNS)).",
+        ),
+        (
+            "redis+sentinel://:the-secret@127.0.0.1:1,127.0.0.1:2/main",
+            "Tried: 127.0.0.1:1 (connection refused), 127.0.0.1:2 (connection refused).",
+        ),
+        ("redis+cluster://:the-secret@127.0.0.1:1", "Tried: 127.0.0.1:1 (connection refused)."),
+        (
+            "unix://:the-secret@/no/such/socket",
+            "Tried: /no/such/socket (there is no such socket).",
+        ),
+    ],
+)
+def test_the_address_of_a_store_and_the_reason_are_shown(
+    environ: dict[str, str], url: str, said: str
+) -> None:
+    found = list(examine(environ | {"OTPVERIFY_REDIS_URL": url}))
+    assert [mark for mark, sentence in found if said in sentence] == ["fail"]
+    assert not [sentence for _, sentence in found if "the-secret" in sentence]
+
+
+def test_a_store_that_is_silent_or_speaks_no_tls_is_shown(
+    environ: dict[str, str], silent: int, server: Server
+) -> None:
+    found = examine(environ | {"OTPVERIFY_REDIS_URL": f"redis://127.0.0.1:{silent}"})
+    (store,) = [sentence for _, sentence in found if sentence.startswith("Store:")]
+    assert store == f"Store: Redis did not answer in time. Tried: 127.0.0.1:{silent}."
+    found = examine(environ | {"OTPVERIFY_REDIS_URL": f"rediss://127.0.0.1:{server.port}"})
+    (store,) = [sentence for _, sentence in found if sentence.startswith("Store:")]
+    assert f"Tried: 127.0.0.1:{server.port} (TLS: no encrypted connection" in store
+    wrong = f"redis://:the-secret@127.0.0.1:{server.port}"
+    found = examine(environ | {"OTPVERIFY_REDIS_URL": wrong})
+    (store,) = [sentence for _, sentence in found if sentence.startswith("Store:")]
+    assert "refused the credentials" in store
+    assert f"Tried: 127.0.0.1:{server.port}." in store
+
+
+def test_the_address_of_the_gateway_and_the_reason_are_shown(environ: dict[str, str]) -> None:
+    for change, said in (
+        ({"SMSPM_URL": "http://127.0.0.1:1"}, "(127.0.0.1:1) could not be reached: connection ref"),
+        ({"SMSPM_URL": "https://no-such-host.invalid"}, "(no-such-host.invalid:443) could not be"),
+        ({"SMSPM_TOKEN": "wrong"}, f"Tried: {environ['SMSPM_URL'].removeprefix('http://')}."),
+    ):
+        found = list(examine(environ | change))
+        assert [mark for mark, sentence in found if said in sentence] == ["fail"]
+
+
+def test_local_addresses_are_pointed_out(environ: dict[str, str]) -> None:
+    local = environ | {"SMSPM_REPORT_URL": "http://localhost:8000/sms/report"}
+    found = [s for mark, s in examine(local) if mark == "warn" and "leads to" in s]
+    assert [sentence.split()[:4] for sentence in found] == [
+        ["SMSPM_URL", "leads", "to", "127.0.0.1,"],
+        ["SMSPM_REPORT_URL", "leads", "to", "localhost,"],
+    ]
+    public = local | {
+        "SMSPM_URL": "https://no-such-host.invalid",
+        "SMSPM_REPORT_URL": "https://app.example/sms/report",
+    }
+    assert not [s for _, s in examine(public) if "leads to" in s]
+
+
+def test_every_mistake_is_a_finding_of_its_own(environ: dict[str, str]) -> None:
+    wrong = {"OTPVERIFY_SECRET": "short", "OTPVERIFY_REGION": "Estonia", "SMSPM_TOKN": "x"}
+    found = [s for mark, s in examine(environ | wrong) if mark == "fail"]
+    assert [sentence.split()[1] for sentence in found] == [
+        "There",
+        "OTPVERIFY_SECRET:",
+        "OTPVERIFY_REGION:",
+    ]
+    assert "Did you mean 'SMSPM_TOKEN'?" in found[0]
