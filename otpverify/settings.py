@@ -278,7 +278,7 @@ def _unknown(given: Mapping[str, Any], source: Source) -> Iterator[Configuration
             continue
         near = _near(name.upper(), source)
         # A longer name, such as OTPVERIFY_SECRET_FILE, is the program's own.
-        own = any(name.startswith(f"{known}_") for known in names)
+        own = _bare(name) not in SETTINGS and any(name.startswith(f"{one}_") for one in names)
         if not source.closed and (near is None or own):
             continue
         hint = f" Did you mean {near!r}?" if near else f" Known are {', '.join(sorted(names))}."
@@ -407,10 +407,10 @@ class Parts:
             ConfigurationError: A setting is missing or not valid.
             StoreError: The SQLite file is damaged or locked, or its disk is full.
         """
-        store = self.async_store if asynchronous else self.store
+        store, hasher = self.async_store if asynchronous else self.store, self.hasher
         if self.settings.get("SECRET") is None:
             with values.naming(self.settings.spell("SECRET")):
-                require_no_secret(store, self.hasher)
+                require_no_secret(store, hasher)
         return {"store": store, "secret": self.secret, **self.shared}
 
     def forked(self) -> Parts:

@@ -1,21 +1,29 @@
-"""System checks: what is wrong with the settings, and how to mend it."""
+"""System checks: what is wrong with the settings, and how to fix it.
+
+Every check reads only: none opens a file or a connection. What needs credentials is checked for a
+deployment only (`manage.py check --deploy`), so that `migrate`, `makemigrations` and `test` work
+where there are none.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from inspect import iscoroutinefunction
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Warning  # noqa: A004 - Django's names
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.urls import NoReverseMatch, Resolver404, get_resolver, resolve, reverse
 
-from otpverify import ConfigurationError, MemoryStore
+from otpverify import AsyncVerifier, ConfigurationError, MemoryStore, Verifier
 from otpverify.integrations.django import conf
-from otpverify.integrations.django.verifiers import Parts
+from otpverify.settings import SETTINGS, Parts, Settings, one_store
+from otpverify.wiring import require_no_secret
 
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
@@ -23,82 +31,68 @@ _SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
 
 def register() -> None:
-    """Register them, under Django's tag for security."""
+    """Register the checks, under Django's tag for security."""
     checks.register(check_settings, checks.Tags.security)
     checks.register(check_project, checks.Tags.security)
     checks.register(check_deployment, checks.Tags.security, deploy=True)
+    checks.register(check_admin, checks.Tags.security, deploy=True)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """`OTPVERIFY` itself."""
+    """Check what is set."""
     try:
-        return list(_settings())
+        found = conf.shared()
+        unknown = [Error(str(error), id="otpverify.E001") for error in found.unknown()]
+        return [*unknown, *_values(found), *_phone_field()]
     except ConfigurationError as error:
-        return [Error(str(error), id="otpverify.E002")]
+        return [_invalid(error)]
 
 
 def check_project(**_: Any) -> list[CheckMessage]:
-    """What the views need of the project."""
+    """Check what the views need of the project."""
     return list(_project())
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
-    """What is well on one's own machine, and not where people are served."""
+    """Check what a site that serves people needs: credentials, a secret, a shared store."""
     try:
-        parts = Parts()
-        if isinstance(parts.store, MemoryStore) and not _workers():
-            return [_memory(Warning, "W003", "Challenges and limits are kept in memory.")]
+        found = conf.shared()
+        found.check()
     except ConfigurationError:
-        pass  # said by `check_settings`
-    return []
+        return []  # `check_settings` reports it
+    return list(_deployment(found))
 
 
-def _settings() -> Iterator[CheckMessage]:
-    given = conf.given()
-    for key in sorted(set(map(str, given)) - conf.KEYS):
-        near = difflib.get_close_matches(key.upper(), conf.KEYS, 1)
-        hint = (
-            f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(conf.KEYS))}."
+def check_admin(**_: Any) -> list[CheckMessage]:
+    """Check that the admin has no login of its own beside the one with a second factor."""
+    if not apps.is_installed("django.contrib.admin") or not _has_second_factor():
+        return []
+    return [
+        Warning(
+            f"{address} signs in by password alone, while {settings.LOGIN_URL} asks for a code, "
+            "too.",
+            hint="Send its visitors to the login with a second factor: put a view that redirects "
+            "to LOGIN_URL before the admin's addresses. docs/how-to/django.md shows it.",
+            id="otpverify.W004",
         )
-        yield Error(f"OTPVERIFY has no setting {key!r}.", hint=hint, id="otpverify.E001")
-    yield from _sender()
-    parts = Parts()
-    if parts.secret is None:
-        yield Error(
-            f"There is no secret, and {type(parts.store).__name__} outlives this process.",
-            hint='Set OTPVERIFY["SECRET"], the same in every process, from your secret store; '
-            "`otpverify secret` makes one.",
-            id="otpverify.E003",
-        )
-    elif given.get("SENDER") or (conf.option("HASH") and conf.option("TOKEN")):
-        parts.verify()
-    if isinstance(parts.store, MemoryStore) and _workers():
-        said = "WEB_CONCURRENCY asks for several workers, and each would keep its own challenges."
-        yield _memory(Error, "E005", said)
-    for key in ("CLIENT_IP", "GET_PHONE", "FIND_USER"):
-        conf.function(key)
-    yield from _phone_field()
+        for address in _admin_logins()
+    ]
 
 
-def _sender() -> Iterator[CheckMessage]:
-    if conf.option("SENDER") is not None:
-        return
-    missing = [key for key in ("HASH", "TOKEN") if not conf.option(key)]
-    if missing:
-        yield Error(
-            f"The gateway's credentials are missing: {', '.join(missing)}.",
-            hint="Set OTPVERIFY[...] or the environment: "
-            f"{', '.join(conf.ACCOUNT[key] for key in missing)}. `otpverify sandbox` needs no "
-            "account.",
-            id="otpverify.E004",
-        )
-    if not conf.option("SENDER_ID"):
-        yield Warning(
-            "There is no sender ID; messages come from SMSPM.com.",
-            hint='Set OTPVERIFY["SENDER_ID"] to one that the gateway approved for you, or to '
-            '"SMSPM.com".',
-            id="otpverify.W001",
-        )
+def _values(found: Settings) -> list[CheckMessage]:
+    problems = []
+    for key in (*SETTINGS, *conf.FUNCTIONS):
+        try:
+            found.get(key) if key in SETTINGS else conf.function(key)
+        except ConfigurationError as error:
+            problems.append(_invalid(error))
+    if not problems:
+        one_store(found)
+    return problems
+
+
+def _invalid(error: ConfigurationError) -> CheckMessage:
+    return Error(str(error), id="otpverify.E002")
 
 
 def _phone_field() -> Iterator[CheckMessage]:
@@ -129,7 +123,7 @@ def _project() -> Iterator[CheckMessage]:
     if _SESSIONS not in settings.MIDDLEWARE:
         yield Error(
             "SessionMiddleware is missing from MIDDLEWARE.",
-            hint="The challenge is kept in the session.",
+            hint="The session holds the challenge.",
             id="otpverify.E007",
         )
     if settings.SESSION_ENGINE == _SIGNED_COOKIES:
@@ -140,14 +134,126 @@ def _project() -> Iterator[CheckMessage]:
         )
 
 
-def _workers() -> bool:
-    workers = os.environ.get("WEB_CONCURRENCY", "")
-    return workers.isdecimal() and int(workers) > 1
+def _deployment(found: Settings) -> Iterator[CheckMessage]:
+    # A store in memory stands in for an SQLite file, which would be made.
+    file = found.get("STORE") is None and found.get("SQLITE_PATH") is not None
+    parts = Parts(found, store=MemoryStore() if file else None)
+    try:
+        complete = True
+        if found.get("SENDER") is None and not conf.option("GET_VERIFIER"):
+            for problem in _account(found):
+                complete = complete and not problem.is_serious()
+                yield problem
+        if found.get("SECRET") is None and (file or _needs_secret(parts)):
+            yield _no_secret(found)
+            complete = False
+        if complete:
+            _compose(parts, found)
+        if not file and isinstance(parts.store, MemoryStore):
+            yield _memory()
+    except ConfigurationError as error:
+        yield _invalid(error)
+    finally:
+        parts.close()
 
 
-def _memory(kind: Callable[..., CheckMessage], number: str, said: str) -> CheckMessage:
-    return kind(
-        said,
-        hint='Set OTPVERIFY["REDIS_URL"], or ["SQLITE_PATH"] on one machine, or run one worker.',
-        id=f"otpverify.{number}",
+def _account(found: Settings) -> Iterator[CheckMessage]:
+    missing = [key for key in ("HASH", "TOKEN") if found.get(key) is None]
+    if missing:
+        yield Error(
+            f"The gateway's credentials are missing: {', '.join(missing)}.",
+            hint=f"Set {' and '.join(map(found.spell, missing))}, or in the environment "
+            f"{' and '.join(conf.ELSEWHERE[key] for key in missing)}. `otpverify sandbox` needs "
+            "no account.",
+            id="otpverify.E004",
+        )
+    if found.get("SENDER_ID") is None:
+        yield Warning(
+            "There is no sender ID; messages come from SMSPM.com.",
+            hint='Set OTPVERIFY["SENDER_ID"] to one that the gateway approved for you, or to '
+            '"SMSPM.com".',
+            id="otpverify.W001",
+        )
+
+
+def _needs_secret(parts: Parts) -> bool:
+    try:
+        require_no_secret(parts.store, parts.hasher)
+    except ConfigurationError:
+        return True
+    return False
+
+
+def _no_secret(found: Settings) -> CheckMessage:
+    return Error(
+        f"{found.spell('SECRET')} is not set. Challenges outlive this process, or the hasher needs "
+        "a secret.",
+        hint="Set it from your secret store, the same in every process. `otpverify secret` makes "
+        "one.",
+        id="otpverify.E003",
     )
+
+
+def _compose(parts: Parts, found: Settings) -> None:
+    """Put the parts together.
+
+    Raises:
+        ConfigurationError: They do not fit together.
+    """
+    if found.get("SENDER") is None and found.get("HASH") is None:
+        return  # every verifier comes from GET_VERIFIER
+    awaits = iscoroutinefunction(getattr(parts.sender, "send", None))
+    kind = AsyncVerifier if awaits else Verifier  # the first is for asynchronous views alone
+    kind(parts.sender, **parts.arguments(asynchronous=awaits))
+
+
+def _memory() -> CheckMessage:
+    workers = os.environ.get("WEB_CONCURRENCY", "")
+    hint = 'Set OTPVERIFY["REDIS_URL"], or ["SQLITE_PATH"] on one machine, or run one worker.'
+    if workers.isdecimal() and int(workers) > 1:
+        return Error(
+            "WEB_CONCURRENCY asks for several workers, and each would have its own challenges.",
+            hint=hint,
+            id="otpverify.E005",
+        )
+    return Warning("Challenges and limits are kept in memory.", hint=hint, id="otpverify.W003")
+
+
+def _has_second_factor() -> bool:
+    """Whether a login with a code is mounted."""
+    from otpverify.integrations.django.views import LoginView  # needs the models to be loaded
+
+    return any(
+        isinstance(view, type) and issubclass(view, LoginView)
+        for view in _views(get_resolver().url_patterns)
+    )
+
+
+def _views(patterns: Iterable[Any]) -> Iterator[object]:
+    for pattern in patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from _views(pattern.url_patterns)
+        else:
+            yield getattr(pattern.callback, "view_class", None)
+
+
+def _admin_logins() -> Iterator[str]:
+    """The addresses at which an admin site's own login answers."""
+    from django.contrib.admin import AdminSite
+
+    for namespace in _namespaces(get_resolver(), "admin"):
+        try:
+            address = reverse(f"{namespace}:login")
+            view = resolve(address).func
+        except (NoReverseMatch, Resolver404):
+            continue
+        if getattr(view, "__func__", None) is AdminSite.login:
+            yield address
+
+
+def _namespaces(resolver: Any, app: str, prefix: str = "") -> Iterator[str]:
+    for name, (_, inner) in resolver.namespace_dict.items():
+        full = f"{prefix}{name}"
+        if inner.app_name == app:
+            yield full
+        yield from _namespaces(inner, app, f"{full}:")

@@ -1,132 +1,21 @@
-"""The verifiers of this process, made when they are first asked for."""
+"""The verifiers of this process, made when they are first asked for, and those of a request."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import threading
-from functools import cached_property
-from inspect import iscoroutinefunction
-from typing import Any, TypeVar
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.core.signals import setting_changed
 from django.http import HttpRequest
 
-from otpverify import AsyncVerifier, ConfigurationError, MemoryStore, Verifier
+from otpverify import AsyncVerifier, ConfigurationError, Verifier
 from otpverify.integrations.django import conf
-from otpverify.integrations.web.background import BackgroundSender
+from otpverify.integrations.web.verifiers import Derived, Verifiers
+from otpverify.settings import Parts
 
-V = TypeVar("V", Verifier, AsyncVerifier)
-
-
-class Parts:
-    """What the settings describe, each made once; all verifiers share store and secret."""
-
-    def __init__(self) -> None:
-        self.rules = conf.rules()
-        self.process = os.getpid()
-        self._lock = threading.RLock()
-        self._made: dict[str, Any] = {}
-
-    @cached_property
-    def sender(self) -> Any:
-        """The sender."""
-        own = conf.part("SENDER", "send")
-        if own is not None:
-            return own
-        from otpverify import SmspmClient  # loads requests, which those with another sender lack
-
-        client = SmspmClient.from_env(conf.environ())
-        self._made["client"] = client
-        return client
-
-    @cached_property
-    def behind(self) -> BackgroundSender:
-        """The same, behind the reply's back."""
-        made = BackgroundSender(self.sender)
-        self._made["behind"] = made
-        return made
-
-    @cached_property
-    def store(self) -> Any:
-        """The store of the synchronous verifiers."""
-        own = conf.part("STORE", "open")
-        if own is not None:
-            return own
-        url, path = conf.option("REDIS_URL"), conf.option("SQLITE_PATH")
-        if url and path:
-            raise ConfigurationError(
-                "REDIS_URL and SQLITE_PATH are both set; there is one store. Leave one of them out."
-            )
-        if url:
-            from otpverify import RedisStore
-
-            self._made["store"] = RedisStore.from_url(url)
-        elif path:
-            from otpverify import SqliteStore
-
-            self._made["store"] = SqliteStore(path)
-        else:
-            return MemoryStore()
-        return self._made["store"]
-
-    @cached_property
-    def async_store(self) -> Any:
-        """The store of the asynchronous ones: the same, or its twin on the same server."""
-        url = conf.option("REDIS_URL")
-        if conf.option("STORE") is not None or not url:
-            return self.store
-        from otpverify import AsyncRedisStore
-
-        return AsyncRedisStore.from_url(url)
-
-    @cached_property
-    def secret(self) -> Any:
-        """The secret; one of this process where the store is its own, too."""
-        found = conf.option("SECRET")
-        if found is None and getattr(self.store, "process_local", False):
-            return secrets.token_bytes(32)
-        return found
-
-    def verifier(self, kind: type[V], *, background: bool) -> V:
-        """A verifier of this colour."""
-        name = f"{kind.__name__} {background}"
-        with self._lock:
-            if name not in self._made:
-                store = self.store if kind is Verifier else self.async_store
-                self._made[name] = kind(
-                    self.behind if background else self.sender,
-                    store=store,
-                    secret=self.secret,
-                    **self.rules.arguments(),
-                )
-            made: V = self._made[name]
-            return made
-
-    def verify(self) -> None:
-        """Put them together, and close them.
-
-        Raises:
-            ConfigurationError: They do not fit together.
-        """
-        awaits = iscoroutinefunction(getattr(self.sender, "send", None))
-        try:
-            if awaits:  # for asynchronous views alone
-                self.verifier(AsyncVerifier, background=False)
-            else:
-                self.verifier(Verifier, background=False)
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close what was made here; what the settings hold is its owner's."""
-        for name in ("behind", "client", "store"):
-            if name in self._made:
-                self._made[name].close()
-
-
-_lock = threading.Lock()
-_parts: Parts | None = None
+# One entry: `setdefault` is atomic, so that threads share one without a lock.
+_current: dict[str, Verifiers] = {}
+_derived: WeakKeyDictionary[Verifier | AsyncVerifier, Derived] = WeakKeyDictionary()
 
 
 def get_verifier(*, background: bool = False) -> Verifier:
@@ -137,52 +26,87 @@ def get_verifier(*, background: bool = False) -> Verifier:
             takes must not tell a known number from an unknown one.
 
     Raises:
-        ConfigurationError: The settings make no sense; `manage.py check` says more.
+        ConfigurationError: A setting is missing or not valid; `manage.py check --deploy` names it.
     """
-    return _here().verifier(Verifier, background=background)
+    return _verifiers().verifier(background=background)
 
 
 def get_async_verifier(*, background: bool = False) -> AsyncVerifier:
     """The asynchronous verifier of this process, as `get_verifier`. A sender that blocks runs in
     threads."""
-    return _here().verifier(AsyncVerifier, background=background)
-
-
-def forget(**changed: Any) -> None:
-    """Make them anew when they are next asked for: the settings changed."""
-    global _parts
-    if changed.get("setting", conf.NAME) == conf.NAME:
-        with _lock:
-            old, _parts = _parts, None
-        if old is not None and old.process == os.getpid():
-            old.close()
-
-
-def _here() -> Parts:
-    global _parts
-    with _lock:
-        # A fork has no threads of its parent's, which would never send what they are given.
-        if _parts is None or _parts.process != os.getpid():
-            _parts = Parts()
-        return _parts
-
-
-setting_changed.connect(forget, dispatch_uid="otpverify")
+    return _verifiers().async_verifier(background=background)
 
 
 def verifier_for(request: HttpRequest, *, background: bool = False) -> Verifier:
-    """The verifier for a request: that of this process. The views' hook `get_verifier` calls it.
+    """The verifier for a request: that of `OTPVERIFY["GET_VERIFIER"]`, or else that of this
+    process. The views' hook `get_verifier` calls it.
 
     Args:
         request: The request.
-        background: As for `get_verifier`.
+        background: As for `get_verifier`. A verifier of `GET_VERIFIER` then gets a counterpart
+            that shares all else with it.
 
     Raises:
-        ConfigurationError: As `get_verifier`.
+        ConfigurationError: As `get_verifier`; or the function gave something else.
     """
-    return get_verifier(background=background)
+    found = _of_request(request)
+    if found is None:
+        return get_verifier(background=background)
+    if isinstance(found, AsyncVerifier):
+        raise ConfigurationError(
+            f"{conf.SOURCE.spell('GET_VERIFIER')} must give a Verifier in synchronous views, not "
+            "an AsyncVerifier."
+        )
+    return _derived_of(found).verifier() if background else found
 
 
 def averifier_for(request: HttpRequest, *, background: bool = False) -> AsyncVerifier:
-    """The asynchronous verifier for a request, as `verifier_for`."""
-    return get_async_verifier(background=background)
+    """The asynchronous verifier for a request, as `verifier_for`. If `GET_VERIFIER` gives a
+    `Verifier`, its counterpart runs in threads."""
+    found = _of_request(request)
+    if found is None:
+        return get_async_verifier(background=background)
+    if isinstance(found, AsyncVerifier) and not background:
+        return found
+    return _derived_of(found).async_verifier(background=background)
+
+
+def forget(**changed: Any) -> None:
+    """Make the verifiers again when they are next asked for: the settings changed."""
+    if changed.get("setting", conf.NAME) != conf.NAME:
+        return
+    if old := _current.pop(conf.NAME, None):
+        old.close()
+    for derived in list(_derived.values()):
+        derived.close()
+    _derived.clear()
+
+
+def _verifiers() -> Verifiers:
+    found = _current.get(conf.NAME)
+    if found is None:
+        found = _current.setdefault(conf.NAME, Verifiers(Parts(conf.shared())))
+    return found
+
+
+def _of_request(request: HttpRequest) -> Verifier | AsyncVerifier | None:
+    function = conf.function("GET_VERIFIER")
+    if function is None:
+        return None
+    found = function(request)
+    if not isinstance(found, Verifier | AsyncVerifier):
+        raise ConfigurationError(
+            f"{conf.SOURCE.spell('GET_VERIFIER')} must give a Verifier or an AsyncVerifier, not "
+            f"{type(found).__name__}."
+        )
+    return found
+
+
+def _derived_of(verifier: Verifier | AsyncVerifier) -> Derived:
+    found = _derived.get(verifier)
+    if found is None:
+        found = _derived.setdefault(verifier, Derived(verifier))
+    return found
+
+
+setting_changed.connect(forget, dispatch_uid="otpverify")

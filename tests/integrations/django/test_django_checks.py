@@ -1,0 +1,327 @@
+"""Checks read only, and those of a deployment are apart; verifiers of a request, and settings that
+change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
+from django.core import checks
+from django.http import HttpRequest
+from django.test import RequestFactory, override_settings
+from django.urls import include, path
+from django_support import BASE, urlconf
+from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET
+
+from otpverify import (
+    AsyncRedisStore,
+    AsyncVerifier,
+    ConfigurationError,
+    HmacHasher,
+    MemoryStore,
+    Message,
+    Receipt,
+    Verifier,
+)
+from otpverify.integrations.celery import CelerySender
+from otpverify.integrations.django import get_async_verifier, get_verifier
+from otpverify.integrations.django.checks import check_admin
+from otpverify.integrations.django.verifiers import averifier_for, verifier_for
+from otpverify.testing import OutboxSender
+
+PROJECT = {
+    "project.py": """
+SECRET_KEY = "a key of the project's sessions"
+INSTALLED_APPS = [
+    "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
+    "otpverify.integrations.django", "shop",
+]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "site.db"}}
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+OTPVERIFY = {options}
+""",
+    "shop/__init__.py": "",
+    "shop/migrations/__init__.py": "",
+    "shop/models.py": """
+from django.db import models
+class Order(models.Model):
+    phone = models.CharField(max_length=16)
+""",
+    "shop/tests.py": """
+from django.test import TestCase
+from shop.models import Order
+class Orders(TestCase):
+    def test_order(self):
+        Order.objects.create(phone="+37256789045")
+""",
+}
+
+
+def managed(folder: Path, *arguments: str) -> tuple[int, str]:
+    names = ("SMSPM_", "OTPVERIFY_", "DJANGO_")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    done = subprocess.run(
+        [sys.executable, "-m", "django", *arguments],
+        cwd=folder,
+        env={**environ, "DJANGO_SETTINGS_MODULE": "project", "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"SQLITE_PATH": "codes.db"}, {"REDIS_URL": "redis://127.0.0.1:1"}],
+    ids=["nothing", "file", "redis"],
+)
+def test_commands_work_without_credentials(tmp_path: Path, options: dict[str, str]) -> None:
+    for name, text in PROJECT.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text.replace("{options}", repr(options)))
+    for command in (["makemigrations"], ["migrate"], ["test"], ["check"]):
+        code, said = managed(tmp_path, *command)
+        assert code == 0, said
+    code, said = managed(tmp_path, "check", "--deploy")
+    assert code == 1
+    assert "otpverify.E004" in said
+    assert not (tmp_path / "codes.db").exists()
+
+
+@pytest.mark.parametrize("deployment", [False, True])
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"SQLITE_PATH": "codes.db"},
+        {"REDIS_URL": "redis://no-such-host.invalid"},
+        {"REDIS_URL": "redis+cluster://127.0.0.1:1"},
+        {"REDIS_URL": "redis+sentinel://127.0.0.1:1/main"},
+    ],
+    ids=lambda where: next(iter(where.values())),
+)
+def test_checks_open_nothing(
+    where: dict[str, str],
+    deployment: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bare_environ: None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    options = {**BASE, "HASH": "h", "TOKEN": "t", "SENDER_ID": "Shop", "SECRET": SECRET, **where}
+    threads = threading.active_count()
+    with override_settings(OTPVERIFY=options):
+        found = checks.run_checks(tags=["security"], include_deployment_checks=deployment)
+    assert not [one for one in found if (one.id or "").startswith("otpverify.")]
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == threads
+
+
+# The admin.
+
+FLOWS = path("account/", include("otpverify.integrations.django.urls"))
+ADMIN = "django.contrib.admin"
+
+
+def admin_findings(*patterns: Any) -> list[str]:
+    with urlconf(*patterns):
+        return [one.msg for one in check_admin() if one.id == "otpverify.W004"]
+
+
+def test_an_admin_with_a_login_of_its_own_is_found(settings_with_admin: None) -> None:
+    own = path("admin/", admin.site.urls)
+    (found,) = admin_findings(FLOWS, own)
+    assert found.startswith("/admin/login/ signs in by password alone")
+    nested = admin_findings(FLOWS, path("staff/", include([path("site/", admin.site.urls)])))
+    assert nested[0].startswith("/staff/site/login/")
+    second = admin.AdminSite(name="second")
+    assert len(admin_findings(FLOWS, own, path("second/", second.urls))) == 2
+    assert admin_findings(own) == [], "no second factor is mounted"
+    assert admin_findings(FLOWS) == []
+
+
+def test_an_admin_whose_login_is_closed_is_not_found(settings_with_admin: None) -> None:
+    def login(request: HttpRequest) -> Any:
+        return redirect_to_login(request.GET.get("next", "/admin/"))
+
+    class Site(admin.AdminSite):
+        def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
+            return login(request)
+
+    assert admin_findings(FLOWS, path("admin/login/", login), path("admin/", admin.site.urls)) == []
+    assert admin_findings(FLOWS, path("admin/", Site().urls)) == []
+
+
+@pytest.fixture
+def settings_with_admin() -> Iterator[None]:
+    installed = [*settings.INSTALLED_APPS, ADMIN, "django.contrib.messages"]
+    with override_settings(INSTALLED_APPS=installed):
+        yield
+
+
+# The verifier of a request.
+
+
+def by_host(outboxes: dict[str, OutboxSender]) -> Any:
+    made = {
+        host: Verifier(outbox, secret=secret, hasher=QUICK)
+        for (host, outbox), secret in zip(outboxes.items(), (SECRET, OTHER_SECRET), strict=True)
+    }
+    return lambda request: made[request.get_host()]
+
+
+def test_each_request_has_its_verifier() -> None:
+    outboxes = {"north.example": OutboxSender(), "south.example": OutboxSender()}
+    request = RequestFactory().get("/", headers={"Host": "south.example"})
+    options = {**BASE, "GET_VERIFIER": by_host(outboxes)}
+    with override_settings(OTPVERIFY=options, ALLOWED_HOSTS=["*"]):
+        own = verifier_for(request)
+        assert own is verifier_for(request)
+        challenge = own.start(PHONE)
+        south = outboxes["south.example"]
+        later = verifier_for(request, background=True)
+        assert later.check(PHONE, south.code(), challenge=challenge.id).phone == PHONE
+        later.start(OTHER_PHONE)
+
+        async def asynchronous() -> None:
+            for background in (False, True):
+                awaitable = averifier_for(request, background=background)
+                assert isinstance(awaitable, AsyncVerifier)
+                started = await awaitable.start(f"+3725678905{background:d}")
+                await awaitable.cancel(started.phone, challenge=started.id)
+
+        asyncio.run(asynchronous())
+    # The settings changed: what was on its way was delivered.
+    assert {message.to for message in south.messages} == {
+        PHONE,
+        OTHER_PHONE,
+        "+37256789050",
+        "+37256789051",
+    }
+    assert outboxes["north.example"].messages == []
+
+
+def test_a_background_verifier_does_not_wait_for_its_sender() -> None:
+    released, sent = threading.Event(), threading.Event()
+
+    class Slow:
+        def send(self, message: Message) -> Receipt:
+            released.wait(10)
+            sent.set()
+            return Receipt()
+
+    verifier = Verifier(Slow(), secret=SECRET, hasher=QUICK)
+    with override_settings(OTPVERIFY={"GET_VERIFIER": lambda request: verifier}):
+        verifier_for(HttpRequest(), background=True).start(PHONE, deliver=True)
+        assert not sent.is_set()
+        released.set()
+    assert sent.is_set()
+
+
+def test_an_asynchronous_verifier_of_a_request() -> None:
+    outbox = OutboxSender()
+    verifier = AsyncVerifier(outbox, secret=SECRET, hasher=QUICK)
+
+    async def use() -> None:
+        assert averifier_for(HttpRequest()) is verifier
+        challenge = await averifier_for(HttpRequest(), background=True).start(PHONE)
+        assert challenge.phone == PHONE
+
+    with override_settings(OTPVERIFY={"GET_VERIFIER": lambda request: verifier}):
+        with pytest.raises(ConfigurationError, match="must give a Verifier in synchronous views"):
+            verifier_for(HttpRequest())
+        asyncio.run(use())
+    assert [message.to for message in outbox.messages] == [PHONE]
+
+
+@pytest.mark.parametrize("wrong", [None, 5, Verifier, {"HASH": "h"}])
+def test_something_else_is_refused(wrong: object) -> None:
+    with override_settings(OTPVERIFY={"GET_VERIFIER": lambda request: wrong}):
+        for make in (verifier_for, averifier_for):
+            with pytest.raises(ConfigurationError, match=r'^OTPVERIFY\["GET_VERIFIER"\] must give'):
+                make(HttpRequest())
+
+
+# Settings that change.
+
+
+class Counted(OutboxSender):
+    made = 0
+    closed = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).made += 1
+
+    def close(self) -> None:
+        type(self).closed += 1
+
+
+def test_changed_settings_make_new_verifiers_and_close_old_ones() -> None:
+    for times in (1, 2, 3):
+        with override_settings(OTPVERIFY={**BASE, "SENDER": Counted}):
+            get_verifier().start(PHONE)
+            get_verifier(background=True)
+        assert (Counted.made, Counted.closed) == (times, times)
+
+
+def test_a_celery_sender_survives_changed_settings() -> None:
+    app = Celery("shop", broker="memory://", set_as_current=False)
+    app.conf.task_always_eager = True
+    outbox = OutboxSender()
+
+    def make() -> CelerySender:
+        return CelerySender(app, outbox, store=MemoryStore(), secret=SECRET)
+
+    one = CelerySender(app, outbox, store=MemoryStore(), secret=SECRET, name="another")
+    for sender in (make, make, one, one):
+        with override_settings(OTPVERIFY={**BASE, "SENDER": sender, "SECRET": SECRET}):
+            get_verifier().start(PHONE)
+    assert len(outbox.messages) == 4
+
+
+def test_an_asynchronous_store_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[AsyncRedisStore] = []
+
+    async def aclose(store: AsyncRedisStore) -> None:
+        closed.append(store)
+
+    monkeypatch.setattr(AsyncRedisStore, "aclose", aclose)
+    where = {"REDIS_URL": "redis://127.0.0.1:1", "SECRET": SECRET, "HASHER": HmacHasher()}
+    options = {"SENDER": OutboxSender(), **where}
+    with override_settings(OTPVERIFY=options):
+        assert get_async_verifier()
+    assert len(closed) == 1
+
+    async def within_a_loop() -> None:
+        with override_settings(OTPVERIFY=options):
+            assert get_async_verifier()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(within_a_loop())
+    assert len(closed) == 2
