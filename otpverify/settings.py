@@ -249,6 +249,7 @@ class Settings:
             self.get(key)
         one_store(self)
         values.require_secure(self)
+        values.require_secure(self)
 
 
 def _is_empty(value: object) -> bool:

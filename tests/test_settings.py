@@ -202,7 +202,7 @@ def test_a_program_s_own_names_are_not_refused(name: str) -> None:
 
 
 def test_django_s_dict_has_no_other_names() -> None:
-    assert "Known are CLIENT_IP, DELIVER_IN_BACKGROUND" in refusal(by_django, {"COLOUR": "x"})
+    assert "Known are ALLOW_INSECURE, CLIENT_IP" in refusal(by_django, {"COLOUR": "x"})
     message = refusal(by_django, {"OTPVERIFY_SECRET": SECRET})
     assert message.endswith("OTPVERIFY[\"OTPVERIFY_SECRET\"]. Did you mean 'SECRET'?")
 

@@ -22,6 +22,7 @@ from django.urls import NoReverseMatch, Resolver404, get_resolver, resolve, reve
 
 from otpverify import AsyncVerifier, ConfigurationError, MemoryStore, Verifier
 from otpverify.integrations.django import conf
+from otpverify.setting_values import require_secure
 from otpverify.settings import SETTINGS, Parts, Settings, one_store
 from otpverify.wiring import require_no_secret
 
@@ -88,6 +89,7 @@ def _values(found: Settings) -> list[CheckMessage]:
             problems.append(_invalid(error))
     if not problems:
         one_store(found)
+        require_secure(found)
     return problems
 
 

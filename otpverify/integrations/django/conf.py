@@ -13,6 +13,8 @@ STORE: A store, instead of both.
 HASH, TOKEN: The account at the gateway (`SMSPM_HASH`, `SMSPM_TOKEN`).
 SENDER_ID: An approved sender ID (`SMSPM_SENDER`).
 URL: The gateway's address (`SMSPM_URL`).
+ALLOW_INSECURE: Whether `URL` and `REPORT_URL` may be plain http on a private network, to a sandbox
+    (`SMSPM_ALLOW_INSECURE`).
 REPORT_URL: The full address of the view `report`, for delivery reports (`SMSPM_REPORT_URL`).
 SENDER: A sender, instead of the gateway's client.
 REGION: ISO 3166-1 code for numbers typed without country code (`OTPVERIFY_REGION`).
