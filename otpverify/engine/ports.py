@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from otpverify.core.answers import is_sound
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import Destination
@@ -77,7 +78,7 @@ async def call_port(
     except Exception as failure:
         how = f"failed ({type(failure).__name__})"
     else:
-        if isinstance(answer, expected):
+        if isinstance(answer, expected) and is_sound(answer):
             return answer
         how = f"gave an unexpected answer ({type(answer).__name__})"
     raise error(f"{part} {how}.")

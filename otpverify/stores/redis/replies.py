@@ -3,8 +3,11 @@ that the script did not give."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
+from otpverify.core.answers import is_sound
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
@@ -29,22 +32,26 @@ from otpverify.core.state import (
 from otpverify.errors import StoreError
 from otpverify.stores.redis.scripts import STATUSES
 
+T = TypeVar("T")
+
 _VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
 _ACCEPTED = (b"4 0", "4 0")
+# No script gives a number of more digits, and `int` reads more than scripts write.
+_NUMBERS = re.compile(rb"-?[0-9]{1,15}(?: -?[0-9]{1,15}){0,6}")
 
 
 def opened(reply: object, policy: Policy) -> Opened | Refused:
     """The answer to `open`."""
     numbers = _integers(reply)
     if len(numbers) == 7 and numbers[0] == 1:
-        return Opened(numbers[1], _standing(numbers[2:]))
-    return _refused(numbers, policy)
+        return _sound(Opened(numbers[1], _standing(numbers[2:])))
+    return _sound(_refused(numbers, policy))
 
 
 def admitted(reply: object, policy: Policy) -> Refused | None:
     """The answer to `admit`."""
     numbers = _integers(reply)
-    return None if numbers == [1] else _refused(numbers, policy)
+    return None if numbers == [1] else _sound(_refused(numbers, policy))
 
 
 def _refused(numbers: Sequence[int], policy: Policy) -> Refused:
@@ -74,8 +81,8 @@ def checked(reply: object) -> Checked:
     if verdict is Verdict.ACCEPTED and reply not in _ACCEPTED:
         raise nonsense()  # to the letter, where somebody is let in
     if verdict is Verdict.WRONG:
-        return Checked(verdict, attempts_left=numbers[1])
-    return Checked(verdict, retry_in=numbers[1])
+        return _sound(Checked(verdict, attempts_left=numbers[1]))
+    return _sound(Checked(verdict, retry_in=numbers[1]))
 
 
 def redeemed(reply: object) -> bool:
@@ -92,7 +99,7 @@ def released(reply: object) -> Standing | None:
         case [0]:
             return None
         case [1, 0, *rest]:
-            return _standing(rest)
+            return _sound(_standing(rest))
     raise nonsense()
 
 
@@ -100,9 +107,9 @@ def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
     """The answer to `reserve`."""
     match _integers(reply):
         case [1, at]:
-            return Reserved(at)
+            return _sound(Reserved(at))
         case [0, wait, which] if 0 < which <= len(limits):
-            return Refused(Refusal.NETWORK, wait, limits[which - 1])
+            return _sound(Refused(Refusal.NETWORK, wait, limits[which - 1]))
     raise nonsense()
 
 
@@ -149,11 +156,11 @@ def inspected(reply: object) -> Inspected:
     words = iter(_text(reply).split(" "))
     sends, failures, streaks = [], [], []
     try:
-        at, window, count = (int(next(words)) for _ in range(3))
+        at, window, count = (_whole(next(words)) for _ in range(3))
         for kind in words:
-            instant, scope, rest = int(next(words)), next(words), next(words)
+            instant, scope, rest = _whole(next(words)), next(words), next(words)
             if kind == "R":
-                streaks.append(FailureStreak(scope, int(rest), instant, int(next(words))))
+                streaks.append(FailureStreak(scope, _whole(rest), instant, _whole(next(words))))
             elif kind == "F":
                 failures.append(Failure(instant, scope))
             else:
@@ -187,10 +194,14 @@ def _challenge(kind: str, words: Iterator[str]) -> ChallengeState | None:
         return None
     if kind not in ("L", "C", "D"):
         raise ValueError
-    attempts, count = int(next(words)), int(next(words))
+    attempts, count = _whole(next(words)), _whole(next(words))
     codes = []
     for _ in range(count):
-        expires, at, status = int(next(words)), int(next(words)), STATUSES[int(next(words))]
+        expires, at, status = (
+            _whole(next(words)),
+            _whole(next(words)),
+            STATUSES[_whole(next(words))],
+        )
         codes.append(LiveCode(b"", expires, at, status))
     return ChallengeState(tuple(codes), attempts, kind == "D", 0, kind != "L")
 
@@ -212,7 +223,7 @@ def _standing(numbers: Sequence[int]) -> Standing:
     if len(numbers) != 5 or not 0 <= numbers[4] <= 2:
         raise nonsense()
     expires_in, resend_in, attempts_left, sends_left, kind = numbers
-    known = None if sends_left < 0 else sends_left
+    known = None if sends_left == -1 else sends_left
     return Standing(expires_in, resend_in, attempts_left, known, kind == 2, kind > 0)
 
 
@@ -224,12 +235,23 @@ def _text(reply: object) -> str:
     raise nonsense()
 
 
+def _whole(word: str) -> int:
+    """A number that is not negative, as scripts write it."""
+    if not (_NUMBERS.fullmatch(word.encode()) and word.isdigit()):
+        raise ValueError
+    return int(word)
+
+
+def _sound(answer: T) -> T:
+    if not is_sound(answer):
+        raise nonsense()
+    return answer
+
+
 def _integers(reply: object) -> list[int]:
     """The numbers of a reply. It is one text: redis-py takes longer over a list, and a client may
     have been told to decode texts."""
-    if isinstance(reply, bytes | str):
-        try:
-            return [int(number) for number in reply.split()]
-        except ValueError:
-            pass
+    text = reply.encode("utf-8", "replace") if isinstance(reply, str) else reply
+    if isinstance(text, bytes) and _NUMBERS.fullmatch(text):
+        return [int(number) for number in text.split()]
     raise nonsense()

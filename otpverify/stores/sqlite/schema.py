@@ -182,7 +182,12 @@ def decode(name: str, text: object) -> Any:
             return _KINDS[name[0]](*json.loads(text))
     except (ValueError, TypeError, RecursionError):
         pass
-    raise StoreError(
+    raise foreign()
+
+
+def foreign() -> StoreError:
+    """The error for a row that `encode` did not make."""
+    return StoreError(
         "The SQLite file holds what this version of otpverify did not write. Move it away and "
         "start again: challenges end, and limits start from zero."
     )
@@ -245,8 +250,8 @@ def _instants(instant: Any, steady: Any) -> tuple[int, int]:
 
 
 def _whole(value: Any) -> int:
-    # Within what a row may hold, so that no sum of two leaves it.
-    if type(value) is not int or not -1 < value < 1 << 60:
+    # Instants and counts that a calendar has, and that no sum of two takes out of a row's bounds.
+    if type(value) is not int or not -1 < value < 1 << 48:
         raise TypeError
     return value
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from otpverify._sync import Closing
 from otpverify.core import challenge as transitions
+from otpverify.core.answers import is_sound
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -199,6 +200,8 @@ class SqliteStore(Closing):
         def work(connection: sqlite3.Connection) -> T:
             had, now = self._load(connection, names)
             answer, *states = change(*had, now)
+            if not is_sound(answer):
+                raise schema.foreign()
             pairs = zip(names, states, strict=True)
             changed = [pair for pair, old in zip(pairs, had, strict=True) if pair[1] != old]
             if changed:

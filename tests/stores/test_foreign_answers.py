@@ -1,0 +1,278 @@
+"""Promise 8: whatever a store, a server or a file answers, the caller gets a result or a typed
+error, and an answer that cannot be true lets nobody in."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings, strategies as st
+from support import PHONE, QUICK, SECRET, AsyncMode, Face, Mode
+
+from otpverify import (
+    AsyncRedisStore,
+    HmacHasher,
+    MemoryStore,
+    OtpVerifyError,
+    RedisStore,
+    SqliteStore,
+    Verifier,
+)
+from otpverify.core.answers import is_sound
+from otpverify.core.limits import LARGEST, Limit
+from otpverify.core.state import (
+    Checked,
+    Opened,
+    Refusal,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+    Verdict,
+)
+from otpverify.testing import OutboxSender
+
+MODES: tuple[Mode, ...] = (Mode(), AsyncMode())
+COUNT = itertools.count()
+OUTLANDISH = [-(10**20), -1, -2, 0, 1, 2, 4, 5, 60_000, 2**31, 2**48, 2**63, 10**15, 10**20, 10**40]
+NUMBERS = st.sampled_from(OUTLANDISH) | st.integers(-10, 10) | st.integers()
+WORDS = NUMBERS.map(str) | st.sampled_from(
+    ["1.5", "nan", "inf", "1e9", "+1", "1_0", "٣", "", "None", "0x1"]
+)
+LINES = st.lists(WORDS, max_size=9).map(" ".join)
+REPLIES = (
+    LINES
+    | LINES.map(str.encode)
+    | st.tuples(st.sampled_from(["0", "1", "2", "3", "4"]), LINES).map(" ".join).map(str.encode)
+    | st.none()
+    | st.booleans()
+    | NUMBERS
+    | st.floats()
+    | st.binary(max_size=40)
+    | st.text(max_size=40)
+    | st.lists(NUMBERS | st.none() | st.binary(max_size=4), max_size=8)
+    | st.dictionaries(st.binary(max_size=4), NUMBERS, max_size=2)
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def close_modes() -> Iterator[None]:
+    yield
+    for mode in MODES:
+        mode.close()
+
+
+class Server:
+    """A client of redis-py whose server answers as it is told."""
+
+    def __init__(self, replies: list[object]) -> None:
+        self.replies = replies
+
+    def next(self) -> object:
+        return self.replies.pop(0) if self.replies else b"1 1 600000 60000 5 4 0"
+
+
+class SyncServer(Server):
+    def execute_command(self, *_: object) -> object:
+        return self.next()
+
+    def info(self, *_: object) -> dict[str, str]:
+        return {}
+
+
+class AsyncServer(Server):
+    async def execute_command(self, *_: object) -> object:
+        return self.next()
+
+    async def info(self, *_: object) -> dict[str, str]:
+        return {}
+
+
+def walk(make: Callable[[], Face]) -> None:
+    """Make every call of a verifier: each gives a result or a typed error."""
+    calls: list[Callable[[Face, str], object]] = [
+        lambda face, _: face.start(PHONE, client_ip="192.0.2.1"),
+        lambda face, _: face.start(PHONE, client_ip="192.0.2.1", deliver=False),
+        lambda face, id_: face.resend(PHONE, challenge=id_),
+        lambda face, id_: face.check(PHONE, "000000", challenge=id_),
+        lambda face, id_: face.cancel(PHONE, challenge=id_),
+        lambda face, id_: face.status(PHONE, challenge=id_),
+    ]
+    for call in calls:
+        face = make()
+        id_ = Verifier(OutboxSender(), secret=SECRET, hasher=HmacHasher()).start(PHONE).id
+        with contextlib.suppress(OtpVerifyError):
+            call(face, id_)
+
+
+@settings(max_examples=150)
+@given(st.lists(REPLIES, min_size=1, max_size=3), st.sampled_from([QUICK, HmacHasher()]))
+@example([b"1 1 99999999999999999999 60000 5 4 0"], HmacHasher())
+@example([b"1 1", b"1 -5 600000 60000 5 4 0"], HmacHasher())
+@example([b"1 99999999999999999999"], HmacHasher())
+@example([b"2 -1"], QUICK)
+def test_a_server_s_replies(replies: list[object], hasher: Any) -> None:
+    for mode, store, server in (
+        (MODES[0], RedisStore, SyncServer),
+        (MODES[1], AsyncRedisStore, AsyncServer),
+    ):
+
+        def make(mode: Mode = mode, store: Any = store, server: Any = server) -> Face:
+            told = store(server(list(replies)))
+            return mode.make(OutboxSender(), store=told, secret=SECRET, hasher=hasher)
+
+        walk(make)
+
+
+VALUES = NUMBERS | st.none() | st.floats() | st.binary(max_size=4) | st.text(max_size=4)
+STANDINGS = st.builds(Standing, VALUES, VALUES, VALUES, VALUES, VALUES, VALUES) | VALUES
+ANSWERS = (
+    st.builds(Opened, VALUES, STANDINGS)
+    | st.builds(Refused, st.sampled_from(Refusal) | VALUES, VALUES, st.just(Limit(1, 1)) | VALUES)
+    | st.builds(Checked, st.sampled_from(Verdict) | VALUES, VALUES, VALUES)
+    | st.builds(Reserved, VALUES)
+    | st.builds(Reported, VALUES, VALUES, VALUES)
+    | STANDINGS
+    | VALUES
+)
+
+
+class Lying(MemoryStore):
+    """A store of somebody's own, whose operations answer as they are told."""
+
+    def __init__(self, answers: list[object]) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("open", "admit", "peek", "claim", "check", "status", "cancel", "reserve"):
+            answers = object.__getattribute__(self, "answers")
+            true = super().__getattribute__(name)
+            return lambda *given: answers.pop(0) if answers else true(*given)
+        return super().__getattribute__(name)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ANSWERS, min_size=1, max_size=3))
+@example([Reserved(5), Opened(1, Standing(10**20, 0, 5, 4))])
+@example([Reserved(5), Opened(1, Standing(600_000, 0, 5.5, 4))])  # type: ignore[arg-type]  # a lie
+@example([Reserved(10**20)])
+def test_a_store_of_somebody_s_own(answers: list[object]) -> None:
+    for mode in MODES:
+
+        def make(mode: Mode = mode) -> Face:
+            lying = Lying(list(answers))
+            return mode.make(OutboxSender(), store=lying, secret=SECRET, hasher=HmacHasher())
+
+        walk(make)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Opened(-1, Standing(1, 1, 1, 1)),
+        Opened(2**48, Standing(1, 1, 1, 1)),
+        Opened(1, None),  # type: ignore[arg-type]  # a lie, as are all of these
+        Standing(-1, 1, 1, 1),
+        Standing(1, 10**20, 1, 1),
+        Standing(1, 1, True, 1),
+        Standing(1, 1, 1, -1),
+        Standing(1, 1, 1, 1, decoy=1),  # type: ignore[arg-type]
+        Reserved(1.0),  # type: ignore[arg-type]
+        Refused(Refusal.SENDS, -1),
+        Refused("sends"),  # type: ignore[arg-type]
+        Refused(Refusal.SENDS, 1, (1, 1)),  # type: ignore[arg-type]
+        Checked(Verdict.WRONG, attempts_left=-1),
+        Checked(Verdict.EXHAUSTED, retry_in=10**20),
+        Checked("accepted"),  # type: ignore[arg-type]
+        Reported(1),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+def test_answers_that_cannot_be_true(answer: object) -> None:
+    assert not is_sound(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Opened(2**48 - 1, Standing(0, LARGEST * 1000, LARGEST, None, decoy=True, concealed=True)),
+        Refused(Refusal.GONE),
+        Refused(Refusal.SENDS, LARGEST * 1000, Limit(1, LARGEST)),
+        Checked(Verdict.ACCEPTED),
+        Reported(known=False),
+        None,
+        True,
+    ],
+    ids=repr,
+)
+def test_answers_that_can_be_true(answer: object) -> None:
+    assert is_sound(answer)
+
+
+ROWS = st.recursive(
+    NUMBERS | st.none() | st.booleans() | st.floats() | st.sampled_from(["queued", "00" * 32, "x"]),
+    lambda inner: st.lists(inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from("pcnt"), ROWS, st.integers(0, 4), NUMBERS)
+def test_rows_of_a_file(tmp_path: Path, kind: str, row: Any, place: int, value: int) -> None:
+    """Rows that somebody changed: another text, or one number of a true row."""
+    path = tmp_path / f"{next(COUNT)}.db"
+    store = SqliteStore(path)
+    verifier = Verifier(OutboxSender(), store=store, secret=SECRET, hasher=HmacHasher())
+    id_ = verifier.start(PHONE, client_ip="192.0.2.1").id
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT name, state FROM states").fetchall()
+        for name, state in rows:
+            if name[0] == kind or (kind == "t" and name == "time"):
+                changed = json.loads(state)
+                if place < 4 and isinstance(changed, list) and changed:
+                    changed[place % len(changed)] = value if place % 2 else row
+                else:
+                    changed = row
+                text = json.dumps(changed)
+                connection.execute("UPDATE states SET state = ? WHERE name = ?", (text, name))
+    connection.close()
+    for call in (
+        lambda: verifier.start(PHONE, client_ip="192.0.2.1"),
+        lambda: verifier.resend(PHONE, challenge=id_),
+        lambda: verifier.check(PHONE, "000000", challenge=id_),
+        lambda: verifier.status(PHONE, challenge=id_),
+        lambda: verifier.cancel(PHONE, challenge=id_),
+    ):
+        with contextlib.suppress(OtpVerifyError):
+            call()
+    store.close()
+
+
+def test_a_time_that_no_calendar_has_is_refused(tmp_path: Path) -> None:
+    """Such as an instant of 48 bits: the year is beyond what `datetime` knows."""
+    path = tmp_path / "codes.db"
+    with SqliteStore(path) as store:
+        verifier = Verifier(OutboxSender(), store=store, secret=SECRET, hasher=HmacHasher())
+        id_ = verifier.start(PHONE).id
+        far = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+        with sqlite3.connect(path) as connection:
+            (state,) = connection.execute(
+                "SELECT state FROM states WHERE name LIKE 'c%'"
+            ).fetchone()
+            changed = json.loads(state)
+            changed[0][0][1] = far
+            connection.execute(
+                "UPDATE states SET state = ? WHERE name LIKE 'c%'", (json.dumps(changed),)
+            )
+        connection.close()
+        with pytest.raises(OtpVerifyError) as caught:
+            verifier.resend(PHONE, challenge=id_)
+        assert not isinstance(caught.value, OverflowError)
