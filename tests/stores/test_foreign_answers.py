@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
-from support import PHONE, QUICK, SECRET, AsyncMode, Face, Mode
+from support import LONG, PHONE, QUICK, SECRET, AsyncMode, Face, Mode
 
 from otpverify import (
     AsyncRedisStore,
@@ -41,6 +41,7 @@ from otpverify.testing import OutboxSender
 
 MODES: tuple[Mode, ...] = (Mode(), AsyncMode())
 COUNT = itertools.count()
+EXAMPLES = 300 if LONG else 30
 OUTLANDISH = [-(10**20), -1, -2, 0, 1, 2, 4, 5, 60_000, 2**31, 2**48, 2**63, 10**15, 10**20, 10**40]
 NUMBERS = st.sampled_from(OUTLANDISH) | st.integers(-10, 10) | st.integers()
 WORDS = NUMBERS.map(str) | st.sampled_from(
@@ -112,7 +113,7 @@ def walk(make: Callable[[], Face]) -> None:
             call(face, id_)
 
 
-@settings(max_examples=150)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(REPLIES, min_size=1, max_size=3), st.sampled_from([QUICK, HmacHasher()]))
 @example([b"1 1 99999999999999999999 60000 5 4 0"], HmacHasher())
 @example([b"1 1", b"1 -5 600000 60000 5 4 0"], HmacHasher())
@@ -159,7 +160,7 @@ class Lying(MemoryStore):
         return super().__getattribute__(name)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ANSWERS, min_size=1, max_size=3))
 @example([Reserved(5), Opened(1, Standing(10**20, 0, 5, 4))])
 @example([Reserved(5), Opened(1, Standing(600_000, 0, 5.5, 4))])  # type: ignore[arg-type]  # a lie
@@ -224,7 +225,7 @@ ROWS = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from("pcnt"), ROWS, st.integers(0, 4), NUMBERS)
 def test_rows_of_a_file(tmp_path: Path, kind: str, row: Any, place: int, value: int) -> None:
     """Rows that somebody changed: another text, or one number of a true row."""
