@@ -1,4 +1,6 @@
-"""The settings of a verifier: one table, one reading, and one builder for all integrations.
+"""The settings of a verifier: one reading and one builder for all integrations.
+
+`settings_table` has the table: add a row there for a new setting.
 
 A source is the environment, Flask's `app.config` or Django's dict `OTPVERIFY`. A name that a
 source lacks, or whose value is `None`, is looked up in the environment. An empty value means that
@@ -10,140 +12,21 @@ from __future__ import annotations
 import difflib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Final
 
-from otpverify import setting_values as values
+from otpverify import settings_table as values
 from otpverify._per_process import process
 from otpverify.core.secret_strength import SECRET_BYTES
 from otpverify.errors import ConfigurationError
+from otpverify.settings_table import SETTINGS
 from otpverify.wiring import require_no_secret
 
 _PREFIXES: Final = ("OTPVERIFY_", "SMSPM_")
 _NEAR: Final = 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A row of the table.
-
-    Attributes:
-        name: Its name in the environment and in `app.config`.
-        short: Its name in Django's dict.
-        about: What it is for.
-        read: Checks a value that is not empty, and returns what the builder uses. Takes the value,
-            and the setting's name as the person wrote it. Opens nothing.
-        variable: Whether the environment is read.
-    """
-
-    name: str
-    short: str
-    about: str
-    read: Callable[[object, str], Any]
-    variable: bool = True
-
-
-_TABLE: Final = (
-    Setting("SMSPM_HASH", "HASH", "the account's hash at the gateway; needed", values.text),
-    Setting("SMSPM_TOKEN", "TOKEN", "the account's token; needed", values.text),
-    Setting(
-        "SMSPM_SENDER",
-        "SENDER_ID",
-        "an approved sender ID, at most 11 characters if it has letters; `SMSPM.com` if not set",
-        values.sender_id,
-    ),
-    Setting(
-        "SMSPM_URL",
-        "URL",
-        "the gateway's address, or a sandbox's; `https://api.smspm.com` if not set",
-        values.gateway_url,
-    ),
-    Setting(
-        "SMSPM_REPORT_URL",
-        "REPORT_URL",
-        "the address to which the gateway sends delivery reports; none are requested if not set",
-        values.report_url,
-    ),
-    Setting(
-        "SMSPM_ALLOW_INSECURE",
-        "ALLOW_INSECURE",
-        "1 allows plain http to a sandbox on a private network, such as `host.docker.internal`",
-        values.switch,
-    ),
-    Setting(
-        "OTPVERIFY_SECRET",
-        "SECRET",
-        "the server-side key, at least 32 random bytes; several rotate, separated by commas or as "
-        "a list: the first signs, all are accepted",
-        values.secrets,
-    ),
-    Setting(
-        "OTPVERIFY_REDIS_URL",
-        "REDIS_URL",
-        "Redis or Valkey, as `RedisStore.from_url` takes it",
-        values.redis_url,
-    ),
-    Setting(
-        "OTPVERIFY_SQLITE_PATH",
-        "SQLITE_PATH",
-        "the path of an SQLite file instead; a `MemoryStore` if neither is set",
-        values.path,
-    ),
-    Setting(
-        "OTPVERIFY_REGION",
-        "REGION",
-        "ISO 3166-1 alpha-2 code, such as `EE`, for numbers typed without a country code",
-        values.region,
-    ),
-    Setting(
-        "OTPVERIFY_SENDER",
-        "SENDER",
-        "a sender, instead of the gateway's client",
-        values.part("sender", "send"),
-        variable=False,
-    ),
-    Setting(
-        "OTPVERIFY_STORE",
-        "STORE",
-        "a store, instead of Redis or an SQLite file",
-        values.part("store", "open"),
-        variable=False,
-    ),
-    Setting(
-        "OTPVERIFY_POLICY",
-        "POLICY",
-        "a `Policy`, or a dict of its arguments",
-        values.policy,
-        variable=False,
-    ),
-    Setting(
-        "OTPVERIFY_MESSAGES",
-        "MESSAGES",
-        "a renderer such as `Messages`, or a dict of its arguments",
-        values.messages,
-        variable=False,
-    ),
-    Setting(
-        "OTPVERIFY_HASHER",
-        "HASHER",
-        "a hasher; `Argon2Hasher()` if not set",
-        values.part("hasher", "digest"),
-        variable=False,
-    ),
-    Setting("OTPVERIFY_GUARDS", "GUARDS", "a list of guards", values.guards, variable=False),
-    Setting(
-        "OTPVERIFY_ON_EVENT",
-        "ON_EVENT",
-        "a function that is called with an `Event` after every operation",
-        values.function_of,
-        variable=False,
-    ),
-)
-SETTINGS: Final[Mapping[str, Setting]] = {setting.short: setting for setting in _TABLE}
-"""The table, by short name."""
 
 
 @dataclass(frozen=True, slots=True)

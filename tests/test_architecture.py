@@ -35,7 +35,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
         "guards": ("guards",),
     },
     {"engine": ("engine",)},
-    {"verifier": ("verifier", "verifier_async", "settings", "setting_values", "wiring")},
+    {"verifier": ("verifier", "verifier_async", "settings", "settings_table", "wiring")},
     {"public": ("__init__",)},
     {"sandbox": ("sandbox",)},
     {"web": ("integrations", "integrations.web")},

@@ -25,7 +25,8 @@ from otpverify import (
 )
 from otpverify.integrations.flask import OtpVerify
 from otpverify.integrations.flask.settings import APP_CONFIG
-from otpverify.settings import ENVIRONMENT, SETTINGS, Parts, Settings
+from otpverify.settings import ENVIRONMENT, Parts, Settings
+from otpverify.settings_table import SETTINGS
 from otpverify.testing import OutboxSender
 
 django_site.set_up()

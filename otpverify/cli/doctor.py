@@ -20,7 +20,8 @@ from otpverify.core.keys import Key
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
 from otpverify.gateways.smspm.wire import DEFAULT_URL
 from otpverify.gateways.urls import is_encrypted, is_local, is_private
-from otpverify.settings import SETTINGS, Settings
+from otpverify.settings import Settings
+from otpverify.settings_table import SETTINGS
 from otpverify.stores.redis.health import Health
 
 LOW_BALANCE_EUR = 5.0

@@ -22,8 +22,8 @@ from django.urls import NoReverseMatch, Resolver404, get_resolver, resolve, reve
 
 from otpverify import AsyncVerifier, ConfigurationError, MemoryStore, Verifier
 from otpverify.integrations.django import conf
-from otpverify.setting_values import require_secure
-from otpverify.settings import SETTINGS, Parts, Settings, one_store
+from otpverify.settings import Parts, Settings, one_store
+from otpverify.settings_table import SETTINGS, require_secure
 from otpverify.wiring import require_no_secret
 
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"

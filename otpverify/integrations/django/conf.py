@@ -42,8 +42,8 @@ from typing import Any, Final
 from django.conf import settings
 
 from otpverify import ConfigurationError
-from otpverify.setting_values import function_of
-from otpverify.settings import SETTINGS, Settings, Source
+from otpverify.settings import Settings, Source
+from otpverify.settings_table import SETTINGS, function_of
 
 NAME: Final = "OTPVERIFY"
 FUNCTIONS: Final = ("GET_VERIFIER", "CLIENT_IP", "GET_PHONE", "FIND_USER")

@@ -1,7 +1,8 @@
-"""How the value of each setting is read and checked. Nothing is opened.
+"""The table of settings: their names, what each is for, and how its value is read.
 
-A reader takes a value that is not empty and the setting's name as the person wrote it, and returns
-what the builder uses. It raises `ConfigurationError`, and the message names the setting.
+Nothing is opened here. A reader takes a value that is not empty, and the setting's name as the
+person wrote it. It returns what the builder uses, or raises a `ConfigurationError` that names the
+setting.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region
@@ -250,3 +252,123 @@ def naming(spelled: str) -> Iterator[None]:
     else:
         return
     raise failure
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table.
+
+    Attributes:
+        name: Its name in the environment and in `app.config`.
+        short: Its name in Django's dict.
+        about: What it is for.
+        read: Checks a value that is not empty, and returns what the builder uses. Takes the value,
+            and the setting's name as the person wrote it. Opens nothing.
+        variable: Whether the environment is read.
+    """
+
+    name: str
+    short: str
+    about: str
+    read: Callable[[object, str], Any]
+    variable: bool = True
+
+
+_TABLE: Final = (
+    Setting("SMSPM_HASH", "HASH", "the account's hash at the gateway; needed", text),
+    Setting("SMSPM_TOKEN", "TOKEN", "the account's token; needed", text),
+    Setting(
+        "SMSPM_SENDER",
+        "SENDER_ID",
+        "an approved sender ID, at most 11 characters if it has letters; `SMSPM.com` if not set",
+        sender_id,
+    ),
+    Setting(
+        "SMSPM_URL",
+        "URL",
+        "the gateway's address, or a sandbox's; `https://api.smspm.com` if not set",
+        gateway_url,
+    ),
+    Setting(
+        "SMSPM_REPORT_URL",
+        "REPORT_URL",
+        "the address to which the gateway sends delivery reports; none are requested if not set",
+        report_url,
+    ),
+    Setting(
+        "SMSPM_ALLOW_INSECURE",
+        "ALLOW_INSECURE",
+        "1 allows plain http to a sandbox on a private network, such as `host.docker.internal`",
+        switch,
+    ),
+    Setting(
+        "OTPVERIFY_SECRET",
+        "SECRET",
+        "the server-side key, at least 32 random bytes; several rotate, separated by commas or as "
+        "a list: the first signs, all are accepted",
+        secrets,
+    ),
+    Setting(
+        "OTPVERIFY_REDIS_URL",
+        "REDIS_URL",
+        "Redis or Valkey, as `RedisStore.from_url` takes it",
+        redis_url,
+    ),
+    Setting(
+        "OTPVERIFY_SQLITE_PATH",
+        "SQLITE_PATH",
+        "the path of an SQLite file instead; a `MemoryStore` if neither is set",
+        path,
+    ),
+    Setting(
+        "OTPVERIFY_REGION",
+        "REGION",
+        "ISO 3166-1 alpha-2 code, such as `EE`, for numbers typed without a country code",
+        region,
+    ),
+    Setting(
+        "OTPVERIFY_SENDER",
+        "SENDER",
+        "a sender, instead of the gateway's client",
+        part("sender", "send"),
+        variable=False,
+    ),
+    Setting(
+        "OTPVERIFY_STORE",
+        "STORE",
+        "a store, instead of Redis or an SQLite file",
+        part("store", "open"),
+        variable=False,
+    ),
+    Setting(
+        "OTPVERIFY_POLICY",
+        "POLICY",
+        "a `Policy`, or a dict of its arguments",
+        policy,
+        variable=False,
+    ),
+    Setting(
+        "OTPVERIFY_MESSAGES",
+        "MESSAGES",
+        "a renderer such as `Messages`, or a dict of its arguments",
+        messages,
+        variable=False,
+    ),
+    Setting(
+        "OTPVERIFY_HASHER",
+        "HASHER",
+        "a hasher; `Argon2Hasher()` if not set",
+        part("hasher", "digest"),
+        variable=False,
+    ),
+    Setting("OTPVERIFY_GUARDS", "GUARDS", "a list of guards", guards, variable=False),
+    Setting(
+        "OTPVERIFY_ON_EVENT",
+        "ON_EVENT",
+        "a function that is called with an `Event` after every operation",
+        function_of,
+        variable=False,
+    ),
+)
+SETTINGS: Final[Mapping[str, Setting]] = {setting.short: setting for setting in _TABLE}
+"""The table, by short name."""
