@@ -34,7 +34,7 @@ async def reset(verifier: AsyncVerifier, sandbox: Sandbox, phone: str) -> None:
         print("refused:", error)
         return
     # The page for the new password comes next. The session keeps `verified.proof` for it, so that
-    # a password that will not do costs no second SMS.
+    # a refused password costs no second SMS.
     for password in ("short", "a new password"):
         if len(password) < 8:
             print("too short, try another")

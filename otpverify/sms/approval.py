@@ -1,7 +1,7 @@
 """The line of a message that states what the code approves.
 
-A binding's values may come from a stranger, such as the name of a payee. Whatever they hold, the
-reader sees which field is which, and can tap nothing.
+A binding's values may come from a stranger, such as the name of a payee. The reader can always tell
+the fields apart, and can tap nothing.
 """
 
 from __future__ import annotations

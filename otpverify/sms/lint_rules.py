@@ -87,11 +87,11 @@ def template_findings(template: str, *, has_brand: bool) -> Iterator[Finding]:
     known = ", ".join(f"{{{name}}}" for name in FIELDS)
     for name, spec, conversion in fields:
         if name not in FIELDS or spec or conversion:
-            yield Finding("field", f"Templates know {known} and nothing else; not {{{name}}}.")
+            yield Finding("field", f"A template may use {known} and nothing else; not {{{name}}}.")
     if names.count("code") != 1:
-        yield Finding("code", f"{{code}} must stand once, not {names.count('code')} times.")
+        yield Finding("code", f"{{code}} must occur once, not {names.count('code')} times.")
     if "brand" in names and not has_brand:
-        yield Finding("brand", "{brand} is asked for and there is none; pass brand.")
+        yield Finding("brand", "{brand} needs a brand; pass brand.")
 
 
 def text_findings(
@@ -156,7 +156,9 @@ def _length_findings(text: str, app_hash: str | None, max_segments: int) -> Iter
             "it, or pass max_segments to pay for more.",
         )
     elif app_hash is not None and count.parts > 1:
-        yield Finding("app_hash", "Android hands no text over 140 bytes (one segment) to an app.")
+        yield Finding(
+            "app_hash", "Android gives an app only texts of up to 140 bytes (one segment)."
+        )
 
 
 def _parses(text: str, last: str, expected: tuple[str, str]) -> bool:

@@ -268,10 +268,10 @@ class Messages:
         Args:
             code: The code, as its digits.
             ttl_seconds: The code's lifetime in seconds; rounded down to whole minutes.
-            purpose: What the code is for. `"login"`, `"phone"` and `"password-reset"` are
+            purpose: What the code is for. `"login"`, `"phone"` and `"password-reset"`
                 get their own wording where there is room; all others get a general wording.
             locale: A BCP 47 tag such as `"de-AT"`. The text is in the nearest available language,
-                or in English if there is none.
+                or in English if that language is missing.
             binding: What the code approves. Every field is written out, because people must see
                 what a code approves before they enter it. A text with a binding may take up to 10
                 segments. Links in it are cut by a space, so that phones do not make them tappable.
@@ -343,7 +343,9 @@ def _language(given: object) -> str:
         return tag
     near = nearest(given) if isinstance(given, str) else None
     said = (
-        f"{given!r} would be used for all of {near!r}: write that." if near else f"Not {given!r}."
+        f"{given!r} would be used for all of {near!r}: write that instead."
+        if near
+        else f"Not {given!r}."
     )
     raise ConfigurationError(f"templates are by language tag ({', '.join(languages())}). {said}")
 

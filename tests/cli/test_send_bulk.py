@@ -85,7 +85,7 @@ def test_the_cost_is_segments_times_recipients_by_country() -> None:
     ]
     assert (cost.recipients, cost.total) == (9, Decimal("0.54"))
     few = estimate([*phones[:4], phones[4]], 3, table)
-    assert str(few) == "0.54 EUR and the price of US (1), no country (1), which is not known"
+    assert str(few) == "0.54 EUR, without 1 recipient in US, 1 recipient in no country (no price)"
 
 
 @pytest.mark.parametrize(
@@ -123,17 +123,17 @@ def test_a_dry_run_says_all_and_sends_nothing(
     assert "Invalid     1\n  line 10: Enter the number with its country code" in out
     assert "Duplicates  1\n  line 8: +37*******02, as line 4\n" in out
     assert "Segments    2 (UCS-2, 83 units)\n" in out
-    assert "Cost        at most 0.68 EUR and the price of US (1), which is not known" in out
+    assert "Cost        at most 0.68 EUR, without 1 recipient in US (no price)" in out
     assert ", by prices of 2026-11-22\n" in out
     assert "  EE: 6 recipients, 0.48\n" in out
-    assert "  US: 1 recipients, price not known\n" in out
+    assert "  US: 1 recipient, no price\n" in out
     assert list(here.iterdir()) == [here / "numbers.csv"]
     assert smspm_sandbox.messages == []
     assert not any(number[5:] in out for number in content if number.startswith("+"))
     assert "Narva" not in out
     (here / "mine.json").write_text('{"currency": "USD", "per_segment": {"US": 1, "EE": 0.5}}')
     assert send("--dry-run", "--prices", "mine.json") == 0
-    assert "at most 4.00 USD and the price of DE (1)" in capsys.readouterr().out
+    assert "at most 4.00 USD, without 1 recipient in DE (no price)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,11 @@ after it, the outcome of each. If the process is killed at any moment, run the s
 
 The results file contains full phone numbers; only its owner can read it.
 
-Exit codes: 0 all were sent to; 1 some were not, or their outcome is unknown; 2 nothing was sent.
+Every row of the list is the number that was exported, or an error with its line: start with
+--dry-run to see them.
+
+Exit codes: 0 all were sent to; 1 some were not, or their outcome is unknown; 2 nothing was sent,
+because an argument, a setting or a file is not valid; 130 interrupted.
 """
 
 
@@ -31,7 +35,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "numbers", type=Path, metavar="numbers.csv", help="the phone numbers, a CSV file in UTF-8"
+        "numbers", type=Path, metavar="numbers.csv", help="the phone numbers: a CSV file"
     )
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument(
@@ -41,7 +45,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
         "--text-file", type=Path, metavar="FILE", help="read the text from a UTF-8 file"
     )
     parser.add_argument(
-        "--column", help="the column of the numbers: its name, or its position from 1"
+        "--column", help="the column of the numbers: its heading, or its position from 1"
     )
     parser.add_argument(
         "--region", metavar="EE", help="the country of numbers that have no country code"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from otpverify import BulkInterrupted, BulkProgress, ConfigurationError, SmspmClient
 from otpverify.cli.send_bulk import output
-from otpverify.cli.send_bulk.cost import Estimate, estimate
+from otpverify.cli.send_bulk.cost import Estimate, estimate, people
 from otpverify.cli.send_bulk.csv_file import NumberList, read_numbers
 from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
@@ -133,7 +133,7 @@ def _agreed(mailing: Mailing, todo: Sequence[str], options: argparse.Namespace) 
         return True
     parts = mailing.segments.parts
     question = (
-        f"Send {parts} segment{'s' if parts > 1 else ''} each to {len(todo)} recipients, "
+        f"Send {parts} segment{'s' if parts > 1 else ''} each to {people(len(todo))}, "
         f"for at most {mailing.cost(todo)}? [y/N] "
     )
     try:

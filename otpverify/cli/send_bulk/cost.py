@@ -65,8 +65,15 @@ class Estimate:
         cost = f"{self.total:.2f} {self.table.currency}"
         if not self.unpriced:
             return cost
-        names = ", ".join(f"{share.country} ({share.recipients})" for share in self.unpriced)
-        return f"{cost} and the price of {names}, which is not known"
+        more = ", ".join(
+            f"{people(share.recipients)} in {share.country}" for share in self.unpriced
+        )
+        return f"{cost}, without {more} (no price)"
+
+
+def people(count: int) -> str:
+    """A number of recipients, in words."""
+    return "1 recipient" if count == 1 else f"{count} recipients"
 
 
 def estimate(phones: Iterable[str], parts: int, table: PriceTable) -> Estimate:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from otpverify import BulkCounts, BulkProgress
-from otpverify.cli.send_bulk.cost import Estimate
+from otpverify.cli.send_bulk.cost import Estimate, people
 from otpverify.cli.send_bulk.csv_file import NumberList
 from otpverify.cli.suggestions import gsm7_suggestions
 from otpverify.errors import ExtraMissing
@@ -106,8 +106,8 @@ def before(plan: Plan, listed: NumberList, text: str, cost: Estimate) -> Iterato
         yield f"  {suggestion}"
     yield f"Cost        at most {cost}{_of(cost)}"
     for share in cost.shares:
-        price = "price not known" if share.cost is None else f"{share.cost:.2f}"
-        yield f"  {share.country}: {share.recipients} recipients, {price}"
+        price = "no price" if share.cost is None else f"{share.cost:.2f}"
+        yield f"  {share.country}: {people(share.recipients)}, {price}"
 
 
 def attempted(progress: BulkProgress) -> BulkProgress:
@@ -160,7 +160,7 @@ def after(plan: Plan, status: dict[str, str]) -> Iterator[str]:
     yield f"Invalid     {invalid}"
     yield f"Duplicates  {len(plan.found) - invalid}"
     if found["unknown"]:
-        yield "Unknown numbers may have been sent to: --resume skips them without --retry-unknown."
+        yield "Unknown numbers may have been sent to; --resume repeats them with --retry-unknown."
 
 
 def _of(cost: Estimate) -> str:
