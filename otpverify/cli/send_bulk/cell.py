@@ -8,6 +8,7 @@ one digit more or less is the number of a stranger.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from otpverify.core.invisible import without_invisible
 from otpverify.errors import InvalidPhoneNumber
@@ -15,8 +16,8 @@ from otpverify.errors import InvalidPhoneNumber
 _QUOTES = {'"': '"', "'": "'", "\u2018": "\u2019", "\u201c": "\u201d", "\u201e": "\u201c"}
 _APOSTROPHES = "'\u2018\u2019\u00b4`"
 # What stands between thousands: a point, a comma, a space, an apostrophe, Arabic separators.
-_BETWEEN = r"[.,'\u2018\u2019\u00b4`\u066c\u00a0\u2009\u202f ]"
-_DECIMAL_MARKS = ".,\u066b"
+_BETWEEN = r"[.,\uff0e\uff0c'\u2018\u2019\u00b4`\u066c\u00a0\u2009\u202f ]"
+_DECIMAL_MARKS = ".,\uff0e\uff0c\u066b"
 _MARK = rf"[{_DECIMAL_MARKS}]"
 
 # Excel's way to keep a cell as text: ="+358...".
@@ -31,7 +32,7 @@ _THOUSANDS = re.compile(
     rf"(?:(?P<mark>{_MARK})(?P<decimals>\d*))?"
 )
 # One decimal mark after a whole number, which may be written with spaces and hyphens.
-_DECIMALS = re.compile(rf"(?P<number>[^{_DECIMAL_MARKS}]*){_MARK}(?P<decimals>\d+)")
+_DECIMALS = re.compile(rf"(?P<number>[^{_DECIMAL_MARKS}]*){_MARK}\s*(?P<decimals>\d+)")
 _NOTHING_BUT_DIGITS = re.compile(r"\+?\d+")
 _FEWEST_DIGITS = 5
 """A whole number with fewer digits is the first part of a number that is written with a mark."""
@@ -80,7 +81,7 @@ def _expanded(whole: str, fraction: str, power: int) -> str:
     """A number in scientific notation, if all of its digits are there."""
     if power > len(fraction):
         raise InvalidPhoneNumber(_ROUNDED, reason="not_a_number")
-    if fraction[power:].strip("0\u0660\u06f0"):
+    if not _is_zero(fraction[power:]):
         raise InvalidPhoneNumber(_NOT_WHOLE, reason="not_a_number")
     return whole + fraction[:power]
 
@@ -91,15 +92,19 @@ def _without_thousands(found: re.Match[str], text: str) -> str:
     if mark is None:
         # "5678.904": a mark between the two halves of a number, as people write it.
         return text if between in _DECIMAL_MARKS and text.count(between) == 1 else number
-    if not decimals.strip("0") and mark != between:
+    if _is_zero(decimals) and mark != between:
         return number
     raise InvalidPhoneNumber(_NOT_WHOLE, reason="not_a_number")
 
 
 def _without_decimals(number: str, decimals: str, text: str) -> str:
     first_part = sum(map(str.isdecimal, number)) < _FEWEST_DIGITS
-    if not decimals.strip("0") and not (first_part and len(decimals) > _MOST_DECIMALS):
+    if _is_zero(decimals) and not (first_part and len(decimals) > _MOST_DECIMALS):
         return number
     if not first_part and len(decimals) <= _MOST_DECIMALS and _NOTHING_BUT_DIGITS.fullmatch(number):
         raise InvalidPhoneNumber(_NOT_WHOLE, reason="not_a_number")
     return text
+
+
+def _is_zero(digits: str) -> bool:
+    return all(unicodedata.decimal(digit) == 0 for digit in digits)
