@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from otpverify.core.limits import Limit
 from otpverify.core.results import DeliveryStatus
@@ -22,7 +22,7 @@ class Opening:
         decoy: No code will ever match. A decoy is always concealed.
     """
 
-    digest: bytes
+    digest: bytes = field(repr=False)
     new: bool
     concealed: bool = False
     decoy: bool = False
@@ -110,7 +110,7 @@ class LiveCode:
     """The digest of one code, good until `expires`; its message was reserved at `at`, and got as
     far as `status` says."""
 
-    digest: bytes
+    digest: bytes = field(repr=False)
     expires: int
     at: int
     status: str = DeliveryStatus.QUEUED

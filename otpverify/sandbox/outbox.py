@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
+from otpverify.core.masking import mask
+
 # ASCII, in which the codes of this library are, and so that a code ends where the letters of a
 # script that writes no spaces begin.
 _CODE = re.compile(r"\b[0-9]{4,10}\b", re.ASCII)
@@ -19,7 +21,7 @@ def find_code(text: str) -> str | None:
     return found.group() if found else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Captured:
     """A message that would have gone out.
 
@@ -49,6 +51,13 @@ class Captured:
     received_at: datetime
     code: str | None
     reported: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Captured(id={self.id!r}, to={mask(self.to)!r}, text=<{len(self.text)} characters>, "
+            f"parts={self.parts}, received_at={self.received_at.isoformat()}, "
+            f"reported={self.reported!r})"
+        )
 
     def as_json(self) -> dict[str, object]:
         """The same as plain JSON values; `received_at` in ISO 8601."""

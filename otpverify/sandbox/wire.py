@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from typing import Literal, Self
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -78,7 +78,7 @@ class Reply:
     """
 
     status: int
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)  # the inbox: numbers and codes
     content_type: str = "application/json"
     headers: Headers = ()
 
@@ -98,7 +98,7 @@ class Refusal:
         headers: Further headers.
     """
 
-    text: str
+    text: str = field(repr=False)  # it may repeat a number
     status: int = 400
     headers: Headers = ()
 

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -41,10 +41,10 @@ class Address:
     """
 
     kind: str
-    url: str
+    url: str = field(repr=False)  # it may hold a password, and so may the options
     hosts: tuple[tuple[str, int], ...]
     service: str
-    options: dict[str, Any]
+    options: dict[str, Any] = field(repr=False)
 
 
 def read_url(url: str) -> Address:

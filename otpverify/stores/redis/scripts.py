@@ -50,6 +50,9 @@ class Call(NamedTuple):
     keys: tuple[bytes, ...]
     args: tuple[Value, ...]
 
+    def __repr__(self) -> str:
+        return f"<Call of {self.script.sha[:8]} with {len(self.keys)} keys>"
+
 
 @lru_cache(maxsize=64)
 def load(name: str, first_line: str = "", clock: str | None = None) -> Script:
