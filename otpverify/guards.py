@@ -58,7 +58,9 @@ class BlockNumberTypes:
     Args:
         kinds: Kinds as in `Destination.kind`. By default those that cost more, reach no
             handset, or ring at a company: premium rate, shared cost, toll-free, pager,
-            voicemail, universal access, satellite and international networks.
+            voicemail, universal access, satellite and international networks. `"voip"` is not
+            among them: NIST SP 800-63B-4 no longer forbids it (change log, 3.1.3.1), and numbering
+            plans know few of these numbers. `COSTLY_KINDS | {"voip"}` refuses those they know.
 
     Raises:
         ConfigurationError: One of the kinds does not exist.

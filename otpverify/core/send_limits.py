@@ -7,7 +7,7 @@ that no policy makes another forget. The retention ends with the last event in t
 Wrong codes are counted twice. The failure budget is a rolling window, which bounds guesses over
 time: a right code gives none of it back, since its owner's logins would give a guesser more.
 The failure streak counts wrong codes in a row, and a right code ends it (NIST SP 800-63B-4,
-3.2.2).
+3.2.2); a new code does not (3.1.3.2).
 
 The mirror of this file in Lua is `stores/redis/lua/`: `wait`, `log`, `sends`, `unsend`, `reserve`
 and `give_back`.
