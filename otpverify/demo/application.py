@@ -25,19 +25,14 @@ from otpverify.integrations.web.carried import Carried
 from otpverify.integrations.web.outcome import Notice
 from otpverify.integrations.web.sentences import BUSY, Sentence
 from otpverify.sandbox import Sandbox
+from otpverify.sandbox.faults import FAULTS, REPORTS
 
 REPORT_PATH = "/sms/report"
 GATEWAY_TIMEOUT_SECONDS = 3.0
-_FAULTS = (
-    ("+1 202 555 0140", "is refused as an invalid number"),
-    ("+1 202 555 0142", "finds no balance on the account"),
-    ("+1 202 555 0129", "has to slow down (429)"),
-    ("+1 202 555 0150", "gets a server error (500)"),
-    ("+1 202 555 0108", "gets no reply in time"),
-    ("+1 202 555 0160", "gets a reply that is garbage"),
-    ("+1 202 555 0170", "sees the connection drop"),
-    ("+1 202 555 0190", "is reported as not delivered, and may be sent another at once"),
-)
+_FAULTS = [
+    *((f"+1 202 555 01{nn}", fault.description) for nn, fault in FAULTS.items() if fault.common),
+    *((f"+1 202 555 01{nn}", found.description) for nn, found in REPORTS.items() if found.common),
+]
 _WENT_WRONG = ("Something went wrong here", str(BUSY))
 _ERRORS = {
     404: ("Page not found", "There is no page at this address."),

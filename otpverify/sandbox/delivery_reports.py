@@ -1,18 +1,7 @@
 """Delivery reports, from the gateway's side: which reports it sends, and their format.
 
 A message whose send named an address for reports (`report` or `callbackUrl`) is reported
-`sent` and then `delivered`. These numbers reserved for fiction, `+1 AAA 555 01NN` with any area
-code `AAA`, are reported in another way:
-
-| NN | what is reported |
-|----|------------------|
-| 90 | `sent`, then `undelivered` |
-| 91 | `rejected` |
-| 92 | `sent`, then `expired` |
-| 93 | `sent`, then `failed` |
-| 94 | nothing, as by carriers that never report |
-| 95 | `pending`, which stays the last word |
-| 96 | `delivered` twice, then `sent`, which comes late |
+`sent` and then `delivered`, or as `otpverify.sandbox.faults.REPORTS` says.
 """
 
 from __future__ import annotations
@@ -32,24 +21,14 @@ from queue import SimpleQueue
 from typing import Literal
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from otpverify.sandbox.faults import reports_of
 from otpverify.sandbox.outbox import Captured, Outbox
 from otpverify.sandbox.wire import is_loopback
 
 Shape = Literal["post", "get"]
 SHAPES: Mapping[str, Shape] = {"post": "post", "get": "get"}
 
-_FICTIONAL = re.compile(r"\+1[2-9][0-9]{2}55501([0-9]{2})", re.ASCII)
 _URL = re.compile(r"[!-~]+", re.ASCII)
-_USUAL = ("sent", "delivered")
-PLANS: Mapping[str, tuple[str, ...]] = {
-    "90": ("sent", "undelivered"),
-    "91": ("rejected",),
-    "92": ("sent", "expired"),
-    "93": ("sent", "failed"),
-    "94": (),
-    "95": ("pending",),
-    "96": ("delivered", "delivered", "sent"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +50,6 @@ class Request:
     method: str
     target: str = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
-
-
-def plan(to: str) -> tuple[str, ...]:
-    """The statuses reported for a message to this number, in this order."""
-    found = _FICTIONAL.fullmatch(to)
-    return PLANS.get(found.group(1), _USUAL) if found else _USUAL
 
 
 def address(given: object, *, anywhere: bool) -> SplitResult | None:
@@ -105,8 +78,8 @@ def request_of(
     query, body = url.query, None
     number = to.removeprefix("+")
     if shape == "post":
-        said = {"messageId": message_id, "status": status, "to": number}
-        body = json.dumps({**said, "timestamp": now.isoformat()}).encode()
+        values = {"messageId": message_id, "status": status, "to": number}
+        body = json.dumps({**values, "timestamp": now.isoformat()}).encode()
     else:
         fields = urlencode({"id": message_id, "status": status, "toNumber": number})
         query = f"{query}&{fields}" if query else fields
@@ -155,7 +128,7 @@ class Reporter:
         self._retry_seconds = retry_seconds
         self._targets: OrderedDict[str, _Target] = OrderedDict()
         self._lock = threading.Lock()
-        self._courier: _Courier | None = None
+        self._sender: _Sender | None = None
         self._warned = False
 
     def take(self, message: Captured, given: object) -> None:
@@ -176,13 +149,13 @@ class Reporter:
             if len(self._targets) > _CAPACITY:
                 self._targets.popitem(last=False)
             if self._shape is not None:
-                if self._courier is None:
-                    self._courier = _Courier(self, self._retry_seconds)
-                for status in plan(message.to):
-                    self._courier.queue.put((message.id, status, self._shape))
+                if self._sender is None:
+                    self._sender = _Sender(self, self._retry_seconds)
+                for status in reports_of(message.to).statuses:
+                    self._sender.queue.put((message.id, status, self._shape))
 
     def report(
-        self, message_id: str, status: str, shape: Shape, line: _Line | None = None
+        self, message_id: str, status: str, shape: Shape, connection: _Connection | None = None
     ) -> int | None:
         """Send one report, and wait for the answer.
 
@@ -198,7 +171,7 @@ class Reporter:
             raise LookupError("No message with this id asked for reports.")
         now = datetime.now(UTC)
         request = request_of(target.url, message_id, target.to, status, shape, now)
-        answered = (line or _Line()).send(request)
+        answered = (connection or _Connection()).send(request)
         if answered is not None and 200 <= answered < 300:
             self._outbox.note(message_id, status)
         return answered
@@ -211,9 +184,9 @@ class Reporter:
     def stop(self) -> None:
         """End the thread and its current request. The addresses stay."""
         with self._lock:
-            courier, self._courier = self._courier, None
-        if courier is not None:
-            courier.stop()
+            sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.stop()
 
     def _warn(self) -> None:
         # Once, and without the address, which holds the application's token.
@@ -225,7 +198,7 @@ class Reporter:
             )
 
 
-class _Courier:
+class _Sender:
     """The thread, and the reports that wait for it."""
 
     def __init__(self, reporter: Reporter, retry_seconds: float) -> None:
@@ -233,7 +206,7 @@ class _Courier:
         self._reporter = reporter
         self._retry_seconds = retry_seconds
         self._stopping = threading.Event()
-        self._line = _Line()
+        self._calls = _Connection()
         self._thread = threading.Thread(
             target=self._run, name="otpverify-sandbox-reports", daemon=True
         )
@@ -242,7 +215,7 @@ class _Courier:
     def stop(self) -> None:
         self._stopping.set()
         self.queue.put(None)
-        self._line.cut()
+        self._calls.cut()
         self._thread.join(_LONGEST_GOODBYE_SECONDS)
 
     def _run(self) -> None:
@@ -253,14 +226,14 @@ class _Courier:
 
     def _deliver(self, message_id: str, status: str, shape: Shape) -> None:
         for _ in range(_TRIES):
-            answered = self._reporter.report(message_id, status, shape, self._line)
+            answered = self._reporter.report(message_id, status, shape, self._calls)
             if answered is not None and 200 <= answered < 300:
                 return
             if self._stopping.wait(self._retry_seconds):
                 return
 
 
-class _Line:
+class _Connection:
     """Sends one request after the other; the current one can be aborted."""
 
     def __init__(self) -> None:

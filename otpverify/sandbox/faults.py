@@ -1,38 +1,13 @@
-"""Numbers that make the sandbox fail, each in its own way.
+"""Numbers that make the sandbox fail on purpose: `FAULTS`, and `REPORTS` for delivery reports.
 
-Any North American number reserved for fiction, `+1 AAA 555 01NN` with any area code `AAA`,
-fails by its last two digits:
+They are North American numbers reserved for fiction, `+1 AAA 555 01NN`; the last two digits name
+the fault. Common faults have them with any area code `AAA`, the others with `RARE_AREA` alone, so
+that few numbers fail. Every other number works. The inbox marks each of these messages.
 
-| NN | what happens | kept in the inbox |
-|----|--------------|-------------------|
-| 40 | 400 `Invalid phone number: <number>` | no |
-| 41 | 401 `Unauthorized`, as with a wrong token | no |
-| 42 | 402, the account has no balance | no |
-| 27 | 429 | no |
-| 28 | 429 with `Retry-After` two seconds from now, as a date | no |
-| 29 | 429 with `Retry-After: 1` | no |
-| 50 | 500 `Internal server error` | no |
-| 02 | 502 | no |
-| 03 | 503, for maintenance | no |
-| 04 | 504 | no |
-| 13 | 503 to every other request, and success in between | yes |
-| 08 | no answer until the sandbox's `stall_seconds` are over | yes |
-| 09 | a reply whose headers arrive byte by byte, over 30 seconds | yes |
-| 10 | a reply whose body arrives byte by byte, over 30 seconds | yes |
-| 60 | 200 with an HTML page | yes |
-| 61 | 200 with JSON that breaks off | yes |
-| 62 | 200 with no message in it: `{"messages": []}` | no |
-| 63 | success without a message id | yes |
-| 64 | success in a reply of a megabyte | yes |
-| 65 | 307 to another address | no |
-| 66 | success that calls itself plain text | yes |
-| 70 | the connection is closed after the request was read | yes |
-| 71 | the same, by a reset | yes |
-
-Every other number works. What is kept in the inbox was taken by the gateway, although the
-client cannot know: its code arrives after all, and must be good. Among several recipients 40
-refuses its own entry only; of the others, the first rules the whole request and all its
-recipients. In the tutorial's dialect 40 and 41 come with status 200, as all of its refusals do.
+A message that was `taken` is in the inbox, although the client cannot know that the gateway took
+it: its code arrives, and must be good. Among several recipients 40 refuses its own entry only; of
+the others, the first decides for the whole request and all its recipients. In the tutorial's
+dialect 40 and 41 come with status 200, as all of its refusals do.
 """
 
 from __future__ import annotations
@@ -43,10 +18,12 @@ import struct
 import threading
 from dataclasses import dataclass
 from io import BufferedIOBase
+from typing import Final
 
 from otpverify.sandbox.wire import Reply
 
-_FICTIONAL = re.compile(r"\+1[2-9][0-9]{2}55501([0-9]{2})")
+RARE_AREA: Final = "415"
+_FICTIONAL = re.compile(r"\+1([2-9][0-9]{2})55501([0-9]{2})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +39,12 @@ class Fault:
         headers: Further headers of the reply.
         body: The reply's body when it does not follow the contract.
         content_type: The body's type.
-        manner: How the transport of the reply fails, as `otpverify.sandbox.faults` names it.
+        transport: How the transport of the reply fails, as `fail_transport` names it.
         without_id: The reply is a success that names no message id.
         padding: How many spaces the reply's body begins with.
         retry_in_seconds: What `Retry-After` says, as a date.
         alternating: Every other request fails; the requests in between succeed.
+        common: It has a number in any area code.
     """
 
     digits: str
@@ -77,11 +55,12 @@ class Fault:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     content_type: str = "application/json"
-    manner: str | None = None
+    transport: str | None = None
     without_id: bool = False
     padding: int = 0
     retry_in_seconds: int | None = None
     alternating: bool = False
+    common: bool = False
 
 
 INVALID_NUMBER = "Invalid phone number: {number}"
@@ -90,10 +69,16 @@ _PAGE = b"<!doctype html><html><body><h1>It works!</h1></body></html>"
 FAULTS: dict[str, Fault] = {
     fault.digits: fault
     for fault in (
-        Fault("40", "Invalid phone number.", status=400, error=INVALID_NUMBER),
-        Fault("41", "The credentials are refused.", status=401, error="Unauthorized"),
-        Fault("42", "The account has no balance.", status=402, error="Insufficient balance"),
-        Fault("27", "Slow down: 429.", status=429, error="Too many requests"),
+        Fault("40", "Invalid phone number.", status=400, error=INVALID_NUMBER, common=True),
+        Fault("41", "The credentials are refused.", status=401, error="Unauthorized", common=True),
+        Fault(
+            "42",
+            "The account has no balance.",
+            status=402,
+            error="Insufficient balance",
+            common=True,
+        ),
+        Fault("27", "Slow down: 429.", status=429, error="Too many requests", common=True),
         Fault(
             "28",
             "Slow down: 429 with a date two seconds from now.",
@@ -107,11 +92,12 @@ FAULTS: dict[str, Fault] = {
             status=429,
             error="Too many requests",
             headers=(("Retry-After", "1"),),
+            common=True,
         ),
-        Fault("50", "The gateway breaks.", status=500, error="Internal server error"),
+        Fault("50", "The gateway breaks.", status=500, error="Internal server error", common=True),
         Fault("02", "A proxy fails.", status=502, error="Bad gateway"),
         Fault("03", "The gateway is down.", status=503, error="Service unavailable"),
-        Fault("04", "A proxy loses patience.", status=504, error="Gateway timeout"),
+        Fault("04", "A proxy gives no answer in time.", status=504, error="Gateway timeout"),
         Fault(
             "13",
             "The gateway is down at every other request.",
@@ -119,16 +105,34 @@ FAULTS: dict[str, Fault] = {
             status=503,
             error="Service unavailable",
             alternating=True,
+            common=True,
         ),
-        Fault("08", "The message is taken, and no answer comes.", taken=True, manner="stalled"),
-        Fault("09", "The message is taken, headers drip.", taken=True, manner="slow headers"),
-        Fault("10", "The message is taken, the body drips.", taken=True, manner="slow body"),
+        Fault(
+            "08",
+            "The message is taken, and no answer comes.",
+            taken=True,
+            transport="stalled",
+            common=True,
+        ),
+        Fault(
+            "09",
+            "The message is taken, and headers drip in.",
+            taken=True,
+            transport="slow headers",
+        ),
+        Fault(
+            "10",
+            "The message is taken, and the body drips in.",
+            taken=True,
+            transport="slow body",
+        ),
         Fault(
             "60",
             "The message is taken, and the reply is a web page.",
             taken=True,
             body=_PAGE,
             content_type="text/html; charset=utf-8",
+            common=True,
         ),
         Fault(
             "61",
@@ -137,11 +141,11 @@ FAULTS: dict[str, Fault] = {
             body=b'{"messages": [{"id": "5f1c',
         ),
         Fault("62", "The reply names no message.", body=b'{"messages": []}'),
-        Fault("63", "Success without a message id.", taken=True, without_id=True),
-        Fault("64", "The message is taken, the reply is huge.", taken=True, padding=1 << 20),
+        Fault("63", "Success without a message id.", taken=True, without_id=True, common=True),
+        Fault("64", "The message is taken, and the reply is huge.", taken=True, padding=1 << 20),
         Fault(
             "65",
-            "The reply leads elsewhere.",
+            "The reply is a redirect.",
             status=307,
             body=b"",
             headers=(("Location", "/messages"),),
@@ -156,17 +160,71 @@ FAULTS: dict[str, Fault] = {
             "70",
             "The message is taken, and the connection is closed.",
             taken=True,
-            manner="dropped",
+            transport="dropped",
+            common=True,
         ),
-        Fault("71", "The message is taken, and the connection reset.", taken=True, manner="reset"),
+        Fault(
+            "71",
+            "The message is taken, and the connection is reset.",
+            taken=True,
+            transport="reset",
+        ),
     )
 }
 
 
 def fault_of(e164: str) -> Fault | None:
     """How this number fails, or `None` when it works."""
+    area, digits = _parts(e164)
+    fault = FAULTS.get(digits)
+    return fault if fault is not None and (fault.common or area == RARE_AREA) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The delivery reports of a message.
+
+    Attributes:
+        statuses: The statuses, in the order in which they are reported.
+        description: What happens, in one line; empty for the usual reports.
+        common: They have a number in any area code.
+    """
+
+    statuses: tuple[str, ...]
+    description: str = ""
+    common: bool = False
+
+
+USUAL_REPORTS: Final = Reports(("sent", "delivered"))
+REPORTS: Final = {
+    "90": Reports(("sent", "undelivered"), "Reported as sent, then as undelivered.", common=True),
+    "91": Reports(("rejected",), "Reported as rejected."),
+    "92": Reports(("sent", "expired"), "Reported as sent, then as expired."),
+    "93": Reports(("sent", "failed"), "Reported as sent, then as failed."),
+    "94": Reports((), "Never reported, as by some carriers.", common=True),
+    "95": Reports(("pending",), "Reported as pending, and never again."),
+    "96": Reports(
+        ("delivered", "delivered", "sent"), "Reported as delivered twice, then late as sent."
+    ),
+}
+
+
+def reports_of(e164: str) -> Reports:
+    """How a message to this number is reported."""
+    area, digits = _parts(e164)
+    found = REPORTS.get(digits, USUAL_REPORTS)
+    return found if found.common or area == RARE_AREA else USUAL_REPORTS
+
+
+def on_purpose(e164: str) -> str | None:
+    """What goes wrong on purpose for this number, in one line; `None` if nothing does."""
+    fault = fault_of(e164)
+    return fault.description if fault is not None else reports_of(e164).description or None
+
+
+def _parts(e164: str) -> tuple[str, str]:
     found = _FICTIONAL.fullmatch(e164)
-    return FAULTS.get(found.group(1)) if found else None
+    return (found.group(1), found.group(2)) if found else ("", "")
 
 
 _SECONDS_A_BYTE = 0.02
@@ -176,31 +234,31 @@ _DRIPPED_BYTES = 1500
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-def misbehave(
-    manner: str,
+def fail_transport(
+    how: str,
     reply: Reply,
     connection: socket.socket,
     wfile: BufferedIOBase,
     stopping: threading.Event,
     stall_seconds: float,
 ) -> None:
-    """Apply a fault to a reply. The connection is not usable afterwards.
+    """Let the transport of a reply fail. The connection is not usable afterwards.
 
     Args:
-        manner: `"stalled"`, `"dropped"`, `"reset"`, `"slow headers"` or `"slow body"`.
+        how: `"stalled"`, `"dropped"`, `"reset"`, `"slow headers"` or `"slow body"`.
         reply: The reply without the fault.
         connection: The client's.
         wfile: Writes to it.
         stopping: Set when the sandbox stops.
         stall_seconds: How long a stalled reply is delayed.
     """
-    if manner == "stalled":
+    if how == "stalled":
         stopping.wait(stall_seconds)
-    elif manner == "reset":
+    elif how == "reset":
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         socket.close(connection.detach())
-    elif manner in ("slow headers", "slow body"):
-        slow_body = manner == "slow body"
+    elif how in ("slow headers", "slow body"):
+        slow_body = how == "slow body"
         body = b" " * _DRIPPED_BYTES + reply.body if slow_body else reply.body
         padding = "" if slow_body else f"X-Padding: {'x' * _DRIPPED_BYTES}\r\n"
         head = (

@@ -13,7 +13,7 @@ from email.utils import formatdate
 from otpverify import InvalidPhoneNumber
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, is_sender_id
 from otpverify.phone import normalize
-from otpverify.sandbox.faults import INVALID_NUMBER, Fault, fault_of
+from otpverify.sandbox.faults import INVALID_NUMBER, Fault, fault_of, on_purpose
 from otpverify.sandbox.outbox import Captured, find_code
 from otpverify.sandbox.wire import Dialect, Refusal, Reply
 from otpverify.sms import segments
@@ -47,14 +47,16 @@ class Answer:
     """The result of a send.
 
     Attributes:
-        reply: The reply, unless `silent`.
+        reply: The reply.
         captured: The messages that the gateway accepted, oldest first.
-        manner: How the transport of the reply fails, or `None` when it does not fail.
+        refused: The messages that it refused on purpose.
+        transport: How the transport of the reply fails, or `None` when it does not fail.
     """
 
     reply: Reply
     captured: tuple[Captured, ...] = ()
-    manner: str | None = None
+    refused: tuple[Captured, ...] = ()
+    transport: str | None = None
 
 
 def answer_send(
@@ -112,33 +114,50 @@ def _answer_one(
     e164 = _e164(number)
     if e164 is None:
         return Refusal(INVALID_NUMBER.format(number=number))
-    fault = _befalls(e164, turns)
+    fault = _fault_now(e164, turns)
     message = _captured(e164, text, sender_id, reference)
     success = _success(message, number, dialect, with_id=fault is None or not fault.without_id)
     if fault is None:
         return Answer(success, (message,))
-    return _faulty(fault, number, success, (message,))
+    return _faulty(fault, number, success, (message,), (message,), dialect)
 
 
 def _faulty(
-    fault: Fault, number: str, success: Reply, captured: tuple[Captured, ...]
-) -> Answer | Refusal:
-    """The reply to a whole request with this fault; `success` is the reply without it."""
+    fault: Fault,
+    number: str,
+    success: Reply,
+    captured: tuple[Captured, ...],
+    refused: tuple[Captured, ...],
+    dialect: Dialect,
+) -> Answer:
+    """The answer to a whole request with this fault.
+
+    Args:
+        fault: The fault.
+        number: The number that has it, as it was sent.
+        success: The reply without the fault.
+        captured: The messages that are accepted if the fault says so.
+        refused: Those that are shown as refused otherwise.
+        dialect: The wording of the reply.
+    """
     headers = fault.headers
     if fault.retry_in_seconds is not None:
         date = formatdate(time.time() + fault.retry_in_seconds, usegmt=True)
         headers = (*headers, ("Retry-After", date))
     if fault.error is not None:
-        return Refusal(fault.error.format(number=number), fault.status, headers)
+        refusal = Refusal(fault.error.format(number=number), fault.status, headers)
+        return Answer(refusal.worded(dialect), refused=refused)
     if fault.body is not None:
         reply = Reply(fault.status, fault.body, fault.content_type, headers)
     else:
         body = b" " * fault.padding + success.body
         reply = replace(success, body=body, content_type=fault.content_type)
-    return Answer(reply, captured if fault.taken else (), fault.manner)
+    if fault.taken:
+        return Answer(reply, captured, transport=fault.transport)
+    return Answer(reply, refused=refused, transport=fault.transport)
 
 
-def _befalls(e164: str | None, turns: set[str]) -> Fault | None:
+def _fault_now(e164: str | None, turns: set[str]) -> Fault | None:
     """The fault that this number causes for the request, if any."""
     fault = fault_of(e164) if e164 else None
     if e164 is None or fault is None or (fault.alternating and not _has_turn(e164, turns)):
@@ -160,15 +179,20 @@ def _answer_many(
 ) -> Answer | Refusal:
     ruling: tuple[str, Fault] | None = None
     answered: list[tuple[str, Captured | None]] = []
+    refused: list[Captured] = []
     for number in numbers:
         e164 = _e164(number)
         fault = fault_of(e164) if e164 else None
         if e164 is None or (fault and fault.error == INVALID_NUMBER):
             answered.append((number, None))
+            if e164 is not None:
+                refused.append(_captured(e164, text, sender_id, reference))
             continue
-        answered.append((number, _captured(e164, text, sender_id, reference)))
-        if ruling is None and (befalling := _befalls(e164, turns)):
-            ruling = number, befalling
+        message = _captured(e164, text, sender_id, reference)
+        answered.append((number, message))
+        if ruling is None and (found := _fault_now(e164, turns)):
+            ruling = number, found
+            refused.append(message)
     with_id = ruling is None or not ruling[1].without_id
     entries = [
         _entry(message.id if with_id else None, number)
@@ -179,20 +203,20 @@ def _answer_many(
     success = Reply.of_json({"messages": entries})
     captured = tuple(message for _, message in answered if message)
     if ruling is None:
-        return Answer(success, captured)
+        return Answer(success, captured, tuple(refused))
     number, fault = ruling
-    return _faulty(fault, number, success, captured)
+    return _faulty(fault, number, success, captured, tuple(refused), "2.0")
 
 
 def _success(message: Captured, number: str, dialect: Dialect, *, with_id: bool = True) -> Reply:
     message_id = message.id if with_id else None
     if dialect == "2.0":
         return Reply.of_json({"messages": [_entry(message_id, number)]})
-    said: dict[str, object] = {"status": "success", "messageId": message_id}
+    values: dict[str, object] = {"status": "success", "messageId": message_id}
     if not with_id:
-        del said["messageId"]
+        del values["messageId"]
     cost = round(_PRICE_EUR * message.parts, 4)
-    return Reply.of_json({**said, "parts": message.parts, "cost": cost, "currency": "EUR"})
+    return Reply.of_json({**values, "parts": message.parts, "cost": cost, "currency": "EUR"})
 
 
 def _entry(message_id: str | None, number: str) -> dict[str, str]:
@@ -226,4 +250,5 @@ def _captured(e164: str, text: str, sender_id: str, reference: object) -> Captur
         reference=None if reference is None else str(reference),
         received_at=datetime.now(UTC),
         code=find_code(text),
+        on_purpose=on_purpose(e164),
     )

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from otpverify.sandbox import inbox
 from otpverify.sandbox.delivery_reports import SHAPES, Reporter
-from otpverify.sandbox.faults import misbehave
+from otpverify.sandbox.faults import fail_transport
 from otpverify.sandbox.gateway import Credentials, answer_account, answer_send
 from otpverify.sandbox.outbox import Outbox
 from otpverify.sandbox.wire import (
@@ -134,8 +134,8 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self) -> Reply | None:
         if self.command == "GET" and not self._url.query:
             return Reply(303, headers=(("Location", "/inbox"),))
-        asked = self.headers.get("X-Sandbox-Dialect", self._state.dialect)
-        dialect = _DIALECTS.get(asked)
+        named = self.headers.get("X-Sandbox-Dialect", self._state.dialect)
+        dialect = _DIALECTS.get(named)
         if dialect is None:
             return Refusal('X-Sandbox-Dialect must be "2.0" or "tutorial"').worded("2.0")
         fields = self._fields()
@@ -146,11 +146,13 @@ class Handler(BaseHTTPRequestHandler):
         for message in answer.captured:
             state.outbox.add(message)
             state.reporter.take(message, fields.get("report") or fields.get("callbackUrl"))
-        if answer.manner is None:
+        for message in answer.refused:
+            state.outbox.refuse(message)
+        if answer.transport is None:
             return answer.reply
         self.close_connection = True
         out = (self.connection, self.wfile, state.stopping, state.stall_seconds)
-        misbehave(answer.manner, answer.reply, *out)
+        fail_transport(answer.transport, answer.reply, *out)
         return None
 
     def _account(self) -> Reply:
@@ -183,7 +185,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _inbox(self) -> Reply:
         embedded = query_of(self._url).get("embed") == "1"
-        return inbox.inbox(self._state.outbox.messages, embedded=embedded)
+        outbox = self._state.outbox
+        return inbox.inbox(outbox.messages, outbox.refused, embedded=embedded)
 
     def _asset(self) -> Reply:
         return inbox.asset(self._url.path.removeprefix("/"))

@@ -12,6 +12,7 @@ from otpverify.core.masking import mask
 
 # ASCII, in which the codes of this library are, and so that a code ends where the letters of a
 # script that writes no spaces begin.
+_MOST_REFUSED = 50
 _CODE = re.compile(r"\b[0-9]{4,10}\b", re.ASCII)
 
 
@@ -38,6 +39,7 @@ class Captured:
         code: The code found in the text, or `None`.
         reported: The status of the newest delivery report that the application accepted, or
             `None`.
+        on_purpose: What goes wrong on purpose for this number, in one line, or `None`.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Captured:
     received_at: datetime
     code: str | None
     reported: str | None = None
+    on_purpose: str | None = None
 
     def __repr__(self) -> str:
         return (
@@ -73,6 +76,7 @@ class Outbox:
 
     def __init__(self, capacity: int = 1000) -> None:
         self._messages: deque[Captured] = deque(maxlen=capacity)
+        self._refused: deque[Captured] = deque(maxlen=_MOST_REFUSED)
         self._changed = threading.Condition()
         self._version = 0
         self._closed = False
@@ -82,6 +86,18 @@ class Outbox:
         """The messages, newest first."""
         with self._changed:
             return list(self._messages)
+
+    @property
+    def refused(self) -> list[Captured]:
+        """The newest messages that were refused on purpose, newest first. For the inbox page."""
+        with self._changed:
+            return list(self._refused)
+
+    def refuse(self, message: Captured) -> None:
+        """Show that a message was refused on purpose."""
+        with self._changed:
+            self._refused.appendleft(message)
+            self._announce()
 
     def add(self, message: Captured) -> None:
         """Keep a message."""
@@ -102,6 +118,7 @@ class Outbox:
         """Forget all messages."""
         with self._changed:
             self._messages.clear()
+            self._refused.clear()
             self._announce()
 
     def open(self) -> None:

@@ -31,7 +31,7 @@ from otpverify import (
 )
 from otpverify.cli import main as cli
 from otpverify.sandbox import Sandbox
-from otpverify.sandbox.faults import FAULTS, misbehave
+from otpverify.sandbox.faults import FAULTS, REPORTS, fail_transport
 from otpverify.sandbox.wire import Reply
 from otpverify.sms.languages import languages
 
@@ -54,7 +54,7 @@ COMMANDS = [
     line for text in TEXT.values() for block in CONSOLE.findall(text) for line in block.splitlines()
 ]
 FAULT_ROWS = re.findall(
-    r"^\| `\+1 ___ 555 01(\d\d)` \| [^|]+ \| (.+) \|$",
+    r"^\| `\+1 (___|415) 555 01(\d\d)` \| [^|]+ \| (.+) \|$",
     TEXT["docs/how-to/testing.md"],
     re.MULTILINE,
 )
@@ -210,7 +210,23 @@ def test_every_error_is_named() -> None:
 
 
 def test_every_fault_of_the_sandbox_is_listed() -> None:
-    assert [digits for digits, _ in FAULT_ROWS] == list(FAULTS)
+    assert [digits for _, digits, _ in FAULT_ROWS] == list(FAULTS)
+    for area, digits, outcome in FAULT_ROWS:
+        assert (area == "___") == FAULTS[digits].common, digits
+        taken = "works" in outcome or "a challenge" in outcome
+        assert taken == FAULTS[digits].taken, digits
+
+
+def test_every_other_delivery_report_is_listed() -> None:
+    rows = re.findall(
+        r"^\| `\+1 (___|415) 555 01(\d\d)` \| ([^|]+) \|$",
+        TEXT["docs/how-to/testing.md"],
+        re.MULTILINE,
+    )
+    listed = [
+        ("___" if r.common else "415", digits, r.description) for digits, r in REPORTS.items()
+    ]
+    assert rows == listed
 
 
 class Waits(threading.Event):
@@ -223,23 +239,23 @@ class Waits(threading.Event):
         return False
 
 
-@pytest.mark.parametrize("manner", ["slow headers", "slow body"])
-def test_what_drips_outlasts_a_client_as_it_comes(manner: str) -> None:
+@pytest.mark.parametrize("how", ["slow headers", "slow body"])
+def test_what_drips_outlasts_a_client_as_it_comes(how: str) -> None:
     """Without the 15 seconds that it takes."""
     waits, sent = Waits(), io.BytesIO()
     with socket.socket() as unused:
-        misbehave(manner, Reply(200, b"{}"), unused, sent, waits, 0)
+        fail_transport(how, Reply(200, b"{}"), unused, sent, waits, 0)
     assert waits.seconds > Retry().total_seconds + 5
     head, _, body = sent.getvalue().partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
     assert json.loads(body) == {}
-    if manner == "slow headers":
+    if how == "slow headers":
         assert len(head) > len(body) * 10, "they are what takes so long"
 
 
-@pytest.mark.parametrize(("digits", "outcome"), FAULT_ROWS)
-def test_a_fault_gives_what_the_table_says(digits: str, outcome: str) -> None:
-    phone = f"+120255501{digits}"
+@pytest.mark.parametrize(("area", "digits", "outcome"), FAULT_ROWS)
+def test_a_fault_gives_what_the_table_says(area: str, digits: str, outcome: str) -> None:
+    phone = f"+1{area.replace('___', '202')}55501{digits}"
     # Short only for what never ends: a machine that is busy is no reason for a time-out elsewhere.
     patience = 0.8 if "`timeout`" in outcome else 60
     retry = Retry(attempts=1, total_seconds=patience)

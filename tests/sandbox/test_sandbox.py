@@ -19,7 +19,7 @@ import pytest
 
 from otpverify import ConfigurationError, DeliveryRejected, Message, SmspmClient, Verifier
 from otpverify.sandbox import Captured, Sandbox
-from otpverify.sandbox.faults import FAULTS, __doc__ as faults_table
+from otpverify.sandbox.faults import FAULTS, REPORTS, fault_of, on_purpose
 from otpverify.sandbox.outbox import Outbox, find_code
 from otpverify.testing import AsyncOutboxSender, OutboxSender, code_in
 
@@ -184,11 +184,64 @@ def test_too_many_requests_say_when_to_come_back(browser: Browser) -> None:
     assert (reply.status, reply.headers["Retry-After"]) == (429, "1")
 
 
-def test_the_table_of_faults_is_written_down() -> None:
-    assert faults_table is not None
-    rows = [line.split("|") for line in faults_table.splitlines() if line.startswith("| ")]
-    documented = {row[1].strip(): row[3].strip() for row in rows[1:]}
-    assert documented == {f.digits: "yes" if f.taken else "no" for f in FAULTS.values()}
+def sent_to(browser: Browser, number: str) -> int | None:
+    """The status of a send, without an answer `None`."""
+    try:
+        return browser.ask("POST", "/", {**FIELDS, "toNumber": number}).status
+    except (OSError, http.client.HTTPException):
+        browser.connection.close()
+        return None
+
+
+@pytest.mark.parametrize("digits", FAULTS)
+def test_rare_faults_have_numbers_in_one_area_only(digits: str) -> None:
+    fault = FAULTS[digits]
+    for area in ("202", "212", "989"):
+        assert fault_of(f"+1{area}55501{digits}") == (fault if fault.common else None)
+    assert fault_of(f"+141555501{digits}") is fault
+
+
+def test_few_numbers_of_an_area_fail() -> None:
+    failing = [nth for nth in range(100) if on_purpose(f"+120255501{nth:02d}")]
+    assert len(failing) <= 13
+    assert on_purpose("+12025550128") is None
+    for number in ("+12025550240", "+12025551140", "+442025550140", "+1202555014", PHONE):
+        assert on_purpose(number) is None
+
+
+@pytest.mark.parametrize("digits", [*FAULTS, *REPORTS])
+def test_the_inbox_says_what_fails_on_purpose(digits: str) -> None:
+    with Sandbox(stall_seconds=0) as sandbox:
+        browser = Browser(sandbox.url)
+        number = f"+141555501{digits}"
+        if digits not in ("09", "10"):  # they take half a minute
+            sent_to(browser, number)
+        else:
+            browser.connection.request("GET", "/?" + urlencode({**FIELDS, "toNumber": number}))
+            while not sandbox.messages:
+                time.sleep(0.001)
+            browser.connection.close()
+        page = Page(browser.ask("GET", "/inbox").body)
+        what = on_purpose(number)
+        assert what
+        assert f"On purpose {what}" in page.text
+        assert page.text.count("On purpose") == 1
+        taken = FAULTS[digits].taken if digits in FAULTS else True
+        if digits == "13":
+            taken = False  # its first request fails
+        assert [message.to for message in sandbox.messages] == ([number] if taken else [])
+        assert browser.ask("DELETE", "/messages").status == 204
+        assert "On purpose" not in Page(browser.ask("GET", "/inbox").body).text
+        browser.connection.close()
+
+
+def test_the_inbox_marks_no_other_message(smspm_sandbox: Sandbox, browser: Browser) -> None:
+    numbers = ["12025550123", "12025550140", "12025550128"]
+    browser.ask("POST", "/", {**FIELDS, "toNumber": numbers})
+    page = Page(browser.ask("GET", "/inbox").body)
+    assert page.text.count("On purpose") == 1
+    assert "Refused message to +12025550140" in browser.ask("GET", "/inbox").body.decode()
+    assert [message.on_purpose for message in smspm_sandbox.messages] == [None, None]
 
 
 def test_balance_and_sender_ids_need_credentials(browser: Browser) -> None:

@@ -6,6 +6,7 @@ import re
 from functools import cache
 from html import escape
 from importlib.resources import files
+from operator import itemgetter
 from string import Template
 
 from otpverify.sandbox.outbox import Captured
@@ -29,7 +30,7 @@ _MESSAGE = Template("""\
 <li class="message" id="m-$id" data-reported="$reported">
 <article aria-label="Message to $to">
 <div class="top"><span class="to">$to</span><time datetime="$iso">$clock UTC</time></div>
-$code<p class="text">$text</p>
+$purpose$code<p class="text">$text</p>
 <dl class="facts">
 <div><dt>From</dt><dd>$sender</dd></div>
 <div><dt>Encoding</dt><dd>$encoding</dd></div>
@@ -38,6 +39,15 @@ $code<p class="text">$text</p>
 $report</dl>
 </article>
 </li>""")
+_REFUSED = Template("""\
+<li class="message" id="m-$id" data-reported="">
+<article aria-label="Refused message to $to">
+<div class="top"><span class="to">$to</span><time datetime="$iso">$clock UTC</time></div>
+$purpose</article>
+</li>""")
+_PURPOSE = Template("""\
+<p class="purpose"><strong>On purpose</strong> $what</p>
+""")
 _REPORT = Template("""\
 <div class="report"><dt>Report</dt><dd>$reported</dd></div>
 """)
@@ -47,17 +57,21 @@ _CODE = Template("""\
 """)
 
 
-def inbox(messages: list[Captured], *, embedded: bool) -> Reply:
+def inbox(messages: list[Captured], refused: list[Captured], *, embedded: bool) -> Reply:
     """The page.
 
     Args:
-        messages: What to show, newest first; the newest 200 are shown.
+        messages: The messages, newest first; the newest 200 are shown.
+        refused: Those that were refused on purpose, which are shown between the messages.
         embedded: For a frame: its header is there for screen readers only.
     """
+    shown = [(message.received_at, _message(message)) for message in messages[:_MOST_SHOWN]]
+    shown += [(message.received_at, _refused(message)) for message in refused]
+    shown.sort(key=itemgetter(0), reverse=True)
     html = Template(_read("inbox.html")).substitute(
         mode="embedded" if embedded else "whole",
         count=len(messages),
-        messages="\n".join(_message(message) for message in messages[:_MOST_SHOWN]),
+        messages="\n".join(html for _, html in shown),
     )
     # A text can hold half a surrogate pair, which UTF-8 cannot.
     return Reply(200, html.encode(errors="replace"), _TYPES["inbox.html"], _HEADERS)
@@ -73,6 +87,21 @@ def _read(name: str) -> str:
     return files("otpverify.sandbox.inbox").joinpath(name).read_text(encoding="utf-8")
 
 
+def _refused(message: Captured) -> str:
+    return _REFUSED.substitute(
+        id=escape(message.id),
+        to=escape(message.to),
+        iso=message.received_at.isoformat(),
+        clock=f"{message.received_at:%H:%M:%S}",
+        purpose=_purpose(message),
+    )
+
+
+def _purpose(message: Captured) -> str:
+    what = message.on_purpose
+    return _PURPOSE.substitute(what=escape(what)) if what else ""
+
+
 def _message(message: Captured) -> str:
     reported = escape(message.reported or "")
     return _MESSAGE.substitute(
@@ -80,6 +109,7 @@ def _message(message: Captured) -> str:
         to=escape(message.to),
         iso=message.received_at.isoformat(),
         clock=f"{message.received_at:%H:%M:%S}",
+        purpose=_purpose(message),
         code=_CODE.substitute(code=message.code) if message.code else "",
         text=_marked(message.text, message.code),
         sender=escape(message.sender_id),
