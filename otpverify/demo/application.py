@@ -54,6 +54,9 @@ def create_app(
         url: The site's own address, for delivery reports; without it there are none.
         cooldown_seconds: Between two messages to one phone for one purpose.
         sender: Delivers the messages instead of the sandbox's own client.
+
+    Returns:
+        The application. To close it, call `app.extensions["otpverify_demo"]` one after the other.
     """
     app, accounts, guesses, sessions = Flask(__name__), Accounts(), Guesses(), Sessions()
     app.session_interface = sessions
@@ -86,7 +89,7 @@ def create_app(
     otp = OtpVerify(
         app, verifier=Verifier(deliver, **parts), reset_verifier=Verifier(later, **parts)
     )
-    app.extensions["otpverify"].closing += [client.close, later.close]
+    app.extensions["otpverify_demo"] = (later.close, client.close)
 
     @otp.authenticate
     def authenticate(user: str, password: str) -> str | None:

@@ -87,7 +87,8 @@ class Site:
         self._thread.join(_STOP_SECONDS)
         self._server.server_close()
         self._socket.close()
-        self._app.extensions["otpverify"].close()
+        for close in self._app.extensions["otpverify_demo"]:
+            close()
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
