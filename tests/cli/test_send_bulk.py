@@ -20,7 +20,8 @@ from otpverify.cli.send_bulk.cost import estimate
 from otpverify.cli.send_bulk.journal import Journal
 from otpverify.cli.send_bulk.output import Lines, display
 from otpverify.core.phone import REGIONS
-from otpverify.gateways.smspm.prices import PriceTable
+from otpverify.core.prices import Prices
+from otpverify.gateways.smspm.prices import load_prices, published_prices
 from otpverify.sandbox import Sandbox
 
 TEXT = "The bus to Narva leaves at eight."
@@ -59,7 +60,7 @@ def lines(folder: Path, name: str = "numbers.csv.results.jsonl") -> list[dict[st
 
 
 def test_the_published_prices_are_by_country() -> None:
-    table = PriceTable.published()
+    table = published_prices()
     assert set(table.per_segment) <= REGIONS
     assert len(table.per_segment) > 180
     assert table.per_segment["EE"] == Decimal("0.04")
@@ -69,7 +70,7 @@ def test_the_published_prices_are_by_country() -> None:
 
 
 def test_the_cost_is_segments_times_recipients_by_country() -> None:
-    table = PriceTable({"EE": Decimal("0.04"), "DE": Decimal("0.1")})
+    table = Prices({"EE": Decimal("0.04"), "DE": Decimal("0.1")})
     phones = ["+37256789045", "+4915123456789", "+37256789046", "+12025550123", "+8821612345678"]
     phones += ["+78005553535", "+77172580000", "+447781000000", "+442079460000"]
     cost = estimate(phones, 3, table)
@@ -102,9 +103,9 @@ def test_the_cost_is_segments_times_recipients_by_country() -> None:
 def test_prices_that_are_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "prices.json").write_text(content)
     with pytest.raises(ConfigurationError, match="per_segment"):
-        PriceTable.load(tmp_path / "prices.json")
+        load_prices(tmp_path / "prices.json")
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        PriceTable.load(tmp_path / "none.json")
+        load_prices(tmp_path / "none.json")
 
 
 def test_a_dry_run_says_all_and_sends_nothing(

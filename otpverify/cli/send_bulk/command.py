@@ -16,8 +16,9 @@ from otpverify.cli.send_bulk.csv_file import NumberList, read_numbers
 from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
 from otpverify.cli.terminal import on_terminal, printable
+from otpverify.core.prices import Prices
 from otpverify.gateways.smspm.bulk import BulkOptions, Plan, check_options, plan
-from otpverify.gateways.smspm.prices import PriceTable
+from otpverify.gateways.smspm.prices import load_prices, published_prices
 from otpverify.gateways.smspm.wire import DEFAULT_URL
 from otpverify.sms import Segments, segments
 
@@ -34,7 +35,7 @@ class Mailing:
     listed: NumberList
     plan: Plan
     segments: Segments
-    prices: PriceTable
+    prices: Prices
 
     def cost(self, phones: Sequence[str]) -> Estimate:
         """What it costs to send to these."""
@@ -99,7 +100,7 @@ def _mailing(options: argparse.Namespace) -> Mailing:
         listed,
         _plan(listed, options.region),
         segments(text),
-        PriceTable.load(options.prices) if options.prices else PriceTable.published(),
+        load_prices(options.prices) if options.prices else published_prices(),
     )
 
 

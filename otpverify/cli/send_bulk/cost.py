@@ -10,7 +10,7 @@ from decimal import Decimal
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 from otpverify.core.phone import REGIONS, describe
-from otpverify.gateways.smspm.prices import PriceTable
+from otpverify.core.prices import Prices
 
 NOWHERE = "no country"
 """Stands for the country of numbers that belong to none, such as those of satellites."""
@@ -43,7 +43,7 @@ class Estimate:
 
     shares: tuple[Share, ...]
     parts: int
-    table: PriceTable
+    table: Prices
 
     @property
     def recipients(self) -> int:
@@ -76,7 +76,7 @@ def people(count: int) -> str:
     return "1 recipient" if count == 1 else f"{count} recipients"
 
 
-def estimate(phones: Iterable[str], parts: int, table: PriceTable) -> Estimate:
+def estimate(phones: Iterable[str], parts: int, table: Prices) -> Estimate:
     """What it costs to send `parts` segments to each of these numbers.
 
     Args:
