@@ -1,0 +1,360 @@
+"""The rule against SMS pumping: people enter their codes, pumping never does.
+
+A start takes its price from accounts. A right code gives back more than that: the price divided by
+the conversion that people have at least. An account lies between minus its limit and its limit.
+Below minus its limit it refuses. By itself it returns to 0 in about a day. It is a CUSUM test for a
+falling share of entered codes (Page, 1954), bounded on both sides: however long the good history
+before it, an attack takes no more than what lies between the balance and minus the limit.
+
+There are accounts of the number's prefix (in messages), of its country and of the world (in
+money). What is refused takes nothing, except that its prefix then owes one message: a prefix in
+which many ask has neither credit nor precedence soon.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import NamedTuple
+
+DAY = 86_400_000
+"""Milliseconds."""
+
+PREFIX_DIGITS = 7
+"""An operator's block in most numbering plans. Shorter prefixes hold most of a country's people, so
+that an attack refuses them, too; longer ones are seldom seen twice, and have no history."""
+LINE_DIGITS = 4
+"""A prefix never reaches into a number's last four digits, so that short numbers share one, too."""
+PREFIX_LIMIT = 8
+"""Messages to a prefix in which nobody has entered a code. Two people who fail three times leave
+room for a third."""
+PREFIX_SHARE = 0.5
+"""A busy prefix may owe half of a day's entered codes, so that chance refuses nobody."""
+PREFIX_MEMORY_DAYS = 90
+"""A prefix's credit fades by 1/e in that time. It says only which account of its country pays, so
+that a long memory costs nothing."""
+PROVEN = 1.0
+"""A prefix with a credit of one message is proven: codes were entered in it, more than were not."""
+SHARE = 0.005
+"""A country may owe half a percent of what a day's entered codes cost there: seven minutes'
+worth."""
+WIDER = 3
+"""How many times as much the known numbers of a country, and the world, may owe; and how many times
+its share of the entered codes a country is forgiven a day. The world is two countries whose
+strangers' accounts are exhausted, and a reserve."""
+NEW_CREDIT = 0.2
+"""The credit of strangers of new prefixes, as a share of the limit. They are few: what they have
+earned would go to an attack on prefixes in which there are no people."""
+USABLE = 0.5
+"""The share of a limit that new prefixes may use that owe something. The rest is left to those that
+owe nothing: an attack soon has its prefixes in debt, and people come from others."""
+MARKS = {"country": 1 / 6, "world": 1.0}
+"""What a new prefix owes at least in which a start was refused, in messages: it is forgiven in half
+an hour, after which a country's people need not wait for others after an attack, and in three
+hours."""
+
+
+class Group(enum.IntEnum):
+    """Whose account of a country pays: its index there.
+
+    Attributes:
+        NEW: Strangers, of prefixes without credit.
+        PROVEN: Strangers, of prefixes in which codes were entered.
+        HUMAN: Strangers who passed a human check.
+        KNOWN: Known numbers.
+    """
+
+    NEW = 0
+    PROVEN = 1
+    HUMAN = 2
+    KNOWN = 3
+
+
+class Record(NamedTuple):
+    """The accounts of a prefix, a country or the world.
+
+    Attributes:
+        at: When they were last brought up to date, in milliseconds.
+        earned: What all codes entered there cost, fading by 1/e a day: about a day's worth. Of a
+            prefix, in messages.
+        balances: A country has one for each `Group`; a prefix and the world have one for
+            strangers, and one for those who passed a human check.
+    """
+
+    at: int
+    earned: float
+    balances: tuple[float, ...]
+
+
+class Records(NamedTuple):
+    """The three records that a start concerns."""
+
+    prefix: Record
+    country: Record
+    world: Record
+
+
+EMPTY = Records(
+    Record(0, 0.0, (0.0, 0.0)), Record(0, 0.0, (0.0, 0.0, 0.0, 0.0)), Record(0, 0.0, (0.0, 0.0))
+)
+"""What nothing is known of."""
+
+
+class Rates(NamedTuple):
+    """What the operator decides; see `FraudPolicy`."""
+
+    at_risk: float
+    conversion: float
+
+
+class Request(NamedTuple):
+    """A message that somebody asks for.
+
+    Attributes:
+        price: What it costs, in money.
+        known: The number is known.
+        human: The caller saw a human check passed. It counts before `known`.
+        forced: It is sent in any case, as to a country that is allowed. The accounts count it.
+    """
+
+    price: float
+    known: bool = False
+    human: bool = False
+    forced: bool = False
+
+
+class Charge(NamedTuple):
+    """Which accounts paid: the ones that a right code gives back to.
+
+    Attributes:
+        group: Whose account of the country.
+        world: Whether the world paid, too.
+    """
+
+    group: Group
+    world: bool
+
+
+class Overdrawn(NamedTuple):
+    """An account refuses.
+
+    Attributes:
+        reason: Whose account: `"prefix"`, `"country"` or `"world"`.
+        retry_in: Milliseconds until it admits a message of this price, if nothing else happens.
+    """
+
+    reason: str
+    retry_in: int
+
+
+class Terms(NamedTuple):
+    """What holds for one account.
+
+    Attributes:
+        limit: The most that it may owe.
+        credit: The most that it may have.
+        forgiven: How much of its debt goes in a day.
+    """
+
+    limit: float
+    credit: float
+    forgiven: float
+
+
+def prefix_of(e164: str) -> str:
+    """The number's first seven digits, but none of its last four, such as `"+4915112"`."""
+    return e164[: min(1 + PREFIX_DIGITS, len(e164) - LINE_DIGITS)]
+
+
+def prefix_terms(earned: float) -> Terms:
+    """The terms of a prefix's accounts, in messages. Its credit fades."""
+    limit = max(PREFIX_LIMIT, PREFIX_SHARE * earned)
+    return Terms(limit, limit, limit)
+
+
+def country_terms(earned: float, rates: Rates, group: Group) -> Terms:
+    """The terms of a country's account, in money. Its credit lapses by the limit a day."""
+    times = WIDER if group is Group.KNOWN else 1
+    limit = times * max(rates.at_risk / 2, SHARE * earned)
+    forgiven = times * max(rates.at_risk / 2, WIDER * SHARE * earned)
+    return Terms(limit, limit * NEW_CREDIT if group is Group.NEW else limit, forgiven)
+
+
+def world_terms(earned: float, rates: Rates) -> Terms:
+    """The terms of the world's accounts, in money. Their credit lapses by the limit a day."""
+    limit = WIDER * max(rates.at_risk / 2, SHARE * earned)
+    return Terms(limit, limit, limit)
+
+
+def charge(
+    records: Records, request: Request, rates: Rates, now: int
+) -> tuple[Charge | Overdrawn, Records]:
+    """Take a message's price from the accounts, all of them or none.
+
+    Of strangers the prefix pays one message and the country the price; so does the world when the
+    country's account is in debt then. Of a known number its country's account for those pays
+    alone.
+    """
+    price, (prefix, country, world) = request.price, records
+    place = 1 if request.human else 0
+    earned_prefix = _earned(prefix, now)
+    terms_prefix = prefix_terms(earned_prefix)
+    owns = _faded(prefix.balances[place], terms_prefix, _days(prefix, now))
+    group = _group(request, owns)
+    new = (owns, terms_prefix.forgiven) if group is Group.NEW else None
+
+    earned_country = _earned(country, now)
+    terms_country = country_terms(earned_country, rates, group)
+    after = _lapsed(country.balances[group], terms_country, _days(country, now)) - price
+    refusal = _overdrawn("country", after, terms_country, price, new)
+    world_pays = group is not Group.KNOWN and after < 0
+    if world_pays:
+        earned_world = _earned(world, now)
+        terms_world = world_terms(earned_world, rates)
+        after_world = _lapsed(world.balances[place], terms_world, _days(world, now)) - price
+        refusal = refusal or _overdrawn("world", after_world, terms_world, price, new)
+    if group is not Group.KNOWN:
+        refusal = _overdrawn("prefix", owns - 1, terms_prefix, 1.0) or refusal
+
+    if refusal is not None and not request.forced:
+        if refusal.reason != "prefix" and group <= Group.PROVEN:
+            mark = MARKS[refusal.reason]
+            left = owns - 1 if group is Group.PROVEN else min(owns, -mark)
+            if owns - left >= mark / 10:  # a write for each refused start would be too many
+                prefix = _prefix_with(prefix, earned_prefix, place, left, now)
+        return refusal, Records(prefix, country, world)
+    after = max(after, -max(terms_country.limit, price))
+    country = _country_with(country, earned_country, rates, group, after, now)
+    if group is not Group.KNOWN:
+        owns = max(owns - 1, -terms_prefix.limit)
+        prefix = _prefix_with(prefix, earned_prefix, place, owns, now)
+    if world_pays:
+        after_world = max(after_world, -max(terms_world.limit, price))
+        world = _world_with(world, earned_world, rates, place, after_world, now)
+    return Charge(group, world_pays), Records(prefix, country, world)
+
+
+def credit(records: Records, paid: Charge, price: float, rates: Rates, now: int) -> Records:
+    """Give back for a right code, to the accounts that paid: the price divided by the conversion.
+    The code counts as earned by all three records."""
+    more = 1 / rates.conversion
+    earned = (1.0 if paid.group is not Group.KNOWN else 0.0, price)
+    return _give(records, paid, (more, price * more), earned, rates, now)
+
+
+def refund(records: Records, paid: Charge, price: float, rates: Rates, now: int) -> Records:
+    """Give back what was charged for a message that was certainly not sent."""
+    return _give(records, paid, (1.0, price), (0.0, 0.0), rates, now)
+
+
+def _give(
+    records: Records,
+    paid: Charge,
+    amounts: tuple[float, float],
+    earned: tuple[float, float],
+    rates: Rates,
+    now: int,
+) -> Records:
+    """Amounts and what is earned: of the prefix in messages, of country and world in money."""
+    prefix, country, world = records
+    place = 1 if paid.group is Group.HUMAN else 0
+    total = _earned(country, now) + earned[1]
+    terms = country_terms(total, rates, paid.group)
+    balance = _lapsed(country.balances[paid.group], terms, _days(country, now))
+    balance = max(balance, min(terms.credit, balance + amounts[1]))
+    country = _country_with(country, total, rates, paid.group, balance, now)
+    if paid.group is not Group.KNOWN:
+        total = _earned(prefix, now) + earned[0]
+        terms = prefix_terms(total)
+        balance = _faded(prefix.balances[place], terms, _days(prefix, now))
+        balance = min(terms.credit, balance + amounts[0])
+        prefix = _prefix_with(prefix, total, place, balance, now)
+    if paid.world or earned[1]:
+        total = _earned(world, now) + earned[1]
+        terms = world_terms(total, rates)
+        balance = _lapsed(world.balances[place], terms, _days(world, now))
+        if paid.world:
+            balance = min(terms.credit, balance + amounts[1])
+        world = _world_with(world, total, rates, place, balance, now)
+    return Records(prefix, country, world)
+
+
+def _group(request: Request, owns: float) -> Group:
+    if request.human:
+        return Group.HUMAN
+    if request.known:
+        return Group.KNOWN
+    return Group.PROVEN if owns >= PROVEN else Group.NEW
+
+
+def _overdrawn(
+    reason: str,
+    after: float,
+    terms: Terms,
+    price: float,
+    new: tuple[float, float] | None = None,
+) -> Overdrawn | None:
+    """A refusal, if the account may not owe that much. One that owes nothing admits a message of
+    any price. Of a new prefix, `new` says what it has, and how much is forgiven in a day."""
+    whole = max(terms.limit, price)
+    part = whole if new is None else max(terms.limit * USABLE, price)
+    if after >= -(part if new is not None and new[0] < 0 else whole):
+        return None
+    days = (-part - after) / terms.forgiven
+    if new is not None:
+        # The refusal marks the prefix. When that is forgiven, the whole limit is there for it.
+        clear = max(-new[0], MARKS[reason]) / new[1]
+        days = min(days, max(clear, (-whole - after) / terms.forgiven))
+    return Overdrawn(reason, math.ceil(days * DAY))
+
+
+def _days(record: Record, now: int) -> float:
+    """Days that passed. A clock that was set back makes none of them."""
+    return max(0, now - record.at) / DAY
+
+
+def _earned(record: Record, now: int) -> float:
+    return record.earned * math.exp(-_days(record, now)) if record.earned else 0.0
+
+
+def _lapsed(balance: float, terms: Terms, days: float) -> float:
+    """A balance of money after so many days. Limits shrink meanwhile, and debts with them:
+    otherwise an account would stay below its limit for good."""
+    if balance < 0:
+        return min(0.0, max(balance, -terms.limit) + terms.forgiven * days)
+    return max(0.0, min(balance, terms.credit) - terms.limit * days)
+
+
+def _faded(balance: float, terms: Terms, days: float) -> float:
+    """A prefix's balance after so many days."""
+    if balance < 0:
+        return min(0.0, max(balance, -terms.limit) + terms.forgiven * days)
+    return min(balance, terms.credit) * math.exp(-days / PREFIX_MEMORY_DAYS) if balance else 0.0
+
+
+def _prefix_with(record: Record, earned: float, place: int, balance: float, now: int) -> Record:
+    terms, days = prefix_terms(earned), _days(record, now)
+    balances = [_faded(other, terms, days) for other in record.balances]
+    balances[place] = balance
+    return Record(max(now, record.at), earned, tuple(balances))
+
+
+def _country_with(
+    record: Record, earned: float, rates: Rates, group: Group, balance: float, now: int
+) -> Record:
+    days = _days(record, now)
+    balances = [
+        _lapsed(other, country_terms(earned, rates, whose), days) if other else 0.0
+        for whose, other in zip(Group, record.balances, strict=True)
+    ]
+    balances[group] = balance
+    return Record(max(now, record.at), earned, tuple(balances))
+
+
+def _world_with(
+    record: Record, earned: float, rates: Rates, place: int, balance: float, now: int
+) -> Record:
+    terms, days = world_terms(earned, rates), _days(record, now)
+    balances = [_lapsed(other, terms, days) for other in record.balances]
+    balances[place] = balance
+    return Record(max(now, record.at), earned, tuple(balances))
