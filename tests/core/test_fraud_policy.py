@@ -1,0 +1,193 @@
+"""What an operator decides about SMS pumping: refused when it is wrong, and the worst case."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from otpverify import ConfigurationError, Limit
+from otpverify.core.fraud_policy import FraudPolicy, Loss, SpendLimit
+from otpverify.core.prices import Prices
+
+PRICES = Prices({"EE": Decimal("0.04"), "UZ": Decimal("0.434")})
+
+
+def test_the_defaults_watch_and_refuse_nothing() -> None:
+    policy = FraudPolicy()
+    assert (policy.mode, policy.over, policy.countries) == ("observe", "refuse", {})
+    assert (policy.total, policy.spend, policy.trusted_days) == ((), None, 90)
+    assert (policy.at_risk, policy.conversion) == (Decimal(10), 1 / 3)
+    assert policy == FraudPolicy()
+    assert hash(policy) == hash(FraudPolicy())
+    with pytest.raises(AttributeError):
+        policy.mode = "enforce"  # type: ignore[misc]  # that it is frozen is what is tested
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"mode": "on"}, "mode must be one of observe, enforce"),
+        ({"mode": None}, "mode"),
+        ({"mode": ["observe"]}, "mode"),
+        ({"over": "captcha"}, "over must be one of refuse, human_check"),
+        ({"countries": ["UZ"]}, "countries must map"),
+        ({"countries": {"Uzbekistan": "block"}}, "not 'Uzbekistan'"),
+        ({"countries": {1: "block"}}, "not 1"),
+        ({"countries": {"UZ": "deny"}}, r"countries\['UZ'\] must be one of allow"),
+        ({"countries": {"UZ": "block", "uz": "allow"}}, "UZ twice"),
+        ({"total": 5}, "total"),
+        ({"total": (5, 3600)}, "total"),
+        ({"total": None}, "total"),
+        ({"spend": Decimal(5)}, "spend must be a SpendLimit"),
+        ({"trusted_days": -1}, "trusted_days"),
+        ({"trusted_days": 1.5}, "trusted_days"),
+        ({"trusted_days": True}, "trusted_days"),
+        ({"trusted_days": 10**6}, "trusted_days"),
+        ({"at_risk": 0}, "at_risk must be above 0"),
+        ({"at_risk": Decimal(-1)}, "at_risk"),
+        ({"at_risk": Decimal("NaN")}, "at_risk"),
+        ({"at_risk": Decimal("Infinity")}, "at_risk"),
+        ({"at_risk": 10.5}, "at_risk must be a Decimal"),
+        ({"at_risk": "10"}, "at_risk"),
+        ({"at_risk": True}, "at_risk"),
+        ({"conversion": 0}, "conversion"),
+        ({"conversion": 1}, "conversion"),
+        ({"conversion": -0.5}, "conversion"),
+        ({"conversion": float("nan")}, "conversion"),
+        ({"conversion": "0.5"}, "conversion"),
+        ({"conversion": True}, "conversion"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_named(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        FraudPolicy(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({}, "needs per_hour, per_day or prices"),
+        ({"per_hour": Decimal(0)}, "per_hour must be above 0"),
+        ({"per_day": -5}, "per_day"),
+        ({"per_day": 5.5}, "per_day must be a Decimal"),
+        ({"per_day": Decimal("NaN")}, "per_day"),
+        ({"prices": {"EE": Decimal(1)}}, "prices must be Prices"),
+    ],
+    ids=str,
+)
+def test_a_spend_limit_that_is_wrong_is_named(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        SpendLimit(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"per_segment": {}}, "or a default"),
+        ({"per_segment": []}, "per_segment must map"),
+        ({"per_segment": {"Estonia": Decimal(1)}}, "not 'Estonia'"),
+        ({"per_segment": {"EE": 0.04}}, r"per_segment\['EE'\] must be a Decimal"),
+        ({"per_segment": {"EE": Decimal("-0.04")}}, "EE"),
+        ({"per_segment": {"EE": Decimal("NaN")}}, "EE"),
+        ({"per_segment": {"EE": Decimal(1)}, "default": 0.4}, "default must be a Decimal"),
+    ],
+    ids=str,
+)
+def test_prices_that_are_wrong_are_named(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        Prices(**options)
+
+
+def test_a_country_without_a_price_has_the_highest_or_the_default() -> None:
+    assert PRICES.of("EE") == Decimal("0.04")
+    assert PRICES.of("US") == PRICES.of(None) == Decimal("0.434")
+    assert Prices(PRICES.per_segment, default=Decimal("0.1")).of("US") == Decimal("0.1")
+    assert Prices({}, default=Decimal("0.1")).of("EE") == Decimal("0.1")
+
+
+def test_countries_have_modes_of_their_own() -> None:
+    policy = FraudPolicy(mode="enforce", countries={"uz": "block", "EE": "allow", "DE": "observe"})
+    assert [policy.mode_for(code) for code in ("UZ", "EE", "DE", "US", None)] == [
+        "block",
+        "allow",
+        "observe",
+        "enforce",
+        "enforce",
+    ]
+
+
+def test_lists_are_accepted_as_limits() -> None:
+    assert FraudPolicy(total=Limit(5, 60)).total == (Limit(5, 60),)  # type: ignore[arg-type]  # read leniently, as Policy does
+    assert FraudPolicy(total=[Limit(5, 60)]).total == (Limit(5, 60),)  # type: ignore[arg-type]  # the same
+
+
+# --- the worst case ------------------------------------------------------------------------
+
+
+def loss(first: str, further: str) -> Loss:
+    return Loss(Decimal(first), Decimal(further))
+
+
+def test_the_worst_case_by_default() -> None:
+    """By hand: at_risk 10, so a limit of 5 in a country, forgiven each day, and of 15 in all."""
+    worst = FraudPolicy(mode="enforce").worst_case(price_abroad=Decimal("0.434"))
+    assert worst.prefix == loss("6.94", "3.47")  # 16 and 8 messages
+    assert worst.country == loss("10", "5")
+    assert worst.abroad == loss("45", "15")
+    # New prefixes: 0.2 x 5 + 5 + 5; proven ones: 5 + 5 + 5.
+    assert worst.home == worst.home_patient == loss("26", "26")
+    assert worst.total == loss("71", "41")
+
+
+def test_the_worst_case_grows_with_what_people_spend() -> None:
+    worst = FraudPolicy(mode="enforce").worst_case(
+        strangers_per_day=10_000, known_per_day=10_000, conversion=0.8
+    )
+    # Entered codes of 1,600 a day, all at once: 2,531. A limit of 12.66, forgiven 37.97 a day:
+    # (0.2 + 1 + 1 + 1) x 12.66 + 2 x 37.97.
+    assert worst.home == loss("116.43", "116.43")
+    assert worst.home_patient.first_day - worst.home.first_day == Decimal(1400)
+    assert worst.country == loss("10", "5")
+
+
+def test_a_human_check_has_accounts_of_its_own() -> None:
+    one = FraudPolicy(mode="enforce").worst_case()
+    two = FraudPolicy(mode="enforce", over="human_check").worst_case()
+    assert two.country.first_day == 2 * one.country.first_day
+    assert two.abroad.first_day == 2 * one.abroad.first_day
+    assert two.home.first_day == one.home.first_day + 15
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"spend": SpendLimit(per_day=Decimal(20))}, 20),
+        ({"spend": SpendLimit(per_hour=Decimal("0.5"))}, 12),
+        ({"spend": SpendLimit(per_hour=Decimal(5), per_day=Decimal(7))}, 7),
+        ({"total": Limit(1, 3600)}, 12),  # 24 messages, all to the most expensive country
+        ({"total": (Limit(100, 86_400), Limit(1, 3600))}, 12),
+    ],
+)
+def test_caps_hold_whatever_is_attacked(options: dict[str, Any], most: int) -> None:
+    worst = FraudPolicy(mode="enforce", **options).worst_case(strangers_per_day=1e6)
+    assert worst.total == loss(str(most), str(most))
+    assert worst.home_patient.first_day == most
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"price": 0.1}, "price must be"),
+        ({"price_abroad": Decimal(-1)}, "price_abroad"),
+        ({"strangers_per_day": -1}, "strangers_per_day"),
+        ({"known_per_day": float("nan")}, "known_per_day"),
+        ({"conversion": 75}, "conversion"),
+    ],
+    ids=str,
+)
+def test_a_worst_case_of_nonsense_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        FraudPolicy().worst_case(**options)
