@@ -3,7 +3,6 @@ and the address for delivery reports."""
 
 # Annotations are not postponed: FastAPI could not find the names inside `report_router`.
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -14,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from otpverify import AsyncVerifier, OtpVerifyError
 from otpverify.integrations.fastapi.dependencies import Dependency, get_verifier
+from otpverify.integrations.web.errors import explained
 from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
     MEDIA_TYPE,
@@ -25,8 +25,6 @@ from otpverify.integrations.web.reports import MOST_BYTES, take_report
 from otpverify.integrations.web.sentences import Sentence
 
 Translate: TypeAlias = Callable[[Request, Sentence], str]
-
-_log = logging.getLogger("otpverify.integrations")
 
 _LATER: Final[dict[int | str, dict[str, Any]]] = {
     503: {
@@ -93,11 +91,9 @@ def respond(request: Request, error: OtpVerifyError, translate: Translate) -> Pr
     Raises:
         OtpVerifyError: The error itself, if it is the program's fault.
     """
-    problem = problem_of(error)
+    problem = problem_of(explained(error))
     if problem.status == 500:
         raise error
-    if problem.status == 503:
-        _log.warning("%s: %s", type(error).__name__, error)
     return ProblemResponse(problem, translate(request, problem.detail))
 
 

@@ -31,6 +31,7 @@ from otpverify.integrations.flask.api import respond
 from otpverify.integrations.flask.site import LONGEST_FIELD, Site
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.carried import Ahead, Carried, ahead, held_by
+from otpverify.integrations.web.errors import explained
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.outcome import Notice, Outcome, Page
 from otpverify.integrations.web.sentences import LONGEST_PASTE, Sentence
@@ -154,7 +155,7 @@ class FlowPages(ABC):
             carried = Carried(Notice(refused.sentence), refused.typed, of_field=True)
             return self.to("first", carried)
         except OtpVerifyError as error:
-            return self.refuse(error, self.typed(self.first_field))
+            return self.refuse(explained(error), self.typed(self.first_field))
         outcome = run_sync(self.flow().start(begun.to, deliver=begun.deliver))
         return self.follow(outcome, begun.typed)
 

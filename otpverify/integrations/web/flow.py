@@ -23,7 +23,6 @@ The verifier does the rest: its answers are the same for both.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar, cast
@@ -44,8 +43,9 @@ from otpverify import (
     Verifier,
 )
 from otpverify.integrations.web import sentences
+from otpverify.integrations.web.errors import explained
 from otpverify.integrations.web.outcome import Notice, Outcome, Page
-from otpverify.integrations.web.problems import ProofRequired, problem_of
+from otpverify.integrations.web.problems import ProofRequired
 from otpverify.integrations.web.sentences import code_in
 from otpverify.integrations.web.session import (
     Delivery,
@@ -59,8 +59,6 @@ from otpverify.integrations.web.session import (
 T = TypeVar("T")
 Accounts: TypeAlias = Callable[[str], Recipient | Awaitable[Recipient | None] | None]
 Deliver: TypeAlias = bool | Callable[[str], object]
-
-_log = logging.getLogger("otpverify.integrations")
 
 
 class Flow:
@@ -157,7 +155,7 @@ class Flow:
                 )
             )
         except OtpVerifyError as error:
-            return self._not_started(_explained(error), recipient)
+            return self._not_started(explained(error), recipient)
         pending = self._save(Pending.of(challenge, recipient))
         return Outcome(Page.CODE, pending, result=challenge, saved=True, sends=True)
 
@@ -178,7 +176,7 @@ class Flow:
                 )
             )
         except OtpVerifyError as error:
-            return self._not_resent(_explained(error))
+            return self._not_resent(explained(error))
         now = self.entry
         if not isinstance(now, Pending) or now.challenge != entry.challenge:
             # Another request of the session cancelled or used it while this one was sending.
@@ -210,7 +208,7 @@ class Flow:
                 )
             )
         except OtpVerifyError as error:
-            return self._not_accepted(_explained(error))
+            return self._not_accepted(explained(error))
         proof = self._save(Proof.of(verified, to))
         return Outcome(Page.NEXT, proof, result=verified, saved=True)
 
@@ -238,7 +236,7 @@ class Flow:
         except (VerificationFailed, InvalidPhoneNumber):
             return self._refused(ProofRequired())
         except OtpVerifyError as error:
-            return replace(self._refused(_explained(error), self.entry), page=Page.NEXT)
+            return replace(self._refused(explained(error), self.entry), page=Page.NEXT)
         self._save(None)
         return Outcome(Page.NEXT, None, result=verified, saved=True)
 
@@ -251,7 +249,7 @@ class Flow:
                     self.verifier.cancel(to.phone, challenge=entry.challenge, purpose=self.purpose)
                 )
         except OtpVerifyError as error:
-            return self._refused(_explained(error), self.entry)
+            return self._refused(explained(error), self.entry)
         self._save(None)
         return Outcome(Page.FIRST, saved=True)
 
@@ -270,7 +268,7 @@ class Flow:
         except ChallengeExpired:
             return Outcome(Page.FIRST)
         except OtpVerifyError as error:
-            return replace(self._refused(_explained(error), entry), page=Page.CODE)
+            return replace(self._refused(explained(error), entry), page=Page.CODE)
         if reported.failed:
             entry = entry.delayed(0)
         return Outcome(Page.CODE, entry, reported=reported)
@@ -380,16 +378,3 @@ async def _settled(value: T | Awaitable[T]) -> T:
     if inspect.isawaitable(value):
         return cast("T", await value)
     return value
-
-
-def _explained(error: OtpVerifyError) -> OtpVerifyError:
-    """An error that a reply can explain. It logs errors that the person cannot fix.
-
-    Raises:
-        ConfigurationError: It is an error of the program, so it is not explained to a person.
-    """
-    if isinstance(error, ConfigurationError):
-        raise error
-    if problem_of(error).status >= 500:
-        _log.warning("%s: %s", type(error).__name__, error)
-    return error

@@ -16,6 +16,7 @@ from support import wrong
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from otpverify import (
+    ConfigurationError,
     DeliveryError,
     DeliveryRejected,
     DeliveryUnavailable,
@@ -764,3 +765,23 @@ def test_behind_a_proxy_that_is_named() -> None:
 def test_there_may_be_no_address(shop: Shop, person: Person, recwarn: object) -> None:
     person.client.environ_base["REMOTE_ADDR"] = ""
     assert person.begin("phone", phone=TYPED).path == "/account/phone/code"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7:5678", "[2001:db8::7]:443", "fe80::1%eth0"])
+def test_an_address_may_have_a_port_or_a_zone(shop: Shop, person: Person, address: str) -> None:
+    person.client.environ_base["REMOTE_ADDR"] = address
+    assert person.begin("phone", phone=TYPED).path == "/account/phone/code"
+
+
+def test_an_error_of_the_program_is_never_a_notice(
+    shop: Shop, person: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as an address that is none: it is raised in tests, and logged with its cause."""
+    person.client.environ_base["REMOTE_ADDR"] = "192.0.2.7, 192.0.2.8"
+    with pytest.raises(ConfigurationError, match="client_ip"):
+        person.begin("phone", phone=TYPED)
+    shop.app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
+    caplog.clear()
+    person.begin("phone", phone=TYPED)
+    assert any(record.exc_info for record in caplog.records)
+    assert "client_ip must be one IP address" in caplog.text
