@@ -1,11 +1,11 @@
 """Promise 10: a known and an unknown number see the same, also when the message fails; and
-promise 11: what is refused costs no hash. On memory and SQLite, sync and async; the models hold
-the Lua scripts to the same transitions."""
+promise 11: what is refused costs no hash. On memory, SQLite and a real server, sync and async."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import astuple, replace
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
+from redis_support import Place, stop_servers
 from support import OTHER_PHONE, PHONE, SECRET, Face, wrong
 
 from otpverify import (
@@ -37,6 +38,8 @@ from otpverify import (
     SqliteStore,
 )
 from otpverify.testing import code_in
+
+__all__ = ["stop_servers"]
 
 Make = Callable[..., Face]
 FREE = Policy(resend_cooldown_seconds=0, sends_per_ip=(), sends_per_phone=())
@@ -87,10 +90,15 @@ FAILURES: dict[str, Callable[[Message], Any]] = {
 }
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "memory":
         yield MemoryStore()
+        return
+    if request.param == "redis":
+        place = Place("valkey9")
+        yield place.store(lambda: time.time())  # looked up late: the clock may stand still
+        place.tidy()
         return
     with_file = SqliteStore(tmp_path / "codes.db")
     yield with_file
