@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+from otpverify._event_loops import require_asyncio
 from otpverify._sync import AsyncClosing
 from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
@@ -99,6 +100,7 @@ class AsyncVerifier(AsyncClosing):
         deliver: bool | None = None,
     ) -> Challenge:
         """See `Verifier.start`."""
+        require_asyncio("AsyncVerifier")
         return await self._engine.start(phone, purpose, binding, locale, client_ip, deliver)
 
     async def resend(
@@ -112,6 +114,7 @@ class AsyncVerifier(AsyncClosing):
         client_ip: str | None = None,
     ) -> Challenge:
         """See `Verifier.resend`."""
+        require_asyncio("AsyncVerifier")
         return await self._engine.resend(phone, challenge, purpose, binding, locale, client_ip)
 
     async def check(
@@ -124,6 +127,7 @@ class AsyncVerifier(AsyncClosing):
         binding: Mapping[str, str] | None = None,
     ) -> Verified:
         """See `Verifier.check`."""
+        require_asyncio("AsyncVerifier")
         return await self._engine.check(phone, code, challenge, purpose, binding)
 
     async def redeem(
@@ -135,26 +139,32 @@ class AsyncVerifier(AsyncClosing):
         binding: Mapping[str, str] | None = None,
     ) -> Verified:
         """See `Verifier.redeem`."""
+        require_asyncio("AsyncVerifier")
         return await self._engine.redeem(phone, proof, purpose, binding)
 
     async def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """See `Verifier.cancel`."""
+        require_asyncio("AsyncVerifier")
         await self._engine.cancel(phone, challenge, purpose)
 
     async def delivery_report(self, params: Mapping[str, object]) -> DeliveryReport:
         """See `Verifier.delivery_report`."""
+        require_asyncio("AsyncVerifier")
         return await take_report(self._engine, params)
 
     async def status(
         self, phone: str, *, challenge: str, purpose: str = "verify"
     ) -> DeliveryStatus:
         """See `Verifier.status`."""
+        require_asyncio("AsyncVerifier")
         return await delivery_status(self._engine, phone, challenge, purpose)
 
     async def inspect(self, phone: str, *, purpose: str | None = None) -> PhoneInspection:
         """See `Verifier.inspect`."""
+        require_asyncio("AsyncVerifier")
         return await support.inspect(self._engine, phone, purpose)
 
     async def unlock(self, phone: str, *, purpose: str | None = None) -> None:
         """See `Verifier.unlock`."""
+        require_asyncio("AsyncVerifier")
         await support.unlock(self._engine, phone, purpose)
