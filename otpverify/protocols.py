@@ -35,7 +35,8 @@ class Sender(Protocol):
     """Delivers a message. Safe to call from several threads at once.
 
     One that can have the gateway report what became of a message has a true attribute
-    `takes_reports`; then `Message.report` is the token for the callback's address.
+    `takes_reports`; then `Message.report` is the token for the callback's address. If the gateway
+    reports in a format of its own, a method `read_report(params) -> ReportFields` reads it.
     """
 
     def send(self, message: Message) -> Receipt:

@@ -18,6 +18,7 @@ from otpverify.engine.issuing import Issuer
 from otpverify.engine.operations import Engine
 from otpverify.engine.ports import Ports
 from otpverify.errors import ConfigurationError
+from otpverify.gateways.reports import report_reader
 from otpverify.hashing import Argon2Hasher
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.sms.messages import Messages
@@ -143,6 +144,7 @@ def _ports(
         render=inline(messages.render),
         guards=tuple(inline(guard.refuse) for guard in guards),
         takes_reports=bool(getattr(sender, "takes_reports", False)),
+        read_report=report_reader(sender),
         **operations,
     )
 

@@ -122,6 +122,12 @@ def test_the_core_is_pure(path: Path) -> None:
     assert not called & {"datetime.now", "datetime.today", "date.today", "open", "print", "input"}
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "engine").glob("*.py")), ids=lambda p: p.name)
+def test_the_engine_knows_no_gateway(path: Path) -> None:
+    """A gateway's sender is passed in, with all that it knows of its own formats."""
+    assert "otpverify.gateways" not in path.read_text()
+
+
 def test_the_engine_awaits_ports_alone() -> None:
     for path in (PACKAGE / "engine").glob("*.py"):
         used = {module.split(".")[0] for module in imports(path)}

@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
+import logging
+
 from otpverify.core import phone, tokens
+from otpverify.core.report_fields import ReportFields
 from otpverify.core.results import DeliveryReport, DeliveryStatus
 from otpverify.core.state import Refused, Reported, Reserved
 from otpverify.core.tokens import Reference
 from otpverify.engine.operations import Engine, check_words
 from otpverify.engine.ports import call_port
 from otpverify.errors import ChallengeExpired, OtpVerifyError
-from otpverify.gateways.smspm.reports import Said, read_report
+
+_log = logging.getLogger("otpverify")
 
 
 async def take_report(engine: Engine, params: object) -> DeliveryReport:
     """Take a delivery report in; `Verifier` documents it."""
-    said = read_report(params)
-    about = tokens.read_report_token(engine.issuer.keyring, said.token)
+    report = _read(engine, params)
+    about = tokens.read_report_token(engine.issuer.keyring, report.token)
     if about is None:
         # No word of it goes further: it may be a stranger's.
-        engine.emit("report", "unknown" if said.token else "unreadable", "", "")
-        return DeliveryReport(said.message_id, said.status, known=False)
-    to = _confirmed(about, said)
-    if said.status is None:
-        engine.emit("report", "unreadable", about.purpose, to, None, said.word)
-        return DeliveryReport(said.message_id, None, known=False, purpose=about.purpose)
+        engine.emit("report", "unknown" if report.token else "unreadable", "", "")
+        return DeliveryReport(report.message_id, report.status, known=False)
+    to = _confirmed(about, report)
+    if report.status is None:
+        engine.emit("report", "unreadable", about.purpose, to, None, report.word)
+        return DeliveryReport(report.message_id, None, known=False, purpose=about.purpose)
     try:
-        answer, limited = await _taken(engine, about, said.status)
+        answer, limited = await _taken(engine, about, report.status)
     except OtpVerifyError as error:
         engine.emit("report", type(error).__name__, about.purpose, to)
         raise
     if limited and answer.changed:
         engine.emit("report", "limited", about.purpose, to, "undelivered_per_phone")
     else:
-        engine.emit("report", _outcome(answer, said.status), about.purpose, to)
+        engine.emit("report", _outcome(answer, report.status), about.purpose, to)
     return DeliveryReport(
-        said.message_id,
-        said.status,
+        report.message_id,
+        report.status,
         known=answer.known,
         changed=answer.changed,
         given_back=answer.given_back,
         purpose=about.purpose,
     )
+
+
+def _read(engine: Engine, params: object) -> ReportFields:
+    """The report's fields, as the sender reads them. A sender that cannot read them gives none, for
+    what arrives may be a stranger's."""
+    try:
+        report = engine.issuer.ports.read_report(params)
+    except Exception as error:
+        # Its text may repeat what arrived.
+        _log.warning("The sender could not read a delivery report (%s).", type(error).__name__)
+        return ReportFields()
+    return report if isinstance(report, ReportFields) else ReportFields()
 
 
 async def _taken(engine: Engine, about: Reference, status: DeliveryStatus) -> tuple[Reported, bool]:
@@ -85,12 +101,12 @@ async def _status(engine: Engine, to: str, challenge: str, purpose: str) -> Deli
     return await call_port(call, DeliveryStatus, type(None))
 
 
-def _confirmed(about: Reference, said: Said) -> str:
+def _confirmed(about: Reference, report: ReportFields) -> str:
     """The report's number where it is the one that the token was made for; otherwise empty."""
-    if said.number is None:
+    if report.number is None:
         return ""
-    same = about.secret.key(said.number, about.purpose, "").phone == about.key.phone
-    return said.number if same else ""
+    same = about.secret.key(report.number, about.purpose, "").phone == about.key.phone
+    return report.number if same else ""
 
 
 def _outcome(answer: Reported, status: DeliveryStatus) -> str:

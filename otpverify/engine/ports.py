@@ -11,6 +11,7 @@ from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
+from otpverify.core.report_fields import ReportFields
 from otpverify.core.results import DeliveryStatus, Message, Receipt
 from otpverify.core.state import (
     Checked,
@@ -30,7 +31,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The store's operations, the sender, the hasher, the renderer and the guards, sync or
-    async; and whether the sender asks for delivery reports."""
+    async; whether the sender asks for delivery reports, and how it reads them."""
 
     open: Callable[[Key, Opening, Policy], Awaitable[Opened | Refused]]
     admit: Callable[[Key, Opening, Policy], Awaitable[Refused | None]]
@@ -51,6 +52,7 @@ class Ports:
     render: Callable[..., Awaitable[str]]
     guards: tuple[Callable[[Destination], Awaitable[str | None]], ...]
     takes_reports: bool
+    read_report: Callable[[object], ReportFields]
 
 
 async def call_port(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otpverify._per_process import PerProcess
 from otpverify._sync import AsyncClosing, Closing, in_thread, inline, run_sync, suspends
+from otpverify.core.report_fields import ReportFields
 from otpverify.core.results import Message, Receipt
 from otpverify.core.send_outcome import receipt_or_error
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected
+from otpverify.gateways.reports import report_reader
 from otpverify.gateways.retry import Observer, check_observer, outcome_unknown, report_attempt
 from otpverify.protocols import AsyncSender, Sender
 
@@ -46,6 +48,11 @@ class _SenderList:
     def takes_reports(self) -> bool:
         """Whether one of the senders asks for delivery reports."""
         return any(getattr(sender, "takes_reports", False) for sender in self._senders)
+
+    def read_report(self, params: object) -> ReportFields:
+        """Read a delivery report as the first of the senders that knows its status."""
+        read = [report_reader(sender)(params) for sender in self._senders]
+        return next((report for report in read if report.status is not None), read[0])
 
     async def _deliver(self, message: Message) -> Receipt:
         maybe_sent = False

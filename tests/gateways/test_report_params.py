@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from otpverify import DeliveryStatus
-from otpverify.gateways.smspm.reports import Said, read_report
+from otpverify.gateways import ReportFields
+from otpverify.gateways.smspm.reports import read_report
 from otpverify.sms import callback_params
 
 POSTED = {
@@ -24,8 +25,8 @@ ASKED = {"report_token": "T", "id": "m-1", "status": "delivered", "toNumber": "3
 QUERY = urlencode(ASKED)
 
 
-def facts(said: Said) -> tuple[object, ...]:
-    return said.token, said.message_id, said.status, said.number
+def facts(report: ReportFields) -> tuple[object, ...]:
+    return report.token, report.message_id, report.status, report.number
 
 
 READ = ("T", "m-1", DeliveryStatus.DELIVERED, "+37256789045")
@@ -112,7 +113,7 @@ def test_other_words_are_no_status(said: object, word: str | None) -> None:
 
 @pytest.mark.parametrize("params", [None, "", "delivered", b"x", 7, [], [POSTED], {}, {"x": "y"}])
 def test_what_is_no_report_says_nothing(params: object) -> None:
-    assert read_report(params) == Said()
+    assert read_report(params) == ReportFields()
 
 
 @pytest.mark.parametrize("odd", ["", "a b", "x" * 129, "\ud800", "id\n2", True, None, 1.5])
@@ -132,16 +133,16 @@ VALUES = JSON | st.binary() | st.tuples(st.text()) | st.sampled_from(["delivered
 
 @given(st.dictionaries(NAMES | st.binary() | st.integers() | st.none(), VALUES) | VALUES)
 def test_whatever_comes_is_read_quietly(params: Any) -> None:
-    assert isinstance(read_report(params), Said)
+    assert isinstance(read_report(params), ReportFields)
     if isinstance(params, dict):
-        assert isinstance(read_report({**ASKED, "messages": params}), Said)
+        assert isinstance(read_report({**ASKED, "messages": params}), ReportFields)
 
 
 @given(query=st.text() | st.binary(), body=st.binary() | st.text() | JSON.map(json.dumps))
 def test_whatever_is_sent_is_read_quietly(query: Any, body: Any) -> None:
     params = callback_params(query, body)
     assert all(isinstance(part, str) for pair in params.items() for part in pair)
-    assert isinstance(read_report(params), Said)
+    assert isinstance(read_report(params), ReportFields)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_whatever_is_sent_is_read_quietly(query: Any, body: Any) -> None:
     ],
 )
 def test_hostile_bodies_are_read_quietly(body: bytes) -> None:
-    assert read_report(callback_params("", body)) == Said()
+    assert read_report(callback_params("", body)) == ReportFields()
 
 
 def test_nothing_at_all_may_be_none() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from otpverify._sync import Closing
+from otpverify.core.report_fields import ReportFields
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import ConfigurationError
 from otpverify.gateways.call import Call, Fields, Method
@@ -15,6 +16,7 @@ from otpverify.gateways.http import HttpClient
 from otpverify.gateways.retry import HttpSettings, Observer, Retry
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.bulk_client import SendsBulk
+from otpverify.gateways.smspm.reports import read_report
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID
 from otpverify.gateways.smspm.wire import (
     DEFAULT_URL,
@@ -105,6 +107,11 @@ class SmspmBase(ABC):
     def takes_reports(self) -> bool:
         """Whether delivery reports are requested."""
         return self._account.report_url is not None
+
+    @staticmethod
+    def read_report(params: object) -> ReportFields:
+        """Read the parameters of a delivery report; see `reports.read_report`."""
+        return read_report(params)
 
     def __repr__(self) -> str:
         name = type(self).__name__

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from otpverify.core.report_fields import ReportFields
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.tokens import PARAMETER
 
@@ -37,26 +37,7 @@ _STATUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Said:
-    """The contents of a report, as far as they can be understood.
-
-    Attributes:
-        token: Our token, not yet checked.
-        status: The status; `None` when it is not a known one.
-        word: The gateway's own word for the status, if it is a single word.
-        message_id: The gateway's id of the message.
-        number: The number in E.164, if it has that form.
-    """
-
-    token: str | None = None
-    status: DeliveryStatus | None = None
-    word: str | None = None
-    message_id: str | None = None
-    number: str | None = None
-
-
-def read_report(params: object) -> Said:
+def read_report(params: object) -> ReportFields:
     """Read a report.
 
     Args:
@@ -73,7 +54,7 @@ def read_report(params: object) -> Said:
     word = " ".join(fields.get("status", "").lower().split())
     message_id = MESSAGE_ID.fullmatch(fields.get("messageid") or fields.get("id") or "")
     number = _NUMBER.fullmatch(fields.get("tonumber") or fields.get("to") or "")
-    return Said(
+    return ReportFields(
         token=token or None,
         status=_STATUSES.get(word),
         word=word if _WORD.fullmatch(word) else None,
@@ -141,7 +122,7 @@ def _form(raw: str | bytes) -> dict[str, str]:
 
 def _json(raw: str | bytes) -> dict[str, str]:
     try:
-        said = json.loads(raw)
+        parsed = json.loads(raw)
     except (ValueError, RecursionError):
         return {}
-    return _fields(_only(said))
+    return _fields(_only(parsed))

@@ -31,6 +31,7 @@ from otpverify import (
 )
 from otpverify.core.keys import Keyring
 from otpverify.core.secret_strength import Secrets, read_secrets
+from otpverify.gateways.reports import report_reader
 from otpverify.integrations.celery.delivery import Delivery, QueuedMessage
 from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.once import OnceMarkers
@@ -44,6 +45,13 @@ from otpverify.integrations.celery.tasks import (
 )
 
 _log = logging.getLogger("otpverify.celery")
+
+
+class _NoSender:
+    """For the verifier that only takes in what failed."""
+
+    def send(self, message: Message) -> Receipt:
+        raise DeliveryUnavailable(f"{message!r} was not sent.", maybe_sent=False)
 
 
 class CelerySender:
@@ -119,7 +127,9 @@ class CelerySender:
             )
         # A message that certainly was not sent does not count as a failure reported by a carrier.
         policy = replace(policy or Policy(), undelivered_per_phone=())
-        verifier = Verifier(self, store=store, secret=secret, policy=policy, on_event=on_event)
+        verifier = Verifier(
+            _NoSender(), store=store, secret=secret, policy=policy, on_event=on_event
+        )
         self._app = app
         self._name = name
         self._seal = Seal(secret, name)
@@ -134,6 +144,8 @@ class CelerySender:
         self._queue = check_queue(app, queue)
         self.takes_reports = give_back or bool(getattr(sender, "takes_reports", False))
         """Whether messages carry a token, which is needed to give failures back."""
+        self.read_report = report_reader(sender)
+        """Reads delivery reports, as `sender` does."""
         self._register()
 
     def __repr__(self) -> str:
