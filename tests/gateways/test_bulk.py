@@ -32,9 +32,9 @@ from otpverify import (
     Retry,
     SmspmClient,
 )
-from otpverify.gateways.smspm.bulk import BulkOptions
+from otpverify.gateways.smspm.api import SmspmApi
 from otpverify.gateways.smspm.bulk_io import Tasks, Threads
-from otpverify.gateways.smspm.client import SmspmBase
+from otpverify.gateways.smspm.bulk_options import BulkOptions
 from otpverify.sandbox import Sandbox
 
 TEXT = "The bus to Narva leaves at eight."
@@ -526,14 +526,14 @@ def test_coroutine_functions_may_be_callbacks(smspm_sandbox: Sandbox) -> None:
 def test_a_fault_of_the_client_loses_nothing(
     send: Callable[..., BulkResult], smspm_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = SmspmBase._exchange_call
+    whole = SmspmApi.exchange
 
-    def faulty(self: SmspmBase, fields: Any, *more: Any) -> Any:
+    def faulty(self: SmspmApi, fields: Any, *more: Any) -> Any:
         if number(4)[1:] in fields["toNumber"]:
             raise ZeroDivisionError
         return whole(self, fields, *more)
 
-    monkeypatch.setattr(SmspmBase, "_exchange_call", faulty)
+    monkeypatch.setattr(SmspmApi, "exchange", faulty)
     with pytest.raises(BulkInterrupted) as caught:
         send(numbers(6), batch_size=2, concurrency=1)
     result = caught.value.result

@@ -22,8 +22,9 @@ from otpverify import (
     Receipt,
 )
 from otpverify._sync import run_sync
-from otpverify.gateways.smspm.bulk import Bulk, BulkOptions, Pace, Run, batches, plan
+from otpverify.gateways.smspm.bulk import Bulk, Pace, Run, batches, plan
 from otpverify.gateways.smspm.bulk_io import Tasks, Threads
+from otpverify.gateways.smspm.bulk_options import BulkOptions
 from otpverify.gateways.smspm.bulk_wire import (
     BatchReply,
     Fields,

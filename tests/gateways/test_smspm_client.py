@@ -372,7 +372,7 @@ def test_a_numeric_sender_id_may_be_longer(connect: Connect) -> None:
 
 def test_repr_holds_no_credentials(sandbox: Sandbox) -> None:
     client = sandbox.client(sender_id="MyApp")
-    shown = f"{client!r} {client._account!r} {sandbox!r}"
+    shown = f"{client!r} {client._api.account!r} {sandbox!r}"
     assert sandbox.url in shown
     assert HASH not in shown
     assert TOKEN not in shown

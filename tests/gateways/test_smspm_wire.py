@@ -21,7 +21,7 @@ from otpverify import (
 from otpverify.gateways.call import Call, Reply
 from otpverify.gateways.retry import Attempts, Retry
 from otpverify.gateways.smspm import wire
-from otpverify.gateways.smspm.client import SmspmClient
+from otpverify.gateways.smspm.api import SmspmApi
 from otpverify.gateways.smspm.wire import Account, Balance, check_gateway_url, read_balance
 
 ACCOUNT = Account("h4shQwertyuiop", "t0kenAsdfghjkl")
@@ -258,13 +258,12 @@ accounts = st.fixed_dictionaries(
 def test_whatever_comes_back_ends_an_attempt_of_any_call(
     status: int, body: bytes, retry_after: list[str]
 ) -> None:
-    client = SmspmClient.__new__(SmspmClient)
-    client._account, client._method, client._url = ACCOUNT, "POST", "https://api.smspm.com"
+    api = SmspmApi(ACCOUNT, "https://api.smspm.com", "POST")
     calls: list[Call[Any]] = [
-        client._send_call(MESSAGE),
-        client._exchange_call(SENT, "send_bulk"),
-        client._balance_call(),
-        client._sender_ids_call(),
+        api.send(MESSAGE),
+        api.exchange(SENT, "send_bulk"),
+        api.balance(),
+        api.sender_ids(),
     ]
     for call in calls:
         attempts = Attempts(Retry(), "SmspmClient", None)
@@ -272,7 +271,7 @@ def test_whatever_comes_back_ends_an_attempt_of_any_call(
             result = attempts.conclude(call, Reply(status, body, tuple(retry_after)))
         except DeliveryError as error:
             assert_says_nothing(error)
-            maybe_sent = error.maybe_sent or "Nobody knows" in str(error)
+            maybe_sent = error.maybe_sent or "It is unknown" in str(error)
         else:
             maybe_sent = False
             assert status == 200 or call.operation == "send_bulk"

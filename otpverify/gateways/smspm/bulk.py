@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol
 
 from otpverify.core.phone import check_region, normalize
 from otpverify.core.results import Receipt
@@ -24,8 +24,13 @@ from otpverify.gateways.bulk_results import (
     BulkProgress,
     BulkResult,
 )
+from otpverify.gateways.smspm.bulk_options import (
+    DEFAULTS,
+    Batch,
+    BulkOptions,
+    check_options,
+)
 from otpverify.gateways.smspm.bulk_wire import (
-    LARGEST_BATCH,
     BatchReply,
     Fields,
     Outcome,
@@ -34,8 +39,6 @@ from otpverify.gateways.smspm.bulk_wire import (
     read_batch,
 )
 from otpverify.gateways.smspm.wire import Account
-
-Batch = tuple[str, ...]
 
 _INTERRUPTED = DeliveryUnavailable(
     "Sending was interrupted. It is unknown whether the message was taken.",
@@ -222,38 +225,6 @@ class Run:
         self._counts += BulkCounts.of(entries.values())
 
 
-LARGEST_CONCURRENCY = 32
-"""The number of connections that the clients keep."""
-
-
-class BulkOptions(TypedDict, total=False):
-    """The options of `send_bulk`; all are optional.
-
-    Attributes:
-        region: The ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers without a country code.
-        reference: Your own reference, sent as `smsId`. No delivery reports are requested, so it
-            appears only in the gateway's own records.
-        batch_size: The largest number of recipients in a request, 1 to 100; 100 if left out.
-        concurrency: The largest number of requests at a time, 1 to 32; 4 if left out.
-        recipients_per_second: The largest number of recipients per second, spread evenly. A
-            batch is never larger than this. No limit if left out.
-        on_sending: Called with the numbers (E.164) of a request right before it is made, so that
-            you can record them first. If it raises, the request is not made. When the gateway
-            refuses a batch that it may accept in another form, it is called again with those
-            numbers.
-        on_progress: Called with a `BulkProgress` after entries are settled. The first call has
-            the invalid numbers and duplicates, if there are any.
-    """
-
-    region: str | None
-    reference: str | None
-    batch_size: int
-    concurrency: int
-    recipients_per_second: float | None
-    on_sending: Callable[[Batch], object] | None
-    on_progress: Callable[[BulkProgress], object] | None
-
-
 class Future(Protocol):
     """The outcome of a request; the sync and async ports each have their own class."""
 
@@ -304,6 +275,7 @@ class Bulk:
     """One text for many recipients.
 
     Raises:
+        TypeError: There is no such option.
         ConfigurationError: An option is invalid, or the text is not a str or is only white space.
         DeliveryRejected: The text is empty, or no encoding can carry it.
     """
@@ -324,7 +296,7 @@ class Bulk:
     @property
     def concurrency(self) -> int:
         """The largest number of requests at a time."""
-        return self.options.get("concurrency", 4)
+        return self.options.get("concurrency", DEFAULTS["concurrency"])
 
     def plan(self, numbers: Iterable[str]) -> Plan:
         """Find invalid numbers and duplicates. This is slow for very long lists."""
@@ -333,7 +305,7 @@ class Bulk:
     async def send(self, plan: Plan, ports: Ports) -> BulkResult:
         """Send to everyone in the plan. `send_bulk` documents the errors."""
         pace = Pace(self.options.get("recipients_per_second"))
-        run = Run(plan, pace.largest(self.options.get("batch_size", LARGEST_BATCH)))
+        run = Run(plan, pace.largest(self.options.get("batch_size", DEFAULTS["batch_size"])))
         try:
             await self._send_all(run, pace, ports)
         except GeneratorExit:
@@ -417,29 +389,3 @@ class Bulk:
         if on_progress is not None:
             await ports.call(on_progress, progress)
         run.reported(progress)
-
-
-def check_options(options: BulkOptions) -> None:
-    """Check the options, except `region`, which is checked with the numbers.
-
-    Raises:
-        ConfigurationError: An option is invalid.
-    """
-    _check_range("batch_size", options.get("batch_size", 1), LARGEST_BATCH)
-    _check_range("concurrency", options.get("concurrency", 1), LARGEST_CONCURRENCY)
-    rate = options.get("recipients_per_second")
-    if rate is not None and (
-        isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf")
-    ):
-        raise ConfigurationError("recipients_per_second must be a number above 0.")
-    if not isinstance(options.get("reference"), str | None):
-        raise ConfigurationError("reference must be a str.")
-    for name in ("on_sending", "on_progress"):
-        hook = options.get(name)
-        if hook is not None and not callable(hook):
-            raise ConfigurationError(f"{name} must be callable.")
-
-
-def _check_range(name: str, value: object, largest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
-        raise ConfigurationError(f"{name} must be a whole number from 1 to {largest}.")

@@ -11,7 +11,8 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Self
 
-from otpverify.gateways.smspm.bulk import Batch, Flight
+from otpverify.gateways.smspm.bulk import Flight
+from otpverify.gateways.smspm.bulk_options import Batch
 from otpverify.gateways.smspm.bulk_wire import Fields, Reply
 
 

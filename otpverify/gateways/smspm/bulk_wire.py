@@ -19,8 +19,6 @@ from otpverify.errors import DeliveryError, DeliveryRejected
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.wire import Account
 
-LARGEST_BATCH = 100
-
 Fields = dict[str, str | list[str]]
 Reply = tuple[int, bytes]
 """HTTP status and body."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from otpverify._sync import Closing
+from otpverify._sync import Closing, run_sync
 from otpverify.core.report_fields import ReportFields
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import ConfigurationError
-from otpverify.gateways.call import Call, Fields, Method
+from otpverify.gateways.call import Fields, Method
 from otpverify.gateways.http import HttpClient
 from otpverify.gateways.retry import HttpSettings, Observer, Retry
 from otpverify.gateways.smspm import wire
-from otpverify.gateways.smspm.bulk_client import SendsBulk
+from otpverify.gateways.smspm.api import SmspmApi
+from otpverify.gateways.smspm.bulk_options import BulkOptions, names_options
 from otpverify.gateways.smspm.reports import read_report
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID
 from otpverify.gateways.smspm.wire import (
@@ -23,14 +24,15 @@ from otpverify.gateways.smspm.wire import (
     Account,
     Balance,
     check_gateway_url,
-    read_balance,
-    read_sender_ids,
     read_switch,
 )
 
+if TYPE_CHECKING:
+    from otpverify.gateways.bulk_results import BulkResult
+
 
 class SmspmBase(ABC):
-    """Settings, and the calls as data. `SmspmClient` documents the arguments."""
+    """What the sync and async clients have in common. `SmspmClient` documents the arguments."""
 
     def __init__(
         self,
@@ -49,11 +51,8 @@ class SmspmBase(ABC):
     ) -> None:
         if not isinstance(allow_insecure, bool):
             raise ConfigurationError("allow_insecure must be True or False.")
-        if method not in ("POST", "GET"):
-            raise ConfigurationError('method must be "POST" or "GET".')
-        self._account = Account(hash, token, sender_id, report_url, allow_insecure)
-        self._url = check_gateway_url(url, allow_insecure=allow_insecure)
-        self._method: Method = method
+        account = Account(hash, token, sender_id, report_url, allow_insecure)
+        self._api = SmspmApi(account, check_gateway_url(url, allow_insecure=allow_insecure), method)
         self._open(
             HttpSettings(
                 connect_timeout_seconds=connect_timeout_seconds,
@@ -96,17 +95,17 @@ class SmspmBase(ABC):
     @property
     def url(self) -> str:
         """The gateway's address."""
-        return self._url
+        return self._api.url
 
     @property
     def sender_id(self) -> str:
         """The sender ID that messages carry."""
-        return self._account.sender_id
+        return self._api.account.sender_id
 
     @property
     def takes_reports(self) -> bool:
         """Whether delivery reports are requested."""
-        return self._account.report_url is not None
+        return self._api.account.report_url is not None
 
     @staticmethod
     def read_report(params: object) -> ReportFields:
@@ -115,60 +114,10 @@ class SmspmBase(ABC):
 
     def __repr__(self) -> str:
         name = type(self).__name__
-        return f"<{name} {self._method} {self._url} as {self._account.sender_id!r}>"
-
-    def _send_call(self, message: Message) -> Call[Receipt]:
-        fields = wire.send_fields(self._account, message, self._method)
-        return Call(
-            gateway=wire.NAME,
-            operation="send",
-            method=self._method,
-            url=self._url,
-            fields=fields,
-            read=lambda status, body: wire.read_receipt(status, body, fields),
-        )
-
-    def _exchange_call(self, fields: Fields, operation: str) -> Call[tuple[int, bytes]]:
-        def read(status: int, body: bytes) -> tuple[int, bytes]:
-            wire.raise_if_busy(status, body, fields)
-            return status, body
-
-        return Call(
-            gateway=wire.NAME,
-            operation=operation,
-            method=self._method,
-            url=self._url,
-            fields=fields,
-            read=read,
-            many=True,
-        )
-
-    def _balance_call(self) -> Call[Balance]:
-        fields = self._account.credentials
-        return Call(
-            gateway=wire.NAME,
-            operation="balance",
-            method="GET",
-            url=self._url + "/balance",
-            fields=fields,
-            read=lambda status, body: read_balance(wire.read_object(status, body, fields)),
-            sends=False,
-        )
-
-    def _sender_ids_call(self) -> Call[tuple[str, ...]]:
-        fields = self._account.credentials
-        return Call(
-            gateway=wire.NAME,
-            operation="sender_ids",
-            method="GET",
-            url=self._url + "/sender-ids",
-            fields=fields,
-            read=lambda status, body: read_sender_ids(wire.read_object(status, body, fields)),
-            sends=False,
-        )
+        return f"<{name} {self._api.method} {self._api.url} as {self._api.account.sender_id!r}>"
 
 
-class SmspmClient(SmspmBase, SendsBulk, Closing):
+class SmspmClient(SmspmBase, Closing):
     """Sends through the SMSPM gateway. Safe to share between threads; make one per process.
 
     Credentials, numbers and texts are sent in a POST body. Redirects are not followed; cookies
@@ -199,7 +148,7 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
     """
 
     def _open(self, settings: HttpSettings) -> None:
-        self._http = HttpClient(type(self).__name__, self._url, settings)
+        self._http = HttpClient(type(self).__name__, self._api.url, settings)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -216,15 +165,53 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
             DeliveryUnavailable: The gateway was not reached (`maybe_sent` is false), or it is
                 unknown whether it took the message (`maybe_sent` is true).
         """
-        return self._http.perform(self._send_call(message))
+        return self._http.perform(self._api.send(message))
+
+    @names_options
+    def send_bulk(
+        self, numbers: Iterable[str], text: str, **options: Unpack[BulkOptions]
+    ) -> BulkResult:
+        """Send one text to many recipients, up to 100 in a request and several requests at a time.
+        A number that is given twice gets one message. A request that may have been taken is not
+        repeated, unless the client has `Retry(after_timeout=True)`.
+
+        Invalid numbers and duplicates are found before anything is sent. After the gateway
+        refuses the account, the rest is not attempted. If the gateway refuses a batch because it
+        takes one number per request, that batch and the rest are sent one by one. If it refuses a
+        batch because of an invalid number, the batch is halved until that number is alone.
+
+        Args:
+            numbers: The numbers as people wrote them.
+            text: The text, the same for all.
+            **options: `region`, `reference`, `batch_size`, `concurrency`, `recipients_per_second`,
+                `on_sending` and `on_progress`; `otpverify.gateways.smspm.bulk_options.BulkOptions`
+                documents them. All are optional.
+
+        Returns:
+            The result for each number, in input order. A message that could not be sent is an
+            entry with its error; it does not raise.
+
+        Raises:
+            ConfigurationError: An option is invalid, `numbers` is one string, or the text is not
+                a str or is only white space. Nothing was sent.
+            DeliveryRejected: The text is empty, or no encoding can carry it.
+            BulkInterrupted: A callback raised. Requests in progress were waited for; `result` has
+                the result for everyone. When something else ends the send (Ctrl-C, a cancelled
+                task), `on_progress` gets these results before that exception is raised again.
+        """
+        from otpverify.gateways.smspm.bulk_io import Threads  # few programs need it
+
+        bulk = self._api.bulk(text, options)
+        with Threads(self._exchange, bulk.concurrency) as ports:
+            return run_sync(bulk.send(bulk.plan(numbers), ports))
 
     def balance(self) -> Balance:
         """The balance of the account, in euros. Raises the same errors as `send`."""
-        return self._http.perform(self._balance_call())
+        return self._http.perform(self._api.balance())
 
     def sender_ids(self) -> tuple[str, ...]:
         """The sender IDs that the account may use. Raises the same errors as `send`."""
-        return self._http.perform(self._sender_ids_call())
+        return self._http.perform(self._api.sender_ids())
 
     def _exchange(self, fields: Fields, operation: str = "send_bulk") -> tuple[int, bytes]:
         """Send prepared fields, within the retries and the deadline.
@@ -241,4 +228,4 @@ class SmspmClient(SmspmBase, SendsBulk, Closing):
             DeliveryUnavailable: There was no reply, or the status after all attempts was 429,
                 502, 503 or 504. `maybe_sent` says whether any attempt may have been taken.
         """
-        return self._http.perform(self._exchange_call(fields, operation))
+        return self._http.perform(self._api.exchange(fields, operation))

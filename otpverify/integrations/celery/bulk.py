@@ -25,6 +25,7 @@ from otpverify import (
     StoreError,
 )
 from otpverify.core.secret_strength import Secrets
+from otpverify.gateways.smspm.bulk_options import LARGEST_BATCH
 from otpverify.integrations.celery.bulk_chunk import Chunks, Row, result_of
 from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.once import OnceMarkers
@@ -85,10 +86,6 @@ class BulkJob:
             result = self._app.AsyncResult(task_id)
             if result.ready():
                 yield result.get(disable_sync_subtasks=False)
-
-
-LARGEST_CHUNK = 100
-"""The largest number of recipients that the gateway takes in a request."""
 
 
 class CeleryBulk:
@@ -265,6 +262,6 @@ def _chunks(rows: list[Row]) -> list[list[Row]]:
         of_phone.setdefault(row[2], []).append(row)
     phones = list(of_phone.values())
     return [
-        [row for same in phones[start : start + LARGEST_CHUNK] for row in same]
-        for start in range(0, len(phones), LARGEST_CHUNK)
+        [row for same in phones[start : start + LARGEST_BATCH] for row in same]
+        for start in range(0, len(phones), LARGEST_BATCH)
     ]
