@@ -9,7 +9,6 @@ the setting is not set, and the environment is not asked. White space around a t
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -171,6 +170,8 @@ def _unknown(given: Mapping[str, Any], source: Source) -> Iterator[Configuration
 
 def _near(name: str, source: Source) -> str | None:
     """The known name that a person probably meant."""
+    import difflib  # costly to import, and of no use where names are right
+
     names = {**{_bare(known): known for known in source.more}}
     for key, setting in SETTINGS.items():
         if source.short or setting.variable or source.more:

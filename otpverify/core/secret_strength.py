@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final, TypeAlias
 
 from otpverify.errors import ConfigurationError
@@ -64,21 +65,26 @@ _WORDS: Final = (
     "where which who why will with without word words world would year you your yours "
 )
 
-_PHRASE = re.compile(_PHRASES)
-_WORD = re.compile("|".join(sorted(set(_WORDS.split()), key=len, reverse=True)))
-_BRACKETS = re.compile(r"<[^<>]{3,}>|\$\{.+\}|\{\{.+\}\}|\$\(.+\)")
+_BRACKETS: Final = r"<[^<>]{3,}>|\$\{.+\}|\{\{.+\}\}|\$\(.+\)"
 _DISGUISE = str.maketrans("013457$@!|", "oieastsail")
 _ROWS = ("qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm", "1234567890")
-_KEYBOARD = re.compile(
-    "|".join(
-        {
-            row[at : at + _SHORTEST_KEYS]
-            for line in _ROWS
-            for row in (line, line[::-1])
-            for at in range(len(row) - _SHORTEST_KEYS + 1)
-        }
+
+
+# Compiled when the first secret is read: it takes longer than the rest of the import.
+@cache
+def _word() -> re.Pattern[str]:
+    return re.compile("|".join(sorted(set(_WORDS.split()), key=len, reverse=True)))
+
+
+@cache
+def _keys() -> frozenset[str]:
+    """Neighbouring keys of the keyboard, in both directions."""
+    return frozenset(
+        row[at : at + _SHORTEST_KEYS]
+        for line in _ROWS
+        for row in (line, line[::-1])
+        for at in range(len(row) - _SHORTEST_KEYS + 1)
     )
-)
 
 
 def read_secrets(secret: object) -> list[bytes]:
@@ -161,16 +167,16 @@ def is_placeholder(value: bytes) -> bool:
         text = value.decode().lower()
     except UnicodeDecodeError:
         return False  # bytes, not a text
-    if _BRACKETS.search(text):
+    if re.search(_BRACKETS, text):
         return True
     return _reads_as_placeholder(text) or _reads_as_placeholder(text.translate(_DISGUISE))
 
 
 def _reads_as_placeholder(text: str) -> bool:
-    if _PHRASE.search("".join(filter(str.isalnum, text))):
+    if re.search(_PHRASES, "".join(filter(str.isalnum, text))):
         return True
     letters = "".join(filter(str.isalpha, text))
-    covered = sum(len(found[0]) for found in _WORD.finditer(letters))
+    covered = sum(len(found[0]) for found in _word().finditer(letters))
     return covered >= _FEWEST_LETTERS and covered * 2 >= sum(map(str.isalnum, text))
 
 
@@ -191,7 +197,7 @@ def _in_sequence(value: bytes) -> int:
             _mark_runs(value[first::stride], covered, first, stride)
     text = value.lower().decode("latin-1")
     for at in range(len(text)):
-        if _KEYBOARD.match(text, at):
+        if text[at : at + _SHORTEST_KEYS] in _keys():
             covered[at : at + _SHORTEST_KEYS] = b"\1" * _SHORTEST_KEYS
     return sum(covered)
 
