@@ -11,6 +11,7 @@ from otpverify.core.state import Inspected
 from otpverify.engine.issuing import Done
 from otpverify.engine.operations import Engine, check_words
 from otpverify.engine.ports import call_port
+from otpverify.errors import StoreError
 
 
 async def inspect(engine: Engine, raw: str, purpose: str | None) -> PhoneInspection:
@@ -32,7 +33,12 @@ async def _inspect(engine: Engine, secret: Secret, to: str, purpose: str | None)
     names = {secret.key(to, name, "").scope[:SCOPE_LENGTH]: name for name in known}
     phone = secret.key(to, "", "").phone
     kept = await call_port(engine.issuer.ports.inspect(phone), Inspected)
-    return inspection.describe(to, kept, names, engine.issuer.policy, purpose)
+    try:
+        return inspection.describe(to, kept, names, engine.issuer.policy, purpose)
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
+        # Instants that no calendar has, and the like. What was kept is not chained.
+        failure = StoreError("The store gave an unexpected answer.")
+    raise failure
 
 
 async def unlock(engine: Engine, raw: str, purpose: str | None) -> None:

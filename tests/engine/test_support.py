@@ -25,6 +25,7 @@ from otpverify import (
     StoreError,
 )
 from otpverify.core.inspection import LimitUse, LiveChallenge, PurposeInspection, SentMessage
+from otpverify.core.state import Inspected, PhoneState, Send
 from otpverify.testing import OutboxSender
 
 Make = Callable[..., Face]
@@ -144,6 +145,26 @@ class TestInspect:
 
         with pytest.raises(StoreError):
             getattr(make(store=Broken()), operation)(PHONE)
+
+    @pytest.mark.parametrize(
+        "kept",
+        [
+            Inspected(10**20, PhoneState()),
+            Inspected(10**15, PhoneState()),
+            Inspected(1, PhoneState(sends=(Send(10**20, "scope", "challenge"),))),
+            Inspected(1, PhoneState(sends=(Send(1, "scope", "challenge", "no status"),))),
+            Inspected("now", PhoneState()),  # type: ignore[arg-type]  # a store that lies
+            Inspected(1, None),  # type: ignore[arg-type]  # the same
+        ],
+        ids=repr,
+    )
+    def test_what_a_store_cannot_mean_is_a_store_error(self, make: Make, kept: Inspected) -> None:
+        class Lying(MemoryStore):
+            def inspect(self, phone: str) -> Inspected:
+                return kept
+
+        with pytest.raises(StoreError):
+            make(store=Lying()).inspect(PHONE)
 
 
 class TestUnlock:

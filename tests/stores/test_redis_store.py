@@ -818,11 +818,15 @@ def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, mode: str) -> None:
         ("peek", (key(), FREE)),
         ("claim", (key(), FREE)),
         ("admit", (key(), first("a"), FREE)),
+        ("inspect", (key().phone,)),
+        ("unlock", (key().phone,)),
     ]
     fitting = {
         "cancel": (b"1", "1"),
         "redeem": (b"1", "1"),
         "give_back": (b"1", "1"),
+        "unlock": (b"1", "1"),
+        "inspect": (b"1 1 2", b"0 5 99"),
         "reserve": (b"1 2", "1 2"),
         "check": (b"1 2", "1 2"),  # exhausted
         "peek": (b"1 2", "1 2"),
