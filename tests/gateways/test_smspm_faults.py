@@ -170,7 +170,7 @@ def test_a_fault(
     logs: pytest.LogCaptureFixture,
 ) -> None:
     case = CASES[name]
-    phone = PLAIN if case.where else f"+120255501{name[:2]}"
+    phone = PLAIN if case.where else f"+141555501{name[:2]}"
     where = case.where() if case.where else nullcontext(sandbox.url)
     options = {"retry": PLAN, **case.options, "on_attempt": told.append}
     with (
@@ -207,7 +207,7 @@ def test_a_fault(
 def test_what_works_all_the_same(
     name: str, mode: Mode, make: Callable[..., Face], sandbox: Sandbox
 ) -> None:
-    phone = f"+120255501{name[:2]}"
+    phone = f"+141555501{name[:2]}"
     account = ("sandbox-hash", "sandbox-token")
     with Client(mode, *account, url=sandbox.url, retry=PLAN) as client:
         verifier = make(client.real)
