@@ -9,30 +9,11 @@ from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from otpverify._per_process import process
-from otpverify.errors import ConfigurationError
+from otpverify._sync import require_asyncio
 
 T = TypeVar("T")
 # A transport that is closed lets go of its socket in one of the loop's next rounds.
 _ROUNDS = 3
-
-
-def require_asyncio(what: str) -> asyncio.AbstractEventLoop:
-    """The running event loop.
-
-    Args:
-        what: What needs it, as the subject of a sentence.
-
-    Raises:
-        ConfigurationError: No loop of asyncio runs: the code runs under trio, or in no coroutine.
-    """
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    raise ConfigurationError(
-        f"{what} needs a running asyncio event loop. Another library, such as trio, has none: use "
-        "the synchronous class in a thread there (trio.to_thread.run_sync)."
-    )
 
 
 class PerLoop(Generic[T]):

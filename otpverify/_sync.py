@@ -11,7 +11,10 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
+from otpverify.errors import ConfigurationError
+
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from concurrent.futures import Executor
 
 P = ParamSpec("P")
@@ -43,6 +46,28 @@ def inline(function: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     return port
 
 
+def require_asyncio(what: str) -> AbstractEventLoop:
+    """The running event loop.
+
+    Args:
+        what: What needs it, as the subject of a sentence.
+
+    Raises:
+        ConfigurationError: No loop of asyncio runs: the code runs under trio, or in no coroutine.
+    """
+    # Costly to import, and of no use to synchronous programs.
+    from asyncio import get_running_loop
+
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        pass
+    raise ConfigurationError(
+        f"{what} needs a running asyncio event loop. Another library, such as trio, has none: use "
+        "the synchronous class in a thread there (trio.to_thread.run_sync)."
+    )
+
+
 def in_thread(
     function: Callable[P, T], executor: Callable[[], Executor]
 ) -> Callable[P, Awaitable[T]]:
@@ -53,8 +78,6 @@ def in_thread(
         function: The function.
         executor: Gives the threads of this process, such as `PerProcess.get`.
     """
-    # asyncio is costly to import, and of no use to synchronous programs.
-    from otpverify._event_loops import require_asyncio
 
     @wraps(function)
     async def port(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
-from otpverify._event_loops import require_asyncio
-from otpverify._sync import AsyncClosing
+from otpverify._sync import AsyncClosing, require_asyncio
 from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified

@@ -12,8 +12,8 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 
-from otpverify._event_loops import PerLoop, require_asyncio
-from otpverify._sync import AsyncClosing
+from otpverify._event_loops import PerLoop
+from otpverify._sync import AsyncClosing, require_asyncio
 from otpverify.core import challenge as transitions
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
