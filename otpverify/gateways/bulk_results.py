@@ -51,8 +51,8 @@ class BulkEntry:
     def reason(self) -> str | None:
         """The reason as one stable word, such as `"not_in_use"` or `"no_balance"`; `None` when
         the error has no reason, or there is no error."""
-        said = getattr(self.error, "provider_code", None) or getattr(self.error, "reason", None)
-        return said if isinstance(said, str) else None
+        code = getattr(self.error, "provider_code", None) or getattr(self.error, "reason", None)
+        return code if isinstance(code, str) else None
 
     def __repr__(self) -> str:
         shown = mask(self.phone) if self.phone else "***"

@@ -1,4 +1,4 @@
-"""How a sender's delivery reports are read, whatever the sender is."""
+"""How the delivery reports of any sender are read."""
 
 from __future__ import annotations
 

@@ -256,11 +256,11 @@ def seconds_asked_for(retry_after: str | None) -> float | None:
     Returns:
         0 or more; `None` when there is no such header, or it is invalid.
     """
-    said = (retry_after or "").strip()
-    if re.fullmatch(r"[0-9]+", said):
-        return min(float(said), _AGES_SECONDS)
+    value = (retry_after or "").strip()
+    if re.fullmatch(r"[0-9]+", value):
+        return min(float(value), _AGES_SECONDS)
     try:
-        date = parsedate_to_datetime(said)
+        date = parsedate_to_datetime(value)
         # A date without a zone is in UTC, as all HTTP dates are.
         at = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -37,7 +37,7 @@ TAKEN = Receipt("m-1")
 
 
 class Scripted:
-    """A synchronous sender that does as it was told."""
+    """A synchronous sender with a given outcome."""
 
     def __init__(self, outcome: object) -> None:
         self.outcome = outcome
@@ -106,11 +106,11 @@ def send(mode: Mode) -> Send:
         ([NO_BALANCE, NOT_REACHED], False, 2, NOT_REACHED),
         ([NOT_REACHED, NO_BALANCE], False, 2, NO_BALANCE),
         ([NOT_REACHED, UNKNOWN], False, 2, UNKNOWN),
-        # An earlier sender may have taken it, whatever the last one says.
+        # An earlier sender may have taken it, also if the last one refused it.
         ([UNKNOWN, NO_BALANCE], True, 2, "no_balance"),
         ([UNKNOWN, NOT_REACHED], True, 2, "unreachable"),
         ([UNKNOWN, NO_NUMBER, TAKEN], True, 2, "invalid_phone_number"),
-        # What is no answer leaves it open, too.
+        # An unexpected answer leaves it open, too.
         ([ValueError("904817"), TAKEN], False, 1, None),
         ([ValueError("904817"), TAKEN], True, 2, TAKEN),
         (["nonsense", TAKEN], False, 1, None),

@@ -624,7 +624,7 @@ def test_a_next_attempt_that_may_be_sent_is_not_given_back(
 def test_a_repeat_that_the_broker_delivers_twice_is_sent_once(
     queue: Queue, outbox: OutboxSender
 ) -> None:
-    """Each attempt has a mark of its own, and what is queued for the next is sealed anew."""
+    """Each attempt has a marker of its own, and the content of the next one is encrypted again."""
     sealed: list[str] = []
 
     def note(request: Any, reason: Any, **_: object) -> None:
@@ -803,7 +803,7 @@ def test_what_a_broker_took_without_saying_so_is_not_delivered(
         queue.verifier.start(PHONE)
     assert (raised.value.maybe_sent, "password" in str(raised.value)) == (False, False)
     queue.deliver_all()
-    assert not queue.outbox.messages, "the caller was told that it was not sent"
+    assert not queue.outbox.messages, "the error said that it was not sent"
 
 
 def test_nobody_knows_when_the_store_is_down_as_well(

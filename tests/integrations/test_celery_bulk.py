@@ -185,7 +185,7 @@ def test_what_a_broker_delivers_twice_is_sent_once(site: Site) -> None:
 
 
 def test_a_worker_that_died_in_the_middle(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It set its marks, and nobody knows what it sent."""
+    """It set its markers, and it is unknown what it sent."""
 
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
@@ -350,7 +350,7 @@ def test_what_is_no_job(id_: Any, site: Site) -> None:
 
 
 def test_a_task_that_waited_too_long_is_not_begun(site: Site, clock: FrozenDateTimeFactory) -> None:
-    """Markers are gone after a week, so nobody knows any more whether it was begun."""
+    """Markers are gone after a week, so it is unknown whether it was begun."""
     site.bulk.send(NUMBERS[:3], TEXT, job="buses")
     (message,) = site.waiting
     site.work([message])

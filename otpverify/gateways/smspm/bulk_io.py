@@ -69,7 +69,7 @@ class Threads:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Brought:
+class _TaskReply:
     """The outcome of a task, in an object whose `repr` does not show it. In debug mode asyncio logs
     a task's result, and the gateway repeats numbers in its replies."""
 
@@ -77,10 +77,10 @@ class _Brought:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Landing:
+class _TaskFuture:
     """A task, as `Future`."""
 
-    task: asyncio.Task[_Brought]
+    task: asyncio.Task[_TaskReply]
 
     def cancelled(self) -> bool:
         return self.task.cancelled()
@@ -98,7 +98,7 @@ class Tasks:
 
     def __init__(self, submit: Callable[[Fields], Coroutine[Any, Any, Reply]]) -> None:
         self._submit = submit
-        self._flights: dict[asyncio.Task[_Brought], Flight] = {}
+        self._flights: dict[asyncio.Task[_TaskReply], Flight] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -115,11 +115,11 @@ class Tasks:
 
     def start(self, batch: Batch, fields: Fields) -> None:
         """As `Ports`."""
-        task = asyncio.get_running_loop().create_task(self._bring(fields))
-        self._flights[task] = Flight(batch, fields, _Landing(task))
+        task = asyncio.get_running_loop().create_task(self._fetch(fields))
+        self._flights[task] = Flight(batch, fields, _TaskFuture(task))
 
-    async def _bring(self, fields: Fields) -> _Brought:
-        return _Brought(await self._submit(fields))
+    async def _fetch(self, fields: Fields) -> _TaskReply:
+        return _TaskReply(await self._submit(fields))
 
     async def landed(self, seconds: float | None) -> Sequence[Flight]:
         """As `Ports`."""

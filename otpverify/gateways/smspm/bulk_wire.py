@@ -158,10 +158,10 @@ def _owners(entries: list[Any], numbers: Sequence[str]) -> list[str | None]:
 
 def _named(entry: object) -> str | None:
     """The digits of the number in an entry, or `None`."""
-    said = entry.get("toNumber") if isinstance(entry, dict) else None
-    if isinstance(said, bool) or not isinstance(said, str | int):
+    number = entry.get("toNumber") if isinstance(entry, dict) else None
+    if isinstance(number, bool) or not isinstance(number, str | int):
         return None
-    return "".join(str(said).split()).removeprefix("+") or None
+    return "".join(str(number).split()).removeprefix("+") or None
 
 
 def _read_entry(entry: object, sent: dict[str, str], status: int | None) -> Outcome:

@@ -35,8 +35,8 @@ def packed(entry: BulkEntry) -> list[Any]:
 def unpacked(values: list[Any]) -> BulkEntry:
     """The entry from the plain values of `packed`."""
     index, given, phone, message_id, error, duplicate_of = values
-    said = None if error is None else _unpacked_error(*error)
-    return BulkEntry(index, given, phone, message_id, said, duplicate_of)
+    failure = None if error is None else _unpacked_error(*error)
+    return BulkEntry(index, given, phone, message_id, failure, duplicate_of)
 
 
 def _packed_error(error: OtpVerifyError) -> list[Any]:
@@ -47,12 +47,12 @@ def _packed_error(error: OtpVerifyError) -> list[Any]:
     return [kind, str(error), code, maybe_sent]
 
 
-def _unpacked_error(kind: str, said: str, code: str, maybe_sent: bool) -> OtpVerifyError:
+def _unpacked_error(kind: str, text: str, code: str, maybe_sent: bool) -> OtpVerifyError:
     if kind == InvalidPhoneNumber.__name__:
-        return InvalidPhoneNumber(said, reason=code)
+        return InvalidPhoneNumber(text, reason=code)
     if kind == DeliveryRejected.__name__:
-        return DeliveryRejected(said, provider_code=code)
-    return DeliveryUnavailable(said, provider_code=code, maybe_sent=maybe_sent)
+        return DeliveryRejected(text, provider_code=code)
+    return DeliveryUnavailable(text, provider_code=code, maybe_sent=maybe_sent)
 
 
 MARKER_SECONDS = 7 * DAY_SECONDS
