@@ -7,14 +7,18 @@ end
 if own_count > count then
   count = own_count
 end
-local records = ''
-if window > 0 then
+local records, name = '', sub(KEYS[2], -22)
+local alone = window > 0 and begin > #log and streak == 0 and streaks == ''
+if alone then -- as at most starts: one command, and nothing to put together
+  local value = pack_bytes('>I6I4c1I6c8c22', window, count, event, at, scope, name)
+  call('PSETEX', KEYS[1], at + window - now, value)
+elseif window > 0 then
   -- After a failover the clock may have gone back; the log stays in order.
   local stop = #log
   while stop > begin and unpack_bytes('>I6', log, stop - 35) > at do
     stop = stop - 37
   end
-  local entry = pack_bytes('>c1I6c8c22', event, at, scope, sub(KEYS[2], -22))
+  local entry = pack_bytes('>c1I6c8c22', event, at, scope, name)
   records = sub(log, begin, stop) .. entry .. sub(log, stop + 1)
   if #records > SPARE * 37 then
     -- Of each kind and scope, the newest records, as many as a log holds.
@@ -33,4 +37,6 @@ if window > 0 then
     records = table.concat(parts)
   end
 end
+if not alone then
 -- include phone
+end
