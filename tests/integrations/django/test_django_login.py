@@ -201,6 +201,7 @@ def test_cancelling_forgets_the_password(person: Person, user: Any) -> None:
     login(person)
     assert person.send("/login/cancel/").heading == "Sign in"
     assert "otpverify.login" not in person.session
+    assert "_otpverify" not in person.session
 
 
 def test_hooks_of_the_login(person: Person, user: Any) -> None:

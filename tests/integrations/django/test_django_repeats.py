@@ -4,7 +4,8 @@ the sessions."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from django_support import (
     NEW_PASSWORD,
     Page,
     Person,
+    change,
     login,
     urlconf,
 )
@@ -56,9 +58,11 @@ def person(request: pytest.FixtureRequest) -> Person:
     return Person(request.param)
 
 
-def send_twice(person: Person, path: str, **fields: str) -> Page:
+def send_twice(
+    person: Person, path: str, between: Callable[[], object] = bool, **fields: str
+) -> Page:
     """Send a form twice before a reply is seen: both requests bring the cookies of now, and the
-    browser keeps the cookies of the replies in their order.
+    browser keeps the cookies of the replies in their order. `between` happens in between.
 
     Returns:
         The page that the browser shows: where the second reply leads.
@@ -66,6 +70,7 @@ def send_twice(person: Person, path: str, **fields: str) -> Page:
     before = {name: cookie.value for name, cookie in person.client.cookies.items()}
     first = person.send(path, follow=False, **fields)
     assert first.status == 302
+    between()
     after = {name: cookie.value for name, cookie in person.client.cookies.items()}
     person.client.cookies.clear()
     person.client.cookies.load(before)
@@ -121,6 +126,15 @@ def test_a_code_sent_twice_leads_where_the_person_wanted_to_go(
     page = send_twice(person, "/login/code/", code=outbox.code())
     assert page.response.request.get("QUERY_STRING", b"x=1") in ("x=1", b"x=1")
     assert page.html == "Hello ann"
+
+
+def test_a_repeat_for_a_user_who_is_signed_in_no_more(
+    person: Person, user: Any, outbox: OutboxSender, sessions: str
+) -> None:
+    login(person)
+    gone = partial(change, user, is_active=False)
+    page = send_twice(person, "/login/code/", gone, code=outbox.code())
+    assert (page.heading, "already used" in page.said) == ("Sign in", True)
 
 
 def test_an_earlier_success_hides_no_later_refusal(
