@@ -1,0 +1,163 @@
+"""A cluster of three nodes that moves a slot from one to another while calls arrive: each call
+works, though some wait, and everything is counted exactly once."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from redis.crc import key_slot
+from servers import Server, binary, until
+
+from otpverify import Limit, Policy, RedisStore, StoreError
+from otpverify.core.keys import Key
+from otpverify.core.state import Checked, Opened, Opening, Verdict
+
+POLICY = Policy(
+    resend_cooldown_seconds=0,
+    sends_per_phone=(Limit(1000, 3600),),
+    sends_per_ip=(),
+    max_attempts=100,
+    failures_per_phone=None,
+    allow_weak=True,
+)
+DIGEST = b"d" * 32
+
+
+class Node(Server):
+    """One of several nodes: it takes no slots by itself."""
+
+    def _take_all_slots(self, client: Any) -> None:
+        raise NotImplementedError
+
+    def _wait(self) -> None:
+        with self.client() as client:
+            until(lambda: answers(client))
+
+
+def answers(client: Any) -> bool:
+    with contextlib.suppress(Exception):
+        return bool(client.ping())
+    return False
+
+
+class Cluster:
+    """Three nodes; each has a third of the slots."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = nodes
+        self.clients = [node.client() for node in nodes]
+        self.ids = [client.cluster("myid").decode() for client in self.clients]
+        for nth, client in enumerate(self.clients):
+            first, last = nth * 16384 // 3, (nth + 1) * 16384 // 3 - 1
+            client.execute_command("CLUSTER ADDSLOTS", *range(first, last + 1))
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", nth + 1)
+        for node in nodes[1:]:
+            self.clients[0].execute_command("CLUSTER MEET", "127.0.0.1", node.port)
+        until(lambda: all(one.cluster("info")["cluster_state"] == "ok" for one in self.clients))
+        until(
+            lambda: all(one.cluster("info")["cluster_known_nodes"] == "3" for one in self.clients)
+        )
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
+
+    def owner(self, slot: int) -> int:
+        return slot * 3 // 16384
+
+    def begin(self, slot: int, source: int, target: int) -> None:
+        """From now on, new keys of the slot belong to the target."""
+        self.clients[target].execute_command("CLUSTER SETSLOT", slot, "IMPORTING", self.ids[source])
+        self.clients[source].execute_command("CLUSTER SETSLOT", slot, "MIGRATING", self.ids[target])
+
+    def end(self, slot: int, source: int, target: int) -> None:
+        """Move the keys, one by one, and then the slot."""
+        while keys := self.clients[source].execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
+            port = self.nodes[target].port
+            self.clients[source].execute_command("MIGRATE", "127.0.0.1", port, keys[0], 0, 5000)
+        for nth in (target, source, 3 - target - source):
+            self.clients[nth].execute_command("CLUSTER SETSLOT", slot, "NODE", self.ids[target])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with contextlib.ExitStack() as stack:
+        nodes = [stack.enter_context(Node(binary("valkey9"), cluster=True)) for _ in range(3)]
+        made = Cluster(nodes)
+        yield made
+        for client in made.clients:
+            client.close()
+
+
+def key_of(phone: str, challenge: str) -> Key:
+    return Key(phone, "scope123", challenge)
+
+
+def start(store: RedisStore, phone: str, challenge: str) -> object:
+    opening = Opening(DIGEST, new=True)
+    return store.open(key_of(phone, challenge), opening, POLICY)
+
+
+def slot_of(store: RedisStore, phone: str) -> int:
+    key: bytes = store.scripts._keys(key_of(phone, "c"))[0]
+    return int(key_slot(key))
+
+
+def test_a_slot_that_moves_under_load(cluster: Cluster) -> None:
+    """A phone that has a log: new challenges of it need two keys, one here and one there."""
+    phone, stop, answers_of = "phone-under-load", threading.Event(), []
+    with RedisStore.from_url(cluster.url) as store, ThreadPoolExecutor(4) as pool:
+        assert isinstance(start(store, phone, "first"), Opened)
+        slot = slot_of(store, phone)
+        source = cluster.owner(slot)
+
+        def calls(thread: int) -> list[object]:
+            found, nth = [], 0
+            while not stop.is_set() and nth < 40:
+                found.append(start(store, phone, f"{thread}-{nth}"))
+                nth += 1
+            return found
+
+        running = [pool.submit(calls, thread) for thread in range(4)]
+        for target in ((source + 1) % 3, source):
+            previous = source if target != source else (source + 1) % 3
+            cluster.begin(slot, previous, target)
+            time.sleep(0.3)  # every call waits meanwhile
+            cluster.end(slot, previous, target)
+        stop.set()
+        for one in running:
+            answers_of += one.result()
+        assert answers_of
+        assert all(isinstance(answer, Opened) for answer in answers_of)
+        last = start(store, phone, "last")
+        assert isinstance(last, Opened)
+        # Each was counted once, the repeated ones, too.
+        assert last.standing.sends_left == 1000 - len(answers_of) - 2
+        wrong = store.check(key_of(phone, "last"), b"x" * 32, POLICY)
+        assert wrong == Checked(Verdict.WRONG, attempts_left=99)
+        assert store.check(key_of(phone, "last"), DIGEST, POLICY).verdict is Verdict.ACCEPTED
+
+
+def test_a_slot_that_moves_too_slowly_is_an_error_in_time(cluster: Cluster) -> None:
+    phone = "phone-that-waits"
+    with RedisStore.from_url(
+        cluster.url, connect_timeout_seconds=0.2, socket_timeout_seconds=0.2
+    ) as store:
+        start(store, phone, "first")
+        slot = slot_of(store, phone)
+        source = cluster.owner(slot)
+        target = (source + 1) % 3
+        cluster.begin(slot, source, target)
+        started = time.monotonic()
+        with pytest.raises(StoreError, match="moves these keys to another node") as caught:
+            start(store, phone, "second")
+        assert caught.value.__context__ is None
+        assert time.monotonic() - started < 8
+        cluster.end(slot, source, target)
+        assert isinstance(start(store, phone, "third"), Opened)
