@@ -51,7 +51,7 @@ class Cluster:
 
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = nodes
-        self.clients = [node.client() for node in nodes]
+        self.clients: list[Any] = [node.client() for node in nodes]
         self.ids = [client.cluster("myid").decode() for client in self.clients]
         for nth, client in enumerate(self.clients):
             first, last = nth * 16384 // 3, (nth + 1) * 16384 // 3 - 1
