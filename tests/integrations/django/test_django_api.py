@@ -137,6 +137,8 @@ SENT: list[tuple[Any, str, int]] = [
     (b"[]", "application/json; charset=utf-8", 422),
     (b"{}", "application/json", 422),
     (json.dumps({"phone": 5}).encode(), "application/json", 422),
+    (json.dumps({"phone": 56789045}).encode(), "application/json", 422),
+    (b"x" * 3_000_000, "application/json", 413),
     (json.dumps({"phone": None}).encode(), "application/json", 422),
     (json.dumps({"phone": "5" * 300}).encode(), "application/json", 422),
     (b"{}", "text/plain", 403),

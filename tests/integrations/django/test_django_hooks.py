@@ -25,6 +25,7 @@ from otpverify import (
     Messages,
     OtpVerifyError,
     Policy,
+    StoreError,
     Verified,
     Verifier,
 )
@@ -436,6 +437,17 @@ def test_asynchronous_hooks_are_awaited(user: Any, outbox: OutboxSender) -> None
         type(user).objects.create_user("bob", password="open sesame")
         page = visitor.send("/login/", username="bob", password="open sesame")
         assert page.html == "Hello bob", "he needs no code"
+
+
+def test_an_error_of_the_first_page_is_raised(outbox: OutboxSender) -> None:
+    """A redirect to the first page would never end."""
+
+    class Away(PhoneView):
+        def get_form(self, form_class: Any = None) -> Any:
+            raise StoreError("The store is away.")
+
+    with urlconf(*Away.urls()), pytest.raises(StoreError):
+        Person("sync", prefix="").open("/phone/")
 
 
 @both

@@ -148,6 +148,7 @@ def test_an_earlier_success_hides_no_later_refusal(
     person.send("/phone/code/", code=outbox.code())
     clock.tick(61)
     person.send("/phone/", phone=OTHER_PHONE)
+    assert person.open("/phone/done/").said == "Start here.", "this one has not ended"
     code = outbox.code()
     person.send("/phone/code/", code=wrong(code))
     clock.tick(601)

@@ -29,7 +29,9 @@ def test_a_delivery_report_lifts_the_cooldown(person: Person, shape: str) -> Non
         assert report(person, shape, "forged" * 9).html == "OK"
         assert len(sender) == 1
         assert person.send("/phone/resend/").said
+        assert "data-undelivered hidden" in person.open("/phone/code/").html
         assert report(person, shape, sender.last.report or "").html == "OK"
+        assert 'data-undelivered role="alert"' in person.open("/phone/code/").html
         assert person.send("/phone/resend/").said == "Another code is on its way."
         assert len(sender) == 2
 
