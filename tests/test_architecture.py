@@ -48,7 +48,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
 ]
 PURE = {"__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum"}
 PURE |= {"hashlib", "hmac", "ipaddress", "math", "phonenumbers", "re", "struct", "typing"}
-PURE |= {"decimal", "unicodedata"}
+PURE |= {"decimal", "functools", "unicodedata"}
 PURE |= {"urllib", "otpverify"}
 
 
