@@ -10,7 +10,6 @@ from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
-from otpverify.engine import support
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
@@ -300,7 +299,7 @@ class Verifier(Closing):
             InvalidPhoneNumber: It is not a phone number.
             StoreError: The store cannot answer.
         """
-        return run_sync(support.inspect(self._engine, phone, purpose))
+        return run_sync(self._engine.inspect(phone, purpose))
 
     def unlock(self, phone: str, *, purpose: str | None = None) -> None:
         """Clear what limits a number: cooldown, send limits, wrong codes and wrong codes in a row.
@@ -321,4 +320,4 @@ class Verifier(Closing):
             InvalidPhoneNumber: It is not a phone number.
             StoreError: The store cannot answer; call it again.
         """
-        run_sync(support.unlock(self._engine, phone, purpose))
+        run_sync(self._engine.unlock(phone, purpose))

@@ -10,7 +10,6 @@ from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
-from otpverify.engine import support
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
@@ -161,9 +160,9 @@ class AsyncVerifier(AsyncClosing):
     async def inspect(self, phone: str, *, purpose: str | None = None) -> PhoneInspection:
         """See `Verifier.inspect`."""
         require_asyncio("AsyncVerifier")
-        return await support.inspect(self._engine, phone, purpose)
+        return await self._engine.inspect(phone, purpose)
 
     async def unlock(self, phone: str, *, purpose: str | None = None) -> None:
         """See `Verifier.unlock`."""
         require_asyncio("AsyncVerifier")
-        await support.unlock(self._engine, phone, purpose)
+        await self._engine.unlock(phone, purpose)

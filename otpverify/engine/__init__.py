@@ -1,4 +1,4 @@
-"""The one sequence of start, resend, check, redeem and cancel, for sync and async.
+"""The one sequence of start, resend, check, redeem, cancel and the rest, for sync and async.
 
 It is written as coroutines over ports and awaits nothing but ports: no event loop, no threads,
 no sleeps, no locks, no retries. `Verifier` drives it with ports that never suspend

@@ -1,17 +1,18 @@
-"""Start, resend, check, redeem and cancel, for sync and async."""
+"""Start, resend, check, redeem, cancel, inspect and unlock, for sync and async."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from otpverify.core import codes, error_mapping, phone, tokens
-from otpverify.core.keys import ID_RANDOM_BYTES, Subject, check_binding
+from otpverify.core import codes, error_mapping, inspection, phone, tokens
+from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
+from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
 from otpverify.core.results import Challenge, Event, Verified
-from otpverify.core.state import Checked, Verdict
+from otpverify.core.state import Checked, Inspected, Verdict
 from otpverify.engine.issuing import CodeRequest, Done, Issuer, utc_now
 from otpverify.engine.ports import call_port
 from otpverify.errors import (
@@ -20,6 +21,7 @@ from otpverify.errors import (
     DestinationBlocked,
     IncorrectCode,
     OtpVerifyError,
+    StoreError,
 )
 
 T = TypeVar("T")
@@ -158,6 +160,26 @@ class Engine:
         to = self.parse("cancel", purpose, raw)
         await self.observed("cancel", purpose, to, lambda to: self._cancel(to, challenge, purpose))
 
+    async def inspect(self, raw: str, purpose: str | None) -> PhoneInspection:
+        """What the store knows of a phone. It only reads, so there is no event."""
+        if purpose is not None:
+            check_words(purpose, None)
+        to = self.read(raw)
+        # What an older secret signed is stored under tags of that secret.
+        found = [await self._inspect(secret, to, purpose) for secret in self.issuer.keyring]
+        first, *others = found
+        for other in others:
+            if other.purposes:
+                first = replace(first, purposes=(*first.purposes, *other.purposes))
+        return first
+
+    async def unlock(self, raw: str, purpose: str | None) -> None:
+        """Clear what limits a phone."""
+        if purpose is not None:
+            check_words(purpose, None)
+        to = self.parse("unlock", purpose or "", raw)
+        await self.observed("unlock", purpose or "", to, lambda to: self._unlock(to, purpose))
+
     async def _start(
         self,
         to: str,
@@ -241,6 +263,26 @@ class Engine:
             return Done("cancelled", None)  # what was never there is gone, too
         await call_port(self.issuer.ports.cancel(subject.key), type(None))
         return Done("cancelled", None)
+
+    async def _inspect(self, secret: Secret, to: str, purpose: str | None) -> PhoneInspection:
+        known = COMMON_PURPOSES if purpose is None else (purpose,)
+        names = {secret.key(to, name, "").scope[:SCOPE_LENGTH]: name for name in known}
+        phone_tag = secret.key(to, "", "").phone
+        found = await call_port(self.issuer.ports.inspect(phone_tag), Inspected)
+        try:
+            return inspection.describe(to, found, names, self.issuer.policy, purpose)
+        except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
+            # Times outside the calendar, and the like. The cause may quote the store, so the error
+            # is raised without it.
+            failure = StoreError("The store gave an unexpected answer.")
+        raise failure
+
+    async def _unlock(self, to: str, purpose: str | None) -> Done[None]:
+        for secret in self.issuer.keyring:
+            key = secret.key(to, purpose or "", "")
+            scope = None if purpose is None else key.scope
+            await call_port(self.issuer.ports.unlock(key.phone, scope), type(None))
+        return Done("unlocked", None)
 
     async def _claim(self, subject: Subject) -> None:
         """Count the attempt before the costly hash, so that codes that arrive at once cost no more
