@@ -25,8 +25,8 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Opened, Opening, Reserved, Verdict
 from otpverify.testing.conformance import Reference, Timeline
 from otpverify.testing.conformance.base import digest, key
+from otpverify.testing.conformance.inspection import comparable
 from otpverify.testing.conformance.random_walk import NETWORKS, POLICIES
-from otpverify.testing.conformance.support import comparable
 
 __all__ = ["stop_servers"]
 

@@ -30,7 +30,7 @@ pytest.register_assert_rewrite(
             "random_walk",
             "sharing",
             "streaks",
-            "support",
+            "inspection",
             "times",
         )
     )
@@ -39,6 +39,7 @@ pytest.register_assert_rewrite(
 from otpverify.testing.conformance.base import Driven, Timeline
 from otpverify.testing.conformance.concealment import Concealment
 from otpverify.testing.conformance.delivery import Delivery
+from otpverify.testing.conformance.inspection import Inspection
 from otpverify.testing.conformance.limits import Limits
 from otpverify.testing.conformance.operations import Operations
 from otpverify.testing.conformance.proofs import Proofs
@@ -47,7 +48,6 @@ from otpverify.testing.conformance.random_walk import RandomWalk
 from otpverify.testing.conformance.reference import Reference
 from otpverify.testing.conformance.sharing import Sharing
 from otpverify.testing.conformance.streaks import Streaks
-from otpverify.testing.conformance.support import Support
 from otpverify.testing.conformance.times import Times
 
 __all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
@@ -60,7 +60,7 @@ class StoreConformance(
     Delivery,
     Limits,
     Streaks,
-    Support,
+    Inspection,
     Sharing,
     Times,
     Races,

@@ -15,8 +15,8 @@ from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Checked, Opened, Opening, Reserved, Verdict
 from otpverify.testing.conformance.base import Base, Driven, Step, digest, key
+from otpverify.testing.conformance.inspection import comparable
 from otpverify.testing.conformance.reference import Reference
-from otpverify.testing.conformance.support import comparable
 
 POLICIES = {
     "tight": Policy(

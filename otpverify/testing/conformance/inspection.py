@@ -64,7 +64,7 @@ def comparable(answer: Any) -> Any:
     return replace(answer, phone=phone)
 
 
-class Support(Base):
+class Inspection(Base):
     """The operations inspect and unlock."""
 
     def test_of_an_unknown_phone_nothing_is_seen(self, store: Driven) -> None:
