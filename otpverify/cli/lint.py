@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from otpverify import ConfigurationError
-from otpverify.cli.suggestions import gsm7_suggestions
 from otpverify.cli.terminal import say
-from otpverify.sms import Segments, segments
+from otpverify.sms import Segments, segments, suggest_gsm7
 from otpverify.sms.languages import DEFAULT, Language, languages, nearest
 from otpverify.sms.lint_rules import Finding, template_findings
 from otpverify.sms.messages import SAMPLE_CODE, Frame
@@ -155,3 +154,14 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}).") from error
+
+
+def gsm7_suggestions(text: str) -> Iterator[str]:
+    """Replacements that make a text GSM-7; none if GSM-7 lacks the text's script."""
+    found = suggest_gsm7(text)
+    if any(each.replacement is None and each.character[0].isalpha() for each in found):
+        return
+    for each in found:
+        where = ", ".join(str(position) for position in each.positions)
+        instead = f"write {each.replacement!r}" if each.replacement else "leave it out"
+        yield f"{instead} for {each.character!r} ({each.name}) at {where}, for GSM-7"

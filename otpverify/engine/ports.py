@@ -11,8 +11,7 @@ from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
-from otpverify.core.report_fields import ReportFields
-from otpverify.core.results import DeliveryStatus, Message, Receipt
+from otpverify.core.results import DeliveryStatus, Message, Receipt, ReportFields
 from otpverify.core.state import (
     Checked,
     Inspected,

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from otpverify.core.report_fields import ReportFields as ReportFields
+    from otpverify.core.results import ReportFields as ReportFields
     from otpverify.gateways.call import OUTCOME_UNKNOWN as OUTCOME_UNKNOWN, Call as Call
     from otpverify.gateways.http import HttpClient as HttpClient
     from otpverify.gateways.http_async import AsyncHttpClient as AsyncHttpClient

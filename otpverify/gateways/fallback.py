@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otpverify._per_process import PerProcess
 from otpverify._sync import AsyncClosing, Closing, in_thread, inline, run_sync, suspends
-from otpverify.core.report_fields import ReportFields
-from otpverify.core.results import Message, Receipt
+from otpverify.core.results import Message, Receipt, ReportFields
 from otpverify.core.send_outcome import receipt_or_error
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected
 from otpverify.gateways.reports import report_reader

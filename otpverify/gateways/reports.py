@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from otpverify.core.report_fields import ReportFields
+from otpverify.core.results import ReportFields
 
 
 def report_reader(sender: Any) -> Callable[[object], ReportFields]:

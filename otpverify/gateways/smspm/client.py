@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from otpverify._sync import Closing, run_sync
-from otpverify.core.report_fields import ReportFields
-from otpverify.core.results import Message, Receipt
+from otpverify.core.results import Message, Receipt, ReportFields
 from otpverify.errors import ConfigurationError
 from otpverify.gateways.call import Fields, Method
 from otpverify.gateways.http import HttpClient

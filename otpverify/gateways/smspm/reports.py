@@ -11,8 +11,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from otpverify.core.report_fields import ReportFields
-from otpverify.core.results import DeliveryStatus
+from otpverify.core.results import DeliveryStatus, ReportFields
 from otpverify.core.tokens import PARAMETER
 
 _LONGEST_VALUE = 1024
