@@ -3,6 +3,7 @@ works, though some wait, and everything is counted exactly once."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import time
@@ -14,7 +15,7 @@ import pytest
 from redis.crc import key_slot
 from servers import Server, binary, until
 
-from otpverify import Limit, Policy, RedisStore, StoreError
+from otpverify import AsyncRedisStore, Limit, Policy, RedisStore, StoreError
 from otpverify.core.keys import Key
 from otpverify.core.state import Checked, Opened, Opening, Verdict
 
@@ -161,3 +162,31 @@ def test_a_slot_that_moves_too_slowly_is_an_error_in_time(cluster: Cluster) -> N
         assert time.monotonic() - started < 8
         cluster.end(slot, source, target)
         assert isinstance(start(store, phone, "third"), Opened)
+
+
+def test_tasks_wait_for_a_slot_that_moves(cluster: Cluster) -> None:
+    phone = "phone-of-tasks"
+    with RedisStore.from_url(cluster.url) as store:
+        slot = slot_of(store, phone)
+    source = cluster.owner(slot)
+    target = (source + 1) % 3
+
+    async def scene() -> None:
+        async with AsyncRedisStore.from_url(cluster.url) as store:
+            opening = Opening(DIGEST, new=True)
+            await store.open(key_of(phone, "first"), opening, POLICY)
+            cluster.begin(slot, source, target)
+            tasks = [
+                asyncio.create_task(store.open(key_of(phone, f"{nth}"), opening, POLICY))
+                for nth in range(10)
+            ]
+            await asyncio.sleep(0.2)
+            cluster.end(slot, source, target)
+            found = await asyncio.gather(*tasks)
+            assert all(isinstance(answer, Opened) for answer in found)
+            last = await store.open(key_of(phone, "last"), opening, POLICY)
+            assert isinstance(last, Opened)
+            # Each was counted once, the repeated ones, too.
+            assert last.standing.sends_left == 1000 - len(found) - 2
+
+    asyncio.run(scene())

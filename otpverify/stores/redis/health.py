@@ -61,7 +61,16 @@ def is_passing(error: Exception) -> bool:
     often."""
     if isinstance(error, MovedError | ClusterDownError):
         return False
-    return isinstance(error, MaxConnectionsError | TryAgainError | AskError | ClusterError)
+    if isinstance(error, MaxConnectionsError | TryAgainError | AskError | ClusterError):
+        return True
+    return _is_closed_by_another_task(error)
+
+
+def _is_closed_by_another_task(error: Exception) -> bool:
+    """Whether a connection was closed while it was used. When redis-py reads the layout of a
+    cluster again, it closes the connections of other tasks, too, which then use `None` in place of
+    the stream."""
+    return isinstance(error, AttributeError) and error.obj is None
 
 
 def _lacks(error: Exception) -> str | None:
