@@ -97,9 +97,7 @@ class CelerySender:
             also tried again.
         name: The task's name; each sender of an application needs its own.
         queue: The queue; the application's default if left out.
-        give_back: Whether failures are given back. When a failure ends a cooldown early,
-            anyone who watches can see that a message was tried, so turn it off for flows with
-            decoys.
+        give_back: Whether failed sends are given back. Those of concealed challenges never are.
         on_event: Called for sends that were given back, as the `on_event` of a verifier.
 
     Raises:
