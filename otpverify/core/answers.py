@@ -37,7 +37,8 @@ def is_sound(answer: object) -> bool:
         case Checked():
             waits = _number(answer.retry_in, _LONGEST)
             left = _number(answer.attempts_left, LARGEST)
-            return isinstance(answer.verdict, Verdict) and waits and left
+            age = answer.age is None or _number(answer.age, _LONGEST)
+            return isinstance(answer.verdict, Verdict) and waits and left and age
         case Reported():
             return _flags(answer.known, answer.changed, answer.given_back)
     return True

@@ -140,10 +140,11 @@ def check(
         return answer, phone, challenge
     # All of them are compared, also after a match: the time reveals nothing.
     live = _good(challenge, now)[-policy.live_codes :]
-    matches = [hmac.compare_digest(code.digest, digest) for code in live]
-    if any(matches) and not challenge.decoy:
+    matches = [code.at for code in live if hmac.compare_digest(code.digest, digest)]
+    if matches and not challenge.decoy:
+        accepted = Checked(Verdict.ACCEPTED, age=max(0, now - matches[-1]))
         used = ChallengeState(codes=(), proof=now + policy.proof_ttl)
-        return Checked(Verdict.ACCEPTED), send_limits.without_streak(phone, key.scope, now), used
+        return accepted, send_limits.without_streak(phone, key.scope, now), used
     if not claimed:
         challenge = replace(challenge, attempts=challenge.attempts + 1)
     failed = (Failure(now, key.scope),)

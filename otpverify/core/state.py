@@ -229,11 +229,21 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The verdict, with `attempts_left` when it is WRONG and `retry_in` when EXHAUSTED."""
+    """What became of a code.
+
+    Attributes:
+        verdict: The verdict.
+        attempts_left: When it is WRONG: codes that may still be compared.
+        retry_in: When it is EXHAUSTED: until another code may be sent.
+        age: When it is ACCEPTED: how long ago the code was sent. `None` if the store does not say,
+            as for a repeat of a call whose answer got lost. It is for metrics: no rule depends on
+            it, so two answers that differ in nothing else are equal.
+    """
 
     verdict: Verdict
     attempts_left: int = 0
     retry_in: int = 0
+    age: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,6 +291,8 @@ class Store(RuleBasedStateMachine):
         elif model.accepts(digest, policy, self.now):
             assert peeked is Verdict.PENDING
             assert answer.verdict is Verdict.ACCEPTED
+            (sent,) = [code for code in model.codes if code.digest == digest]
+            assert answer.age == max(0, round(1000 * (self.now - sent.at)))
             model.over = True
             model.proof = self.now + policy.proof_ttl_seconds
             self.rows[model.key.scope] = Row()

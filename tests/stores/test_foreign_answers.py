@@ -137,7 +137,7 @@ STANDINGS = st.builds(Standing, VALUES, VALUES, VALUES, VALUES, VALUES, VALUES) 
 ANSWERS = (
     st.builds(Opened, VALUES, STANDINGS)
     | st.builds(Refused, st.sampled_from(Refusal) | VALUES, VALUES, st.just(Limit(1, 1)) | VALUES)
-    | st.builds(Checked, st.sampled_from(Verdict) | VALUES, VALUES, VALUES)
+    | st.builds(Checked, st.sampled_from(Verdict) | VALUES, VALUES, VALUES, VALUES)
     | st.builds(Reserved, VALUES)
     | st.builds(Reported, VALUES, VALUES, VALUES)
     | STANDINGS
@@ -193,6 +193,9 @@ def test_a_store_of_somebody_s_own(answers: list[object]) -> None:
         Checked(Verdict.WRONG, attempts_left=-1),
         Checked(Verdict.EXHAUSTED, retry_in=10**20),
         Checked("accepted"),  # type: ignore[arg-type]
+        Checked(Verdict.ACCEPTED, age=-1),
+        Checked(Verdict.ACCEPTED, age=1.5),  # type: ignore[arg-type]
+        Checked(Verdict.ACCEPTED, age=10**20),
         Reported(1),  # type: ignore[arg-type]
     ],
     ids=repr,
@@ -208,6 +211,7 @@ def test_answers_that_cannot_be_true(answer: object) -> None:
         Refused(Refusal.GONE),
         Refused(Refusal.SENDS, LARGEST * 1000, Limit(1, LARGEST)),
         Checked(Verdict.ACCEPTED),
+        Checked(Verdict.ACCEPTED, age=0),
         Reported(known=False),
         None,
         True,

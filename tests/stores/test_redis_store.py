@@ -847,11 +847,16 @@ def test_nonsense_is_an_error_and_lets_nobody_in(reply: Any, mode: str) -> None:
                 getattr(store, name)(*args)
 
 
-@pytest.mark.parametrize("reply", [b"+4 0", b"4 0_0", b"04 0", b"4  0", b"4 1", "4 0\n"], ids=repr)
+NOT_LET_IN = [b"+4 0", b"4 0_0", b"04 0", b"4  0", b"4 1", "4 0\n", b"4 0 ", b"4 0 -1", b"4 0 01"]
+NOT_LET_IN += [b"4 1 5", b"4 0 5 5", "4 0 5\n", "4 0 \u0665", b"4 0 999999999999999"]
+
+
+@pytest.mark.parametrize("reply", NOT_LET_IN, ids=repr)
 def test_who_is_let_in_is_said_to_the_letter(reply: Any) -> None:
-    for exact in (b"4 0", "4 0"):
+    for exact, age in [(b"4 0", None), ("4 0", None), (b"4 0 0", 0), ("4 0 61000", 61_000)]:
         accepted = RedisStore(Liar(exact)).check(key(), digest("a"), FREE)
         assert accepted.verdict is Verdict.ACCEPTED
+        assert accepted.age == age
     with pytest.raises(StoreError):
         RedisStore(Liar(reply)).check(key(), digest("a"), FREE)
 

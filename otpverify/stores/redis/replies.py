@@ -35,7 +35,7 @@ from otpverify.stores.redis.scripts import STATUSES
 T = TypeVar("T")
 
 _VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
-_ACCEPTED = (b"4 0", "4 0")
+_ACCEPTED = re.compile(rb"4 0(?: (0|[1-9][0-9]{0,14}))?")
 # No script gives a number of more digits, and `int` reads more than scripts write.
 _NUMBERS = re.compile(rb"-?[0-9]{1,15}(?: -?[0-9]{1,15}){0,6}")
 
@@ -75,11 +75,15 @@ def _refused(numbers: Sequence[int], policy: Policy) -> Refused:
 def checked(reply: object) -> Checked:
     """The answer to `peek`, `claim` and `check`."""
     numbers = _integers(reply)
-    if len(numbers) != 2 or not 0 <= numbers[0] < len(_VERDICTS):
+    verdict = _VERDICTS[numbers[0]] if 0 <= numbers[0] < len(_VERDICTS) else None
+    if verdict is Verdict.ACCEPTED:
+        # To the letter, where somebody is let in.
+        exact = _ACCEPTED.fullmatch(_text(reply).encode())
+        if exact is None:
+            raise nonsense()
+        return _sound(Checked(verdict, age=int(exact[1]) if exact[1] else None))
+    if len(numbers) != 2 or verdict is None:
         raise nonsense()
-    verdict = _VERDICTS[numbers[0]]
-    if verdict is Verdict.ACCEPTED and reply not in _ACCEPTED:
-        raise nonsense()  # to the letter, where somebody is let in
     if verdict is Verdict.WRONG:
         return _sound(Checked(verdict, attempts_left=numbers[1]))
     return _sound(Checked(verdict, retry_in=numbers[1]))

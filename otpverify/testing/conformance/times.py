@@ -48,6 +48,21 @@ class Times(Base):
         store.pass_time(4 * MINUTE - 1)
         assert store.check(key(), digest("b"), FREE).verdict is Verdict.ACCEPTED
 
+    def test_a_right_code_has_the_age_of_its_own_message(self, store: Driven) -> None:
+        """A store may leave the age out. If it has one, it is exact."""
+        for one, code in enumerate("abc"):
+            store.opened(key(one), first("a"), FREE)
+            store.pass_time(MINUTE)
+            store.opened(key(one), further("b"), FREE)
+            store.opened(key(one), further("c"), FREE)
+            store.pass_time(SECOND)
+            answer = store.check(key(one), digest(code), FREE)
+            assert answer.verdict is Verdict.ACCEPTED
+            sent = {"a": MINUTE + SECOND, "b": SECOND, "c": SECOND}[code]
+            # Messages of one millisecond are one apart.
+            assert answer.age is None or sent - 1 <= answer.age <= sent
+            assert store.check(key(one), digest(code), FREE).age is None
+
     def test_a_challenge_ends_with_its_last_code(self, store: Driven) -> None:
         store.opened(key(), first("a"), FREE)
         store.pass_time(9 * MINUTE)

@@ -4,7 +4,8 @@
 -- KEYS   phone, challenge
 -- ARGV   scope, policy, nonce (6 bytes), digest (32), lifetime of a proof (6), whether the attempt
 --        was claimed (1): 0 or 1
--- Reply  "0 0" gone, "1 retry_in" exhausted, "3 attempts_left" wrong, "4 0" accepted
+-- Reply  "0 0" gone, "1 retry_in" exhausted, "3 attempts_left" wrong, "4 0 age" accepted,
+--        with the milliseconds since its code was sent, which a repeat leaves out
 --
 -- Safe to repeat: an attempt with a nonce that was seen is answered again and not counted again,
 -- so that a reply that got lost neither costs an attempt nor burns a right code.
@@ -25,14 +26,16 @@ end
 left = math.min(max_attempts - attempts + claimed, admitted)
 if left > 0 then
   -- The newest live codes. Digests are keyed: how long this takes tells a guesser nothing.
-  local live, matches = 0, false
+  local live, sent_at = 0, nil
   for from = #raw - 50, codes_at, -51 do
     if live < live_codes and unpack_bytes('>I6', raw, from) > now then
       live = live + 1
-      matches = matches or sub(raw, from + 19, from + 50) == digest
+      if not sent_at and sub(raw, from + 19, from + 50) == digest then
+        sent_at = unpack_bytes('>I6', raw, from + 12)
+      end
     end
   end
-  if matches and kind ~= 'D' then
+  if sent_at and kind ~= 'D' then
     local keep = math.max(proof_ttl, REMEMBER_USED)
     call('PSETEX', KEYS[2], keep, pack_bytes('>c1c6I6', 'U', nonce, now + proof_ttl))
     if had_streak then
@@ -40,7 +43,7 @@ if left > 0 then
       streak = 0
 -- include phone
     end
-    return '4 0'
+    return '4 0 ' .. math.max(0, now - sent_at)
   end
 
   attempts = attempts + 1 - claimed
