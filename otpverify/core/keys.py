@@ -94,6 +94,11 @@ class Secret:
         """The store's key of an IP address's counter."""
         return tag(mac(self.value, "ip", network))
 
+    def event_reference(self, key: Key) -> str:
+        """The name of a challenge in events, which leads neither to its id nor to its place in the
+        store; 16 hexadecimal digits."""
+        return mac(self.value, "event", key.challenge)[:8].hex()
+
     def undelivered_tag(self, key: Key) -> str:
         """The store's key of the counter of a phone's sends that were given back by reports."""
         return tag(mac(self.value, "undelivered", key.phone))

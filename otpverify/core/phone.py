@@ -172,6 +172,14 @@ def describe(e164: str) -> Destination:
     return Destination(e164, None if worldwide else country, kind)
 
 
+def country_of(e164: str) -> str | None:
+    """The country of `describe`; `None` also for a text that is not a number in E.164."""
+    try:
+        return describe(e164).country
+    except NumberParseException:
+        return None
+
+
 def _is_plain(e164: str) -> bool:
     """Whether a number in E.164's form is valid as it is written. `False` is not conclusive. `True`
     saves the call of the parser, which would return the same: it changes only numbers that begin

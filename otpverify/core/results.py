@@ -4,8 +4,9 @@ number in its `repr`."""
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from otpverify.core.masking import mask
 
@@ -221,6 +222,22 @@ class Event:
         scope: Which limit refused, such as `"sends_per_phone"`; otherwise `None`.
         provider_code: The gateway's reason when delivery failed, or its word for a status that is
             not known; otherwise `None`.
+        country: The number's country, an ISO 3166-1 alpha-2 code; `None` where the number is not
+            known, and for numbers that belong to no country.
+        duration: How long the operation took, in seconds, the gateway's and the store's time
+            included.
+        segments: How many SMS the message was sent as; `None` if nothing was sent. It is set also
+            when it is unknown whether the gateway took the message.
+        cost: What the message cost, in the currency of your prices; `None` if no price is known.
+        reason: The reason of a `DestinationBlocked`, such as `"country"`; otherwise `None`. A
+            reason that is not a lower-case word such as `"premium_rate"` is `"other"`.
+        concealed: The challenge is known to be concealed. It is known when a code is requested.
+        latency: Of a right code, the seconds since its message was sent; of a delivery report that
+            brings something new, the seconds since the message that it is about. `None` where it is
+            not known.
+        challenge: A name of the challenge, the same in all of its events: 16 hexadecimal digits
+            that lead neither to the challenge's id nor to its place in the store. `None` where
+            there is no challenge.
     """
 
     operation: str
@@ -229,3 +246,12 @@ class Event:
     phone: str
     scope: str | None = None
     provider_code: str | None = None
+    _: KW_ONLY
+    country: str | None = None
+    duration: float | None = None
+    segments: int | None = None
+    cost: Decimal | None = None
+    reason: str | None = None
+    concealed: bool = False
+    latency: float | None = None
+    challenge: str | None = None

@@ -8,6 +8,7 @@ from otpverify.core import phone, tokens
 from otpverify.core.results import DeliveryReport, DeliveryStatus, ReportFields
 from otpverify.core.state import Refused, Reported, Reserved
 from otpverify.core.tokens import Reference
+from otpverify.engine.events import UNOBSERVED
 from otpverify.engine.operations import Engine, check_words
 from otpverify.engine.ports import call_port
 from otpverify.errors import ChallengeExpired, OtpVerifyError
@@ -17,25 +18,30 @@ _log = logging.getLogger("otpverify")
 
 async def take_report(engine: Engine, params: object) -> DeliveryReport:
     """Take a delivery report in; `Verifier` documents it."""
+    seen = engine.observe("report", "")
     report = _read(engine, params)
     about = tokens.read_report_token(engine.issuer.keyring, report.token)
     if about is None:
         # No word of it goes further: it may be a stranger's.
-        engine.emit("report", "unknown" if report.token else "unreadable", "", "")
+        seen.end("unknown" if report.token else "unreadable")
         return DeliveryReport(report.message_id, report.status, known=False)
+    seen.about(about.secret, about.key)
+    seen.note(purpose=about.purpose)
     to = _confirmed(about, report)
     if report.status is None:
-        engine.emit("report", "unreadable", about.purpose, to, None, report.word)
+        seen.end("unreadable", to, provider_code=report.word)
         return DeliveryReport(report.message_id, None, known=False, purpose=about.purpose)
     try:
         answer, limited = await _taken(engine, about, report.status)
     except OtpVerifyError as error:
-        engine.emit("report", type(error).__name__, about.purpose, to)
+        seen.fail(error, to)
         raise
+    if answer.changed:
+        seen.sent_at(about.at)
     if limited and answer.changed:
-        engine.emit("report", "limited", about.purpose, to, "undelivered_per_phone")
+        seen.end("limited", to, scope="undelivered_per_phone")
     else:
-        engine.emit("report", _outcome(answer, report.status), about.purpose, to)
+        seen.end(_outcome(answer, report.status), to)
     return DeliveryReport(
         report.message_id,
         report.status,
@@ -95,7 +101,7 @@ async def delivery_status(engine: Engine, raw: str, challenge: str, purpose: str
 
 
 async def _status(engine: Engine, to: str, challenge: str, purpose: str) -> DeliveryStatus | None:
-    key = engine.subject(to, purpose, challenge, None).key
+    key = engine.subject(UNOBSERVED, to, purpose, challenge, None).key
     call = engine.issuer.ports.status(key, engine.issuer.policy)
     return await call_port(call, DeliveryStatus, type(None))
 

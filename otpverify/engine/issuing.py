@@ -18,6 +18,7 @@ from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
 from otpverify.core.send_outcome import send_outcome
 from otpverify.core.state import Opened, Opening, Refused, Reserved, Standing
+from otpverify.engine.events import UNOBSERVED, Observation
 from otpverify.engine.ports import Ports, call_port
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError
 
@@ -42,6 +43,7 @@ class CodeRequest:
         concealed: Whether there is an account must not show. A further code keeps what the
             challenge was; so it does with `decoy`.
         decoy: Send nothing, match nothing.
+        seen: What the operation's event will say.
     """
 
     subject: Subject
@@ -50,6 +52,7 @@ class CodeRequest:
     new: bool
     concealed: bool = False
     decoy: bool = False
+    seen: Observation = UNOBSERVED
 
     def opening(self, digest: bytes = b"") -> Opening:
         """What the store is asked to open."""
@@ -96,6 +99,8 @@ class Issuer:
         text = await self._text(request, code)
         ip_at = await self._reserve_ip(request.network)
         opened, digest = await self._open(request, code, ip_at)
+        request.seen.about(subject.secret, subject.key)
+        request.seen.note(concealed=opened.standing.concealed)
         now = utc_now()
         describe = partial(described, subject, opened.standing, now)
         concealed = describe(secrets.token_hex(16)) if opened.standing.concealed else None
@@ -111,6 +116,8 @@ class Issuer:
             )
         message = Message(subject.phone, text, subject.key.challenge, token, expires_at)
         sent = await send_outcome(self.ports.send(message), message, code)
+        if isinstance(sent, Receipt) or sent.maybe_sent:
+            request.seen.sent(text)
         if isinstance(sent, Receipt):
             return Done("sent", concealed or describe(sent.message_id))
         if concealed is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspec
 from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Checked, Inspected, Verdict
+from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
 from otpverify.engine.issuing import CodeRequest, Done, Issuer, utc_now
 from otpverify.engine.ports import call_port
 from otpverify.errors import (
@@ -25,7 +25,6 @@ from otpverify.errors import (
 )
 
 T = TypeVar("T")
-_log = logging.getLogger("otpverify")
 
 
 def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
@@ -48,17 +47,25 @@ class Engine:
         """What was typed, in E.164."""
         return phone.parse(raw, self.region, self.issuer.test_numbers)
 
-    def parse(self, operation: str, purpose: str, raw: str) -> str:
-        if operation in ("check", "redeem", "resend") and phone.is_canonical(raw):
-            return raw  # `start` parsed it; `observed` looks again where nothing is found
+    def observe(self, operation: str, purpose: str) -> Observation:
+        """An operation begins."""
+        if self.on_event is None:
+            return UNOBSERVED
+        return ObservedOperation(self.on_event, operation, purpose)
+
+    def parse(self, seen: Observation, raw: str, *, as_started: bool = False) -> str:
+        """What was typed, in E.164. With `as_started`, a number in that form is taken as it is:
+        `start` parsed it, and `observed` looks again where nothing is found."""
+        if as_started and phone.is_canonical(raw):
+            return raw
         try:
             return self.read(raw)
         except OtpVerifyError as error:
-            self.emit(operation, type(error).__name__, purpose, "")
+            seen.fail(error)
             raise
 
     async def observed(
-        self, operation: str, purpose: str, to: str, call: Callable[[str], Awaitable[Done[T]]]
+        self, seen: Observation, to: str, call: Callable[[str], Awaitable[Done[T]]]
     ) -> T:
         try:
             try:
@@ -69,12 +76,9 @@ class Engine:
                     raise
                 done = await call(spelled)
         except OtpVerifyError as error:
-            scope = getattr(error, "scope", None)
-            provider_code = getattr(error, "provider_code", None)
-            name = type(error).__name__
-            self.emit(operation, name, purpose, to, scope, provider_code)
+            seen.fail(error, to)
             raise
-        self.emit(operation, done.outcome, purpose, to, None, done.provider_code)
+        seen.end(done.outcome, to, provider_code=done.provider_code)
         return done.result
 
     def respelled(self, to: str) -> str:
@@ -84,17 +88,6 @@ class Engine:
             return self.read(to)
         except OtpVerifyError:
             return to
-
-    def emit(self, operation: str, outcome: str, purpose: str, to: str, *facts: str | None) -> None:
-        """Report an event to `on_event`."""
-        if self.on_event is None:
-            return
-        event = Event(operation, outcome, purpose, phone.mask(to), *facts)
-        try:
-            self.on_event(event)
-        except Exception:
-            # A faulty observer must neither let anyone in nor keep anyone out.
-            _log.exception("on_event failed for %s", event)
 
     async def start(
         self,
@@ -106,12 +99,12 @@ class Engine:
         deliver: bool | None,
     ) -> Challenge:
         check_words(purpose, binding)
-        to = self.parse("start", purpose, raw)
+        seen = self.observe("start", purpose)
+        to = self.parse(seen, raw)
         return await self.observed(
-            "start",
-            purpose,
+            seen,
             to,
-            lambda to: self._start(to, purpose, binding, locale, client_ip, deliver),
+            lambda to: self._start(seen, to, purpose, binding, locale, client_ip, deliver),
         )
 
     async def resend(
@@ -124,12 +117,12 @@ class Engine:
         client_ip: str | None,
     ) -> Challenge:
         check_words(purpose, binding)
-        to = self.parse("resend", purpose, raw)
+        seen = self.observe("resend", purpose)
+        to = self.parse(seen, raw, as_started=True)
         return await self.observed(
-            "resend",
-            purpose,
+            seen,
             to,
-            lambda to: self._resend(to, challenge, purpose, binding, locale, client_ip),
+            lambda to: self._resend(seen, to, challenge, purpose, binding, locale, client_ip),
         )
 
     async def check(
@@ -141,24 +134,27 @@ class Engine:
         binding: Mapping[str, str] | None,
     ) -> Verified:
         check_words(purpose, binding)
-        to = self.parse("check", purpose, raw)
+        seen = self.observe("check", purpose)
+        to = self.parse(seen, raw, as_started=True)
         return await self.observed(
-            "check", purpose, to, lambda to: self._check(to, code, challenge, purpose, binding)
+            seen, to, lambda to: self._check(seen, to, code, challenge, purpose, binding)
         )
 
     async def redeem(
         self, raw: str, proof: str, purpose: str, binding: Mapping[str, str] | None
     ) -> Verified:
         check_words(purpose, binding)
-        to = self.parse("redeem", purpose, raw)
+        seen = self.observe("redeem", purpose)
+        to = self.parse(seen, raw, as_started=True)
         return await self.observed(
-            "redeem", purpose, to, lambda to: self._redeem(to, proof, purpose, binding)
+            seen, to, lambda to: self._redeem(seen, to, proof, purpose, binding)
         )
 
     async def cancel(self, raw: str, challenge: str, purpose: str) -> None:
         check_words(purpose, None)
-        to = self.parse("cancel", purpose, raw)
-        await self.observed("cancel", purpose, to, lambda to: self._cancel(to, challenge, purpose))
+        seen = self.observe("cancel", purpose)
+        to = self.parse(seen, raw)
+        await self.observed(seen, to, lambda to: self._cancel(seen, to, challenge, purpose))
 
     async def inspect(self, raw: str, purpose: str | None) -> PhoneInspection:
         """What the store knows of a phone. It only reads, so there is no event."""
@@ -177,11 +173,13 @@ class Engine:
         """Clear what limits a phone."""
         if purpose is not None:
             check_words(purpose, None)
-        to = self.parse("unlock", purpose or "", raw)
-        await self.observed("unlock", purpose or "", to, lambda to: self._unlock(to, purpose))
+        seen = self.observe("unlock", purpose or "")
+        to = self.parse(seen, raw)
+        await self.observed(seen, to, lambda to: self._unlock(to, purpose))
 
     async def _start(
         self,
+        seen: Observation,
         to: str,
         purpose: str,
         binding: Mapping[str, str] | None,
@@ -189,6 +187,7 @@ class Engine:
         client_ip: str | None,
         deliver: bool | None,
     ) -> Done[Challenge]:
+        seen.note(concealed=deliver is not None)
         network = self.issuer.network_tag(client_ip)
         if self.issuer.ports.guards:
             await self._guard(to)
@@ -203,11 +202,13 @@ class Engine:
                 new=True,
                 concealed=deliver is not None,
                 decoy=deliver is False,
+                seen=seen,
             )
         )
 
     async def _resend(
         self,
+        seen: Observation,
         to: str,
         challenge: str,
         purpose: str,
@@ -216,20 +217,21 @@ class Engine:
         client_ip: str | None,
     ) -> Done[Challenge]:
         network = self.issuer.network_tag(client_ip)
-        subject = self.subject(to, purpose, challenge, binding)
+        subject = self.subject(seen, to, purpose, challenge, binding)
         return await self.issuer.issue(
-            CodeRequest(subject=subject, locale=locale, network=network, new=False)
+            CodeRequest(subject=subject, locale=locale, network=network, new=False, seen=seen)
         )
 
     async def _check(
         self,
+        seen: Observation,
         to: str,
         typed: str,
         challenge: str,
         purpose: str,
         binding: Mapping[str, str] | None,
     ) -> Done[Verified]:
-        subject = self.subject(to, purpose, challenge, binding)
+        subject = self.subject(seen, to, purpose, challenge, binding)
         length = self.issuer.policy.code_length
         code = codes.clean(typed, length)
         if code is None:
@@ -241,24 +243,31 @@ class Engine:
         answer = await call_port(call, Checked)
         if answer.verdict is not Verdict.ACCEPTED:
             raise error_mapping.not_accepted(answer)
+        if answer.age is not None:
+            seen.note(latency=answer.age / 1000)
         now = utc_now()
         proof = tokens.write_proof(subject, now)
         return Done("verified", Verified(to, purpose, challenge, now, proof))
 
     async def _redeem(
-        self, to: str, proof: str, purpose: str, binding: Mapping[str, str] | None
+        self,
+        seen: Observation,
+        to: str,
+        proof: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
     ) -> Done[Verified]:
         if isinstance(proof, Verified):
             raise ConfigurationError("Pass the proof itself: verified.proof")
-        subject = self.subject(to, purpose, tokens.challenge_of_proof(proof), binding)
+        subject = self.subject(seen, to, purpose, tokens.challenge_of_proof(proof), binding)
         verified_at = tokens.read_proof(subject, proof)
         if verified_at is None or not await call_port(self.issuer.ports.redeem(subject.key), bool):
             raise ChallengeExpired
         return Done("redeemed", Verified(to, purpose, subject.challenge, verified_at, proof))
 
-    async def _cancel(self, to: str, challenge: str, purpose: str) -> Done[None]:
+    async def _cancel(self, seen: Observation, to: str, challenge: str, purpose: str) -> Done[None]:
         try:
-            subject = self.subject(to, purpose, challenge, None)
+            subject = self.subject(seen, to, purpose, challenge, None)
         except ChallengeExpired:
             return Done("cancelled", None)  # what was never there is gone, too
         await call_port(self.issuer.ports.cancel(subject.key), type(None))
@@ -302,7 +311,12 @@ class Engine:
                 raise DestinationBlocked(reason=reason)
 
     def subject(
-        self, to: str, purpose: str, challenge: object, binding: Mapping[str, str] | None
+        self,
+        seen: Observation,
+        to: str,
+        purpose: str,
+        challenge: object,
+        binding: Mapping[str, str] | None,
     ) -> Subject:
         """The subject of a call; raises `ChallengeExpired` when the id is not one of ours."""
         if isinstance(challenge, Challenge):
@@ -310,4 +324,6 @@ class Engine:
         secret = self.issuer.keyring.find(challenge)
         if secret is None or not isinstance(challenge, str):
             raise ChallengeExpired
-        return Subject(secret, to, purpose, challenge, binding)
+        subject = Subject(secret, to, purpose, challenge, binding)
+        seen.about(secret, subject.key)
+        return subject
