@@ -171,7 +171,7 @@ def require_method(found: object, what: str, method: str, spelled: str) -> None:
     """
     if not callable(getattr(found, method, None)):
         raise ConfigurationError(
-            f"{spelled}: {type(found).__name__} is no {what}: it has no {method}()."
+            f"{spelled}: {type(found).__name__} is not a {what}: it has no {method}()."
         )
 
 

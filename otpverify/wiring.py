@@ -196,7 +196,7 @@ def _require(what: str, part: object, *names: str) -> None:
     missing = [name for name in names if not callable(getattr(part, name, None))]
     if missing:
         raise ConfigurationError(
-            f"{type(part).__name__} is no {what}: it has no {', '.join(missing)}()."
+            f"{type(part).__name__} is not a {what}: it has no {', '.join(missing)}()."
         )
 
 

@@ -97,15 +97,15 @@ class TestMaking:
             ({"secret": SECRET + "\udcff"}, "valid Unicode"),
             ({"secret": [SECRET, SECRET]}, "the same"),
             ({"region": "Estonia"}, "ISO 3166-1"),
-            ({"store": object()}, "is no store"),
-            ({"hasher": "argon2"}, "is no hasher"),
-            ({"guards": [lambda phone: None]}, "is no guard"),
+            ({"store": object()}, "is not a store"),
+            ({"hasher": "argon2"}, "is not a hasher"),
+            ({"guards": [lambda phone: None]}, "is not a guard"),
             ({"guards": BlockNumberTypes()}, "list of guards"),
             ({"policy": {"code_length": 6}}, "must be a Policy"),
             ({"policy": Policy}, "must be a Policy"),
             ({"store": MemoryStore}, r"MemoryStore\(\.\.\.\)"),
             ({"hasher": Argon2Hasher}, r"Argon2Hasher\(\.\.\.\)"),
-            ({"messages": "Your code"}, "is no renderer"),
+            ({"messages": "Your code"}, "is not a renderer"),
             ({"on_event": "log"}, "on_event must be"),
             ({"on_event": asyncio.sleep}, "must not be asynchronous"),
         ],
@@ -119,7 +119,7 @@ class TestMaking:
         assert SECRET not in str(caught.value)
 
     def test_a_sender_must_be_one(self, mode: Mode) -> None:
-        with pytest.raises(ConfigurationError, match="is no sender"):
+        with pytest.raises(ConfigurationError, match="is not a sender"):
             mode.make(object())
         with pytest.raises(ConfigurationError, match="Pass an instance"):
             mode.make(OutboxSender)

@@ -132,7 +132,7 @@ WRONG = [
     ({**GOOD, "POLICY": {"lenght": 6}}, "E002", "lenght"),
     ({**GOOD, "SENDER": "nowhere.at.all"}, "E002", "cannot be imported"),
     ({**GOOD, "CLIENT_IP": 5}, "E002", "must be a function"),
-    ({**GOOD, "SENDER": 5}, "E002", "is no sender"),
+    ({**GOOD, "SENDER": 5}, "E002", "is not a sender"),
     ({**GOOD, "SECRET": "short"}, "E002", "32"),
     ({**GOOD, "REDIS_URL": "redis://localhost:1", "SQLITE_PATH": "x"}, "E002", "one store"),
     ({**GOOD, "REDIS_URL": "redis://localhost:1"}, "E003", "otpverify secret"),
