@@ -275,12 +275,13 @@ class Setting:
 
 
 _TABLE: Final = (
-    Setting("SMSPM_HASH", "HASH", "the account's hash at the gateway; needed", text),
-    Setting("SMSPM_TOKEN", "TOKEN", "the account's token; needed", text),
+    Setting("SMSPM_HASH", "HASH", "the account's hash at the gateway; required", text),
+    Setting("SMSPM_TOKEN", "TOKEN", "the account's token; required", text),
     Setting(
         "SMSPM_SENDER",
         "SENDER_ID",
-        "an approved sender ID, at most 11 characters if it has letters; `SMSPM.com` if not set",
+        "an approved sender ID: up to 11 characters of GSM-7 (letters without most accents, "
+        "digits, a few signs), or up to 15 digits without `+`; `SMSPM.com` if not set",
         sender_id,
     ),
     Setting(

@@ -394,7 +394,7 @@ class TestArguments:
             verifier.check(PHONE, "123456", challenge=challenge)
 
     @pytest.mark.parametrize(
-        "ip", ["localhost", "192.0.2.1:443", "192.0.2.1, 198.51.100.1", "", "unknown"]
+        "ip", ["localhost", "192.0.2.1:port", "192.0.2.1, 198.51.100.1", "", "unknown"]
     )
     def test_a_client_ip_is_one_address(
         self, verifier: Face, outbox: OutboxSender, ip: str
