@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
+from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import Destination
@@ -134,6 +135,32 @@ class Store(Protocol):
     def give_back(self, counter: str, at: int) -> None:
         """Take the event reserved at `at` out again."""
         ...
+
+
+class FraudStore(Protocol):
+    """What a store offers besides, for the accounts against SMS pumping. Every operation does what
+    the function of its name in `otpverify.core.fraud` does, atomically between all that share the
+    store. The stores of this package offer it."""
+
+    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+        """Take a message's price from the accounts, or refuse."""
+        ...
+
+    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """Give back for a right code, to the accounts that paid."""
+        ...
+
+    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """Give back what was charged for a message that was certainly not sent."""
+        ...
+
+
+class AsyncFraudStore(Protocol):
+    """`FraudStore`, awaitable."""
+
+    async def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn: ...
+    async def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None: ...
+    async def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None: ...
 
 
 class AsyncStore(Protocol):

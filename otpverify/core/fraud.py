@@ -25,7 +25,7 @@ PREFIX_DIGITS = 7
 that an attack refuses them, too; longer ones are seldom seen twice, and have no history."""
 LINE_DIGITS = 4
 """A prefix never reaches into a number's last four digits, so that short numbers share one, too."""
-PREFIX_LIMIT = 8
+PREFIX_LIMIT = 8.0
 """Messages to a prefix in which nobody has entered a code. Two people who fail three times leave
 room for a third."""
 PREFIX_SHARE = 0.5
@@ -45,7 +45,7 @@ strangers' accounts are exhausted, and a reserve."""
 NEW_CREDIT = 0.2
 """The credit of strangers of new prefixes, as a share of the limit. They are few: what they have
 earned would go to an attack on prefixes in which there are no people."""
-USABLE = 0.5
+USABLE = 0.75
 """The share of a limit that new prefixes may use that owe something. The rest is left to those that
 owe nothing: an attack soon has its prefixes in debt, and people come from others."""
 MARKS = {"country": 1 / 6, "world": 1.0}
@@ -147,6 +147,29 @@ class Overdrawn(NamedTuple):
     retry_in: int
 
 
+class FraudKey(NamedTuple):
+    """Where the store keeps the accounts of a number.
+
+    Attributes:
+        prefix: The tag of its prefix.
+        country: The ISO 3166-1 alpha-2 code; empty for a number of no country.
+    """
+
+    prefix: str
+    country: str
+
+
+class Kept(NamedTuple):
+    """A record as a store keeps it; useless after `expires`, in milliseconds."""
+
+    record: Record
+    expires: int
+
+
+KeptRecords = tuple[Kept | None, Kept | None, Kept | None]
+"""Those of a prefix, a country and the world."""
+
+
 class Terms(NamedTuple):
     """What holds for one account.
 
@@ -245,6 +268,59 @@ def credit(records: Records, paid: Charge, price: float, rates: Rates, now: int)
 def refund(records: Records, paid: Charge, price: float, rates: Rates, now: int) -> Records:
     """Give back what was charged for a message that was certainly not sent."""
     return _give(records, paid, (1.0, price), (0.0, 0.0), rates, now)
+
+
+def charge_kept(
+    kept: KeptRecords, request: Request, rates: Rates, now: int
+) -> tuple[Charge | Overdrawn, KeptRecords]:
+    """`charge`, for a store."""
+    before = _records(kept)
+    answer, after = charge(before, request, rates, now)
+    return answer, _kept(kept, before, after, now)
+
+
+def credit_kept(
+    kept: KeptRecords, paid: Charge, price: float, rates: Rates, now: int
+) -> KeptRecords:
+    """`credit`, for a store."""
+    before = _records(kept)
+    return _kept(kept, before, credit(before, paid, price, rates, now), now)
+
+
+def refund_kept(
+    kept: KeptRecords, paid: Charge, price: float, rates: Rates, now: int
+) -> KeptRecords:
+    """`refund`, for a store."""
+    before = _records(kept)
+    return _kept(kept, before, refund(before, paid, price, rates, now), now)
+
+
+def lifetime(record: Record, memory_days: float, credit: float) -> int:
+    """Seconds for which a record matters: until its debts are forgiven, and less than half a
+    message, or half a unit of money, is left of the rest."""
+    earned, rest = math.log(max(1.0, 2 * record.earned)), math.log(max(1.0, 2 * credit))
+    return math.ceil(DAY / 1000 * (1 + max(earned, memory_days * rest)))
+
+
+def _records(kept: KeptRecords) -> Records:
+    pairs = zip(kept, EMPTY, strict=True)
+    return Records(*(empty if one is None else one.record for one, empty in pairs))
+
+
+def _kept(kept: KeptRecords, before: Records, after: Records, now: int) -> KeptRecords:
+    def again(
+        old: Kept | None, was: Record, new: Record, days: float, credit: float
+    ) -> Kept | None:
+        if new is was:
+            return old
+        return Kept(new, now + 1000 * lifetime(new, days, credit))
+
+    prefix = max(after.prefix.balances)
+    return (
+        again(kept[0], before.prefix, after.prefix, PREFIX_MEMORY_DAYS, prefix),
+        again(kept[1], before.country, after.country, 1, 0.0),
+        again(kept[2], before.world, after.world, 1, 0.0),
+    )
 
 
 def _give(

@@ -8,7 +8,8 @@ from typing import ClassVar, TypeVar
 from cachetools import TLRUCache
 
 from otpverify._per_process import ForkLock
-from otpverify.core import challenge as transitions
+from otpverify.core import challenge as transitions, fraud
+from otpverify.core.fraud import Charge, FraudKey, Kept, KeptRecords, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit, require_whole
 from otpverify.core.policy import Policy
@@ -31,7 +32,7 @@ from otpverify.protocols import Clock
 from otpverify.stores.clock import Forward
 from otpverify.stores.workers import Claim, can_fork, refuse_several_workers
 
-_State = TypeVar("_State", PhoneState, ChallengeState, CounterState)
+_State = TypeVar("_State", PhoneState, ChallengeState, CounterState, Kept)
 _COUNTERS_PER_CHALLENGE = 10
 # One for all stores: there is hardly ever a second. It is held for microseconds.
 _LOCK = ForkLock()
@@ -86,6 +87,7 @@ class MemoryStore:
         self._phones: TLRUCache[Hashable, PhoneState] = self._table(counter_capacity)
         self._challenges: TLRUCache[Hashable, ChallengeState] = self._table(capacity)
         self._counters: TLRUCache[Hashable, CounterState] = self._table(counter_capacity)
+        self._accounts: TLRUCache[Hashable, Kept] = self._table(counter_capacity)
 
     def __repr__(self) -> str:
         return f"<MemoryStore with {len(self)} challenges>"
@@ -225,6 +227,40 @@ class MemoryStore:
             state = transitions.give_back(self._counters.get(counter), at, now)
             self._put(self._counters, counter, state)
 
+    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+        """See `FraudStore.charge`. Raises `StoreError` at capacity."""
+        with _LOCK.get():
+            now = self._tick()
+            answer, kept = fraud.charge_kept(self._load_accounts(key), request, rates, now)
+            self._save_accounts(key, kept)
+            return answer
+
+    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """See `FraudStore.credit`. Raises `StoreError` at capacity."""
+        with _LOCK.get():
+            now = self._tick()
+            kept = fraud.credit_kept(self._load_accounts(key), paid, price, rates, now)
+            self._save_accounts(key, kept)
+
+    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """See `FraudStore.refund`. Raises `StoreError` at capacity."""
+        with _LOCK.get():
+            now = self._tick()
+            kept = fraud.refund_kept(self._load_accounts(key), paid, price, rates, now)
+            self._save_accounts(key, kept)
+
+    def _load_accounts(self, key: FraudKey) -> KeptRecords:
+        prefix, country, world = (self._accounts.get(name) for name in _account_names(key))
+        return prefix, country, world
+
+    def _save_accounts(self, key: FraudKey, kept: KeptRecords) -> None:
+        named = list(zip(_account_names(key), kept, strict=True))
+        for name, one in named:
+            if one is not None:
+                self._require_room(self._accounts, name)
+        for name, one in named:
+            self._put(self._accounts, name, one)
+
     def _table(self, capacity: int) -> TLRUCache[Hashable, _State]:
         # One instant an operation: the tables see the time at which it began.
         return TLRUCache(
@@ -240,7 +276,7 @@ class MemoryStore:
     def _expire(self) -> int:
         """Read the clock, and drop what has expired, in all tables."""
         self._now = round(self._clock() * 1000)
-        for table in (self._phones, self._challenges, self._counters):
+        for table in (self._phones, self._challenges, self._counters, self._accounts):
             table.expire()
         return self._now
 
@@ -266,3 +302,8 @@ class MemoryStore:
                 f"The MemoryStore is full ({int(table.maxsize)} entries); nothing was evicted. "
                 "Give it more capacity, or use RedisStore."
             )
+
+
+def _account_names(key: FraudKey) -> tuple[str, str, str]:
+    """Of a prefix, a country and the world."""
+    return f"p{key.prefix}", f"c{key.country}", "w"

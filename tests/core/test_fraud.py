@@ -182,12 +182,12 @@ def test_which_accounts_pay(
         (records(world=(0, -15)), Request(0.3, human=True), "world", 0.3 / 15 * 24),
         # A new prefix that owes something leaves a reserve to others.
         (
-            records(prefix=(-3, 0), country=(-2.5, 0, 0, 0)),
+            records(prefix=(-3, 0), country=(-3.75, 0, 0, 0)),
             Request(0.1),
             "country",
             0.1 / 5 * 24,
         ),
-        (records(prefix=(-0.1, 0), world=(-7.5, 0)), Request(0.1), "world", 0.1 / 15 * 24),
+        (records(prefix=(-0.1, 0), world=(-11.25, 0)), Request(0.1), "world", 0.1 / 15 * 24),
     ],
 )
 def test_what_refuses_and_for_how_long(

@@ -41,9 +41,11 @@ local redis = {{call = function(command, key, ...)
   end
   assert(declared, 'a key that was not declared')
   if command == 'MGET' then
-    assert(given[1] == KEYS[2] and not given[2], 'a key that was not declared')
-    local found = server.call('MGET', key, given[1])
-    for place = 1, 2 do
+    for place, one in ipairs(given) do
+      assert(one == KEYS[place + 1], 'a key that was not declared')
+    end
+    local found = server.call('MGET', key, unpack(given))
+    for place = 1, #given + 1 do
       found[place] = due_of(found[place]) > at and found[place]:sub(7)
     end
     return found

@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from otpverify._event_loops import PerLoop
 from otpverify._sync import AsyncClosing, require_asyncio
 from otpverify.core import challenge as transitions
+from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -204,6 +205,18 @@ class AsyncRedisStore(AsyncClosing):
     async def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
         replies.done(await self._run(self.scripts.give_back(counter, at)))
+
+    async def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+        """See `FraudStore.charge`."""
+        return replies.charged(await self._run(self.scripts.charge(key, request, rates)))
+
+    async def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """See `FraudStore.credit`."""
+        replies.done(await self._run(self.scripts.credit(key, paid, price, rates)))
+
+    async def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """See `FraudStore.refund`."""
+        replies.done(await self._run(self.scripts.refund(key, paid, price, rates)))
 
     async def health(self) -> Health:
         """What the server says of itself: version, eviction, persistence, and what to fix.

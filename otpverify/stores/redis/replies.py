@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from otpverify.core.answers import is_sound
+from otpverify.core.fraud import Charge, Group, Overdrawn
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
@@ -117,6 +118,19 @@ def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
     raise nonsense()
 
 
+_REASONS = ("prefix", "country", "world")
+
+
+def charged(reply: object) -> Charge | Overdrawn:
+    """The answer to `charge`."""
+    match _integers(reply):
+        case [1, group, 0 | 1 as world] if 0 <= group < len(Group):
+            return Charge(Group(group), world == 1)
+        case [0, reason, wait] if 0 <= reason < len(_REASONS) and wait >= 0:
+            return Overdrawn(_REASONS[reason], wait)
+    raise nonsense()
+
+
 def reported(reply: object) -> Reported:
     """The answer to `report`."""
     numbers = _integers(reply)
@@ -211,7 +225,7 @@ def _challenge(kind: str, words: Iterator[str]) -> ChallengeState | None:
 
 
 def done(reply: object) -> None:
-    """The answer to `cancel`, `give_back` and `unlock`."""
+    """The answer to `cancel`, `give_back`, `unlock`, `credit` and `refund`."""
     if _integers(reply) != [1]:
         raise nonsense()
 

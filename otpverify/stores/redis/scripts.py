@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple, TypeAlias
 
+from otpverify.core.fraud import Charge, FraudKey, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -144,6 +146,41 @@ class Scripts:
 
     def give_back(self, counter: str, at: int) -> Call:
         return Call(self._load("give_back"), (self._counter(counter),), (at,))
+
+    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Call:
+        flags = request.known + 2 * request.human + 4 * request.forced
+        numbers = struct.pack(">Bdd", flags, request.price, rates.at_risk)
+        return Call(self._load("fraud_charge"), self._accounts(key), (numbers,))
+
+    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> Call:
+        return self._give(key, paid, price, rates, 1 / rates.conversion, 1.0)
+
+    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> Call:
+        return self._give(key, paid, price, rates, 1.0, 0.0)
+
+    def _give(
+        self,
+        key: FraudKey,
+        paid: Charge,
+        price: float,
+        rates: Rates,
+        times: float,
+        earned: float,
+    ) -> Call:
+        numbers = struct.pack(
+            ">BBdddd", paid.group, paid.world, price, rates.at_risk, times, earned
+        )
+        return Call(self._load("fraud_give"), self._accounts(key), (numbers,))
+
+    def _accounts(self, key: FraudKey) -> tuple[bytes, bytes, bytes, bytes]:
+        # One slot for all: one script answers for a prefix, its country and the world.
+        begin = f"{self._prefix}:{{f}}:".encode()
+        return (
+            begin + b"p:" + key.prefix.encode(),
+            begin + b"c:" + key.country.encode(),
+            begin + b"w",
+            begin + b"n:" + _nonce(),
+        )
 
     def _call(self, name: str, key: Key, policy: Policy, added: bytes = b"") -> Call:
         # One argument for all: redis-py takes longer over each than the script over unpacking.

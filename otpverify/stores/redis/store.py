@@ -15,6 +15,7 @@ from redis.sentinel import Sentinel
 from otpverify._per_process import PerProcess
 from otpverify._sync import Closing, run_sync
 from otpverify.core import challenge as transitions
+from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -212,6 +213,18 @@ class RedisStore(Closing):
     def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
         replies.done(self._run(self.scripts.give_back(counter, at)))
+
+    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+        """See `FraudStore.charge`."""
+        return replies.charged(self._run(self.scripts.charge(key, request, rates)))
+
+    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """See `FraudStore.credit`."""
+        replies.done(self._run(self.scripts.credit(key, paid, price, rates)))
+
+    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """See `FraudStore.refund`."""
+        replies.done(self._run(self.scripts.refund(key, paid, price, rates)))
 
     def health(self) -> Health:
         """What the server says of itself: version, eviction, persistence, and what to fix.

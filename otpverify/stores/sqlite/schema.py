@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sqlite3
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from otpverify.core.fraud import EMPTY, FraudKey, Kept, Record
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
@@ -129,7 +131,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     return False
 
 
-State: TypeAlias = PhoneState | ChallengeState | CounterState
+State: TypeAlias = PhoneState | ChallengeState | CounterState | Kept
 
 
 def names(key: Key) -> tuple[str, str]:
@@ -152,6 +154,11 @@ def counter_name(counter: str) -> str:
     return f"n{counter}"
 
 
+def account_names(key: FraudKey) -> tuple[str, str, str]:
+    """The rows of the accounts of a prefix, its country and the world."""
+    return f"f{key.prefix}", f"g{key.country}", "f"
+
+
 def encode(state: State) -> str:
     """What a row holds of a state."""
     plain: list[object]
@@ -166,6 +173,8 @@ def encode(state: State) -> str:
     elif isinstance(state, ChallengeState):
         codes = [[c.digest.hex(), c.expires, c.at, c.status] for c in state.codes]
         plain = [codes, state.attempts, state.decoy, state.proof, state.concealed]
+    elif isinstance(state, Kept):
+        plain = [list(state.record), state.expires]
     else:
         plain = [state.log, [state.retention.window, state.retention.count], state.expires]
     return json.dumps(plain, separators=(",", ":"))
@@ -241,6 +250,24 @@ def _counter(log: Any, retention: Any, expires: Any) -> CounterState:
     return CounterState(tuple([_whole(at) for at in log]), _horizon(*retention), _whole(expires))
 
 
+def _accounts(record: Any, expires: Any, balances_of: Record = EMPTY.prefix) -> Kept:
+    at, earned, balances = record
+    if len(balances) != len(balances_of.balances):
+        raise ValueError
+    found = Record(_whole(at), _amount(earned), tuple([_amount(one) for one in balances]))
+    return Kept(found, _whole(expires))
+
+
+def _country(record: Any, expires: Any) -> Kept:
+    return _accounts(record, expires, EMPTY.country)
+
+
+def _amount(value: Any) -> float:
+    if type(value) is not float or not math.isfinite(value):
+        raise TypeError
+    return value
+
+
 def _horizon(window: Any, count: Any) -> Retention:
     return Retention(_whole(window), _whole(count))
 
@@ -272,5 +299,7 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "p": _phone,
     "c": _challenge,
     "n": _counter,
+    "f": _accounts,
+    "g": _country,
     "t": _instants,
 }

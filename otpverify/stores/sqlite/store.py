@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from otpverify._sync import Closing
-from otpverify.core import challenge as transitions
+from otpverify.core import challenge as transitions, fraud
 from otpverify.core.answers import is_sound
+from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -170,6 +171,29 @@ class SqliteStore(Closing):
         self._change(
             (schema.counter_name(counter),),
             lambda state, now: (None, transitions.give_back(state, at, now)),
+        )
+
+    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+        """See `FraudStore.charge`."""
+
+        def change(*had: Any) -> tuple[Charge | Overdrawn, Any, Any, Any]:
+            answer, kept = fraud.charge_kept(had[:3], request, rates, had[3])
+            return answer, *kept
+
+        return self._change(schema.account_names(key), change)
+
+    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """See `FraudStore.credit`."""
+        self._change(
+            schema.account_names(key),
+            lambda *had: (None, *fraud.credit_kept(had[:3], paid, price, rates, had[3])),
+        )
+
+    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+        """See `FraudStore.refund`."""
+        self._change(
+            schema.account_names(key),
+            lambda *had: (None, *fraud.refund_kept(had[:3], paid, price, rates, had[3])),
         )
 
     def health(self) -> FileHealth:

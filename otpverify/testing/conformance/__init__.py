@@ -23,6 +23,7 @@ pytest.register_assert_rewrite(
             "base",
             "concealment",
             "delivery",
+            "fraud",
             "limits",
             "operations",
             "proofs",
@@ -39,6 +40,7 @@ pytest.register_assert_rewrite(
 from otpverify.testing.conformance.base import Driven, Timeline
 from otpverify.testing.conformance.concealment import Concealment
 from otpverify.testing.conformance.delivery import Delivery
+from otpverify.testing.conformance.fraud import FraudStoreConformance
 from otpverify.testing.conformance.inspection import Inspection
 from otpverify.testing.conformance.limits import Limits
 from otpverify.testing.conformance.operations import Operations
@@ -50,7 +52,7 @@ from otpverify.testing.conformance.sharing import Sharing
 from otpverify.testing.conformance.streaks import Streaks
 from otpverify.testing.conformance.times import Times
 
-__all__ = ["Driven", "Reference", "StoreConformance", "Timeline"]
+__all__ = ["Driven", "FraudStoreConformance", "Reference", "StoreConformance", "Timeline"]
 
 
 class StoreConformance(

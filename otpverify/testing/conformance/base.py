@@ -109,7 +109,9 @@ class Driven:
         self._runner = runner
         self._moves_time = moves_time
         self._asynchronous = inspect.iscoroutinefunction(store.open)
-        for name in self.__annotations__:
+        for name in (*self.__annotations__, "charge", "credit", "refund"):
+            if not hasattr(store, name) and name not in self.__annotations__:
+                continue  # `FraudStore`, which a store need not offer
             plain = getattr(store, name)
             setattr(self, name, self._awaited(plain) if self._asynchronous else plain)
 
@@ -118,6 +120,9 @@ class Driven:
             return await method(*args)
 
         return lambda *args: self._runner.run(call(*args))
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"This store has no {name}.")
 
     def opened(self, key: Key, opening: Opening, policy: Policy) -> Opened:
         """Call `open`; the store must admit it."""
