@@ -45,9 +45,10 @@ strangers' accounts are exhausted, and a reserve."""
 NEW_CREDIT = 0.2
 """The credit of strangers of new prefixes, as a share of the limit. They are few: what they have
 earned would go to an attack on prefixes in which there are no people."""
-USABLE = 0.75
+USABLE = {"country": 3 / 4, "world": 2 / 3}
 """The share of a limit that new prefixes may use that owe something. The rest is left to those that
-owe nothing: an attack soon has its prefixes in debt, and people come from others."""
+owe nothing: an attack soon has its prefixes in debt, and people come from others. Both accounts of
+one country's strangers fit into the world's share: a launch meets its country's limit first."""
 MARKS = {"country": 1 / 6, "world": 1.0}
 """What a new prefix owes at least in which a start was refused, in messages: it is forgiven in half
 an hour, after which a country's people need not wait for others after an attack, and in three
@@ -373,7 +374,7 @@ def _overdrawn(
     """A refusal, if the account may not owe that much. One that owes nothing admits a message of
     any price. Of a new prefix, `new` says what it has, and how much is forgiven in a day."""
     whole = max(terms.limit, price)
-    part = whole if new is None else max(terms.limit * USABLE, price)
+    part = whole if new is None else max(terms.limit * USABLE[reason], price)
     if after >= -(part if new is not None and new[0] < 0 else whole):
         return None
     days = (-part - after) / terms.forgiven

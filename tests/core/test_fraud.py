@@ -187,7 +187,7 @@ def test_which_accounts_pay(
             "country",
             0.1 / 5 * 24,
         ),
-        (records(prefix=(-0.1, 0), world=(-11.25, 0)), Request(0.1), "world", 0.1 / 15 * 24),
+        (records(prefix=(-0.1, 0), world=(-10, 0)), Request(0.1), "world", 0.1 / 15 * 24),
     ],
 )
 def test_what_refuses_and_for_how_long(

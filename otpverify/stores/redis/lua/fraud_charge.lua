@@ -17,10 +17,10 @@ local owns = faded(prefix[place], limit, prefix_days)
 local group = human and 3 or known and 4 or owns >= 1 and 2 or 1
 
 -- The milliseconds until an account of money may owe so much, or nil if it may now. A new prefix
--- that owes something may use three quarters of the limit; `mark` is what it owes after a refusal.
-local function overdrawn(after, most, forgiven, mark)
+-- that owes something may use a share of the limit; `mark` is what it owes after a refusal.
+local function overdrawn(after, most, forgiven, share, mark)
   local whole = math.max(most, price)
-  local part = group == 1 and math.max(most * 0.75, price) or whole
+  local part = group == 1 and math.max(most * share, price) or whole
   if after >= -((group == 1 and owns < 0) and part or whole) then
     return nil
   end
@@ -36,7 +36,7 @@ local reason, wait
 local country_limit, credit, forgiven = country_terms(at_risk, group)
 local after = lapsed(country[group], country_limit, credit, forgiven, country_days) - price
 local mark = 1 / 6
-wait = overdrawn(after, country_limit, forgiven, mark)
+wait = overdrawn(after, country_limit, forgiven, 3 / 4, mark)
 if wait then
   reason = 1
 end
@@ -44,7 +44,7 @@ local world_pays, most, after_world = group ~= 4 and after < 0, world_limit(at_r
 if world_pays then
   after_world = lapsed(world[place], most, most, most, world_days) - price
   if not wait then
-    wait = overdrawn(after_world, most, most, 1)
+    wait = overdrawn(after_world, most, most, 2 / 3, 1)
     if wait then
       reason, mark = 2, 1
     end
