@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -57,14 +58,15 @@ class _SenderList:
         maybe_sent = False
         last: DeliveryError | None = None
         for number, port in enumerate(self._ports, 1):
+            began = time.monotonic()
             outcome = await receipt_or_error(port(message))
             facts = self._on_attempt, "send", type(self._senders[number - 1]).__name__, number
             if isinstance(outcome, Receipt):
-                report_attempt(*facts)
+                report_attempt(*facts, began=began)
                 return outcome
             last = outcome
             goes_on = number < len(self._ports) and self._goes_on(last)
-            report_attempt(*facts, last, 0.0 if goes_on else None)
+            report_attempt(*facts, last, 0.0 if goes_on else None, began=began)
             maybe_sent = maybe_sent or last.maybe_sent
             if not goes_on:
                 break

@@ -195,7 +195,7 @@ class HttpClient:
         attempts = self._settings.attempts(self._sender)
         for attempt in attempts.repeats():
             with attempt:
-                seconds = attempts.seconds_left()
+                seconds = attempts.begin()
                 outcome = carry(self._sessions.get(), call, self._settings.timeouts, seconds)
                 return attempts.conclude(call, outcome)
         raise AssertionError("The last attempt returns or raises.")

@@ -59,7 +59,7 @@ class AsyncHttpClient:
         attempts = self._settings.attempts(self._sender)
         async for attempt in attempts.repeats():
             with attempt:
-                seconds = attempts.seconds_left()
+                seconds = attempts.begin()
                 outcome = await self._pool.carry(call, self._settings.timeouts, seconds)
                 return attempts.conclude(call, outcome)
         raise AssertionError("The last attempt returns or raises.")

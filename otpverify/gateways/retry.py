@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeAlias, TypeVar
@@ -187,6 +187,8 @@ class DeliveryAttempt:
         provider_code: The gateway's reason, as in `DeliveryError`, or `None`.
         maybe_sent: Whether the gateway may have taken this attempt although it failed.
         next_in_seconds: Seconds until the next attempt; `None` when there is no next attempt.
+        duration: How long the attempt took, in seconds. It does not count when attempts are
+            compared.
     """
 
     operation: str
@@ -196,6 +198,7 @@ class DeliveryAttempt:
     provider_code: str | None = None
     maybe_sent: bool = False
     next_in_seconds: float | None = None
+    duration: float | None = field(default=None, kw_only=True, compare=False)
 
 
 Observer: TypeAlias = Callable[[DeliveryAttempt], object]
@@ -214,6 +217,8 @@ def report_attempt(
     number: int,
     error: DeliveryError | None = None,
     next_in_seconds: float | None = None,
+    *,
+    began: float,
 ) -> None:
     """Report an attempt to the observer. An exception from the observer is logged.
 
@@ -221,6 +226,7 @@ def report_attempt(
         observer: `on_attempt` of the sender, or `None`.
         operation, sender, number, next_in_seconds: As in `DeliveryAttempt`.
         error: The error of the attempt; `None` when it succeeded.
+        began: When the attempt began, by the monotonic clock.
     """
     if observer is None:
         return
@@ -228,7 +234,16 @@ def report_attempt(
     if error is not None:
         outcome = "rejected" if isinstance(error, DeliveryRejected) else "unavailable"
         code, maybe_sent = error.provider_code, error.maybe_sent
-    attempt = DeliveryAttempt(operation, sender, number, outcome, code, maybe_sent, next_in_seconds)
+    attempt = DeliveryAttempt(
+        operation,
+        sender,
+        number,
+        outcome,
+        code,
+        maybe_sent,
+        next_in_seconds,
+        duration=time.monotonic() - began,
+    )
     try:
         observer(attempt)
     except Exception:
@@ -309,7 +324,8 @@ class Attempts:
         self._plan = plan
         self._sender = sender
         self._observer = observer
-        self._ends = time.monotonic() + plan.total_seconds
+        self._began = time.monotonic()
+        self._ends = self._began + plan.total_seconds
         self._number = 0
         self._maybe_sent = False
         self._failed: tuple[DeliveryError, float] | None = None
@@ -319,9 +335,10 @@ class Attempts:
         context = stamina.retry_context(on=self._wait, attempts=self._plan.attempts, timeout=None)
         return context.with_name(_NAME, (), {})
 
-    def seconds_left(self) -> float:
-        """How long the attempt that begins now may take, in seconds."""
-        return max(self._ends - time.monotonic(), _SHORTEST_SECONDS)
+    def begin(self) -> float:
+        """Begin an attempt; how long it may take, in seconds."""
+        self._began = time.monotonic()
+        return max(self._ends - self._began, _SHORTEST_SECONDS)
 
     def conclude(self, call: Call[T], outcome: Reply | Failure) -> T:
         """The result of an attempt.
@@ -340,19 +357,32 @@ class Attempts:
             except DeliveryError as refused:
                 error = refused
             else:
-                report_attempt(self._observer, call.operation, self._sender, self._number)
+                self._report(call)
                 return result
         asked = longest_asked_for(outcome.retry_after) if isinstance(outcome, Reply) else None
         if asked is not None and isinstance(error, DeliveryUnavailable):
             error.retry_after = math.ceil(asked)
         wait = self._wait_before_next(call, error, outcome, asked)
-        report_attempt(self._observer, call.operation, self._sender, self._number, error, wait)
+        self._report(call, error, wait)
         self._maybe_sent = self._maybe_sent or error.maybe_sent
         if wait is not None:
             self._failed = error, wait
         elif self._maybe_sent and not error.maybe_sent:
             error = outcome_unknown(error)
         raise error
+
+    def _report(
+        self, call: Call[T], error: DeliveryError | None = None, wait: float | None = None
+    ) -> None:
+        report_attempt(
+            self._observer,
+            call.operation,
+            self._sender,
+            self._number,
+            error,
+            wait,
+            began=self._began,
+        )
 
     def _wait(self, error: Exception) -> float | bool:
         """The hook for stamina: the seconds to wait after this error, or `False` to stop. stamina

@@ -157,6 +157,7 @@ def test_each_is_an_event(row: Row, scripted: type[Scripted], send: Send) -> Non
         DeliveryAttempt("send", name, 2, "unavailable", "unreachable", False, 0.0),
         DeliveryAttempt("send", name, 3, "ok"),
     ]
+    assert all(attempt.duration is not None and attempt.duration >= 0 for attempt in told)
 
 
 def test_an_observer_that_fails_changes_nothing(
