@@ -69,11 +69,11 @@ $(VENV)/examples.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 	@touch $@
 
 $(VENV)/test.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,django,fastapi,flask]' --group test
+	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,django,fastapi,flask,otel,prometheus]' --group test
 	@touch $@
 
 $(VENV)/dev.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,django,fastapi,flask]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,django,fastapi,flask,otel,prometheus]' --group dev
 	@touch $@
 
 $(VENV)/docs.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python

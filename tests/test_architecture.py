@@ -38,10 +38,11 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"verifier": ("verifier", "verifier_async", "settings", "settings_table", "wiring")},
     {"public": ("__init__",)},
     {"sandbox": ("sandbox",)},
-    {"web": ("integrations", "integrations.web")},
+    {"web": ("integrations", "integrations.web"), "metrics": ("integrations.metrics",)},
     {
         name: (f"integrations.{name}",)
-        for name in ("celery", "django", "fastapi", "flask")  # siblings
+        for name in ("celery", "django", "fastapi", "flask", "opentelemetry", "prometheus")
+        # siblings
     },
     {"testing": ("testing",), "demo": ("demo",)},
     {"cli": ("cli", "__main__")},
@@ -141,6 +142,7 @@ def test_no_module_is_long(path: Path) -> None:
 
 CLIENTS = "requests urllib3 redis httpx2 httpcore2 stamina http.server"
 FRAMEWORKS = "starlette uvicorn jinja2 django flask fastapi celery pytest"
+FRAMEWORKS += " opentelemetry prometheus_client"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ except ExtraMissing as error:
         ("otpverify.integrations.fastapi", "fastapi", "fastapi"),
         ("otpverify.integrations.fastapi", "itsdangerous", "fastapi"),
         ("otpverify.integrations.flask", "flask", "flask"),
+        ("otpverify.integrations.opentelemetry", "opentelemetry", "otel"),
+        ("otpverify.integrations.prometheus", "prometheus_client", "prometheus"),
         ("otpverify.cli.send_bulk.progress_bar", "rich", "cli"),
     ],
 )
