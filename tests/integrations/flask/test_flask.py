@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from otpverify import (
     ConfigurationError,
-    DeliveryError,
-    DeliveryRejected,
     DeliveryUnavailable,
     Limit,
     Message,
@@ -26,7 +23,6 @@ from otpverify import (
     Receipt,
     StoreError,
 )
-from otpverify.testing import OutboxSender
 
 FIRST = {"login": {"user": USER, "password": PASSWORD}, "phone": {"phone": TYPED}}
 FIRST["reset"] = {"phone": PHONE}
@@ -295,93 +291,6 @@ def test_who_has_signed_out_is_not_signed_in(shop: Shop, person: Person) -> None
 
 
 # Who is who
-
-
-def test_the_reset_tells_nobody_who_has_an_account(clock: FrozenDateTimeFactory) -> None:
-    def seen(shop: Shop, phone: str, flow: Callable[[Person], None]) -> list[str]:
-        person = shop.person()
-        replies: list[str] = []
-        see = person._see
-
-        def look(response: Any) -> Any:
-            for reply in (*response.history, response):
-                headers = sorted((k, v) for k, v in reply.headers if k != "Content-Length")
-                kept = f"{person.kept} {person.notice}"
-                replies.append(f"{reply.status} {headers} {reply.text} {kept}")
-            return see(response)
-
-        person._see = look  # type: ignore[method-assign]  # to look over the shoulder
-        person.begin("reset", phone=phone)
-        flow(person)
-        text = "\n".join(replies).replace(phone, "<phone>")
-        text = re.sub(r"session=[^;]+", "session=", text)  # it is compared as it reads
-        text = re.sub(r"(?<=otpverify_notice=)[^;]+", "", text)  # as above: see `look`
-        secrets = [person.kept["_otpverify"]["csrf"]]
-        if pending := person.kept.get("otpverify.password-reset"):
-            secrets.append(pending["challenge"])
-        for secret in secrets:
-            text = text.replace(secret, f"<{len(secret)}>")
-        return text.splitlines()
-
-    def walk(person: Person) -> None:
-        person.send("/account/reset/resend")
-        person.send("/account/reset/code", code="letters")
-        person.send("/account/reset/code", code="")
-        person.begin("reset", phone=person.kept["otpverify.password-reset"]["subject"])
-
-    for failure in (
-        None,
-        DeliveryRejected("No.", provider_code="invalid_phone_number"),
-        DeliveryUnavailable("Away.", maybe_sent=True),
-    ):
-        shop = Shop(OutboxSender(failure)).mount()
-        known, unknown = seen(shop, PHONE, walk), seen(shop, STRANGER, walk)
-        assert known == unknown
-        shop.app.extensions["otpverify"].close()
-        assert [message.to for message in shop.outbox.messages] == ([] if failure else [PHONE])
-
-
-def test_a_prompt_gateway_s_refusal_is_concealed_too(clock: FrozenDateTimeFactory) -> None:
-    """With a reset_verifier of one's own that does not send in the background."""
-    pages = []
-    for phone in (PHONE, STRANGER):
-        shop = Shop(OutboxSender(DeliveryRejected("No.", provider_code="invalid_phone_number")))
-        shop.mount()
-        state = shop.app.extensions["otpverify"]
-        state.reset_verifier = state.verifier
-        person = shop.person()
-        pages.append([person.begin("reset", phone=phone), person.send("/account/reset/resend")])
-    for known, unknown in zip(*pages, strict=True):
-        assert known.path == unknown.path == "/account/reset/code"
-        assert known.said == unknown.said
-        assert known.text.replace(PHONE, STRANGER) == unknown.text
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        DeliveryRejected("No.", provider_code="invalid_phone_number"),
-        DeliveryUnavailable("Away.", maybe_sent=False),
-        DeliveryUnavailable("Late.", maybe_sent=True),
-    ],
-    ids=["rejected", "unavailable", "unknown"],
-)
-def test_a_resend_that_fails_is_concealed_too(
-    failure: DeliveryError, clock: FrozenDateTimeFactory
-) -> None:
-    pages = []
-    for phone in (PHONE, STRANGER):
-        shop = Shop().mount(OTPVERIFY_POLICY=NO_COOLDOWN)
-        state = shop.app.extensions["otpverify"]
-        state.reset_verifier = state.verifier
-        person = shop.person()
-        person.begin("reset", phone=phone)
-        shop.outbox.fail_with = failure
-        pages.append(person.send("/account/reset/resend"))
-    known, unknown = pages
-    assert known.path == unknown.path == "/account/reset/code"
-    assert known.said == unknown.said == "Another code is on its way."
-    assert known.text.replace(PHONE, STRANGER) == unknown.text
 
 
 def test_the_reset_does_not_wait_for_the_gateway() -> None:
