@@ -16,7 +16,7 @@ from otpverify import Verifier
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.client_ip import client_address
 from otpverify.integrations.web.flow import Flow
-from otpverify.integrations.web.languages import preferred_language, translations
+from otpverify.integrations.web.languages import page_language, translations
 from otpverify.integrations.web.outcome import Page
 from otpverify.integrations.web.reports import MOST_BYTES, take_report
 from otpverify.sandbox import Sandbox
@@ -50,7 +50,7 @@ class App:
         key = cookie.value if cookie and cookie.value in self.sessions else secrets.token_hex()
         session = self.sessions.setdefault(key, {})
         client_ip = client_address(environ.get("REMOTE_ADDR"))
-        tag = preferred_language(environ.get("HTTP_ACCEPT_LANGUAGE"))
+        tag = page_language(environ.get("HTTP_ACCEPT_LANGUAGE"))
         flow = Flow(self.verifier, session, purpose="phone", client_ip=client_ip, locale=tag)
         headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")]
         headers += [("Set-Cookie", f"id={key}; HttpOnly; SameSite=Lax; Path=/")]

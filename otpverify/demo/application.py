@@ -116,6 +116,7 @@ def create_app(
     otp.account_loader(lambda: session.get("account"))
     otp.phone_of({USER: PHONE}.get)
     otp.find_account({PHONE: USER}.get)
+    otp.locale(lambda: "en")  # as the rest of the site
 
     def sign_out() -> Response:
         """End what belongs to the login, and nothing else."""

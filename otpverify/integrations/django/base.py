@@ -8,7 +8,6 @@ nothing; a first form that is not valid is shown again. The challenge is the ses
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,6 +30,7 @@ from otpverify.integrations.django.signals import code_refused, code_verified
 from otpverify.integrations.django.verifiers import averifier_for, verifier_for
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.carried import Ahead, Carried, ahead, held_by
+from otpverify.integrations.web.errors import explained
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.outcome import Notice, Outcome, Page
 from otpverify.integrations.web.problems import Problem
@@ -39,7 +39,6 @@ from otpverify.integrations.web.session import Delivery, Proof, Recipient
 
 T = TypeVar("T")
 
-_log = logging.getLogger("otpverify.integrations")
 _START_HERE = Sentence("Start here.")
 
 
@@ -154,13 +153,10 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         try:
             await self._open(posted=posted)
             response = await (self._take() if posted else self._show())
-        except ConfigurationError:
-            raise
         except OtpVerifyError as error:  # such as an account with an invalid phone
             if not posted and self.step == "first":
                 raise
-            _log.warning("%s: %s", type(error).__name__, error)
-            failure = error
+            failure = explained(error, expected=False)
             response = self.refuse(failure)
         response.headers.setdefault("Referrer-Policy", "same-origin")
         if self.has_notice and self.request.method != "HEAD":
@@ -379,7 +375,8 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         """Whether messages are delivered in the background."""
         if self.background is not None:
             return self.background
-        return self.concealed and bool(conf.given().get("DELIVER_IN_BACKGROUND", True))
+        chosen = conf.option("DELIVER_IN_BACKGROUND")
+        return self.concealed and (chosen is None or bool(chosen))
 
     def get_form(self, form_class: Any = None) -> Any:
         """See `FormMixin`. Phone fields read numbers as this request's verifier does."""

@@ -11,10 +11,8 @@ from django.core.validators import MaxLengthValidator
 from otpverify import AsyncVerifier, InvalidPhoneNumber, Verifier
 from otpverify.integrations.django.requests import lazy_text as _, say
 from otpverify.integrations.django.verifiers import get_async_verifier
-from otpverify.integrations.web.sentences import LONGEST_PASTE, explain
+from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE, explain
 from otpverify.phone import normalize
-
-_LONGEST = 256
 
 
 class PhoneError(ValidationError):
@@ -49,7 +47,7 @@ class PhoneField(forms.CharField):
         kwargs.setdefault("label", _("Phone number"))
         super().__init__(**kwargs)
         self.region = region
-        self.validators.append(MaxLengthValidator(_LONGEST))
+        self.validators.append(MaxLengthValidator(LONGEST_PHONE))
 
     def clean(self, value: Any) -> str:
         """The number in E.164.

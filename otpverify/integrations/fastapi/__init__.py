@@ -28,7 +28,7 @@ with needs_extra("fastapi", "The FastAPI integration"):
     )
     from otpverify.integrations.fastapi.router import otp_router
     from otpverify.integrations.fastapi.session import FlowTokens, cookie_session
-    from otpverify.integrations.web.session import Recipient
+    from otpverify.integrations.web.session import Recipient, forget_flows
 
 __all__ = [
     "FlowState",
@@ -39,6 +39,7 @@ __all__ = [
     "TypedPhone",
     "add_exception_handlers",
     "cookie_session",
+    "forget_flows",
     "fresh_proof",
     "get_client_ip",
     "get_locale",

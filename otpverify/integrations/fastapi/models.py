@@ -30,7 +30,7 @@ from otpverify.integrations.web.problems import (
     Problem,
     problem_of,
 )
-from otpverify.integrations.web.sentences import LONGEST_PASTE
+from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE
 
 Delivered: TypeAlias = Literal[
     "not_sent",
@@ -51,7 +51,9 @@ class OtpStart(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"phone": "+37256789045"}]})
 
     phone: str = Field(
-        max_length=64, repr=False, description="As the person typed it, or in E.164."
+        max_length=LONGEST_PHONE,
+        repr=False,
+        description="As the person typed it, or in E.164.",
     )
 
 

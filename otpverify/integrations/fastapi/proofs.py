@@ -3,7 +3,7 @@
 # Annotations are not postponed: FastAPI could not resolve names that are local to a factory.
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends
 
@@ -43,12 +43,9 @@ class Proof:
             StoreError: The store cannot answer. The proof may still be good.
         """
         outcome = await self._flow.redeem()
-        verified = outcome.verified
-        if verified is None:
-            if outcome.error is None or isinstance(outcome.error, problems.ProofRequired):
-                raise ProofRequired
-            raise outcome.error
-        return verified
+        if isinstance(outcome.error, problems.ProofRequired):
+            raise ProofRequired
+        return cast("Verified", outcome.raised().verified)
 
 
 def held_proof(

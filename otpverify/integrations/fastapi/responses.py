@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from otpverify import AsyncVerifier, OtpVerifyError
 from otpverify.integrations.fastapi.dependencies import Dependency, get_verifier
+from otpverify.integrations.web import problems
 from otpverify.integrations.web.errors import explained
 from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
@@ -34,11 +35,12 @@ _LATER: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class ProofRequired(HTTPException):
-    """A route needs a proof that the request's session does not hold, or that is no longer good."""
+class ProofRequired(problems.ProofRequired, HTTPException):
+    """A route needs a proof that the request's session does not hold, or that is no longer good.
+    FastAPI answers with 403 also without `add_exception_handlers`."""
 
     def __init__(self) -> None:
-        super().__init__(PROOF_REQUIRED.status, str(PROOF_REQUIRED.detail))
+        HTTPException.__init__(self, PROOF_REQUIRED.status, str(PROOF_REQUIRED.detail))
 
 
 class ProblemResponse(JSONResponse):
@@ -78,11 +80,7 @@ def add_exception_handlers(app: FastAPI, *, translate: Translate = in_english) -
             raise error
         return respond(request, error, translate)
 
-    async def unproved(request: Request, _: Exception) -> ProblemResponse:
-        return ProblemResponse(PROOF_REQUIRED, translate(request, PROOF_REQUIRED.detail))
-
     app.add_exception_handler(OtpVerifyError, refused)
-    app.add_exception_handler(ProofRequired, unproved)
 
 
 def respond(request: Request, error: OtpVerifyError, translate: Translate) -> ProblemResponse:
@@ -92,8 +90,6 @@ def respond(request: Request, error: OtpVerifyError, translate: Translate) -> Pr
         OtpVerifyError: The error itself, if it is the program's fault.
     """
     problem = problem_of(explained(error))
-    if problem.status == 500:
-        raise error
     return ProblemResponse(problem, translate(request, problem.detail))
 
 

@@ -123,8 +123,6 @@ def otp_router(
         if outcome.leaves_session:
             leave_session(this.session)
         made = outcome.reply(partial(translate, request))
-        if made.status == 500:
-            raise outcome.error
         if isinstance(outcome.error, ChallengeExpired) and not this.session:
             made.body["session_empty"] = True
         return JSONResponse(made.body, made.status, made.headers)

@@ -15,10 +15,10 @@ from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.json_body import MOST_BYTES, is_json, json_object
 from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import INVALID_REQUEST, Problem
-from otpverify.integrations.web.sentences import LONGEST_PASTE
+from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE
 from otpverify.integrations.web.session import Recipient
 
-_LONGEST: Final = {"phone": 64, "code": LONGEST_PASTE}
+_LONGEST: Final = {"phone": LONGEST_PHONE, "code": LONGEST_PASTE}
 
 
 def json_blueprint(

@@ -219,7 +219,8 @@ class OtpVerify:
 
     def register_error_handlers(self, app: Flask | Blueprint) -> None:
         """Answer the library's errors with problem details (RFC 9457), for views that talk to
-        programs: of an application, or of a blueprint alone."""
+        programs: of an application, or of a blueprint alone. Errors of the program
+        (`ConfigurationError`) stay errors: 500, with the traceback in the log."""
         app.register_error_handler(OtpVerifyError, self._site.problem)
 
     # For the application's own views. They share the session with the pages.
@@ -444,7 +445,7 @@ class OtpVerify:
 
     def locale(self, function: F) -> F:
         """`() -> tag`: the person's language, as BCP 47 has it, such as `"de-AT"`; for messages
-        and pages. English if not set."""
+        and pages. Without it, the language that the browser prefers among those of the pages."""
         return self._set("locale", function)
 
     def translations(self, function: F) -> F:

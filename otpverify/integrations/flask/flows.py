@@ -21,20 +21,19 @@ from werkzeug.wrappers import Response
 
 from otpverify import (
     ChallengeExpired,
-    ConfigurationError,
     OtpVerifyError,
     VerificationFailed,
     Verified,
 )
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import respond
-from otpverify.integrations.flask.site import LONGEST_FIELD, Site
+from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.carried import Ahead, Carried, ahead, held_by
 from otpverify.integrations.web.errors import explained
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.outcome import Notice, Outcome, Page
-from otpverify.integrations.web.sentences import LONGEST_PASTE, Sentence
+from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, Sentence
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.phone import mask
 
@@ -129,11 +128,8 @@ class FlowPages(ABC):
         def endpoint(**_: str) -> Any:
             try:
                 return view()
-            except ConfigurationError:
-                raise
             except OtpVerifyError as error:  # such as an account with an invalid phone
-                current_app.logger.warning("otpverify: %s: %s", type(error).__name__, error)
-                failure = error
+                failure = explained(error, expected=False)
             return self.refuse(failure)
 
         endpoint.__name__ = f"{self.name}_{step}" if step else self.name
@@ -228,8 +224,9 @@ class FlowPages(ABC):
         return self.site.flow(self.purpose, recipient=self.find, concealed=self.concealed)
 
     def typed(self, name: str, longest: int = LONGEST_FIELD) -> str:
-        """A field of the form that was sent."""
-        return request.form.get(name, "").strip()[:longest]
+        """A field of the form that was sent. One that is too long stays too long, so that its
+        beginning is not taken for the whole."""
+        return request.form.get(name, "").strip()[: longest + 1]
 
     def url(self, step: str, **values: Any) -> str:
         """The address of a step."""
@@ -326,7 +323,9 @@ class Login(FlowPages):
     def begin(self) -> Begun:
         """The account, if the password is right."""
         user = self.typed("user")
-        account = self.site.call("authenticate", user, request.form.get("password", ""))
+        password = request.form.get("password", "")
+        known = len(user) <= LONGEST_FIELD
+        account = self.site.call("authenticate", user, password) if known else None
         if account is None:
             raise Refused(Sentence("The user name or password is incorrect."), user)
         to = self.site.recipient_of(str(account))

@@ -246,7 +246,7 @@ def harden(response: Response) -> Response:
 
 def safe_next(target: object) -> str | None:
     """The address, if it is a path of this site; `None` for anything else, which a browser may
-    resolve to another site."""
+    resolve to another site. Flask has no such function; the views of Django use Django's."""
     if not isinstance(target, str) or not target.startswith("/") or len(target) > LONGEST_TARGET:
         return None
     # Browsers read a backslash as a slash, and leave out tabs and line breaks.

@@ -11,14 +11,12 @@ from flask import Response, current_app, request, session
 from otpverify import ConfigurationError, OtpVerifyError, Verifier
 from otpverify.integrations.flask.settings import State
 from otpverify.integrations.web.client_ip import client_address
+from otpverify.integrations.web.errors import explained
 from otpverify.integrations.web.flow import Accounts, Flow
-from otpverify.integrations.web.languages import translations
+from otpverify.integrations.web.languages import page_language, translations
 from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, problem_of
-from otpverify.integrations.web.sentences import Sentence, password_length
+from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence, password_length
 from otpverify.integrations.web.session import Recipient
-
-LONGEST_FIELD: Final = 256
-"""The longest field of a form, in characters; a password may be as long."""
 
 Binding: TypeAlias = Mapping[str, str] | None
 
@@ -136,10 +134,12 @@ class Site:
         return Sentence(str(text).replace("%", "%%")) if text else None
 
     def locale(self) -> str:
-        """The person's language, a BCP 47 tag."""
+        """The person's language, a BCP 47 tag: what the hook says, or without one the best of
+        `Accept-Language` that the pages have."""
         function = self.hooks.get("locale")
-        found = function() if function is not None else None
-        return str(found).replace("_", "-") if found else "en"
+        if function is None:
+            return page_language(request.headers.get("Accept-Language"))
+        return str(function() or "en").replace("_", "-")
 
     def say(self, sentence: Sentence) -> str:
         """A sentence in the person's language: by the application's translations, or else by those
@@ -161,16 +161,13 @@ class Site:
         return sentence.translated(gettext, ngettext)
 
     def problem(self, problem: Problem | OtpVerifyError) -> Response:
-        """The reply for programs to a problem, or to a request that ended with an error."""
+        """The reply for programs to a problem, or to a request that ended with an error.
+
+        Raises:
+            OtpVerifyError: The error itself, if it is the program's fault.
+        """
         if isinstance(problem, OtpVerifyError):
-            error, problem = problem, problem_of(problem)
-            if problem.status >= 500:
-                log = (
-                    current_app.logger.error
-                    if problem.status == 500
-                    else current_app.logger.warning
-                )
-                log("otpverify: %s: %s", type(error).__name__, error)
+            problem = problem_of(explained(problem))
         body = json.dumps(problem.body(self.say(problem.detail)), ensure_ascii=False)
         response = Response(body, problem.status, dict(problem.headers), content_type=MEDIA_TYPE)
         response.headers["Cache-Control"] = "no-store"

@@ -19,10 +19,12 @@ _RANGE = re.compile(
     re.ASCII,
 )
 _LONGEST_HEADER: Final = 1000
+_SPELLING: Final = {2: str.upper, 4: str.title}  # of regions and scripts (RFC 5646, 2.1.1)
 
 
 def preferred_language(accept_language: str | None, default: str = "en") -> str:
-    """The language that a browser prefers.
+    """The language that a browser prefers, for messages of a flow without pages. For pages, see
+    `page_language`.
 
     Args:
         accept_language: The request's header.
@@ -31,15 +33,36 @@ def preferred_language(accept_language: str | None, default: str = "en") -> str:
     Returns:
         A BCP 47 tag: the one of the highest quality, and of these the first (RFC 9110, 12.5.4).
     """
-    best, quality = default, 0.0
+    return next(iter(_by_quality(accept_language)), default)
+
+
+def page_language(accept_language: str | None, default: str = "en") -> str:
+    """The language for the pages of a flow and its messages: of those that the pages have, the one
+    that a browser prefers.
+
+    Args:
+        accept_language: The request's header.
+        default: For a header that names none of them.
+
+    Returns:
+        A BCP 47 tag as the header has it, such as `"de-AT"` (RFC 4647, 3.4).
+    """
+    return next(filter(_has_pages, _by_quality(accept_language)), default)
+
+
+def _by_quality(accept_language: str | None) -> list[str]:
+    """The tags that are accepted, the best first; of the same quality in their order."""
+    found: list[tuple[float, str]] = []
     for part in (accept_language or "")[:_LONGEST_HEADER].split(","):
-        found = _RANGE.fullmatch(part.strip())
-        if found is None:
-            continue
-        wanted = float(found["q"] or 1)
-        if quality < wanted <= 1:
-            best, quality = found["tag"], wanted
-    return best
+        wanted = _RANGE.fullmatch(part.strip())
+        if wanted is not None and 0 < (quality := float(wanted["q"] or 1)) <= 1:
+            found.append((quality, wanted["tag"]))
+    return [tag for _, tag in sorted(found, key=lambda one: -one[0])]
+
+
+def _has_pages(tag: str) -> bool:
+    english = tag.partition("-")[0].lower() == "en"
+    return english or isinstance(translations(tag), gettext.GNUTranslations)
 
 
 @lru_cache(maxsize=128)
@@ -47,9 +70,11 @@ def translations(tag: str) -> gettext.NullTranslations:
     """The texts in a language; English for languages without a catalogue.
 
     Args:
-        tag: A BCP 47 tag, such as `"de-AT"`: the catalogue for it, or for `"de"`.
+        tag: A BCP 47 tag, such as `"de-AT"`, in upper or lower case: the catalogue for it, or for
+            `"de"`.
     """
-    names = tag.replace("-", "_").split("_")
+    first, *more = tag.replace("-", "_").split("_")
+    names = [first.lower(), *(_SPELLING.get(len(name), str.lower)(name) for name in more)]
     if not all(name.isalnum() for name in names):
         return gettext.NullTranslations()
     known = ["_".join(names[:count]) for count in range(len(names), 0, -1)]

@@ -98,8 +98,12 @@ SENT = Sentence("A code is on its way.")
 
 PROOF_REQUIRED = Sentence("Enter a code that was sent to your phone first.")
 
+LONGEST_PHONE: Final = 256
+"""How many characters a phone field takes. No number is as long, even if all of it is escaped."""
 LONGEST_PASTE: Final = 2000
-"""How many characters of a code field are read: a whole message may be pasted."""
+"""How many characters a code field takes: a whole message may be pasted."""
+LONGEST_FIELD: Final = 256
+"""How many characters any other field takes, such as a new password."""
 
 
 def code_in(typed: str, length: int) -> str:

@@ -642,7 +642,7 @@ BODIES = [
     f'"{CODE} {PHONE}"',
     f'["{CODE}", "{PHONE}"]',
     f'{{"{CODE}": "{PHONE}"}}',
-    f'{{"code": "{CODE}{"0" * 2000}", "phone": "{PHONE}{"0" * 64}"}}',
+    f'{{"code": "{CODE}{"0" * 2000}", "phone": "{PHONE}{"0" * 256}"}}',
     f'{{"code": "{CODE}", "phone": "{PHONE}"',
     f'{{"code": "{CODE}\\ud800", "phone": "{PHONE}\\ud800"}}',
     "[" * 9000 + CODE,

@@ -540,6 +540,33 @@ def test_texts_are_translated() -> None:
     assert reply.status_code == 400
 
 
+def test_pages_speak_the_browser_s_language() -> None:
+    person = Shop().mount().person()
+    for accepted, language, heading in (
+        ("fr, de-AT;q=0.5, en;q=0.1", "de-AT", "Telefonnummer bestätigen"),
+        ("fr", "en", "Confirm your phone"),
+        ("", "en", "Confirm your phone"),
+    ):
+        page = person.open("/account/phone", headers={"Accept-Language": accepted})
+        assert f'<html lang="{language}">' in page.html
+        assert page.heading.strip() == heading
+
+
+def test_a_user_name_that_is_too_long_is_no_one_s() -> None:
+    shop = Shop()
+    names: list[str] = []
+
+    @shop.otp.authenticate
+    def authenticate(user: str, _: str) -> str:
+        names.append(user)
+        return "7"
+
+    person = shop.mount().person()
+    assert "incorrect" in person.begin("login", user="a" * 257).said
+    assert person.begin("login", user="a" * 256).path == "/account/login/code"
+    assert names == ["a" * 256]
+
+
 def test_flask_babel_translates() -> None:
     shop = Shop()
     flask_babel.Babel(shop.app, locale_selector=lambda: "en")

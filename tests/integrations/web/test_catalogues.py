@@ -72,7 +72,7 @@ def placeholders(text: str) -> tuple[str, ...]:
 
 
 def test_a_language_is_found_by_its_tag() -> None:
-    for tag in ("de", "de-AT", "de_DE", "de-Latn-DE"):
+    for tag in ("de", "de-AT", "de_DE", "de-Latn-DE", "DE", "de-latn-de"):
         assert translations(tag).gettext("Continue") == "Weiter"
     assert (
         translations("et").ngettext("in %(count)s minute", "in %(count)s minutes", 3)

@@ -39,8 +39,18 @@ def test_what_the_person_can_fix_is_not(
     assert not caplog.records
 
 
-def test_an_error_of_the_program_is_raised() -> None:
-    error = ConfigurationError("client_ip must be one IP address.")
-    with pytest.raises(ConfigurationError) as caught:
+def test_what_no_operation_ends_with_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    error = InvalidPhoneNumber("An account's phone.")
+    assert explained(error, expected=False) is error
+    assert "InvalidPhoneNumber: An account's phone." in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConfigurationError("client_ip must be one IP address."), OtpVerifyError("of an own guard")],
+    ids=repr,
+)
+def test_an_error_of_the_program_is_raised(error: OtpVerifyError) -> None:
+    with pytest.raises(type(error)) as caught:
         explained(error)
     assert caught.value is error

@@ -11,7 +11,11 @@ from support import QUICK, SECRET
 
 from otpverify import AsyncVerifier, StoreError, Verifier
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.languages import preferred_language, translations
+from otpverify.integrations.web.languages import (
+    page_language,
+    preferred_language,
+    translations,
+)
 from otpverify.integrations.web.reports import MOST_BYTES, take_report
 from otpverify.integrations.web.sentences import code_in
 from otpverify.testing import OutboxSender
@@ -36,6 +40,25 @@ from otpverify.testing import OutboxSender
 )
 def test_the_preferred_language(header: str | None, language: str) -> None:
     assert preferred_language(header) == language
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("fr, de;q=0.5", "de"),
+        ("fr, en;q=0.3, de;q=0.5, et;q=0.4", "de"),
+        ("et;q=0.1, en-GB", "en-GB"),
+        ("de-AT, de;q=0.9, en;q=0.8", "de-AT"),
+        ("DE-at", "DE-at"),
+        ("fr, ja;q=0.9", "en"),
+        ("fr, de;q=0", "en"),
+        ("*", "en"),
+        ("", "en"),
+        (None, "en"),
+    ],
+)
+def test_the_language_of_pages_is_one_that_they_have(header: str | None, language: str) -> None:
+    assert page_language(header) == language
 
 
 @pytest.mark.parametrize("tag", ["xx", "../../etc", "de/../et", "", "zz-ZZ"])
