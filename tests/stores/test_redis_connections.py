@@ -22,7 +22,7 @@ from support import PHONE, SECRET, wrong
 
 from otpverify import HmacHasher, IncorrectCode, Limit, Policy, RedisStore, StoreError, Verifier
 from otpverify.core.state import Reserved
-from otpverify.stores.redis.connections import Lanes
+from otpverify.stores.redis.connections import ConnectionPool
 from otpverify.testing import OutboxSender
 
 __all__ = ["stop_servers"]
@@ -119,15 +119,15 @@ def test_a_pool_that_stays_full_is_an_error_that_says_so(place: Place) -> None:
     store = RedisStore.from_url(url, connect_timeout_seconds=0.1, socket_timeout_seconds=0.1)
     limits = (Limit(1000, 3600),)
     store.reserve("network", limits)
-    lanes = store._lines.get().lanes
-    assert lanes is not None
-    taken = lanes._take()  # a call that never ends
+    pool = store._clients.get().pool
+    assert pool is not None
+    taken = pool._take()  # a call that never ends
     started = time.monotonic()
     with pytest.raises(StoreError, match=r"in use for too long.*max_connections") as caught:
         store.reserve("network", limits)
     assert caught.value.__context__ is None
     assert 0.4 <= time.monotonic() - started < 3
-    lanes._free.append(taken)
+    pool._free.append(taken)
     assert isinstance(store.reserve("network", limits), Reserved)
     store.close()
 
@@ -153,10 +153,10 @@ def test_a_tracer_sees_every_command(verifier: Verifier, monkeypatch: pytest.Mon
 def test_a_foreign_function_counts_as_a_tracer(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lanes = Lanes(store._lines.get().client)
-    assert lanes.usable
+    pool = ConnectionPool(store._clients.get().client)
+    assert pool.usable
     monkeypatch.setattr(Redis, "execute_command", lambda self, *args: None)
-    assert not lanes.usable
+    assert not pool.usable
 
 
 def test_a_child_has_connections_of_its_own(

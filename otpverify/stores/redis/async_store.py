@@ -31,7 +31,7 @@ from otpverify.core.state import (
     Standing,
 )
 from otpverify.stores.redis import calls, clients, replies, scripts
-from otpverify.stores.redis.connections import AsyncLanes
+from otpverify.stores.redis.connections import AsyncConnectionPool
 from otpverify.stores.redis.health import (
     Health,
     asking,
@@ -43,23 +43,23 @@ from otpverify.stores.redis.health import (
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
 
-class Line:
-    """A client, and the fast path over its connections where it has one.
+class PooledClient:
+    """A client, and a faster way to its connections where it has one.
 
     Args:
         client: The client.
-        lanes: The fast path.
+        pool: Its connections, without redis-py's pool; `None` if the client needs that one.
     """
 
-    def __init__(self, client: Any, lanes: AsyncLanes | None = None) -> None:
+    def __init__(self, client: Any, pool: AsyncConnectionPool | None = None) -> None:
         self.client = client
-        self.lanes = lanes
+        self.pool = pool
         self.ports = calls.Ports(self._execute, asyncio.sleep, self._leave)
 
     async def _execute(self, *command: str | bytes | int) -> object:
-        lanes = self.lanes
-        line = lanes if lanes is not None and lanes.usable else self.client
-        reply: object = await line.execute_command(*command)
+        pool = self.pool
+        target = pool if pool is not None and pool.usable else self.client
+        reply: object = await target.execute_command(*command)
         return reply
 
     async def _leave(self) -> None:
@@ -68,14 +68,14 @@ class Line:
             await self.client.connection_pool.disconnect(inuse_connections=False)
 
 
-def _line_from(make: Callable[[], Any]) -> Line:
-    """A line of a client of our own, with the fast path if the client talks to one server."""
+def _pooled_client(make: Callable[[], Any]) -> PooledClient:
+    """A client made from a URL, with the faster way if it talks to one server."""
     client = make()
-    return Line(client, AsyncLanes(client) if clients.is_single(client) else None)
+    return PooledClient(client, AsyncConnectionPool(client) if clients.is_single(client) else None)
 
 
-async def _close_line(line: Line) -> None:
-    await _close(line.client)
+async def _close_pooled(pooled: PooledClient) -> None:
+    await _close(pooled.client)
 
 
 async def _close(client: Any) -> None:
@@ -97,7 +97,7 @@ class AsyncRedisStore(AsyncClosing):
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
         clients.check_client(client, asynchronous=True)
-        self._lines: Line | PerLoop[Line] = Line(client)
+        self._clients: PooledClient | PerLoop[PooledClient] = PooledClient(client)
         self._begin(prefix, clients.PATIENCE_SECONDS)
 
     def _begin(self, prefix: str, patience_seconds: float) -> None:
@@ -118,23 +118,27 @@ class AsyncRedisStore(AsyncClosing):
         and `aclose` closes them sooner."""
         make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
         store = cls.__new__(cls)
-        store._lines = PerLoop("AsyncRedisStore", partial(_line_from, make), _close_line)
+        store._clients = PerLoop("AsyncRedisStore", partial(_pooled_client, make), _close_pooled)
         bound = clients.patience(connect_timeout_seconds, socket_timeout_seconds)
         store._begin(prefix, bound)
         return store
 
     def __repr__(self) -> str:
-        lines = self._lines
-        where = type(lines.client).__name__ if isinstance(lines, Line) else "a URL"
+        clients_in_use = self._clients
+        where = (
+            type(clients_in_use.client).__name__
+            if isinstance(clients_in_use, PooledClient)
+            else "a URL"
+        )
         return f"<AsyncRedisStore on {where}>"
 
     async def aclose(self) -> None:
         """Close the client's connections; of a store made by `from_url`, those of the event loop
         that runs."""
-        if isinstance(self._lines, Line):
-            await _close(self._lines.client)
+        if isinstance(self._clients, PooledClient):
+            await _close(self._clients.client)
         else:
-            await self._lines.aclose()
+            await self._clients.aclose()
 
     async def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
         """See `Store.open`."""
@@ -224,7 +228,7 @@ class AsyncRedisStore(AsyncClosing):
         Raises:
             StoreError: It cannot be asked.
         """
-        client = (await self._line()).client
+        client = (await self._pooled()).client
         try:
             info = await client.info("everything", **asking(client))
         except Exception as error:
@@ -233,22 +237,26 @@ class AsyncRedisStore(AsyncClosing):
             return read_health(info)
         raise failure
 
-    async def _line(self) -> Line:
+    async def _pooled(self) -> PooledClient:
         require_asyncio("AsyncRedisStore")
-        return self._lines if isinstance(self._lines, Line) else await self._lines.current()
+        return (
+            self._clients
+            if isinstance(self._clients, PooledClient)
+            else await self._clients.current()
+        )
 
-    async def _look(self, line: Line) -> None:
+    async def _look(self, pooled: PooledClient) -> None:
         """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
         that does not let itself be asked is not asked again."""
         self._looked = True
-        if line.lanes is not None:
-            await line.lanes.lend()
+        if pooled.pool is not None:
+            await pooled.pool.lend()
         with suppress(Exception):
-            warn_of_eviction(await line.client.info("memory", **asking(line.client)))
+            warn_of_eviction(await pooled.client.info("memory", **asking(pooled.client)))
 
     async def _run(self, call: scripts.Call) -> object:
-        line = await self._line()
-        reply = await calls.run(line.ports, call, self._patience)
+        pooled = await self._pooled()
+        reply = await calls.run(pooled.ports, call, self._patience)
         if not self._looked:
-            await self._look(line)
+            await self._look(pooled)
         return reply

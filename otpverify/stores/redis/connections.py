@@ -37,7 +37,7 @@ def packed(command: tuple[str | bytes | int, ...]) -> list[bytes]:
     return [b"".join(parts)]
 
 
-class Lanes:
+class ConnectionPool:
     """The connections of one client, each used by one call at a time, in any thread.
 
     Args:
@@ -96,7 +96,7 @@ class Lanes:
             return self._pool.get_connection()
 
 
-class AsyncLanes:
+class AsyncConnectionPool:
     """The connections of one client, each used by one call at a time, in its event loop.
 
     Args:
@@ -105,7 +105,7 @@ class AsyncLanes:
 
     def __init__(self, client: Any) -> None:
         self._pool = client.connection_pool
-        self._free: list[AsyncLane] = []
+        self._free: list[AsyncConnection] = []
 
     @property
     def usable(self) -> bool:
@@ -114,21 +114,23 @@ class AsyncLanes:
 
     async def execute_command(self, *command: str | bytes | int) -> object:
         """Send a command and read its reply. Raises the same errors as the client's method."""
-        lane = self._free.pop() if self._free else AsyncLane(await self._pool.get_connection())
+        connection = (
+            self._free.pop() if self._free else AsyncConnection(await self._pool.get_connection())
+        )
         try:
-            reply = await lane.run(command)
+            reply = await connection.run(command)
         except ResponseError as error:
             if is_demoted(error):
-                await lane.disconnect()  # its address may lead to the new primary by now
-            self._free.append(lane)  # that was the reply
+                await connection.disconnect()  # its address may lead to the new primary by now
+            self._free.append(connection)  # that was the reply
             raise
         except BaseException:
             # The reply to a cancelled or interrupted call may still arrive: the next call would
             # read it as its own.
-            await lane.disconnect()
-            self._free.append(lane)
+            await connection.disconnect()
+            self._free.append(connection)
             raise
-        self._free.append(lane)
+        self._free.append(connection)
         return reply
 
     async def lend(self) -> None:
@@ -138,7 +140,7 @@ class AsyncLanes:
             await self._pool.release(self._free.pop().restored())
 
 
-class AsyncLane:
+class AsyncConnection:
     """A connection that one call has at a time."""
 
     def __init__(self, connection: Any) -> None:

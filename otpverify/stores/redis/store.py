@@ -31,7 +31,7 @@ from otpverify.core.state import (
     Standing,
 )
 from otpverify.stores.redis import calls, clients, replies, scripts
-from otpverify.stores.redis.connections import Lanes
+from otpverify.stores.redis.connections import ConnectionPool
 from otpverify.stores.redis.health import (
     Health,
     asking,
@@ -43,28 +43,28 @@ from otpverify.stores.redis.health import (
 _FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
 
-class Line:
-    """A client, and the fast path over its connections where it has one.
+class PooledClient:
+    """A client, and a faster way to its connections where it has one.
 
     Args:
         client: The client.
-        lanes: The fast path.
+        pool: Its connections, without redis-py's pool; `None` if the client needs that one.
     """
 
-    def __init__(self, client: Any, lanes: Lanes | None = None) -> None:
+    def __init__(self, client: Any, pool: ConnectionPool | None = None) -> None:
         self.client = client
-        self.lanes = lanes
+        self.pool = pool
         self.ports = calls.Ports(self._execute, self._sleep, self._leave)
 
     @classmethod
     def from_url(cls, client: Any) -> Self:
-        """With the fast path, if the client talks to one server."""
-        return cls(client, Lanes(client) if clients.is_single(client) else None)
+        """With the faster way, if the client talks to one server."""
+        return cls(client, ConnectionPool(client) if clients.is_single(client) else None)
 
     async def _execute(self, *command: str | bytes | int) -> object:
-        lanes = self.lanes
-        line = lanes if lanes is not None and lanes.usable else self.client
-        reply: object = line.execute_command(*command)
+        pool = self.pool
+        target = pool if pool is not None and pool.usable else self.client
+        reply: object = target.execute_command(*command)
         return reply
 
     async def _sleep(self, seconds: float) -> None:
@@ -93,16 +93,16 @@ class RedisStore(Closing):
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
         clients.check_client(client, asynchronous=False)
-        self._open_lines(lambda: Line(client), type(client).__name__, prefix)
+        self._open_clients(lambda: PooledClient(client), type(client).__name__, prefix)
 
-    def _open_lines(
+    def _open_clients(
         self,
-        make: Callable[[], Line],
+        make: Callable[[], PooledClient],
         name: str,
         prefix: str,
         patience_seconds: float = clients.PATIENCE_SECONDS,
     ) -> None:
-        self._lines = PerProcess(make)
+        self._clients = PerProcess(make)
         self._name = name
         self._patience = patience_seconds
         self.scripts = scripts.Scripts(prefix)
@@ -135,7 +135,7 @@ class RedisStore(Closing):
         make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
         bound = clients.patience(connect_timeout_seconds, socket_timeout_seconds)
         store = cls.__new__(cls)
-        store._open_lines(lambda: Line.from_url(make()), "a URL", prefix, bound)
+        store._open_clients(lambda: PooledClient.from_url(make()), "a URL", prefix, bound)
         return store
 
     def __repr__(self) -> str:
@@ -143,7 +143,7 @@ class RedisStore(Closing):
 
     def close(self) -> None:
         """Close the client's connections; of a store made by `from_url`, those of this process."""
-        client = self._lines.get().client
+        client = self._clients.get().client
         for one in (client, *clients.sentinels_of(client)):
             one.close()
 
@@ -232,7 +232,7 @@ class RedisStore(Closing):
         Raises:
             StoreError: It cannot be asked.
         """
-        client = self._lines.get().client
+        client = self._clients.get().client
         try:
             info = client.info("everything", **asking(client))
         except Exception as error:
@@ -241,18 +241,18 @@ class RedisStore(Closing):
             return read_health(info)
         raise failure
 
-    def _look(self, line: Line) -> None:
+    def _look(self, pooled: PooledClient) -> None:
         """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
         that does not let itself be asked is not asked again."""
         self._looked = True
-        if line.lanes is not None:
-            line.lanes.lend()
+        if pooled.pool is not None:
+            pooled.pool.lend()
         with suppress(Exception):
-            warn_of_eviction(line.client.info("memory", **asking(line.client)))
+            warn_of_eviction(pooled.client.info("memory", **asking(pooled.client)))
 
     def _run(self, call: scripts.Call) -> object:
-        line = self._lines.get()
-        reply = run_sync(calls.run(line.ports, call, self._patience))
+        pooled = self._clients.get()
+        reply = run_sync(calls.run(pooled.ports, call, self._patience))
         if not self._looked:
-            self._look(line)
+            self._look(pooled)
         return reply
