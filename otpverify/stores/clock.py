@@ -8,7 +8,7 @@ import time
 from otpverify.protocols import Clock
 
 
-class Forward:
+class MonotonicClock:
     """A wall clock that never runs backwards: when it is set back, the time that passed is
     taken from the monotonic clock, so that no code outlives its minutes."""
 

@@ -29,7 +29,7 @@ from otpverify.core.state import (
 )
 from otpverify.errors import StoreError
 from otpverify.protocols import Clock
-from otpverify.stores.clock import Forward
+from otpverify.stores.clock import MonotonicClock
 from otpverify.stores.workers import Claim, can_fork, refuse_several_workers
 
 _State = TypeVar("_State", PhoneState, ChallengeState, CounterState, Kept)
@@ -82,7 +82,7 @@ class MemoryStore:
         if not allow_workers:
             refuse_several_workers()
         self._claim = Claim() if can_fork() and not allow_workers else None
-        self._clock = Forward(clock)
+        self._clock = MonotonicClock(clock)
         self._now = 0
         self._phones: TLRUCache[Hashable, PhoneState] = self._table(counter_capacity)
         self._challenges: TLRUCache[Hashable, ChallengeState] = self._table(capacity)

@@ -40,7 +40,7 @@ from otpverify.stores.redis.health import (
     warn_of_eviction,
 )
 
-_FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
+_CLASSES = clients.ClientClasses(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
 
 class PooledClient:
@@ -116,7 +116,7 @@ class AsyncRedisStore(AsyncClosing):
     ) -> Self:
         """See `RedisStore.from_url`. An event loop that ends closes the connections that it used,
         and `aclose` closes them sooner."""
-        make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
+        make = clients.maker(_CLASSES, url, connect_timeout_seconds, socket_timeout_seconds)
         store = cls.__new__(cls)
         store._clients = PerLoop("AsyncRedisStore", partial(_pooled_client, make), _close_pooled)
         bound = clients.patience(connect_timeout_seconds, socket_timeout_seconds)

@@ -119,7 +119,7 @@ _PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Flavour:
+class ClientClasses:
     """The classes of redis-py, sync or async. They are not typed."""
 
     single: Any
@@ -138,7 +138,7 @@ PATIENCE_SECONDS = patience(CONNECT_TIMEOUT_SECONDS, SOCKET_TIMEOUT_SECONDS)
 
 
 def maker(
-    flavour: Flavour, url: str, connect_timeout_seconds: float, socket_timeout_seconds: float
+    classes: ClientClasses, url: str, connect_timeout_seconds: float, socket_timeout_seconds: float
 ) -> Callable[[], Any]:
     """A function that makes clients for a URL. They connect at first use; every wait is bounded.
 
@@ -154,8 +154,8 @@ def maker(
         "socket_timeout": socket_timeout_seconds,
     }
     if address.kind == "single":
-        _check_options(_made(flavour, address, bounds).connection_pool)
-    return lambda: _made(flavour, address, bounds)
+        _check_options(_made(classes, address, bounds).connection_pool)
+    return lambda: _made(classes, address, bounds)
 
 
 def _check_options(pool: Any) -> None:
@@ -170,18 +170,18 @@ def _check_options(pool: Any) -> None:
         raise ConfigurationError("This Redis URL has an option that redis-py does not know there.")
 
 
-def _made(flavour: Flavour, address: Address, bounds: dict[str, Any]) -> Any:
+def _made(classes: ClientClasses, address: Address, bounds: dict[str, Any]) -> Any:
     pause = ExponentialBackoff(cap=_PAUSE_SECONDS, base=_PAUSE_SECONDS)
     # Sentinels get it, too: redis-py's default retries take seconds when one is down.
-    bounds = bounds | {"retry": flavour.retry(pause, RETRIES)}
+    bounds = bounds | {"retry": classes.retry(pause, RETRIES)}
     # RESP2 needs no HELLO, which some proxies and servers do not know; the replies are the same.
     options = {"max_connections": MAX_CONNECTIONS, "protocol": 2, **bounds, **address.options}
     if address.kind == "single":
-        return flavour.single.from_url(address.url, **options)
+        return classes.single.from_url(address.url, **options)
     if address.kind == "cluster":
-        nodes = [flavour.node(host, port) for host, port in address.hosts]
-        return LateClient(lambda: flavour.cluster(startup_nodes=nodes, **options))
-    sentinel = flavour.sentinel(address.hosts, sentinel_kwargs=bounds, **options)
+        nodes = [classes.node(host, port) for host, port in address.hosts]
+        return LateClient(lambda: classes.cluster(startup_nodes=nodes, **options))
+    sentinel = classes.sentinel(address.hosts, sentinel_kwargs=bounds, **options)
     return sentinel.master_for(address.service)
 
 

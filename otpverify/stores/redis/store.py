@@ -40,7 +40,7 @@ from otpverify.stores.redis.health import (
     warn_of_eviction,
 )
 
-_FLAVOUR = clients.Flavour(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
+_CLASSES = clients.ClientClasses(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
 
 class PooledClient:
@@ -132,7 +132,7 @@ class RedisStore(Closing):
         Raises:
             ConfigurationError: It is no such URL, or a timeout is not above 0.
         """
-        make = clients.maker(_FLAVOUR, url, connect_timeout_seconds, socket_timeout_seconds)
+        make = clients.maker(_CLASSES, url, connect_timeout_seconds, socket_timeout_seconds)
         bound = clients.patience(connect_timeout_seconds, socket_timeout_seconds)
         store = cls.__new__(cls)
         store._open_clients(lambda: PooledClient.from_url(make()), "a URL", prefix, bound)

@@ -30,7 +30,7 @@ from otpverify.core.state import (
 )
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import Clock
-from otpverify.stores.clock import Forward
+from otpverify.stores.clock import MonotonicClock
 from otpverify.stores.sqlite import schema
 from otpverify.stores.sqlite.file import File
 from otpverify.stores.sqlite.schema import FileHealth, read_health
@@ -80,7 +80,7 @@ class SqliteStore(Closing):
             raise ConfigurationError("SqliteStore needs the path of a file.")
         if not isinstance(timeout_seconds, int | float) or not 0 < timeout_seconds <= 3600:
             raise ConfigurationError("timeout_seconds must be above 0, and at most 3600.")
-        self._clock = Forward(clock)
+        self._clock = MonotonicClock(clock)
         self._file = File(Path(path).absolute(), timeout_seconds)
 
     def __repr__(self) -> str:
