@@ -13,7 +13,7 @@ from otpverify.cli.terminal import say
 from otpverify.sms import Segments, segments, suggest_gsm7
 from otpverify.sms.languages import DEFAULT, Language, languages, nearest
 from otpverify.sms.lint_rules import Finding, template_findings
-from otpverify.sms.messages import SAMPLE_CODE, Frame
+from otpverify.sms.messages import SAMPLE_CODE, MessageParts
 
 # Seconds and minutes: examples of every plural form that a language may have.
 _NUMBERS = (10, 1, 2, 3, 5, 11, 21, 22, 25, 59)
@@ -71,23 +71,23 @@ def run(options: argparse.Namespace) -> int:
         ConfigurationError: The file cannot be read, or the language is unknown.
     """
     brand = options.brand and unicodedata.normalize("NFC", options.brand)
-    frame = Frame(brand, options.origin, options.app_hash)
+    message_parts = MessageParts(brand, options.origin, options.app_hash)
     count = 0
-    for finding in frame.findings():
+    for finding in message_parts.findings():
         say(f"finding: {finding.message}")
         count += 1
-    written = frame.brand_in(languages()[DEFAULT]) if count == 0 else frame.brand
-    if options.all and written != frame.brand:
+    written = message_parts.brand_in(languages()[DEFAULT]) if count == 0 else message_parts.brand
+    if options.all and written != message_parts.brand:
         say(f"brand: written {written!r} in the texts that are in GSM-7")
     # Problems of brand, origin and hash would repeat for every text.
-    for report in _reports(options, frame) if count == 0 else ():
+    for report in _reports(options, message_parts) if count == 0 else ():
         _print(report)
         count += len(report.findings)
     say(f"{count or 'No'} finding{'' if count == 1 else 's'}.")
     return 1 if count else 0
 
 
-def _reports(options: argparse.Namespace, frame: Frame) -> Iterator[_Report]:
+def _reports(options: argparse.Namespace, message_parts: MessageParts) -> Iterator[_Report]:
     table = languages()
     only = None if options.locale is None else nearest(options.locale)
     if options.locale is not None and only is None:
@@ -98,7 +98,7 @@ def _reports(options: argparse.Namespace, frame: Frame) -> Iterator[_Report]:
     if not options.all:
         language = table[only or DEFAULT]
         template = options.template if options.file is None else _read(options.file)
-        yield _report(language.tag, template, language, frame, options.max_segments)
+        yield _report(language.tag, template, language, message_parts, options.max_segments)
         return
     for tag, language in table.items():
         for purpose in language.purposes:
@@ -107,30 +107,34 @@ def _reports(options: argparse.Namespace, frame: Frame) -> Iterator[_Report]:
             # With an origin line, the brand may fit beside some lifetimes and not beside others.
             by_template: dict[str, list[int]] = {}
             for ttl_seconds in _LIFETIMES:
-                template = frame.built_in(language, purpose, ttl_seconds)
+                template = message_parts.built_in(language, purpose, ttl_seconds)
                 by_template.setdefault(template, []).append(ttl_seconds)
             for template, lifetimes in by_template.items():
-                without = bool(frame.brand) and template == frame.bare(language, purpose)
+                without = bool(message_parts.brand) and template == message_parts.bare(
+                    language, purpose
+                )
                 name = f"{tag} {purpose}{' (without the brand)' if without else ''}"
-                yield _report(name, template, language, frame, options.max_segments, lifetimes)
+                yield _report(
+                    name, template, language, message_parts, options.max_segments, lifetimes
+                )
 
 
 def _report(
     name: str,
     template: str,
     language: Language,
-    frame: Frame,
+    message_parts: MessageParts,
     max_segments: int,
     lifetimes: Sequence[int] = _LIFETIMES,
 ) -> _Report:
-    found = frame.template_findings(
+    found = message_parts.template_findings(
         template, language, max_segments=max_segments, lifetimes=lifetimes
     )
-    if any(template_findings(template, has_brand=frame.brand is not None)):
+    if any(template_findings(template, has_brand=message_parts.brand is not None)):
         # Its fields cannot be filled in, so it is shown as it is.
         return _Report(name, template, segments(template), found)
     texts = [
-        frame.text(frame.lay_out(template, language, ttl_seconds), SAMPLE_CODE)
+        message_parts.text(message_parts.lay_out(template, language, ttl_seconds), SAMPLE_CODE)
         for ttl_seconds in lifetimes
     ]
     longest = max(map(segments, texts), key=lambda count: (count.parts, count.units))

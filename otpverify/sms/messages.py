@@ -42,7 +42,7 @@ class Layout(NamedTuple):
     trailer: str
 
 
-class Frame(NamedTuple):
+class MessageParts(NamedTuple):
     """Brand, origin and app hash, as `Messages` takes them."""
 
     brand: str | None = None
@@ -179,10 +179,10 @@ class Frame(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _long_languages(frame: Frame) -> tuple[str, ...]:
+def _long_languages(parts: MessageParts) -> tuple[str, ...]:
     """The languages with a built-in text of more than one segment. It looks at all texts, which
     takes some milliseconds."""
-    return tuple(sorted(tag for tag in languages() if frame.is_long(languages()[tag])))
+    return tuple(sorted(tag for tag in languages() if parts.is_long(languages()[tag])))
 
 
 Templates = Mapping[str, str | Mapping[str, str]]
@@ -236,8 +236,8 @@ class Messages:
         self.brand = brand
         self.origin = origin
         self.app_hash = app_hash
-        self._frame = Frame(brand, origin, app_hash)
-        _refuse(self._frame.findings())
+        self._parts = MessageParts(brand, origin, app_hash)
+        _refuse(self._parts.findings())
         self._templates = _by_purpose(templates)
         if type(max_segments) is not int or max_segments < 1:
             raise ConfigurationError("max_segments must be a whole number, 1 or more.")
@@ -245,7 +245,7 @@ class Messages:
         self._layout = lru_cache(maxsize=1024)(self._lay_out)
         for tag, by_purpose in self._templates.items():
             for purpose, template in by_purpose.items():
-                found = self._frame.template_findings(
+                found = self._parts.template_findings(
                     template, languages()[tag], max_segments=max_segments
                 )
                 _refuse(found, f"templates[{tag!r}], for {purpose!r}: ")
@@ -285,7 +285,7 @@ class Messages:
             check_binding(binding)
             approves = approval(languages()[tag], binding) if binding else None
         layout = self._layout(tag, purpose, ttl_seconds, len(code))
-        text = self._frame.text(layout, code, approves)
+        text = self._parts.text(layout, code, approves)
         if approves is not None:
             check_length(text)
         return text
@@ -295,13 +295,13 @@ class Messages:
         if (self.brand, self.origin, self.app_hash) == (None, None, None):
             return
         own = {tag for tag, by_purpose in self._templates.items() if EVERY_PURPOSE in by_purpose}
-        long = [tag for tag in _long_languages(self._frame) if tag not in own]
+        long = [tag for tag in _long_languages(self._parts) if tag not in own]
         if long:
             _log.warning(
                 "Messages(%s): the built-in texts take more than one segment in %d languages (%s). "
                 "Use a shorter brand or origin, or a brand in Latin letters; run otpverify "
                 "lint-message --all to see the texts.",
-                self._frame.given,
+                self._parts.given,
                 len(long),
                 ", ".join(long),
             )
@@ -311,8 +311,8 @@ class Messages:
         mine = self._templates.get(tag, {})
         template = mine.get(purpose) or mine.get(EVERY_PURPOSE)
         if template is None:
-            template = self._frame.built_in(language, purpose, ttl_seconds, "0" * digits)
-        return self._frame.lay_out(template, language, ttl_seconds)
+            template = self._parts.built_in(language, purpose, ttl_seconds, "0" * digits)
+        return self._parts.lay_out(template, language, ttl_seconds)
 
 
 def _by_purpose(templates: Templates | None) -> dict[str, dict[str, str]]:
