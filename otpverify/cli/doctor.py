@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from otpverify import (
     Balance,
@@ -15,16 +17,18 @@ from otpverify import (
     SqliteStore,
     Verifier,
 )
-from otpverify.cli.reachability import tried
 from otpverify.core.keys import Key
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
 from otpverify.gateways.smspm.wire import DEFAULT_URL
 from otpverify.gateways.urls import is_encrypted, is_local, is_private
 from otpverify.settings import Settings
 from otpverify.settings_table import SETTINGS
+from otpverify.stores.redis.clients import read_url
 from otpverify.stores.redis.health import Health
 
 LOW_BALANCE_EUR = 5.0
+_CONNECT_SECONDS = 2.0
+_REDIS_PORT = 6379
 
 _NOBODY = Key(*["doctor".ljust(22, "-")] * 3)
 Finding = tuple[str, str]
@@ -119,7 +123,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     except ConfigurationError:
         return  # the settings' findings include it
     except OtpVerifyError as error:
-        yield "fail", f"Store: {error} Tried: {', '.join(tried(url))}."
+        yield "fail", f"Store: {error} Tried: {', '.join(_tried(url))}."
         return
     if health is None:
         yield "warn", "Store: it works, and does not let its settings be seen (INFO)."
@@ -198,3 +202,72 @@ def _of_sender_id(own: str, approved: tuple[str, ...]) -> Finding:
     if own in approved:
         return "ok", f"Gateway: {own!r} is an approved sender ID."
     return "warn", f"Gateway: {own!r} is not an approved sender ID, so messages may fail. {choice}"
+
+
+def _tried(url: str) -> Iterator[str]:
+    """Each address of a Redis URL, with the reason if it cannot be reached.
+
+    Args:
+        url: A URL that `RedisStore.from_url` accepts.
+    """
+    address = read_url(url)
+    if address.kind == "single" and address.url.startswith("unix:"):
+        path = unquote(urlsplit(address.url).path)
+        yield _with_fault(path, _unix_fault(path))
+        return
+    hosts, tls = address.hosts, bool(address.options.get("ssl"))
+    if address.kind == "single":
+        parts = urlsplit(address.url)
+        hosts = ((parts.hostname or "localhost", parts.port or _REDIS_PORT),)
+        tls = parts.scheme == "rediss"
+    for host, port in hosts:
+        name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        yield _with_fault(name, _fault(host, port, tls=tls and address.kind != "sentinel"))
+
+
+def _with_fault(name: str, fault: str) -> str:
+    return f"{name} ({fault})" if fault else name
+
+
+def _fault(host: str, port: int, *, tls: bool) -> str:
+    try:
+        with socket.create_connection((host, port), _CONNECT_SECONDS) as connection:
+            return _tls_fault(connection, host) if tls else ""
+    except OSError as error:
+        return _reason(error)
+
+
+def _tls_fault(connection: socket.socket, host: str) -> str:
+    try:
+        with ssl.create_default_context().wrap_socket(connection, server_hostname=host):
+            return ""
+    except ssl.SSLCertVerificationError as error:
+        return f"TLS: its certificate is not trusted here, {error.verify_message}"
+    except (ssl.SSLError, OSError):
+        return "TLS: no encrypted connection; is this the port for TLS?"
+
+
+def _unix_fault(path: str) -> str:
+    if not hasattr(socket, "AF_UNIX"):
+        return "this system has no Unix sockets"
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_CONNECT_SECONDS)
+            connection.connect(path)
+    except OSError as error:
+        return _reason(error)
+    return ""
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "its name could not be resolved (DNS)"
+    if isinstance(error, TimeoutError):
+        return "time-out"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such socket"
+    if isinstance(error, PermissionError):
+        return "no permission"
+    return error.strerror or "not reachable"

@@ -26,7 +26,6 @@ pytest.register_assert_rewrite(
             "fraud",
             "limits",
             "operations",
-            "proofs",
             "races",
             "random_walk",
             "sharing",
@@ -43,8 +42,7 @@ from otpverify.testing.conformance.delivery import Delivery
 from otpverify.testing.conformance.fraud import FraudStoreConformance
 from otpverify.testing.conformance.inspection import Inspection
 from otpverify.testing.conformance.limits import Limits
-from otpverify.testing.conformance.operations import Operations
-from otpverify.testing.conformance.proofs import Proofs
+from otpverify.testing.conformance.operations import Operations, Proofs
 from otpverify.testing.conformance.races import Races
 from otpverify.testing.conformance.random_walk import RandomWalk
 from otpverify.testing.conformance.reference import Reference
