@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs example browser bench lint format clean
+.PHONY: help demo test docs example browser bench pumping lint format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -28,8 +28,11 @@ browser: $(VENV)/dev.done ## Run the tests in a real browser, and keep screensho
 	OTPVERIFY_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) tests/browser
 
 bench: $(VENV)/dev.done $(VENV)/hiredis ## Measure against a floor on a real server
-	cd tests && for part in operations memory concurrency tutorial imports; do \
+	cd tests && for part in operations memory concurrency tutorial imports fraud_accounts; do \
 		echo; ../$(BIN)/python -m benchmarks.$$part || exit 1; done
+
+pumping: $(VENV)/dev.done ## Simulate SMS pumping: what it costs, and whom the protection refuses
+	cd tests && ../$(BIN)/python -m benchmarks.pumping
 
 # Apart from the other packages: redis-py would use it wherever it finds it.
 $(VENV)/hiredis: $(VENV)/dev.done

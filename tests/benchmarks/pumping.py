@@ -66,6 +66,7 @@ class Home:
         conversion: The share of messages whose codes they enter.
         days: How many days were observed; on the last of them the policy was enforced.
         tourists: Another 50 people a day, from 40 countries.
+        neighbours: Another 300 people a day, from AT.
     """
 
     place: Place = DE
@@ -73,12 +74,13 @@ class Home:
     conversion: float = 0.75
     days: int = 14
     tourists: bool = False
+    neighbours: bool = False
 
     @property
     def name(self) -> tuple[object, ...]:
         """What tells it from others."""
         parts = (self.place.country, self.place.prefixes, self.a_day, self.conversion)
-        return (*parts, self.days, self.tourists)
+        return (*parts, self.days, self.tourists, self.neighbours)
 
     def traffic(
         self, rng: random.Random, pool: list[Number], begin: float, days: float
@@ -88,6 +90,8 @@ class Home:
         streams: list[Iterable[Asks]] = [
             people(rng, self.place, self.a_day, begin, end, self.conversion, pool)
         ]
+        if self.neighbours:
+            streams.append(people(rng, AT, 300, begin, end))
         return [*streams, tourists(rng, begin, end)] if self.tourists else streams
 
 
@@ -195,15 +199,16 @@ def raid(
     stages: Iterable[tuple[float, float]] = HALF_DAY,
     at: float = 8,
     *,
-    enters: Conversion = 0.0,
+    enters: float = 0.0,
+    first: int = 0,
     solves: bool = False,
     repeats: bool = False,
 ) -> Extra:
     """An attack on numbers, from that hour of the day on."""
 
     def extra(rng: random.Random, begin: float) -> list[Iterable[Asks]]:
-        start = begin + at * HOUR
-        return [attack(rng, numbers, start, stages, enters=enters, solves=solves, repeats=repeats)]
+        start, share = begin + at * HOUR, once_then(first, enters) if first else enters
+        return [attack(rng, numbers, start, stages, enters=share, solves=solves, repeats=repeats)]
 
     return extra
 
@@ -266,20 +271,25 @@ def changed(
     return users
 
 
-def beside(place: Place, a_day: float, hours: tuple[float, float]) -> Extra:
-    """Users of another country, who enter no codes between these hours."""
+def outage_abroad(home: Home, hours: tuple[float, float]) -> Users:
+    """The site's users; between these hours those of AT enter no codes."""
 
-    def extra(rng: random.Random, begin: float) -> list[Iterable[Asks]]:
+    def users(rng: random.Random, pool: list[Number], begin: float) -> list[Iterable[Asks]]:
         def conversion(at: float) -> float:
             return 0.0 if hours[0] <= (at - begin) / HOUR < hours[1] else 0.75
 
-        return [people(rng, place, a_day, begin, begin + DAY, conversion)]
+        end = begin + DAY
+        return [
+            people(rng, home.place, home.a_day, begin, end, home.conversion, pool),
+            people(rng, AT, 300, begin, end, conversion),
+        ]
 
-    return extra
+    return users
 
 
 COLD, BIG = Home(days=0), Home(a_day=20_000, days=4)
 SMALL, TOURISTS = Home(a_day=100), Home(tourists=True)
+NEIGHBOURS = Home(neighbours=True)
 CALM = [
     *(Scenario(f"1,000/day, {c} entered", Home(conversion=c)) for c in (0.9, 0.6, 0.45)),
     *(
@@ -308,7 +318,10 @@ CALM = [
     Scenario("outage: nobody can verify 10-12 h", users=outage(Home(), (10, 12)), ends=12, seeds=4),
     Scenario("outage: the same, 20,000/day", BIG, users=outage(BIG, (10, 12)), ends=12, seeds=1),
     Scenario(
-        "outage: another country's 300/day, 10-14 h", extra=beside(AT, 300, (10, 14)), ends=14
+        "outage: another country's 300/day, 10-14 h",
+        NEIGHBOURS,
+        users=outage_abroad(NEIGHBOURS, (10, 14)),
+        ends=14,
     ),
     Scenario("codes arrive after 8 min", users=changed(Home(), 0.75, 1, 1_000, 480)),
     Scenario(
@@ -376,13 +389,13 @@ ABROAD = [
     Scenario(
         "UZ, 30 codes entered first",
         seeds=1,
-        extra=raid(pick("UZ", 0, 300), enters=once_then(30, 0.0)),
+        extra=raid(pick("UZ", 0, 300), first=30),
     ),
     Scenario(
         "UZ, 300 own SIMs, entered once, 3 days",
         days=3,
         seeds=1,
-        extra=raid(sims("UZ", 300, 50), ((64, 0.035),), enters=once_then(300, 0.0), repeats=True),
+        extra=raid(sims("UZ", 300, 50), ((64, 0.035),), first=300, repeats=True),
     ),
     Scenario(
         "UZ, attacker passes human checks", seeds=1, extra=raid(pick("UZ", 0, 300), solves=True)
@@ -483,7 +496,7 @@ AT_HOME = [
     Scenario(
         "50 own SIMs, entered once (denial of known)",
         seeds=1,
-        extra=raid(sims("DE", 50, 1_500), ((12, 0.07),), enters=once_then(50, 0.0), repeats=True),
+        extra=raid(sims("DE", 50, 1_500), ((12, 0.07),), first=50, repeats=True),
     ),
 ]
 
@@ -493,8 +506,8 @@ def worst(scenario: Scenario, bound: str, mode: str) -> str:
     home = scenario.home
     found = FraudPolicy(mode="enforce", over="human_check" if mode == "check" else "refuse")
     case = found.worst_case(
-        strangers_per_day=home.a_day,
-        known_per_day=home.a_day,
+        strangers_per_day=home.a_day / 2,
+        known_per_day=home.a_day / 2,
         price=Decimal(str(price_of(home.place.country))),
         price_abroad=published_prices().of(None) if bound == "abroad" else Decimal("0.434"),
         conversion=home.conversion,

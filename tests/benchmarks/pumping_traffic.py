@@ -15,15 +15,15 @@ from otpverify.core.fraud import DAY, Charge, Overdrawn, Rates, Record, Records,
 from otpverify.gateways.smspm.prices import published_prices
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
-PRICES = {"XX": 0.1}
-"""By country; XX stands for one at 0.10 EUR in which nobody has been."""
+PRICES = {"XX": 0.1, "US": 0.1}
+"""By country, where the published list has none. XX stands for a country in which nobody was."""
 RATES = Rates(10.0, 1 / 3)
 TRUSTED = 90 * DAY
 UNANSWERED = 3
 RETURNING = 0.5
 """The share of people whose number was seen before, as a rule."""
 SHARED = 0.1
-"""The share of people who come from one of 20 addresses that they share with others."""
+"""The share of people who come from one of 500 addresses that they share with others."""
 WINDOW = 20
 """An attack counts as contained when at most one of its last 20 requests was sent."""
 
@@ -197,7 +197,7 @@ class Day:
             self._follow(asks.at)
             if asks.person:
                 shared = self.rng.random() < SHARED
-                address = self.rng.randrange(1, 21) if shared else 0
+                address = self.rng.randrange(1, 501) if shared else 0
                 self._person(asks, asks.at, address, tries=0, human=False, first=True)
             else:
                 self._attacker(asks)
