@@ -17,9 +17,9 @@ _ROUNDS = 3
 
 
 class PerLoop(Generic[T]):
-    """One of a kind for each event loop. A loop that ends closes its own, also where nobody asked
-    it to: one that ends in order finishes its asynchronous generators, one of which holds it; any
-    other closes it within `close`.
+    """One object for each event loop. A loop that ends closes its object without a call: a loop
+    that shuts down finishes its asynchronous generators, one of which holds the object; any other
+    loop closes it within `close`.
 
     Args:
         what: What needs the loop, as the subject of a sentence.

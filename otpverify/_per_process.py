@@ -25,12 +25,12 @@ def process() -> tuple[int, int]:
 
 
 class PerProcess(Generic[T]):
-    """One of a kind for each process, made when it is first used there.
+    """One object for each process, made when it is first used there.
 
     Several threads that ask at the same time may each make one. All of them get the same one, and
     the others are dropped unused, so making one must not start or open anything.
 
-    A process keeps what it inherited from its parent, and never uses or closes it.
+    A process never uses or closes the object that it inherited from its parent.
 
     Args:
         make: Makes one.

@@ -1,4 +1,4 @@
-"""Guards that need nothing but the number itself."""
+"""Guards that need only the number itself."""
 
 from __future__ import annotations
 

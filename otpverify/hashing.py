@@ -1,4 +1,4 @@
-"""Hashers: they turn a code into the digest that the store keeps."""
+"""Hashers: they turn a code into the digest in the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Argon2Hasher:
     Args:
         memory_kib: Memory for one digest, in kibibytes. Argon2's m.
         iterations: Passes over that memory. Argon2's t.
-        lanes: Lanes. Argon2's p.
+        lanes: Degree of parallelism. Argon2's p.
         allow_weak: Accept a cost below OWASP's minimums, for tests.
 
     Raises:

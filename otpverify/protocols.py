@@ -1,4 +1,4 @@
-"""The parts that a verifier is composed of, as protocols: write your own, or take ours.
+"""The parts that a verifier is composed of, as protocols. You can write your own parts.
 
 Each protocol that does I/O has an awaitable counterpart for `AsyncVerifier`.
 """
@@ -44,7 +44,7 @@ class Sender(Protocol):
         """Hand the message over.
 
         Raises:
-            DeliveryRejected: It certainly was not taken, and trying again will not help.
+            DeliveryRejected: It certainly was not taken, and a repeat would fail, too.
             DeliveryUnavailable: It was not taken, or it is unknown whether it was (`maybe_sent`).
         """
         ...
@@ -57,10 +57,10 @@ class AsyncSender(Protocol):
 
 
 class Store(Protocol):
-    """Keeps challenges and counters. Every operation is atomic, between all processes that
+    """Holds challenges and counters. Every operation is atomic, for all processes that
     share the store, and does what the function of its name in `otpverify.core.challenge` does.
 
-    What cannot be answered raises `StoreError`.
+    An operation that cannot be answered raises `StoreError`.
     """
 
     process_local: ClassVar[bool]
@@ -120,7 +120,7 @@ class Store(Protocol):
         ...
 
     def inspect(self, phone: str) -> Inspected:
-        """What is kept of a phone (`Key.phone`), for support: no code, no digest."""
+        """The data of a phone (`Key.phone`), for support: no code, no digest."""
         ...
 
     def unlock(self, phone: str, scope: str | None = None) -> None:
@@ -133,7 +133,7 @@ class Store(Protocol):
         ...
 
     def give_back(self, counter: str, at: int) -> None:
-        """Take the event reserved at `at` out again."""
+        """Remove the event that was reserved at `at`."""
         ...
 
 
@@ -191,7 +191,7 @@ class AsyncStore(Protocol):
 
 
 class Hasher(Protocol):
-    """Turns a code, with all that it is bound to, into the digest that the store keeps."""
+    """Turns a code, with the facts that it is bound to, into the digest in the store."""
 
     costly: ClassVar[bool]
     """Takes milliseconds on purpose: a cheap read goes first, and it runs off the event loop."""

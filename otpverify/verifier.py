@@ -1,4 +1,4 @@
-"""`Verifier`: the parts composed, nothing else."""
+"""`Verifier`: composes the parts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from otpverify.wiring import compose, sync_ports
 
 
 class Verifier(Closing):
-    """Proves that a person holds a phone. Safe to share between threads; make one a process.
+    """Proves that a person holds a phone. Safe to share between threads; make one for each process.
 
     Args:
         sender: Delivers the messages, such as `SmspmClient`.
-        store: Keeps challenges and counters; a `MemoryStore` if left out.
+        store: Holds challenges and counters; a `MemoryStore` if left out.
         policy: The numbers; `Policy()` if left out.
         secret: The server-side key, at least 32 bytes (`otpverify secret` makes one), the same
             in every process that shares the store. A sequence rotates: the first signs, all
@@ -31,7 +31,7 @@ class Verifier(Closing):
         messages: Writes the text; `Messages()` if left out.
         guards: May refuse a destination, in this order, before anything is sent.
         region: ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers typed without country code.
-        on_event: Called with an `Event` after every operation. What it raises is logged.
+        on_event: Called with an `Event` after every operation. Errors that it raises are logged.
 
     Raises:
         ConfigurationError: The parts do not fit together; the message says how to fix it.
@@ -104,7 +104,7 @@ class Verifier(Closing):
         return f"<Verifier {self._engine.issuer.policy}>"
 
     def close(self) -> None:
-        """Close what `from_env` made. Parts that were passed in are their owner's to close."""
+        """Close what `from_env` made. It does not close parts that you passed in."""
         if self._parts is not None:
             self._parts.close()
 
@@ -137,7 +137,7 @@ class Verifier(Closing):
 
         Args:
             phone: What the person typed.
-            purpose: What the code is for; a code for one purpose never serves another.
+            purpose: What the code is for; a code for one purpose is never valid for another.
             binding: Facts that the code also approves; each is written out in the message, and
                 `check` must be given the same.
             locale: The message's language, a BCP 47 tag such as `"de-AT"`.
@@ -188,7 +188,7 @@ class Verifier(Closing):
         Raises:
             ChallengeExpired: There is no such live challenge.
             AttemptsExhausted: Its attempts are used up; start a new one.
-            OtpVerifyError: Everything else that `start` raises, but for `DestinationBlocked`.
+            OtpVerifyError: Every other error that `start` raises, except `DestinationBlocked`.
         """
         return run_sync(self._engine.resend(phone, challenge, purpose, binding, locale, client_ip))
 
@@ -205,7 +205,7 @@ class Verifier(Closing):
 
         Args:
             phone: The number that is to be proved; the one that the challenge was started for.
-            code: What the person typed. Spaces, hyphens and any script's digits are forgiven.
+            code: What the person typed. Spaces, hyphens and the digits of any script are accepted.
             challenge: The challenge's id, from the session.
             purpose: As given to `start`.
             binding: As given to `start`.
@@ -231,8 +231,8 @@ class Verifier(Closing):
         binding: Mapping[str, str] | None = None,
     ) -> Verified:
         """Accept the proof of a right code, once: for a step that comes after the code, such as
-        the form for a new password. It serves one phone, purpose and binding, until
-        `Policy.proof_ttl_seconds` have passed.
+        the form for a new password. It is valid for one phone, purpose and binding, for
+        `Policy.proof_ttl_seconds`.
 
         Args:
             phone, purpose, binding: As given to `check`.
@@ -242,21 +242,22 @@ class Verifier(Closing):
             What `check` returned.
 
         Raises:
-            ChallengeExpired: It was used, has expired, was cancelled, or never was.
+            ChallengeExpired: It was used, has expired, was cancelled, or never existed.
             InvalidPhoneNumber, StoreError: As `check`.
         """
         return run_sync(self._engine.redeem(phone, proof, purpose, binding))
 
     def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
-        """Void a challenge, and its proof. One that does not exist is void already. Cooldown and
-        limits stay. Arguments and errors are those of `check`."""
+        """Void a challenge, and its proof. It is not an error if there is no such challenge.
+        Cooldown and limits stay. Arguments and errors are those of `check`."""
         run_sync(self._engine.cancel(phone, challenge, purpose))
 
     def delivery_report(self, params: Mapping[str, object]) -> DeliveryReport:
-        """Take a delivery report in. A final failure lifts the cooldown and gives the send back.
+        """Record a delivery report. A final failure lifts the cooldown and gives the send back.
 
         Reports may come late, twice and out of order: a final status stays, and a repeat
-        changes nothing. What a stranger posts gives a report that is not `known`, and no error.
+        changes nothing. For a report of a stranger, the result is not `known`, and no error is
+        raised.
 
         Args:
             params: The callback's query parameters merged with its body's fields, of either
@@ -282,8 +283,8 @@ class Verifier(Closing):
         """What the store knows of a number, for support: limits, wrong codes, deliveries and live
         challenges, and never a code. It changes nothing.
 
-        It is for operators. It tells concealed challenges and decoys from others, and so who has an
-        account, and shows deliveries that `status` hides.
+        It is for operators only. It shows which challenges are concealed or decoys, and so who has
+        an account, and deliveries that `status` hides.
 
         Args:
             phone: The number, as for `start`.
@@ -304,12 +305,11 @@ class Verifier(Closing):
     def unlock(self, phone: str, *, purpose: str | None = None) -> None:
         """Clear what limits a number: cooldown, send limits, wrong codes and wrong codes in a row.
 
-        Whoever calls this vouches for the person: make sure by another way than this phone that
-        the caller is its owner (NIST SP 800-63B-4, 4.2, account recovery). Afterwards the policy
-        counts from nothing, so it admits no more than for a new number. Challenges stay as they
-        are: one that was used or cancelled stays so, and one whose attempts are used up needs a new
-        start. `sends_per_ip` and `undelivered_per_phone` stay. An event with the outcome
-        `"unlocked"` is reported.
+        First make sure by another way than this phone that the person is its owner (NIST SP
+        800-63B-4, 4.2, account recovery). Then the policy counts from zero, as for a new number.
+        Challenges stay as they are: one that was used or cancelled stays so, and one whose attempts
+        are used up needs a new start. `sends_per_ip` and `undelivered_per_phone` stay. An event
+        with the outcome `"unlocked"` is reported.
 
         Args:
             phone: The number, as for `start`.

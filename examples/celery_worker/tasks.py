@@ -1,4 +1,4 @@
-"""What a project has once, for its web processes and its workers alike.
+"""The module that web processes and workers import.
 
 A worker is started with: celery -A examples.celery_worker.tasks worker
 """
@@ -10,10 +10,10 @@ from celery import Celery
 from otpverify import RedisStore, SmspmClient, Verifier
 from otpverify.integrations.celery import CeleryBulk, CelerySender
 
-# The result backend is for sending in bulk; nothing else is kept there.
+# Only bulk sends use the result backend.
 app = Celery("shop", broker=os.environ["BROKER_URL"], backend=os.environ["BROKER_URL"])
-# After so many seconds, Redis hands out again what a worker took that was lost. The default is an
-# hour, when every code is dead.
+# After this many seconds, Redis delivers the tasks of a lost worker again. The default is an hour,
+# and by then every code has expired.
 app.conf.broker_transport_options = {"visibility_timeout": 120}
 
 secret = os.environ["OTPVERIFY_SECRET"].split(",")

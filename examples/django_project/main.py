@@ -68,7 +68,7 @@ def prepare() -> None:
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """`manage.py runserver` would do, too, but for the port that it is given."""
+    """A server on any free port, which `manage.py runserver` does not offer."""
 
     daemon_threads = True
 

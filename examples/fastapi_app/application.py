@@ -42,13 +42,13 @@ class Credentials(BaseModel):
 
 
 class NewPassword(BaseModel):
-    """What follows a right code. The route says what will not do, and keeps the proof."""
+    """The new password, after a right code. If the route refuses it, the proof stays valid."""
 
     password: str = Field(max_length=256, repr=False)
 
 
 class Nothing(BaseModel):
-    """An empty object: other sites can send none."""
+    """An empty JSON object, which other sites cannot send."""
 
 
 class Account(BaseModel):
@@ -68,8 +68,8 @@ TheAccounts = Annotated[Accounts, Depends(accounts_of)]
 
 
 async def half_signed_in(request: Request, accounts: TheAccounts) -> Recipient:
-    """A dependency: whoever gave the right password, and the account's phone. No request names
-    it, and the cookie does not hold it."""
+    """A dependency: the account whose password was right, and its phone. The phone is in no request
+    and not in the cookie."""
     half = request.session.get("half")
     if half != [USER, accounts.version, half and half[2]] or half[2] < time.time():
         raise HTTPException(401, "Give your password first.")
@@ -84,7 +84,7 @@ async def signed_in(request: Request, accounts: TheAccounts) -> Account:
 
 
 async def has_account(phone: TypedPhone, accounts: TheAccounts) -> bool:
-    """A dependency: whether a code may really go out. Nobody is told."""
+    """A dependency: whether a code is really sent. The replies do not show it."""
     return phone == accounts.phone
 
 
@@ -176,7 +176,7 @@ def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) ->
         account: Annotated[Account, Depends(signed_in)],
         verified: Annotated[Verified, Depends(fresh_proof("phone"))],
     ) -> Account:
-        """The account's new phone: the one that was proved, whatever the request says."""
+        """The account's new phone: the one that was proved, not one from the request."""
         accounts.phone = verified.phone
         return Account(user=account.user, phone=verified.phone)
 
@@ -186,7 +186,7 @@ def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) ->
         accounts: TheAccounts,
         proof: Annotated[Proof, Depends(held_proof("password-reset", verifier=get_verifier))],
     ) -> Response:
-        """The new password. One that will not do costs no other code."""
+        """The new password. If it is refused, the person needs no other code."""
         if len(new.password) < SHORTEST_PASSWORD:
             raise HTTPException(422, f"Use {SHORTEST_PASSWORD} characters or more.")
         if (await proof.redeem()).phone == accounts.phone:

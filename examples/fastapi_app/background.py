@@ -1,12 +1,11 @@
 """Delivery after the reply, by FastAPI's own background tasks.
 
-What it is for: a reply that does not wait for the gateway, so that a password reset takes as long
-for a number without an account, for which nothing is sent.
+The reply does not wait for the gateway, so a password reset takes as long for a number without an
+account, to which nothing is sent.
 
-What it is not: a queue. The message lives in this process alone. Whatever waits when the process
-dies, or is killed in a deployment, is lost, and nobody is told: the send stays counted, the person
-sees no message and asks for another code after the cooldown. Nothing is retried beyond what the
-client itself retries. Where that is too little, use `otpverify.integrations.celery`.
+This is not a queue. Messages are in this process only. If the process ends, messages that wait are
+lost without a log line: the send stays counted, and the person asks for another code after the
+cooldown. Only the client retries. If you need more, use `otpverify.integrations.celery`.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ class BackgroundTasksSender:
         self._sender = sender
 
     async def send(self, message: Message) -> Receipt:
-        """Leave it for later, and say yes.
+        """Queue the message for later.
 
         Raises:
-            DeliveryUnavailable: Nobody asked for `after_the_reply`.
+            DeliveryUnavailable: The route does not depend on `after_the_reply`.
         """
         tasks = _tasks.get()
         if tasks is None:
@@ -56,5 +55,5 @@ class BackgroundTasksSender:
 
 async def after_the_reply(tasks: BackgroundTasks) -> None:
     """A dependency of the routes that send through `BackgroundTasksSender`. It must be `async`:
-    what another kind sets is not seen by the route."""
+    the route does not see what a sync dependency sets."""
     _tasks.set(tasks)

@@ -16,7 +16,7 @@ _TIMEOUT_SECONDS = 60
 
 
 class Browser:
-    """Keeps its cookies.
+    """A client that keeps its cookies.
 
     Args:
         url: The API's address.

@@ -239,7 +239,7 @@ def challenges_of(phone: PhoneState, now: int) -> list[str]:
 def inspect(
     phone: PhoneState, challenges: Mapping[str, ChallengeState | None], now: int
 ) -> Inspected:
-    """What is kept of a phone, for support; `challenges` are those of `challenges_of`."""
+    """The data of a phone, for support; `challenges` are those of `challenges_of`."""
     live = []
     for name in challenges_of(phone, now):
         challenge = challenges.get(name)

@@ -14,9 +14,9 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import ChallengeState, Inspected, PhoneState, Send
 
 SCOPE_LENGTH = 8
-"""How many characters of a scope every store keeps: 48 bits tell the purposes of a phone apart."""
+"""How many characters of a scope every store holds: 48 bits distinguish a phone's purposes."""
 COMMON_PURPOSES = ("verify", "login", "phone", "password-reset", "payment")
-"""Purposes that an inspection names without being given them. A store keeps keyed tags alone."""
+"""Purposes that an inspection can name by itself. A store holds only keyed tags of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class PhoneInspection:
 def describe(
     phone: str, kept: Inspected, names: Mapping[str, str], policy: Policy, only: str | None
 ) -> PhoneInspection:
-    """An inspection, out of what a store keeps.
+    """An inspection, from the data of a store.
 
     Args:
         phone: The number in E.164.

@@ -127,7 +127,7 @@ def without_events(phone: PhoneState, scope: str | None, now: int) -> PhoneState
 
 
 def _sooner(phone: PhoneState, now: int) -> PhoneState:
-    """The phone, to be kept no longer than is needed, after something was taken out of it."""
+    """The phone after something was removed from it, with the earliest possible expiry."""
     window = phone.retention.window
     ends = [send.at + window for send in phone.sends]
     ends += [failure.at + window for failure in phone.failures]

@@ -1,4 +1,4 @@
-"""What a store keeps, and what it answers."""
+"""The data of a store, and its answers."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class ChallengeState:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What is kept of a phone.
+    """The data of a phone.
 
     Attributes:
         at: The instant.

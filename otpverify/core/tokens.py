@@ -3,12 +3,11 @@ a delivery report.
 
 A proof is what `check` hands out and `redeem` accepts, once. It names the challenge and says when
 the code was verified. Its MAC, by the phone's own key, covers purpose and binding too, so that a
-proof for one phone, purpose or binding serves no other. That it serves once is the store's part:
-the store remembers, of a used challenge, that its proof was not redeemed yet.
+proof for one phone, purpose or binding is not valid for another. The store sees to it that a proof
+is accepted once: of a used challenge, it remembers that its proof was not redeemed yet.
 
-The report token goes out in the callback's address and comes back with the report, so nothing has
-to be remembered between the two. It holds tags, and neither a phone number nor a code. Without the
-secret nobody can make one.
+The report token is part of the callback's address and comes back with the report, so nothing is
+stored in between. It holds tags, and no phone number or code. Only the secret can make one.
 """
 
 from __future__ import annotations

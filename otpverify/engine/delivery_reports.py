@@ -66,8 +66,8 @@ def _read(engine: Engine, params: object) -> ReportFields:
 
 async def _taken(engine: Engine, about: Reference, status: DeliveryStatus) -> tuple[Reported, bool]:
     """The store's answer, and whether a limit keeps the send counted. A failure is counted
-    first: where messages to a phone fail again and again, their sends must end somewhere, and a
-    carrier in league with a pumper may say anything. The status is taken in all the same."""
+    first: a phone whose messages always fail must not get messages without end, and a carrier in
+    league with a pumper may report anything. The status is recorded in any case."""
     issuer = engine.issuer
     counter, counted, limited = None, None, False
     if status.failed and issuer.policy.undelivered_per_phone:

@@ -1,4 +1,4 @@
-"""The certificate authorities that the environment names, for the sync and async clients alike.
+"""The certificate authorities that the environment names, for sync and async clients.
 
 Each HTTP library reads other variables. Here all of them are read, for all clients: the first of
 `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and `SSL_CERT_DIR` that is set. All that are
@@ -19,8 +19,8 @@ VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_
 def named() -> tuple[str, str] | None:
     """The variable in force and the path that it names; `None` if none is set.
 
-    It is the first whose path does not exist, if there is one: its error is due. `SSL_CERT_DIR` may
-    name several directories, of which the first that exists counts.
+    If a path does not exist, it is the first such variable, so that the error is raised.
+    `SSL_CERT_DIR` may name several directories; the first that exists counts.
     """
     found = []
     for variable in VARIABLES:

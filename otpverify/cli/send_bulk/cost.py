@@ -13,7 +13,7 @@ from otpverify.core.phone import REGIONS, describe
 from otpverify.core.prices import Prices
 
 NOWHERE = "no country"
-"""Stands for the country of numbers that belong to none, such as those of satellites."""
+"""The name for numbers without a country, such as those of satellites."""
 
 
 @dataclass(frozen=True, slots=True)

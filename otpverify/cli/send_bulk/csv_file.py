@@ -45,7 +45,7 @@ class Row:
 
     Attributes:
         line: The line where it begins, from 1.
-        given: The cell with the number, as it stands in the file.
+        given: The cell with the number, as it is in the file.
         number: The number in the cell; `None` if the cell does not hold one.
         error: Why it does not.
     """

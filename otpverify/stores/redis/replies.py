@@ -267,8 +267,8 @@ def _sound(answer: T) -> T:
 
 
 def _integers(reply: object) -> list[int]:
-    """The numbers of a reply. It is one text: redis-py takes longer over a list, and a client may
-    have been told to decode texts."""
+    """The numbers of a reply. It is one text, because redis-py takes longer to read a list. A
+    client may decode texts."""
     text = reply.encode("utf-8", "replace") if isinstance(reply, str) else reply
     if isinstance(text, bytes) and _NUMBERS.fullmatch(text):
         return [int(number) for number in text.split()]

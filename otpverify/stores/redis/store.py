@@ -130,7 +130,7 @@ class RedisStore(Closing):
                 that does not answer takes as long again.
 
         Raises:
-            ConfigurationError: It is no such URL, or a timeout is not above 0.
+            ConfigurationError: It is not such a URL, or a timeout is not above 0.
         """
         make = clients.maker(_CLASSES, url, connect_timeout_seconds, socket_timeout_seconds)
         bound = clients.patience(connect_timeout_seconds, socket_timeout_seconds)
