@@ -15,7 +15,7 @@ from support import LONG, QUICK, SECRET, AsyncMode, Face, Mode
 
 from otpverify.testing import OutboxSender
 
-# A machine that is busy is no reason for a property to fail.
+# A property must not fail because the machine is busy.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 

@@ -1,5 +1,5 @@
 """One table of mistakes, through the environment, Flask and Django: the same type, and the same
-sentence but for the spelling of the setting."""
+sentence, except for the spelling of the setting."""
 
 from __future__ import annotations
 

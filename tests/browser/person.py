@@ -75,7 +75,7 @@ class Person:
 
     @property
     def notice(self) -> Locator:
-        """Whatever is said above or in a form: an error or a remark."""
+        """The notice or error that the page shows."""
         return self.page.locator("[role=alert], [role=status]")
 
     @property
@@ -91,7 +91,7 @@ class Person:
 
     @contextmanager
     def going(self) -> Iterator[None]:
-        """What is done inside leads to another page, or to this one anew."""
+        """What is done inside leads to another page, or loads this one again."""
         with self.page.expect_event("load"):
             yield
         self._remember()

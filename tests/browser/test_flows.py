@@ -229,7 +229,7 @@ def test_two_tabs(person: Person, flow: Flow, site: Site, name: str) -> None:
     person.finish(flow)
     person.use_tab(first)
     person.enter(code)
-    # It says that the code was used, or goes on to where the other tab is.
+    # It says that the code was used, or leads to where the other tab is.
     expect(person.notice.or_(person.heading.get_by_text(flow.end)).first).to_be_visible()
     expect(person.code_field).to_have_count(0)
     assert len(site.codes(1)) == 1

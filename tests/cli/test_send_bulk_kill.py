@@ -33,7 +33,7 @@ def listed(folder: Path, numbers: list[str]) -> list[str]:
 
 
 def statuses(folder: Path) -> dict[str, str]:
-    """What the results file says of each number, read anew and by other means than the code's."""
+    """What the results file says of each number, read again, and not with the code under test."""
     found: dict[str, str] = {}
     path = folder / "results.jsonl"
     lines = path.read_bytes().split(b"\n") if path.exists() else []
@@ -65,7 +65,7 @@ def test_killed_at_a_chosen_moment(moment: Moment, tmp_path: Path, smspm_sandbox
     assert run(arguments, smspm_sandbox.environ, moment) == -9
     before = received(smspm_sandbox)
     known = statuses(tmp_path)
-    # Whoever got it is in the file, whatever the file says of them.
+    # Everyone who got it is in the file, with any status.
     assert set(before) <= {n for n, status in known.items() if status in ("sent", "unknown")}
 
     created = (tmp_path / "results.jsonl").exists()

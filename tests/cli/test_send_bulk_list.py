@@ -236,7 +236,7 @@ def test_no_export_of_a_number_is_read_as_another(number: int, form: str, sign: 
         ("Name,Phone 2 - Value\nA,1\n", "2", [(2, "1")]),
         ("Phone 2\n1\n", None, [(2, "1")]),
         ("2,3\n4,5\n", "3", [(2, "5")]),
-        # A first row with a number, however badly it is written, is no heading.
+        # A first row with a number, in any spelling, is not a heading.
         ("+3.58412E+11\n1\n", None, [(1, "+3.58412E+11"), (2, "1")]),
         ("call +37256789045\n1\n", None, [(1, "call +37256789045"), (2, "1")]),
         ("n/a,A\n1,B\n", "1", [(1, "n/a"), (2, "1")]),

@@ -1,4 +1,4 @@
-"""The policy: what is unsafe is refused, with a way to mend it."""
+"""The policy: unsafe values are refused, and the error says how to fix them."""
 
 from __future__ import annotations
 

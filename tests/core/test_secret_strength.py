@@ -124,7 +124,7 @@ def test_equal_steps_are_refused(first: int, step: int, length: int) -> None:
 
 @pytest.mark.parametrize("made", GENERATORS.values(), ids=GENERATORS)
 def test_random_values_are_accepted(made: Callable[[bytes], str | bytes]) -> None:
-    """The same thousands each time; and some that nobody has seen."""
+    """The same thousands each time; and some new ones."""
     dice = random.Random(20261130)
     for raw in (dice.randbytes(32) for _ in range(5000)):
         read_secrets(made(raw))

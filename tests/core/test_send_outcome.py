@@ -1,4 +1,4 @@
-"""What callers may see of a sender's error: nothing of the message, whatever the sender raises."""
+"""What callers may see of a sender's error: nothing of the message, for any error."""
 
 from __future__ import annotations
 

@@ -576,7 +576,7 @@ def test_a_login_that_cannot_begin_keeps_the_user_name(sandbox: Sandbox) -> None
 
 
 class Scripted:
-    """A sender whose sends end as they are told to, in turn."""
+    """A sender whose sends end as the test says, in turn."""
 
     def __init__(self, *ends: OtpVerifyError | None) -> None:
         self._ends = iter(ends)
@@ -638,7 +638,7 @@ def test_premium_numbers_get_no_code(person: Visitor, sandbox: Sandbox) -> None:
 
 
 def reported(sandbox: Sandbox, phone: str, status: str) -> None:
-    """Wait until the site was told this of the newest message."""
+    """Wait until the site has this report of the newest message."""
     deadline = time.monotonic() + 30
     while next(m.reported for m in sandbox.messages if m.to == phone) != status:
         assert time.monotonic() < deadline, "no report came"

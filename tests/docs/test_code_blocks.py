@@ -256,7 +256,7 @@ def test_what_drips_outlasts_a_client_as_it_comes(how: str) -> None:
 @pytest.mark.parametrize(("area", "digits", "outcome"), FAULT_ROWS)
 def test_a_fault_gives_what_the_table_says(area: str, digits: str, outcome: str) -> None:
     phone = f"+1{area.replace('___', '202')}55501{digits}"
-    # Short only for what never ends: a machine that is busy is no reason for a time-out elsewhere.
+    # Short only for replies that never end: a busy machine must not cause a time-out elsewhere.
     patience = 0.8 if "`timeout`" in outcome else 60
     retry = Retry(attempts=1, total_seconds=patience)
     if digits == "13":

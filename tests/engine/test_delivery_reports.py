@@ -299,7 +299,7 @@ def test_the_send_that_is_given_back_counts_no_more(app: Application) -> None:
 
 
 def test_the_network_s_count_is_not_given_back(app: Application) -> None:
-    """So that whoever makes messages fail on purpose meets a limit."""
+    """A person who makes messages fail on purpose meets a limit."""
     verifier = app.make(policy=Policy(sends_per_ip=(Limit(3, 3600),)))
     for _ in range(3):
         verifier.start(PHONE, client_ip="192.0.2.1")
@@ -342,7 +342,7 @@ def test_a_phone_s_failures_are_given_back_so_often_only(
 def test_what_a_limit_kept_is_kept_when_the_limit_admits_again(
     app: Application, clock: FrozenDateTimeFactory, end: str
 ) -> None:
-    """A repeat is no way round it."""
+    """A repeat does not avoid it."""
     numbers: Any = {"resend_cooldown_seconds": 0, "undelivered_per_phone": Limit(1, 60)}
     policy = Policy(sends_per_phone=(Limit(2, 3600),), **numbers)
     verifier = app.make(policy=policy)
@@ -464,7 +464,7 @@ def test_the_page_s_endpoint_answers_ok(shape: Shape, monkeypatch: pytest.Monkey
             until(lambda: sandbox.messages[0].reported == "delivered")
             status = names["verifier"].status(PHONE, challenge=started.id)
             assert status is DeliveryStatus.DELIVERED
-            # A stranger's garbage is answered alike.
+            # A stranger's garbage gets the same answer.
             for body in (b"", b"{", b"\xff", b'{"status": "failed", "report_token": "x"}'):
                 with urlopen(Request(f"{url}?x=%ff", body, method="POST"), timeout=20) as reply:
                     assert (reply.status, reply.read()) == (200, b"OK")
@@ -485,7 +485,7 @@ def down(*_: Any) -> Any:
     raise StoreError("The store is down.")
 
 
-# Whose status is told
+# Whose status is reported
 
 
 def test_only_the_live_challenge_s_status_is_told(

@@ -212,7 +212,7 @@ def test_it_is_told_and_never_shown(
 
 
 class Failing(MemoryStore):
-    """Its `redeem` does as told."""
+    """Its `redeem` answers as the test says."""
 
     answer: Any
 

@@ -708,7 +708,7 @@ def test_the_default_hasher(mode: Mode, outbox: OutboxSender) -> None:
 
 
 def test_argon2_does_not_hold_up_the_event_loop(outbox: OutboxSender) -> None:
-    """While many digests are computed, the loop goes on turning."""
+    """While many digests are computed, the loop runs on."""
     hasher = Argon2Hasher(memory_kib=7168, iterations=5)
     policy = Policy(resend_cooldown_seconds=0, sends_per_phone=())
     verifier = AsyncVerifier(outbox, hasher=hasher, policy=policy, secret=SECRET)

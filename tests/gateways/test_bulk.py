@@ -143,7 +143,7 @@ def gateway() -> Iterator[Gateway]:
     thread.join()
 
 
-# --- what comes of everyone ----------------------------------------------------------------
+# --- the outcome of each recipient ---------------------------------------------------------
 
 
 def test_everyone_has_an_outcome_in_input_order(

@@ -378,11 +378,11 @@ def test_any_reply_gives_typed_outcomes_that_show_nothing(
 
 
 class Unsteady:
-    """A gateway that knows whom it took, and says it more or less well.
+    """A gateway that knows which recipients it took, and reports it more or less well.
 
     Attributes:
         moods: How it answers each request; the last one for all that follow.
-        taken: Whom it took, how often.
+        taken: The recipients that it took, and how often.
     """
 
     def __init__(self, moods: list[str]) -> None:

@@ -295,7 +295,7 @@ def test_every_loop_has_connections_of_its_own_and_closes_them(
     with recording() as gateway:
         client = AsyncSmspmClient(HASH, TOKEN, url=gateway.url)
         for _ in range(3):
-            # Not closed: the loop does that as it ends. A socket that nobody closed would warn,
+            # Not closed: the loop does that as it ends. A socket that stays open would warn,
             # and a warning fails the test.
             with asyncio.Runner(loop_factory=loop) as runner:
                 runner.run(client.send(GOOD))

@@ -1,5 +1,5 @@
-"""Whatever can go wrong on the way to a gateway and back, through a verifier of either mode:
-the error, what becomes of the reservation, and that nothing is told and everything ends."""
+"""All that can go wrong on the way to a gateway and back, through a sync or async verifier:
+the error, the reservation, and that nothing is revealed and everything ends."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Case:
         code: Its `provider_code`.
         attempts: How many there are.
         given_back: Whether the person can start again at once.
-        where: Gives the gateway's address, for a fault that is no number of the sandbox.
+        where: Gives the gateway's address, for a fault that is not a number of the sandbox.
         options: The client's.
     """
 
@@ -75,7 +75,7 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-# Short only for what never ends: a machine that is busy is no reason for a time-out elsewhere.
+# Short only for replies that never end: a busy machine must not cause a time-out elsewhere.
 SOON = {"retry": Retry(total_seconds=1.0)}
 CASES = {
     "refused connection": Case(

@@ -41,7 +41,7 @@ AGAIN = Retry(first_wait_seconds=0.001, longest_wait_seconds=0.001, after_timeou
 
 @pytest.fixture
 def told() -> list[DeliveryAttempt]:
-    """The attempts that the client of `connect` told of."""
+    """The attempts that the client of `connect` reported."""
     return []
 
 

@@ -80,7 +80,7 @@ class Worker:
 
 
 class Overheard:
-    """Everything that a server is told and publishes while this is open, tasks and events."""
+    """All commands and messages of a server while this is open, tasks and events."""
 
     def __init__(self, server: Server) -> None:
         self._server = server

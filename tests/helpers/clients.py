@@ -18,7 +18,7 @@ SOON = Retry(first_wait_seconds=0.001, longest_wait_seconds=0.001)
 
 
 class Client:
-    """A client, called and waited for. It tries once unless told otherwise.
+    """A client, called and waited for. It tries once by default.
 
     Attributes:
         real: The client itself, for a verifier of the same mode.

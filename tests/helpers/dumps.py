@@ -166,7 +166,7 @@ def runs(texts: Iterable[bytes], length: int) -> set[bytes]:
 def shared(one: Iterable[bytes], other: Iterable[bytes], strangers: Iterable[bytes]) -> set[bytes]:
     """Runs of six bytes that lie in both stores, without what lies in a third one, too.
 
-    Prefix, separators, counts and a policy's retention are alike whoever it is about. So is the
+    Prefix, separators, counts and a policy's retention are the same for everyone. So is the
     beginning of an instant, if the strangers' store was filled between the two. All that is cut
     away, down to four bytes, so that no chance neighbour of it counts.
     """

@@ -76,7 +76,7 @@ class Endpoint:
             return self.calls[begin:end]
 
     def forget(self) -> None:
-        """Leave what came so far."""
+        """Keep what arrived so far."""
         with self._came:
             self._taken = len(self.calls)
 

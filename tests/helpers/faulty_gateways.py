@@ -92,7 +92,7 @@ class _Listener(ThreadingHTTPServer):
 
 @contextmanager
 def recording() -> Iterator[Recorder]:
-    """A server that records what it is sent and answers what it is told."""
+    """A server that records requests and answers as the test says."""
     recorder = Recorder()
     listener = _Listener(("127.0.0.1", 0), partial(_RecordingHandler, recorder))
     recorder.url = f"http://127.0.0.1:{listener.server_port}"
@@ -116,7 +116,7 @@ def answering(
     hold: threading.Event | None = None,
     until: bytes = CODE.encode(),
 ) -> Iterator[str]:
-    """A server that reads one request up to these bytes, answers it with whatever bytes, and
+    """A server that reads one request up to these bytes, answers it with any bytes, and
     hangs up; after `hold` is set, if given."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(5)
@@ -144,7 +144,7 @@ def unused_url() -> str:
 
 
 def spellings(*secrets: str) -> set[str]:
-    """All that must not be told, however it is spelt."""
+    """All that must not be revealed, in any spelling."""
     values = {HASH, TOKEN, CODE, "4155550123", "Qwertyuiop", "dfghjkl", *secrets}
     values |= {f"41555501{digits}" for digits in FAULTS}
     return {spelt(value).lower() for value in values for spelt in (str, quote, quote_plus)}

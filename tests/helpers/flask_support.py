@@ -40,7 +40,7 @@ _compiled = Compiled()
 
 
 class Shop:
-    """An application with an account, and what it was told.
+    """An application with an account, and the calls of its hooks.
 
     Attributes:
         app: The application.
@@ -156,7 +156,7 @@ class Person:
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What whoever reads the cookie sees."""
+        """What a reader of the cookie sees."""
         serializer = SecureCookieSessionInterface().get_signing_serializer(self.app)
         assert serializer is not None
         found: dict[str, Any] = serializer.loads(self.cookie)

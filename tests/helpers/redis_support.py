@@ -119,7 +119,7 @@ class Place:
         binary(name)  # or the test is skipped
         self.cluster = mode == "cluster"
         self.server = _started(name, mode)
-        # Redis 6.2 knows no such first line.
+        # Redis 6.2 does not know such a first line.
         self.declared = self.cluster and name != "redis6"
 
     def client(self) -> Redis | RedisCluster:
@@ -134,7 +134,7 @@ class Place:
         return kind(host="127.0.0.1", port=self.server.port, socket_timeout=5)
 
     def scripts(self, clock: Clock) -> Scripts:
-        """Scripts that live at the clock's time, under a prefix that nobody used before."""
+        """Scripts that live at the clock's time, under a new prefix."""
         return Scripts(f"test{next(_count)}", load_at(clock, declared=self.declared))
 
     def store(self, clock: Clock) -> RedisStore:

@@ -79,7 +79,7 @@ def store_of(mode: Mode, url: str, **options: Any) -> Iterator[RedisStore | Asyn
 
 
 def free_port() -> int:
-    """A port that nobody listens on. Nor is the one 10,000 above, which a cluster needs, and no
+    """A port without a listener. So is the one 10,000 above, which a cluster needs, and no
     outgoing connection can be given it while its server is down: those begin at 32,768."""
     while True:
         port = random.randint(12_000, 22_700)

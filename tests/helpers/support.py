@@ -59,7 +59,7 @@ class Mode:
         return Face(Verifier(*args, **kwargs), lambda call: call())
 
     def together(self, calls: Sequence[Callable[[], T]]) -> list[T | BaseException]:
-        """Make all calls at once, each in a thread of its own, and give what came of each."""
+        """Make all calls at once, each in its own thread, and return each outcome."""
         barrier = threading.Barrier(len(calls))
 
         def one(call: Callable[[], T]) -> T | BaseException:

@@ -361,7 +361,7 @@ class WsgiExample(Site):
         "start": "/phone",
         "code": "/code",
         "resend": "/resend",
-        "cancel": "/code",  # it has no such button
+        "cancel": "/code",  # it does not have that button
         "status": "/code",
     }
     report = "/sms/report"
@@ -401,7 +401,7 @@ _LONG = re.compile(r"[A-Za-z0-9_+/=.:-]{20,}")
 
 
 def comparable(site: Site, seen: Seen, phone: str) -> str:
-    """A reply, but for the number and what is drawn at random. Cookies and tokens are shown as
+    """A reply, without the number and random parts. Cookies and tokens are shown as
     their owner can read them."""
     shown = [str(seen.status)]
     for name, value in seen.headers:

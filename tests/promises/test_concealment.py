@@ -106,7 +106,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 
 
 def seen(call: Callable[[], object], phone: str) -> object:
-    """All that a caller can see of a call, but for the number and what is drawn at random."""
+    """All that a caller can see of a call, without the number and random parts."""
     try:
         result = call()
     except OtpVerifyError as error:

@@ -64,7 +64,7 @@ Call: TypeAlias = tuple[str, dict[str, Any]]
 
 
 class Outcome:
-    """What came of calls that were made at once.
+    """The outcomes of calls that were made at once.
 
     Attributes:
         kinds: How often each class was returned or raised.
@@ -78,7 +78,7 @@ class Outcome:
         self.texts: list[str] = []
 
     def add(self, outcomes: Sequence[tuple[str, int | None]], texts: Sequence[str]) -> None:
-        """Take in what came of one process."""
+        """Add the outcomes of one process."""
         self.kinds.update(kind for kind, _ in outcomes)
         self.attempts_left += [left for _, left in outcomes if left is not None]
         self.texts += texts
@@ -472,7 +472,7 @@ class TestTasks:
 
 
 def serve(line: io.BufferedRWPair) -> None:
-    """Be one of the processes: make the calls that arrive, and answer what came of them."""
+    """Be one of the processes: make the calls that arrive, and answer their outcomes."""
     outbox = OutboxSender()
     verifiers: dict[str, Verifier] = {}
     sys.setswitchinterval(1e-5)  # threads overtake each other often
@@ -498,7 +498,7 @@ def serve(line: io.BufferedRWPair) -> None:
 
 
 def one(verifier: Verifier, call: Call, together: threading.Barrier) -> tuple[str, int | None]:
-    """Make one call, when all may. What is no error of otpverify ends the process."""
+    """Make one call, when all may. An error that is not otpverify's ends the process."""
     method, arguments = call
     together.wait()
     try:

@@ -56,7 +56,7 @@ class TestOneCodeOnce:
     def test_a_hasher_without_a_read_before_it_lets_nobody_else_in(
         self, make: Make, outbox: OutboxSender
     ) -> None:
-        """The store's answer alone decides: gone and exhausted are no yes."""
+        """The store's answer alone decides: gone and exhausted are not accepted."""
         verifier = make(hasher=HmacHasher())
         challenge = verifier.start(PHONE)
         verifier.check(PHONE, outbox.code(), challenge=challenge.id)

@@ -27,7 +27,7 @@ class MemoryStore(InlineStore):
 
 
 def outcomes(mode: Mode, calls: Sequence[Callable[[], Any]]) -> Counter[str]:
-    """How often each kind of outcome came of the calls, made at once."""
+    """How often each kind of outcome occurred, for calls made at once."""
     return Counter(type(outcome).__name__ for outcome in mode.together(calls))
 
 

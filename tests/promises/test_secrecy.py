@@ -1,4 +1,4 @@
-"""Promises 6 and 7: what leaks nowhere, whatever goes wrong.
+"""Promises 6 and 7: what must not leak, in any failure.
 
 The client's own failure paths, over HTTP, are in `test_smspm_client.py`.
 """

@@ -1,4 +1,4 @@
-"""Promise 8: whatever a store, a server or a file answers, the caller gets a result or a typed
+"""Promise 8: for any answer of a store, a server or a file, the caller gets a result or a typed
 error, and an answer that cannot be true lets nobody in."""
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def close_modes() -> Iterator[None]:
 
 
 class Server:
-    """A client of redis-py whose server answers as it is told."""
+    """A client of redis-py whose server answers as the test says."""
 
     def __init__(self, replies: list[object]) -> None:
         self.replies = replies
@@ -146,7 +146,7 @@ ANSWERS = (
 
 
 class Lying(MemoryStore):
-    """A store of somebody's own, whose operations answer as they are told."""
+    """A store of another author, whose operations answer as the test says."""
 
     def __init__(self, answers: list[object]) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ def verifier(store: RedisStore, outbox: OutboxSender) -> Verifier:
 
 
 def connections(client: Redis) -> int:
-    """How many the server has, but for the one that asks."""
+    """How many the server has, without the one that asks."""
     return len(client.client_list()) - 1
 
 

@@ -56,7 +56,7 @@ class Site:
         )
 
     def connections(self) -> int:
-        """How many the server has, but for the one that asks."""
+        """How many the server has, without the one that asks."""
         with self.server.client() as client:
             return len(client.client_list()) - 1
 
@@ -205,7 +205,7 @@ def test_one_store_serves_one_loop_after_another(site: Site, loop: Callable[[], 
 
     before = site.connections()
     challenges = run(site.start(*PHONES[:20]))
-    # Nobody closed the store; the loop did as it ended.
+    # The test did not close the store; the loop did as it ended.
     until(lambda: site.connections() == before)
     left = [run(site.guess(challenge)) for challenge in challenges[:5]]
     assert left == [4] * 5
@@ -251,7 +251,7 @@ def in_order(loop: Any, work: Any) -> None:
 def test_loops_that_end_leave_nothing_and_say_nothing(
     mode: str, end: Any, loop: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody closes the store. Neither asyncio nor redis-py logs or warns of anything."""
+    """The store is not closed. Neither asyncio nor redis-py logs or warns of anything."""
     site = Site(Place("valkey9", mode))
     gc.collect()
     before = site.connections()

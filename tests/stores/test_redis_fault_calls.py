@@ -101,7 +101,7 @@ class TestEveryOperation:
 
 @pytest.fixture
 def stuck() -> Iterator[str]:
-    """An address where connections are never made: its queue is full, and nobody takes from it."""
+    """An address where connections are never made: its queue is full, and nothing takes from it."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -147,7 +147,7 @@ def clusters() -> Iterator[Callable[[str], Wire]]:
             if kind not in running:
                 server = Server(binary(kind), cluster=True)
                 wire = running[kind] = Wire(server)
-                # A client asks the cluster where its nodes are: on the wire. Nobody needs its bus.
+                # A client asks the cluster where its nodes are: on the wire. Its bus is not needed.
                 server.options["cluster-announce-port"] = str(wire.port)
                 server.options["cluster-announce-bus-port"] = str(server.port + 10_000)
                 stack.enter_context(server)
@@ -162,7 +162,7 @@ class TestLostRepliesOfACluster(faults.TestLostReplies):
 
     @pytest.fixture
     def visit(self, visit: Visit) -> Visit:
-        """It asks for the layout anew before it repeats, which takes its time on a busy machine."""
+        """It asks for the layout again before it repeats, which takes long on a busy machine."""
         return partial(visit, timeout=0.8)
 
     @pytest.fixture
@@ -206,7 +206,7 @@ class Held:
         self.failed = partial(verifier.delivery_report, {"report_token": token, "status": "failed"})
 
     def outcomes(self, *calls: str) -> list[str]:
-        """What comes of calls, in this order."""
+        """The outcomes of calls, in this order."""
         return [self.site.outcome(getattr(self, call)) for call in calls]
 
     def goes_on(self, call: str, *, done: frozenset[bool]) -> None:
@@ -214,7 +214,7 @@ class Held:
 
         Args:
             call: The one that met a fault.
-            done: Whether it may have been done all the same.
+            done: Whether it may have been done despite the error.
         """
         if call == "redeem":
             first, second = self.outcomes("redeem", "redeem")
@@ -302,7 +302,7 @@ class TestEveryCall:
                 assert held.outcomes(call) == [expected]
             if fault == "emptied":
                 held.is_lost()
-            elif fault == "paused":  # what was sent is done when nobody listens any more
+            elif fault == "paused":  # what was sent is done after the client has left
                 held.goes_on(call, done=frozenset({True, False}))
             else:
                 held.goes_on(call, done=frozenset({expected != "StoreError"}))
@@ -387,7 +387,7 @@ def test_what_is_put_right_on_the_server_needs_no_new_verifier(
         site = visit(server.url.replace("//", f"//{user}@"))
         assert site.outcome(partial(site.verifier.start, PHONE)) == "StoreError"
         if what == "permission":
-            assert site.directly("health").role == "master"  # which is no script
+            assert site.directly("health").role == "master"  # which is not a script
         else:
             assert fails(site) == REFUSED
         assert not len(site.outbox)

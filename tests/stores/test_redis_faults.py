@@ -191,7 +191,7 @@ class TestKilled:
             server.start()
             found = [site.outcome(step) for step in walk.steps[nth:]]
             lost = ["ChallengeExpired"] * (5 - nth)
-            # What was kept goes on as if nothing had happened; what was lost lets nobody in.
+            # What was stored works as before; what was lost lets nobody in.
             assert found == (list(Walk.expected[nth:]) if kept or not nth else lost)
             site.works()
 
@@ -211,7 +211,7 @@ class TestKilled:
 
     @EVERY_KIND
     def test_under_load(self, visit: Visit, mode: Mode, kind: str) -> None:
-        """With what was written kept, nothing is counted or accepted anew after a restart."""
+        """If the writes are kept, nothing is counted or accepted again after a restart."""
         options = {"appendonly": "yes", "appendfsync": "always"}
         with Server(binary(kind), options=options) as server:
             site = visit(server.url, policy=STORMY)
@@ -221,7 +221,7 @@ class TestKilled:
 
     @EVERY_KIND
     def test_between_the_deed_and_its_reply(self, visit: Visit, kind: str) -> None:
-        """What was done and kept before the crash is done once, and the repeat is told of it."""
+        """What was done and kept before the crash is done once, and the repeat gets its answer."""
         options = {"appendonly": "yes", "appendfsync": "always"}
         with Server(binary(kind), options=options) as server, serving(wire := Wire(server)):
             site = visit(wire.url, timeout=2)
@@ -509,7 +509,7 @@ def storm(
         counted, told = crowds.counted(), crowds.told["IncorrectCode"]
         assert told <= counted <= told + crowds.told["StoreError"]
     for crowds in raced:
-        # Whoever comes after all of this comes too late, or is the one.
+        # Later calls come too late, or one of them is accepted.
         late = [site.outcome(crowds.right) for _ in range(2)]
         accepted = crowds.told["Verified"] + late.count("Verified")
         assert accepted == 1 or (accepted == 0 and crowds.unsure)
@@ -517,7 +517,7 @@ def storm(
 
 
 class Crowds:
-    """Those who come for one challenge, and what they were told.
+    """Callers of one challenge, and their outcomes.
 
     Args:
         site: Where.
@@ -572,7 +572,7 @@ class Wire(socketserver.ThreadingTCPServer):
         server: The server behind it.
 
     Attributes:
-        spoils: What becomes of the next replies to scripts that are no errors: `CLOSED` (the
+        spoils: What happens to the next replies to scripts that are not errors: `CLOSED` (the
             connection closes instead), `SILENT` (nothing comes), `PASSED` (nothing bad) or other
             bytes in their place.
         before: Called before a reply is spoiled, once the server has done what was asked.
@@ -828,7 +828,7 @@ class _Lie(socketserver.BaseRequestHandler):
 
 
 class TestNonsense:
-    """Something answers that is no Redis, or not ours."""
+    """Something answers that is not a Redis, or not this Redis."""
 
     def test_from_the_first_byte(self, visit: Visit) -> None:
         port = free_port()

@@ -1,5 +1,5 @@
 """A Sentinel group of real servers: a primary, a replica and a sentinel, and a failover in the
-middle of traffic, which goes on in a thread meanwhile.
+middle of traffic, which continues in a thread.
 
 Redis replicates asynchronously, so a failover may forget what the old primary took last: a
 challenge, an attempt, even a use. What had reached the replica holds, and that is what is
@@ -36,7 +36,7 @@ LONG = REPEATS >= 200
 SERVICE = "codes"
 TIMEOUT = 0.4
 DOWN_AFTER = 0.2  # until a sentinel gives a primary up
-# A lost primary is asked for anew, so a call may wait for the sentinels, too.
+# A client asks for a lost primary again, so a call may wait for the sentinels, too.
 BOUND = 4 * (TIMEOUT + TIMEOUT) + 3
 POLICY = Policy(
     resend_cooldown_seconds=0,
@@ -130,7 +130,7 @@ def ask(group: Group, *how: str) -> None:
 
 
 def asked(group: Group) -> None:
-    """A failover by hand. The old primary takes writes until it is told, ten seconds later."""
+    """A failover by hand. The old primary takes writes until it learns of it, ten seconds later."""
     ask(group)
 
 
@@ -184,7 +184,7 @@ def test_a_failover_in_the_middle_of_traffic(
         seen.update(traffic(mode, face, outbox, typing, lost))
         ends.append(time.monotonic())
 
-    # Nobody else calls the verifier meanwhile: it has one event loop.
+    # Nothing else calls the verifier now: it has one event loop.
     with again_and_again(move):
         assert typing.wait(60)
         loss(group)
@@ -200,7 +200,7 @@ def test_a_failover_in_the_middle_of_traffic(
     assert loss in (asked, coordinated) or cut or (held and loss is paused)
     seen += traffic(mode, face, outbox)
     for answers in seen:
-        # A code of before may be unknown now, or its use forgotten: nothing else is amiss.
+        # A code of before may be unknown now, or its use forgotten. All else must be right.
         assert set(answers) <= {*EXPECTED, "StoreError"}
         assert loss is not coordinated or answers.count("Verified") <= 1
 

@@ -641,7 +641,7 @@ class TestKeys:
             store.open(key(challenge=number), first("a"), brief)
             store.reserve("network", (Limit(9, 60),))
             lives = [client.pttl(name) for name in (phone, counter)]
-            # Events of one instant are told apart by a millisecond each.
+            # Events of one instant differ by a millisecond each.
             assert all(86_000_000 < life <= 86_400_003 for life in lives)
 
     @pytest.mark.parametrize(

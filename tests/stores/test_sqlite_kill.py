@@ -344,7 +344,7 @@ RIGHTS = (
 class TestRights:
     @pytest.fixture
     def path(self) -> Iterator[Path]:
-        """In a folder that nobody can reach, too; pytest's own are for their owner alone."""
+        """In a folder without access, too; pytest's own are for their owner alone."""
         folder = Path(tempfile.mkdtemp())
         folder.chmod(0o755)
         (folder / "in").mkdir(mode=0o755)

@@ -195,7 +195,7 @@ class TestTime:
 
 
 class TestFaults:
-    """Each is a typed error that says how to mend it, and then it works again."""
+    """Each is a typed error that says how to fix it, and then it works again."""
 
     @pytest.mark.parametrize("given", ["", ":memory:", None, 7, b"codes.db"])
     def test_no_path(self, given: Any) -> None:

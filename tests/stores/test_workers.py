@@ -85,7 +85,7 @@ Server = tuple[str, str, str, str]
 
 
 class Case(NamedTuple):
-    """A server's command line and environment, and how many workers it is to be told of."""
+    """A server's command line and environment, and how many workers the check must see."""
 
     server: Server
     options: str
