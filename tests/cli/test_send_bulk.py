@@ -228,7 +228,7 @@ def test_it_says_why_at_the_end(here: Path, capsys: pytest.CaptureFixture[str]) 
     assert TEXT not in out
 
 
-def test_an_account_that_was_refused_goes_on_when_it_is_mended(
+def test_an_account_that_was_refused_continues_when_it_is_fixed(
     here: Path,
     smspm_sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,

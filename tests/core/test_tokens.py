@@ -82,8 +82,8 @@ def test_the_secret_that_wrote_it_must_be_in_force() -> None:
 
 def test_a_token_of_another_secret_with_the_same_fingerprint_is_none() -> None:
     ring = Keyring([NEW])
-    twin = type(ring.signing)(NEW, RING.signing.fingerprint)
-    ring._by_fingerprint[RING.signing.fingerprint] = twin
+    same_fingerprint = type(ring.signing)(NEW, RING.signing.fingerprint)
+    ring._by_fingerprint[RING.signing.fingerprint] = same_fingerprint
     assert tokens.read_report_token(ring, TOKEN) is None
 
 

@@ -150,8 +150,8 @@ class TestMaking:
     def test_a_secret_is_str_or_bytes(self, mode: Mode, outbox: OutboxSender) -> None:
         store = LastingStore()
         id_ = mode.make(outbox, store=store, secret=SECRET).start(PHONE).id
-        twin = mode.make(outbox, store=store, secret=SECRET.encode())
-        assert twin.check(PHONE, outbox.code(), challenge=id_)
+        counterpart = mode.make(outbox, store=store, secret=SECRET.encode())
+        assert counterpart.check(PHONE, outbox.code(), challenge=id_)
 
     def test_without_a_secret_two_verifiers_do_not_know_each_other(
         self, mode: Mode, outbox: OutboxSender

@@ -129,7 +129,7 @@ class Place:
         return self.server.client()
 
     def async_client(self) -> AsyncRedis | AsyncRedisCluster:
-        """Its twin for event loops."""
+        """Its counterpart for event loops."""
         kind = AsyncRedisCluster if self.cluster else AsyncRedis
         return kind(host="127.0.0.1", port=self.server.port, socket_timeout=5)
 
@@ -144,7 +144,7 @@ class Place:
         return store
 
     def async_store(self, clock: Clock) -> AsyncRedisStore:
-        """Its twin for event loops."""
+        """Its counterpart for event loops."""
         store = AsyncRedisStore(self.async_client())
         store.scripts = self.scripts(clock)
         return store

@@ -853,9 +853,9 @@ def test_errors_keep_their_data_when_copied_and_pickled(verifier: Face) -> None:
     verifier.start(PHONE)
     with pytest.raises(CooldownActive) as caught:
         verifier.start(PHONE)
-    for twin in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
-        assert type(twin) is CooldownActive
-        assert (twin.retry_after, twin.limit, str(twin)) == (
+    for copied in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
+        assert type(copied) is CooldownActive
+        assert (copied.retry_after, copied.limit, str(copied)) == (
             caught.value.retry_after,
             caught.value.limit,
             str(caught.value),

@@ -174,9 +174,9 @@ def test_a_text_without_what_is_suggested_is_gsm7(text: str) -> None:
         for found in suggestions
         for position in found.positions
     )
-    mended, end = "", 0
+    fixed, end = "", 0
     for position, character, replacement in places:
         assert text[position : position + len(character)] == character
-        mended += text[end:position] + (replacement or "")
+        fixed += text[end:position] + (replacement or "")
         end = position + len(character)
-    assert segments(mended + text[end:]).encoding == "GSM-7"
+    assert segments(fixed + text[end:]).encoding == "GSM-7"

@@ -339,11 +339,11 @@ class TestClients:
     def test_made_of_a_url(self, place: Place, store: RedisStore) -> None:
         walk(store)
         with asyncio.Runner() as runner:
-            twin: Any = Awaited(AsyncRedisStore.from_url(place.server.url), runner)
+            async_store: Any = Awaited(AsyncRedisStore.from_url(place.server.url), runner)
             with place.server.client() as client:
                 client.flushall()
-            walk(twin)
-            twin.aclose()
+            walk(async_store)
+            async_store.aclose()
 
     def test_a_unix_socket(self, place: Place) -> None:
         from servers import Server, binary
@@ -400,15 +400,15 @@ class TestClients:
     def test_health_checks_that_a_url_asks_for(self, place: Place, client: Redis) -> None:
         url = f"{place.server.url}?health_check_interval=30"
         with RedisStore.from_url(url) as store, asyncio.Runner() as runner:
-            twin: Any = Awaited(AsyncRedisStore.from_url(url), runner)
-            for one in (store, twin):
+            async_store: Any = Awaited(AsyncRedisStore.from_url(url), runner)
+            for one in (store, async_store):
                 before = calls(client)["ping"]
                 one.peek(key(), FREE)
                 due = calls(client)["ping"]
                 assert due > before
                 one.peek(key(), FREE)
                 assert calls(client)["ping"] == due
-            twin.aclose()
+            async_store.aclose()
 
 
 def calls(client: Redis) -> Counter[str]:
@@ -483,9 +483,9 @@ class TestRoundTrips:
 
         client.flushall()
         with asyncio.Runner() as runner:
-            twin: Any = Awaited(AsyncForgetful.from_url(place.server.url), runner)
-            walk(twin)
-            twin.aclose()
+            async_store: Any = Awaited(AsyncForgetful.from_url(place.server.url), runner)
+            walk(async_store)
+            async_store.aclose()
 
     def test_a_script_is_sent_in_full_once(self, client: Redis, store: RedisStore) -> None:
         client.script_flush()
@@ -904,10 +904,12 @@ def test_two_processes_worth_of_verifiers_of_both_modes_from_env(
         started = verifier.start(PHONE, purpose="login")
 
         async def other_process() -> str:
-            async with AsyncVerifier.from_env(environ) as twin:
-                done = await twin.check(PHONE, code(PHONE), challenge=started.id, purpose="login")
+            async with AsyncVerifier.from_env(environ) as async_verifier:
+                done = await async_verifier.check(
+                    PHONE, code(PHONE), challenge=started.id, purpose="login"
+                )
                 assert done.phone == PHONE
-                return (await twin.start(OTHER_PHONE)).id
+                return (await async_verifier.start(OTHER_PHONE)).id
 
         id_ = asyncio.run(other_process())
         assert verifier.check(OTHER_PHONE, code(OTHER_PHONE), challenge=id_).phone == OTHER_PHONE

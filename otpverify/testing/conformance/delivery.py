@@ -104,7 +104,7 @@ class Delivery(Base):
         assert store.refused(key(), further("b"), DEFAULTS).refusal is Refusal.COOLDOWN
         assert store.status(key(challenge=2), DEFAULTS) is None, "nothing is brought back"
 
-    @pytest.mark.parametrize("end", ["used", "cancelled", "expired", "begun anew"])
+    @pytest.mark.parametrize("end", ["used", "cancelled", "expired", "begun again"])
     def test_a_challenge_that_is_over_keeps_its_reports_apart(
         self, store: Driven, end: str
     ) -> None:
@@ -119,8 +119,8 @@ class Delivery(Base):
         assert not store.report(key(), at, DELIVERED, THREE).changed
         assert store.report(key(challenge=2), other, DELIVERED, THREE) == NEWS
         left = store.opened(key(challenge=3), first("b"), THREE).standing.sends_left
-        assert left == (0 if end == "begun anew" else 1)
-        if end != "begun anew":
+        assert left == (0 if end == "begun again" else 1)
+        if end != "begun again":
             assert store.status(key(), THREE) is None
             assert store.check(key(), digest("a"), THREE).verdict is Verdict.GONE
 
@@ -163,7 +163,7 @@ class Delivery(Base):
         assert store.refused(key(), further("b"), DEFAULTS).refusal is Refusal.COOLDOWN
         assert store.check(key(), digest("a"), DEFAULTS).verdict is Verdict.ACCEPTED, "carriers err"
 
-    @pytest.mark.parametrize("end", ["used", "cancelled", "expired", "begun anew"])
+    @pytest.mark.parametrize("end", ["used", "cancelled", "expired", "begun again"])
     @pytest.mark.parametrize("reported", ["before", "after"])
     def test_it_stays_counted_when_the_challenge_is_over(
         self, store: Driven, end: str, reported: str
@@ -177,7 +177,7 @@ class Delivery(Base):
         for late in DeliveryStatus:
             assert store.report(key(), at, late, THREE) == OLD
         left = store.opened(key(challenge=3), first("b"), THREE).standing.sends_left
-        assert left == (0 if end == "begun anew" else 1)
+        assert left == (0 if end == "begun again" else 1)
 
     def test_whether_to_give_back_is_asked_of_failures_only(self, store: Driven) -> None:
         at = store.opened(key(), first("a"), THREE).at

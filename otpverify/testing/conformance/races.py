@@ -45,7 +45,7 @@ class Races(Base):
             answers = store.together(guesses)
             assert kinds(answers) == {Verdict.WRONG: 5, Verdict.EXHAUSTED: self.crowd - 5}
             left = [a.attempts_left for a in answers if a.verdict is Verdict.WRONG]
-            assert sorted(left) == [0, 1, 2, 3, 4], "each is told another number"
+            assert sorted(left) == [0, 1, 2, 3, 4], "each gets another number"
 
     def test_right_codes_at_once_are_accepted_exactly_once(self, store: Driven) -> None:
         for phone in range(self.repeats):
