@@ -115,7 +115,7 @@ TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"SENDER": dict}, "{SENDER}: dict is not a sender: it has no send()."),
     ({"SENDER": "nowhere.at.all"}, "{SENDER} cannot be imported: "),
     ({"SENDER": "nowhere"}, "{SENDER} cannot be imported: "),
-    ({"STORE": object()}, "{STORE}: object is not a store: it has no open()."),
+    ({"STORE": Ellipsis}, "{STORE}: ellipsis is not a store: it has no open()."),
     (
         {"STORE": MemoryStore(), "REDIS_URL": "redis://localhost"},
         "{STORE} and {REDIS_URL} are both set, and there is one store.",
