@@ -4,7 +4,7 @@ Names and units follow OpenTelemetry's conventions: lower case with dots, no uni
 the name, seconds for durations. Prometheus has its own: `otpverify.operation.duration` is
 `otpverify_operation_duration_seconds` there, and `otpverify.sends` is `otpverify_sends_total`.
 
-Every label has few values. There is none for a number, a prefix, an address or a challenge.
+Every label has few values. No label holds a number, a prefix, an address or a challenge.
 """
 
 from __future__ import annotations

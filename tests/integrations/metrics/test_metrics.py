@@ -6,11 +6,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from types import ModuleType
 from typing import Any
 
 import pytest
+from flask import Flask
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry, generate_latest
@@ -32,10 +35,12 @@ from otpverify import (
     errors,
 )
 from otpverify.core.phone import REGIONS
+from otpverify.integrations.flask import OtpVerify
 from otpverify.integrations.metrics import METRICS, OUTCOMES, Metrics, observers
 from otpverify.integrations.opentelemetry import OpenTelemetryMetrics
 from otpverify.integrations.prometheus import PrometheusMetrics
 from otpverify.sandbox import Sandbox
+from otpverify.settings_table import function_of
 from otpverify.testing import OutboxSender
 
 Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -207,7 +212,7 @@ def test_attempts_of_the_real_client(backend: Backend) -> None:
 
 
 def test_no_label_has_many_values(backend: Backend) -> None:
-    """Whatever an event says, and however many there are."""
+    """This holds for any words in an event, and for any number of events."""
     metrics = backend.make()
     for one in range(300):
         word = "".join("abcdefghij"[int(digit)] for digit in str(one))
@@ -329,6 +334,31 @@ def test_two_on_one_registry_count_together() -> None:
         metrics(sent())
     name = "otpverify_sends_total"
     assert value(backend, name, country="EE", purpose="login", outcome="sent") == 2
+
+
+def test_flask_and_django_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask the object; Django its dotted path, too."""
+    backend, outbox = Prometheus(), OutboxSender()
+    metrics = backend.make()
+    app = Flask("shop")
+    app.config.update(
+        SECRET_KEY=SECRET,
+        OTPVERIFY_SECRET=SECRET,
+        OTPVERIFY_SENDER=outbox,
+        OTPVERIFY_STORE=MemoryStore(),
+        OTPVERIFY_HASHER=QUICK,
+        OTPVERIFY_ON_EVENT=metrics,
+    )
+    otp = OtpVerify(app)
+    with app.test_request_context():
+        otp.verifier.start(PHONE, purpose="login")
+    name = "otpverify_sends_total"
+    assert value(backend, name, country="EE", purpose="login", outcome="sent") == 1
+
+    shop = ModuleType("shop_monitoring")
+    vars(shop)["metrics"] = metrics
+    monkeypatch.setitem(sys.modules, "shop_monitoring", shop)
+    assert function_of("shop_monitoring.metrics", "ON_EVENT") is metrics
 
 
 def test_several_observers_and_one_that_fails(caplog: pytest.LogCaptureFixture) -> None:
