@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from celery import Celery
-from celery.exceptions import Reject
 
 from otpverify import (
     BulkCounts,
@@ -31,11 +30,13 @@ from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.once import OnceMarkers
 from otpverify.integrations.celery.tasks import (
     HIDDEN,
-    attempts_of,
     check_parts,
     check_queue,
     owner_of,
     register,
+    retry_unopened,
+    retry_with,
+    wait_unopened,
 )
 from otpverify.phone import normalize
 
@@ -221,22 +222,14 @@ class CeleryBulk:
             try:
                 following = self._chunks.attempt(sealed)
             except (ConfigurationError, StoreError) as error:
-                wait = self._chunks.wait_unopened(attempts_of(task))
+                wait = wait_unopened(task, self._chunks.retry)
                 if wait is None:
                     raise
-                raise task.retry(exc=error, countdown=wait, argsrepr=HIDDEN, throw=False) from None
+                raise retry_unopened(task, error, wait) from None
             if isinstance(following, dict):
                 return following
-            try:
-                retry = task.retry(
-                    args=(following.sealed,),
-                    kwargs={},
-                    exc=following.error,
-                    countdown=following.seconds,
-                    argsrepr=HIDDEN,
-                    throw=False,
-                )
-            except Reject:
+            retry = retry_with(task, following.sealed, following.error, following.seconds)
+            if retry is None:
                 return self._chunks.given_up(following)
             raise retry
 

@@ -111,7 +111,7 @@ class Chunks:
         self._client = client
         self._markers = markers
         self._seal = seal
-        self._retry = retry
+        self.retry = retry
 
     def equals(self, other: Chunks) -> bool:
         """Whether both send the same chunks in the same way."""
@@ -166,7 +166,7 @@ class Chunks:
         again = self._undone(entries, markers)
         error = next(iter(again.values()), None)
         number = chunk["attempt"]
-        wait = None if error is None else self._retry.next_wait(number, error)
+        wait = None if error is None else self.retry.next_wait(number, error)
         if error is None or wait is None:
             return self._result([*settled, *entries])
         rest = [row for row in rows if row[2] in again]
@@ -180,17 +180,6 @@ class Chunks:
         chunk = self._opened(following.sealed)
         settled = [unpacked(values) for values in chunk["settled"]]
         return self._result([*settled, *_entries(chunk["rows"], _NOT_REQUEUED)])
-
-    def wait_unopened(self, attempts: object) -> float | None:
-        """The wait before a chunk that could not be decrypted or marked is tried again; `None` to
-        stop.
-
-        Args:
-            attempts: How often it was tried, as the broker reports it. It may be anything.
-        """
-        if type(attempts) is not int or not 1 <= attempts < self._retry.attempts:
-            return None
-        return self._retry.random_wait(attempts)
 
     def _opened(self, sealed: object) -> dict[str, Any]:
         chunk = self._seal.open(sealed)

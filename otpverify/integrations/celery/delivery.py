@@ -148,7 +148,7 @@ class Delivery:
         self._send = inline(sender.send)
         self._markers = markers
         self._seal = seal
-        self._retry = retry
+        self.retry = retry
         self._keyring = keyring
         self._verifier = verifier
 
@@ -210,17 +210,6 @@ class Delivery:
             _log.warning("It is not known whether a message was queued: %s", error)
             return False
 
-    def wait_unopened(self, attempts: object) -> float | None:
-        """The wait before a content that could not be decrypted or marked is tried again; `None` to
-        stop.
-
-        Args:
-            attempts: How often it was tried, as the broker reports it. It may be anything.
-        """
-        if type(attempts) is not int or not 1 <= attempts < self._retry.attempts:
-            return None
-        return self._retry.random_wait(attempts)
-
     def _begin(self, queued: QueuedMessage) -> Marker | None:
         return self._markers.begin(queued.marker_name, queued.marker_seconds)
 
@@ -246,8 +235,8 @@ class Delivery:
 
     def _wait_after(self, error: DeliveryError, queued: QueuedMessage) -> float | None:
         """The wait before the next attempt, as `Retry.next_wait`, while the code is valid."""
-        ends = min(queued.expires_at, queued.queued_at + self._retry.total_seconds)
-        return self._retry.next_wait(queued.attempt, error, seconds_left=ends - time.time())
+        ends = min(queued.expires_at, queued.queued_at + self.retry.total_seconds)
+        return self.retry.next_wait(queued.attempt, error, seconds_left=ends - time.time())
 
     def _give_up(self, queued: QueuedMessage, error: DeliveryError) -> None:
         """End the attempts. Give the send back, if the message certainly was not sent."""

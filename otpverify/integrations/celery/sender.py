@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
-from celery.exceptions import Reject, Retry as TaskRetry
+from celery.exceptions import Retry as TaskRetry
 from celery.signals import task_revoked
 
 from otpverify import (
@@ -37,11 +37,13 @@ from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.once import OnceMarkers
 from otpverify.integrations.celery.tasks import (
     HIDDEN,
-    attempts_of,
     check_parts,
     check_queue,
     owner_of,
     register,
+    retry_unopened,
+    retry_with,
+    wait_unopened,
 )
 
 _log = logging.getLogger("otpverify.celery")
@@ -237,23 +239,13 @@ class CelerySender:
             except (ConfigurationError, StoreError) as error:
                 # Another worker may have the secret, and the store may be available again soon.
                 _log.error("A message could not be delivered: %s", error)
-                wait = self._delivery.wait_unopened(attempts_of(task))
+                wait = wait_unopened(task, self._delivery.retry)
                 if wait is None:
                     raise
-                raise task.retry(exc=error, countdown=wait, argsrepr=HIDDEN, throw=False) from None
+                raise retry_unopened(task, error, wait) from None
             if following is None:
                 return
-            try:
-                retry = task.retry(
-                    args=(following.sealed,),
-                    kwargs={},
-                    exc=following.error,
-                    countdown=following.seconds,
-                    argsrepr=HIDDEN,
-                    throw=False,
-                )
-            except Reject:
-                retry = None
+            retry = retry_with(task, following.sealed, following.error, following.seconds)
             if retry is None:
                 _log.warning("A message was not delivered, and could not be queued again.")
                 raise self._delivery.not_requeued(following)

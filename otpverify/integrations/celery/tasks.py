@@ -9,9 +9,10 @@ from typing import Any
 from celery import Celery
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
+from celery.exceptions import Reject
 from kombu.serialization import dumps, loads, prepare_accept_content
 
-from otpverify import ConfigurationError, OtpVerifyError
+from otpverify import ConfigurationError, OtpVerifyError, Retry
 
 HIDDEN = "(<sealed>,)"
 """What Flower and logs show in place of a task's arguments."""
@@ -92,10 +93,32 @@ def owner_of(app: Celery, name: str) -> object:
     return getattr(app.tasks.get(name), _OWNER, None)
 
 
-def attempts_of(task: Any) -> object:
-    """How often a task was tried, counting this attempt. A broker may have altered it."""
+def wait_unopened(task: Any, retry: Retry) -> float | None:
+    """The wait in seconds before a task whose content could not be decrypted or marked is tried
+    again; `None` to stop. The number of attempts is the broker's, which may have altered it."""
     retries = task.request.retries
-    return retries + 1 if type(retries) is int else None
+    if type(retries) is not int or not 0 <= retries < retry.attempts - 1:
+        return None
+    return retry.random_wait(retries + 1)
+
+
+def retry_unopened(task: Any, error: Exception, seconds: float) -> Any:
+    """Queue a task with the same content again, and return what its body must raise."""
+    return task.retry(exc=error, countdown=seconds, argsrepr=HIDDEN, throw=False)
+
+
+def retry_with(task: Any, sealed: str, error: Exception, seconds: float) -> Any:
+    """Queue a task again with the content of its next attempt.
+
+    Returns:
+        What the task's body must raise; `None` if the broker did not confirm it.
+    """
+    try:
+        return task.retry(
+            args=(sealed,), kwargs={}, exc=error, countdown=seconds, argsrepr=HIDDEN, throw=False
+        )
+    except Reject:
+        return None
 
 
 def check_queue(app: Celery, queue: str | None) -> dict[str, str]:
