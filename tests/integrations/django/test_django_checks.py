@@ -23,7 +23,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory, override_settings
 from django.urls import include, path
 from django_support import BASE, urlconf
-from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET
+from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET, long_form
 
 from otpverify import (
     AsyncRedisStore,
@@ -91,7 +91,11 @@ def managed(folder: Path, *arguments: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"SQLITE_PATH": "codes.db"}, {"REDIS_URL": "redis://127.0.0.1:1"}],
+    [
+        pytest.param({}, marks=long_form),
+        {"SQLITE_PATH": "codes.db"},
+        pytest.param({"REDIS_URL": "redis://127.0.0.1:1"}, marks=long_form),
+    ],
     ids=["nothing", "file", "redis"],
 )
 def test_commands_work_without_credentials(tmp_path: Path, options: dict[str, str]) -> None:
