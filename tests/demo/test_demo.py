@@ -963,6 +963,10 @@ def test_every_refusal_has_a_sentence(error: OtpVerifyError, said: str) -> None:
         (121, "in 3 minutes"),
         (7199, "in 120 minutes"),
         (7200, "in 2 hours"),
+        (172_799, "in 48 hours"),
+        (172_800, "in 2 days"),
+        (2_592_000, "in 30 days"),
+        (2_592_001, "in 31 days"),
     ],
 )
 def test_a_wait_is_never_told_too_short(seconds: int, said: str) -> None:

@@ -180,7 +180,9 @@ def after(seconds: int) -> Sentence:
         return counted(seconds, "in %(count)s second", "in %(count)s seconds")
     if seconds < 7200:
         return counted(-(-seconds // 60), "in %(count)s minute", "in %(count)s minutes")
-    return counted(-(-seconds // 3600), "in %(count)s hour", "in %(count)s hours")
+    if seconds < 172_800:
+        return counted(-(-seconds // 3600), "in %(count)s hour", "in %(count)s hours")
+    return counted(-(-seconds // 86_400), "in %(count)s day", "in %(count)s days")
 
 
 _ANY_LIMIT = "Too many codes were requested. You can try again %(when)s."
