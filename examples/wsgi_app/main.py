@@ -55,7 +55,7 @@ class App:
         headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")]
         headers += [("Set-Cookie", f"id={key}; HttpOnly; SameSite=Lax; Path=/")]
         if method == "POST":
-            form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+            form = {k: v[0] for k, v in parse_qs(body.decode(errors="replace")).items()}
             posts = {"/phone": lambda: flow.start(form.get("phone", "")), "/resend": flow.resend}
             outcome = run_sync(posts.get(path, lambda: flow.check(form.get("code", "")))())
             say = translations(tag)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import BadRequest
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.middleware.csrf import CsrfViewMiddleware
@@ -146,7 +147,17 @@ def _protected(view: Callable[..., Any], *, awaits: bool) -> Callable[..., Any]:
     checked = csrf_protect(view)
     middleware = CsrfViewMiddleware(lambda _: HttpResponse())
 
+    def read(request: HttpRequest) -> None:
+        """Read the form. Django's page for one that cannot be read, such as in UTF-16, would read
+        it again for the token, and fail again."""
+        try:
+            request.POST  # noqa: B018 - it is read here
+        except BadRequest:
+            request.csrf_processing_done = True  # type: ignore[attr-defined]  # Django's own mark
+            raise
+
     def refusal(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
+        read(request)
         middleware.process_request(request)
         return middleware.process_view(request, view, args, kwargs)
 
@@ -164,8 +175,10 @@ def _protected(view: Callable[..., Any], *, awaits: bool) -> Callable[..., Any]:
 
         @wraps(view)
         def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            chosen = view if is_json(request.headers.get("Content-Type")) else checked
-            return chosen(request, *args, **kwargs)
+            if is_json(request.headers.get("Content-Type")):
+                return view(request, *args, **kwargs)
+            read(request)
+            return checked(request, *args, **kwargs)
 
     return csrf_exempt(protected)  # of the middleware's check, since it is made here
 
