@@ -26,6 +26,7 @@ from otpverify.cli.terminal import (
     printable_logs,
     say,
     say_if_read,
+    say_while_read,
 )
 from otpverify.sandbox import Sandbox
 
@@ -213,7 +214,8 @@ def _send_bulk(options: argparse.Namespace) -> int:
     from otpverify.cli.send_bulk.command import run
 
     _take_signals()
-    return run(options, say_if_read)
+    # Of sending, the results file is the record. Of a dry run, the output is all there is.
+    return run(options, say_while_read if options.dry_run else say_if_read)
 
 
 def _secret(_: argparse.Namespace) -> int:

@@ -70,6 +70,19 @@ def say_if_read(line: str = "") -> None:
         say(line)
 
 
+def say_while_read(line: str = "") -> None:
+    """Write one line to stdout, or discard it if its reader has gone.
+
+    Raises:
+        OutputLost: It cannot be written for another reason, such as a full disk.
+    """
+    try:
+        say(line)
+    except OutputLost as error:
+        if not error.unread:
+            raise
+
+
 def complain(line: str) -> None:
     """Write one line to stderr, or discard it if it cannot be written."""
     with suppress(OutputLost):

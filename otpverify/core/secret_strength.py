@@ -7,8 +7,10 @@ a million.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Final, TypeAlias
 
@@ -65,7 +67,15 @@ _WORDS: Final = (
     "where which who why will with without word words world would year you your yours "
 )
 
-_BRACKETS: Final = r"<[^<>]{3,}>|\$\{.+\}|\{\{.+\}\}|\$\(.+\)"
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+# Something to fill in: words in brackets that are the whole text, or the name of a variable. Random
+# punctuation, as in Django's SECRET_KEY, holds brackets too, but not around words alone.
+_WORDS_ONLY: Final = r"[\w\s.,:;/'\"-]+"
+_BRACKETS: Final = (
+    rf"\s*(?:<{_WORDS_ONLY}>|\[{_WORDS_ONLY}\]|[%$]?\({_WORDS_ONLY}\)s?"
+    rf"|\$?\{{{{?{_WORDS_ONLY}\}}}}?)\s*"
+    r"|.*(?:\$\{[a-z_]{6}\w*[:}]|\{\{\s*\.?[a-z_]{3}[\w.|\s'\"(),]*\}\}|\$\([a-z_]{3,}\s).*"
+)
 _DISGUISE = str.maketrans("013457$@!|", "oieastsail")
 _ROWS = ("qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm", "1234567890")
 
@@ -167,9 +177,26 @@ def is_placeholder(value: bytes) -> bool:
         text = value.decode().lower()
     except UnicodeDecodeError:
         return False  # bytes, not a text
-    if re.search(_BRACKETS, text):
+    if re.fullmatch(_BRACKETS, text, re.DOTALL):
         return True
-    return _reads_as_placeholder(text) or _reads_as_placeholder(text.translate(_DISGUISE))
+    if _reads_as_placeholder(text) or _reads_as_placeholder(text.translate(_DISGUISE)):
+        return True
+    return any(map(is_placeholder, _encoded_in(value)))
+
+
+def _encoded_in(value: bytes) -> Iterator[bytes]:
+    """The ASCII texts that it is the base64 or hexadecimal form of. Random bytes are not a text."""
+    plain = value.strip().rstrip(b"=")
+    for decode, written in (
+        (binascii.unhexlify, plain),
+        (base64.urlsafe_b64decode, plain.translate(_URL_SAFE) + b"=" * (-len(plain) % 4)),
+    ):
+        try:
+            inner = decode(written)
+        except ValueError:
+            continue
+        if inner.isascii() and len(inner) < len(value):
+            yield inner
 
 
 def _reads_as_placeholder(text: str) -> bool:

@@ -94,9 +94,12 @@ def test_what_is_logged_is_printable(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("command", ["secret", "lint-message --all", "send-bulk LIST --dry-run"])
 def test_a_full_disk_is_an_error_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "list.csv").write_text("+37256789045")
+    arguments = command.replace("LIST", "list.csv --text Hello").split()
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         with pytest.raises(OutputLost):
@@ -104,7 +107,8 @@ def test_a_full_disk_is_an_error_in_one_line(
         monkeypatch.undo()
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "otpverify", "secret"],
+            [sys.executable, "-W", "error", "-m", "otpverify", *arguments],
+            cwd=tmp_path,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -6,6 +6,7 @@ import base64
 import random
 import secrets
 import string
+import uuid
 from collections.abc import Callable
 from itertools import cycle, islice
 
@@ -54,6 +55,19 @@ PLACEHOLDERS = [
     "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-1",
     "lorem ipsum dolor sit amet consectetur",
     "generate me with openssl rand -hex 32",
+    "[put 32 random bytes of your own here]",
+    "{{ lookup('env', 'OTPVERIFY_SECRET') }}",
+    "{{.Values.otpverify.secret}}-{{.Release.Name}}",
+    "$(openssl rand -hex 32)/0123-4567-89ab-cdef",
+    "%(OTPVERIFY_HMAC_KEY_OF_PRODUCTION)s",
+    "${OTPVERIFY_SECRET:?must be set}-0123-4567-89ab",
+]
+ENCODED = [
+    base64.b64encode(b"your-secret-key-here-32-bytes").decode(),
+    base64.urlsafe_b64encode(b"change me before you go live!").decode().rstrip("="),
+    base64.b64encode(b"supersecretsupersecretsupersecret\n"),
+    b"changeme before production".hex(),
+    b"changeme before production".hex().upper() + "\n",
 ]
 WEAK = [
     *(c * 32 for c in "a0x-\x00 "),
@@ -88,7 +102,19 @@ GENERATORS: dict[str, Callable[[bytes], str | bytes]] = {
     "urlsafe": lambda raw: base64.urlsafe_b64encode(raw).rstrip(b"=").decode(),
     "base64": base64.b64encode,
     "base32": base64.b32encode,
+    "base85": lambda raw: base64.b85encode(raw).decode(),
+    "UUID": lambda raw: str(uuid.UUID(bytes=raw[:16], version=4)),
+    "Django": lambda raw: chosen(
+        raw, string.ascii_lowercase + string.digits + "!@#$%^&*(-_=+)", 50
+    ),
+    "password manager": lambda raw: chosen(raw, string.printable[:94].replace(",", ""), 40),
+    "letters": lambda raw: chosen(raw, string.ascii_lowercase, 32),
 }
+
+
+def chosen(raw: bytes, alphabet: str, length: int) -> str:
+    """Characters of an alphabet, as a generator of passwords draws them."""
+    return "".join(random.Random(raw).choices(alphabet, k=length))
 
 
 @pytest.mark.parametrize("secret", PLACEHOLDERS)
@@ -97,6 +123,12 @@ def test_placeholders_are_refused_by_name(secret: str) -> None:
         with pytest.raises(ConfigurationError, match="placeholder") as refused:
             read_secrets(given_)
         assert secret[:12] not in str(refused.value)
+
+
+@pytest.mark.parametrize("secret", ENCODED)
+def test_placeholders_are_refused_in_base64_and_hexadecimal(secret: str | bytes) -> None:
+    with pytest.raises(ConfigurationError, match="placeholder"):
+        read_secrets(secret)
 
 
 @pytest.mark.parametrize("secret", WEAK)

@@ -36,13 +36,33 @@ _DECIMALS = re.compile(rf"(?P<number>[^{_DECIMAL_MARKS}]*){_MARK}\s*(?P<decimals
 _NOTHING_BUT_DIGITS = re.compile(r"\+?\d+")
 _FEWEST_DIGITS = 5
 """A whole number with fewer digits is the first part of a number that is written with a mark."""
+_MOST_DIGITS = 8
+"""A whole number with so many digits is not the first part of such a number."""
 _MOST_DECIMALS = 2
 """Longer ones may be the second part of such a number."""
+# A lonely zero after marks that separate groups of digits.
+_LAST_ZERO = re.compile(rf".*{_MARK}.*{_MARK}\s*\d")
+# A cell that begins with a plus is a formula: of "+358-41-2345678" the spreadsheet keeps only the
+# result. Negative numbers also stand in brackets, or have their sign at the end.
+_MINUS = "-\u2010\u2011\u2012\u2013\u2014\u2212\uff0d"
+_BARE = r"\d[\d.,'\u2019\u00a0\u2009\u202f ]*"
+_NEGATIVE = re.compile(rf"[{_MINUS}]\s*[(\d].*|\(\s*{_BARE}\)|{_BARE}[{_MINUS}]")
+_DAY, _MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])"
+_DATE = re.compile(
+    rf"(?:19|20)\d\d(?P<a>[-./])(?:{_MONTH}(?P=a){_DAY}|{_DAY}(?P=a){_MONTH})"
+    rf"|(?:{_DAY}(?P<b>[-./]){_MONTH}|{_MONTH}(?P<c>[-./]){_DAY})(?(b)(?P=b)|(?P=c))(?:19|20)?\d\d",
+    re.ASCII,
+)
 
 _ROUNDED = (
     "The spreadsheet rounded this number. Format the column as text and export the list again."
 )
 _NOT_WHOLE = "This is not a whole number. Format the column as text and export the list again."
+_CALCULATED = (
+    "This is a negative number: the spreadsheet calculated with the phone number. Format the "
+    "column as text and write the number again."
+)
+_IS_DATE = "This is a date. Format the column as text and write the number again."
 _SEVERAL_LINES = "This cell has several lines. Write one number in each row."
 
 
@@ -59,12 +79,18 @@ def read_number(cell: str) -> str:
     text = _unquoted(without_invisible(cell).strip())
     if len(text.splitlines()) > 1:
         raise InvalidPhoneNumber(_SEVERAL_LINES, reason="not_a_number")
+    if _NEGATIVE.fullmatch(text):
+        raise InvalidPhoneNumber(_CALCULATED, reason="not_a_number")
+    if _DATE.fullmatch(text):
+        raise InvalidPhoneNumber(_IS_DATE, reason="not_a_number")
     if found := _SCIENTIFIC.fullmatch(text):
         return _expanded(found["whole"], found["fraction"] or "", int(found["power"]))
     if found := _THOUSANDS.fullmatch(text):
         return _without_thousands(found, text)
     if found := _DECIMALS.fullmatch(text):
         return _without_decimals(found["number"], found["decimals"], text)
+    if _LAST_ZERO.fullmatch(text) and _is_zero(text[-1]):
+        raise InvalidPhoneNumber(_NOT_WHOLE, reason="not_a_number")
     return text
 
 
@@ -101,10 +127,11 @@ def _without_decimals(number: str, decimals: str, text: str) -> str:
     first_part = sum(map(str.isdecimal, number)) < _FEWEST_DIGITS
     if _is_zero(decimals) and not (first_part and len(decimals) > _MOST_DECIMALS):
         return number
-    if not first_part and len(decimals) <= _MOST_DECIMALS and _NOTHING_BUT_DIGITS.fullmatch(number):
+    decimal = len(decimals) <= _MOST_DECIMALS or len(number.lstrip("+")) >= _MOST_DIGITS
+    if not first_part and decimal and _NOTHING_BUT_DIGITS.fullmatch(number):
         raise InvalidPhoneNumber(_NOT_WHOLE, reason="not_a_number")
     return text
 
 
 def _is_zero(digits: str) -> bool:
-    return all(unicodedata.decimal(digit) == 0 for digit in digits)
+    return all(unicodedata.decimal(digit, None) == 0 for digit in digits)

@@ -17,12 +17,21 @@ from otpverify.cli.send_bulk.cell import read_number
 
 _NAMES = {"phone", "number", "mobile", "msisdn", "tel", "telephone", "phonenumber", "mobilenumber"}
 _NAMES |= {"to", "tonumber", "cell", "phoneno", "mobilephone", "telephonenumber", "phone1value"}
-_DELIMITERS = ";\t,"
-# What programs write into a cell that has no value.
-_MISSING = {"", "na", "nan", "nil", "none", "null", "undefined"}
+_DELIMITERS = ";\t,|"
+# What programs and people write into a cell that has no value.
+_MISSING = {"", "na", "nan", "nil", "none", "null", "undefined", "unknown", "tbd"}
+_MISSING |= {"true", "false", "wahr", "falsch", "vrai", "faux", "verdadero", "falso"}
+# What else a spreadsheet writes in the place of a number: an error ("#N/A", "#WERT!"), a number
+# that it rounded ("1E+11"), a day ("12-Mar", "Mar-12").
+_NOT_A_HEADING = re.compile(
+    r"#[^\W\d_]+[!?]|#\w+/\w+[!?]?|#NV|[+-]?\d[\d.,]*\s*E\s*[+-]?\d+"
+    r"|\d{1,2}(?:[-/ ]|\. ?)[^\W\d_]{3,4}\.?|[^\W\d_]{3,4}\.?-\d{2}",
+    re.IGNORECASE,
+)
 _FEWEST_DIGITS = 5
 """A cell with fewer digits holds no phone number, so it may be a heading ("Phone 1")."""
 _FEWEST_OF_A_NUMBER = 7
+_LETTERS_OF_A_NUMBER = re.compile(r"^\s*tel:|(?<=\d)e(?=[+-]?\d)", re.IGNORECASE)
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SEPARATOR_LINE = re.compile(
@@ -81,8 +90,8 @@ def read_numbers(path: Path, column: str | None = None) -> NumberList:
     """Read the numbers in one column of a CSV file.
 
     The file is in UTF-8, or in UTF-16 with a byte order mark (Excel's "Unicode text"). Commas,
-    semicolons or tabs separate the columns, or the character that the first line names
-    (`sep=;`). The first row is the headings if it has the column's name, or if its cell has
+    semicolons, tabs or vertical bars separate the columns, or the character that the first line
+    names (`sep=;`). The first row is the headings if it has the column's name, or if its cell has
     letters and fewer than five digits. Rows without any cell are skipped; every other row is
     either a number or an error.
 
@@ -178,13 +187,13 @@ def _records(path: Path, lines: Sequence[str], start: int, delimiter: str) -> It
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error:
-            cells = None
+        except csv.Error as error:
+            cells, long = None, "limit" in str(error)
         if cells is None:
-            raise _unreadable(
-                path,
-                f"in the row that begins on line {line}, a quote is not closed, or text follows it",
-            )
+            why = "a quote is not closed, or text follows it"
+            if long:
+                why += f"; or a cell has more than {csv.field_size_limit():,} characters"
+            raise _unreadable(path, f"in the row that begins on line {line}, {why}")
         yield _Record(line, start + reader.line_num, cells)
 
 
@@ -212,10 +221,13 @@ def _refuse_swallowed(path: Path, record: _Record, place: int, delimiter: str) -
 
 def _is_number(cell: str) -> bool:
     digits = sum(map(str.isdecimal, cell))
-    return digits >= _FEWEST_OF_A_NUMBER and not any(map(str.isalpha, cell))
+    letters = any(map(str.isalpha, _LETTERS_OF_A_NUMBER.sub("", cell)))
+    return digits >= _FEWEST_OF_A_NUMBER and not letters
 
 
 def _is_heading(cell: str) -> bool:
+    if _NOT_A_HEADING.fullmatch(cell.strip()):
+        return False
     name = _plain(cell)
     digits = sum(map(str.isdecimal, name))
     return name not in _MISSING and any(map(str.isalpha, name)) and digits < _FEWEST_DIGITS
