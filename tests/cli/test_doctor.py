@@ -78,7 +78,7 @@ def test_all_is_well_but_for_the_store(
         ({"OTPVERIFY_SECRET": "\udcff" * 40}, "valid Unicode"),
         ({"OTPVERIFY_REGION": "Estonia"}, "region"),
         ({"SMSPM_SENDER": "MuchTooLongAName"}, "1 to 11 characters"),
-        ({"OTPVERIFY_REDIS_URL": "redis://127.0.0.1:1"}, "Store: Redis could not be reached"),
+        ({"OTPVERIFY_REDIS_URL": "redis://127.0.0.1:1"}, "Store: Redis (127.0.0.1:1) could not be"),
         ({"OTPVERIFY_REDIS_URL": "localhost"}, "A Redis URL begins"),
     ],
 )

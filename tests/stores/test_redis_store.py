@@ -287,7 +287,10 @@ def test_a_prefix_is_a_str(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (redis.ConnectionError("Error 111 connecting to h:1."), "could not be reached"),
+        (redis.ConnectionError("Error 111 connecting to h:1. Refused."), "Redis (h:1) could not"),
+        (redis.ConnectionError("Error 111 connecting to ::1:6379."), "Redis (::1:6379) could not"),
+        (redis.ConnectionError("Connection closed by hunter2."), "Redis could not be reached"),
+        (redis.ConnectionError("connecting to hunter2@h:1."), "Redis could not be reached"),
         (OSError(24, "Too many open files"), "could not be reached"),
         (redis.ResponseError("MISCONF Errors writing to the AOF file: hunter2"), "(MISCONF)"),
         (redis.ResponseError("NOREPLICAS Not enough good replicas"), "(NOREPLICAS)"),

@@ -27,6 +27,7 @@ from redis.exceptions import (
 
 from otpverify.errors import StoreError
 
+_ADDRESS = re.compile(r"connecting to ([\w.\-:\[\]]+:\d+)\.", re.ASCII)
 _ERROR_CODE = re.compile(r"[A-Z]{2,20}(?= |$)", re.ASCII)
 # What servers and proxies say that are not Redis 6.2, or have less than it. Only the names of
 # commands and of Lua's libraries are repeated: the rest may hold what was sent.
@@ -114,7 +115,9 @@ def store_error(error: Exception) -> StoreError:
     if isinstance(error, RedisConnectionError | ResponseError) and (lacks := _lacks(error)):
         return StoreError(f"This server cannot hold otpverify's data. {lacks} {_NEEDED}")
     if isinstance(error, RedisConnectionError | OSError):
-        return StoreError("Redis could not be reached, or closed the connection.")
+        address = _ADDRESS.search(str(error))
+        server = f"Redis ({address[1]})" if address else "Redis"
+        return StoreError(f"{server} could not be reached, or closed the connection.")
     if isinstance(error, ResponseError) and (code := _ERROR_CODE.match(str(error))):
         return StoreError(f"Redis refused the command ({code[0]}).")
     if isinstance(error, RuntimeError) and "loop" in str(error):
