@@ -18,8 +18,8 @@ from otpverify.errors import ConfigurationError
 
 _log = logging.getLogger("otpverify")
 _REMEDY = (
-    "Pass store=SqliteStore(path), which all processes of one machine share, or a RedisStore, "
-    "or run one worker."
+    "Set OTPVERIFY_SQLITE_PATH or pass store=SqliteStore(path), which all processes of one machine "
+    "share. Or set OTPVERIFY_REDIS_URL or pass a RedisStore. Or run one worker."
 )
 # Servers, by a module on the main thread's stack: the server's name, and how to read the number of
 # workers from that module's frame.

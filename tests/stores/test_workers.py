@@ -30,8 +30,8 @@ from otpverify.stores.workers import Claim
 
 PATIENCE_SECONDS = 120
 REMEDY = (
-    "Pass store=SqliteStore(path), which all processes of one machine share, or a RedisStore, "
-    "or run one worker."
+    "Set OTPVERIFY_SQLITE_PATH or pass store=SqliteStore(path), which all processes of one machine "
+    "share. Or set OTPVERIFY_REDIS_URL or pass a RedisStore. Or run one worker."
 )
 
 
