@@ -9,6 +9,7 @@ set the session.
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ from otpverify.integrations.web.carried import (
     ShownNotice,
 )
 from otpverify.integrations.web.sentences import Sentence
+
+_log = logging.getLogger("otpverify.integrations")
 
 ENTRY: Final = "_otpverify"
 TOKEN_FIELD: Final = "otpverify_token"  # noqa: S105 - the name of a form's field
@@ -114,7 +117,24 @@ def check_csrf() -> None:
     expected = get("csrf")
     given = request.form.get(TOKEN_FIELD, "")
     if not isinstance(expected, str) or not hmac.compare_digest(given.encode(), expected.encode()):
+        if given and not session:
+            _explain_a_lost_session()
         raise BadRequest(_EXPIRED.text)
+
+
+def _explain_a_lost_session() -> None:
+    """Log once for each application that http cannot carry the session's cookie. To the person,
+    this looks like a form that is too old."""
+    state = Site().state
+    needs_https = current_app.config["SESSION_COOKIE_SECURE"] and not request.is_secure
+    if needs_https and not state.told_of_https:
+        state.told_of_https = True
+        _log.warning(
+            "A form came over plain http and without its session. SESSION_COOKIE_SECURE is True, "
+            "so browsers send the session's cookie over https only. Use https, or set "
+            "SESSION_COOKIE_SECURE to False in development. Behind a proxy that speaks https, set "
+            "app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1)."
+        )
 
 
 # Notices

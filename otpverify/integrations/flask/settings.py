@@ -63,6 +63,7 @@ class State:
 
     Attributes:
         mounted: The blueprint of each flow that is mounted, by the flow's name.
+        told_of_https: Whether the log says that the session's cookie needs https.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class State:
         self._reset_verifier = reset_verifier
         self._verifiers = verifiers
         self.mounted: dict[str, str] = {}
+        self.told_of_https = False
 
     @property
     def verifier(self) -> Verifier:

@@ -491,6 +491,25 @@ def test_every_form_needs_the_session_s_token(shop: Shop, person: Person, flow: 
     assert reply.status_code == 400, "no session has no token, and not an empty one"
 
 
+@pytest.mark.parametrize(
+    ("secure", "scheme", "explained"),
+    [(True, "http", True), (True, "https", False), (False, "http", False)],
+)
+def test_the_log_says_that_the_session_s_cookie_needs_https(
+    caplog: pytest.LogCaptureFixture, secure: bool, scheme: str, explained: bool
+) -> None:
+    """Over http the cookie stays behind, and each form looks as if it were too old."""
+    client = Shop().mount(SESSION_COOKIE_SECURE=secure).app.test_client(use_cookies=False)
+    for _ in range(2):
+        reply = client.post(
+            "/account/phone",
+            base_url=f"{scheme}://localhost",
+            data={"phone": PHONE, "otpverify_token": "of a page"},
+        )
+        assert reply.status_code == 400
+    assert caplog.text.count("SESSION_COOKIE_SECURE is True") == explained
+
+
 @pytest.mark.parametrize("early", [True, False])
 def test_flask_wtf_guards_the_forms_too(early: bool) -> None:
     shop = Shop()
