@@ -18,6 +18,7 @@ test: $(VENV)/$(if $(OTPVERIFY_TEST_LONG),dev,test).done ## Run the test suite
 
 docs: $(VENV)/docs.done ## Build the pages of docs/ as a site in build/docs
 	$(BIN)/python -m sphinx -q -b html -W --keep-going docs build/docs
+	@echo 'Open build/docs/index.html in a browser.'
 
 APP ?= flask_app
 ARGS ?=
