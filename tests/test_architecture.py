@@ -48,13 +48,8 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"cli": ("cli", "__main__")},
 ]
 PURE = {"__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum"}
-<<<<<<< Updated upstream
 PURE |= {"hashlib", "hmac", "ipaddress", "math", "phonenumbers", "re", "struct", "typing"}
 PURE |= {"decimal", "functools", "unicodedata"}
-=======
-PURE |= {"functools", "hashlib", "hmac", "ipaddress", "math", "phonenumbers", "re", "struct", "typing"}
-PURE |= {"decimal", "unicodedata"}
->>>>>>> Stashed changes
 PURE |= {"urllib", "otpverify"}
 
 
