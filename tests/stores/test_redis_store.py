@@ -677,7 +677,9 @@ class TestRepeats:
         def send(call: Call) -> Any:
             answer = sent(client, call)
             before = {name: client.get(name) for name in names(client)}
-            assert sent(client, call) == answer
+            again = sent(client, call)
+            # A used challenge does not remember how old its message was.
+            assert again == answer or again == answer[:2] == [4, 0]
             assert {name: client.get(name) for name in names(client)} == before
             return answer
 
@@ -703,7 +705,7 @@ class TestRepeats:
         assert twice(scripts.admit(key(), further("c"), policy)) == [1]
         assert twice(scripts.claim(key(), policy)) == [2, 0]
         assert twice(scripts.check(key(), digest("wrong"), policy, True)) == [3, 1]
-        assert twice(scripts.check(key(), digest("a"), policy)) == [4, 0]
+        assert twice(scripts.check(key(), digest("a"), policy)) == [4, 0, 0]
         assert twice(scripts.check(key(), digest("a"), policy)) == [0, 0], "but that is another"
         assert twice(scripts.redeem(key())) == [1]
         assert twice(scripts.redeem(key())) == [0], "but that is another"
@@ -736,7 +738,7 @@ class TestRepeats:
         assert send(scripts.check(key(), digest("wrong"), FREE)) == [3, 3]
         assert send(resend)[0] == 1
         assert send(guess) == [3, 3], "it was counted when it came first"
-        assert send(scripts.check(key(), digest("a"), FREE)) == [4, 0], "of three live codes"
+        assert send(scripts.check(key(), digest("a"), FREE)) == [4, 0, 0], "of three live codes"
         assert send(guess) == [0, 0]
 
     def test_behind_a_policy_s_many_attempts(self, scripts: Scripts, client: Redis) -> None:
@@ -747,7 +749,7 @@ class TestRepeats:
             assert sent(client, guess) == [3, 30 - left]
         for guess in guesses:
             assert sent(client, guess) == [3, 1]
-        assert sent(client, scripts.check(key(), digest("a"), policy)) == [4, 0]
+        assert sent(client, scripts.check(key(), digest("a"), policy)) == [4, 0, 0]
 
     @pytest.mark.parametrize(("seconds", "remembered"), [(1, 30_000), (600, 600_000)])
     def test_within_half_a_minute(
@@ -764,7 +766,7 @@ class TestRepeats:
 
         sent(client, scripts.open(key(), first("a"), policy))
         check = scripts.check(key(), digest("a"), policy)
-        assert sent(client, check) == [4, 0]
+        assert sent(client, check) == [4, 0, 0]
         assert later(remembered - 1, "check", check) == [4, 0]
         assert later(1, "check", check) == [0, 0]
         sent(client, scripts.open(key(2), first("a"), policy))
