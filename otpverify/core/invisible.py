@@ -1,4 +1,4 @@
-"""Characters that cannot be seen. They come with what people copy from pages and messages."""
+"""Characters that cannot be seen. People copy them from pages and messages."""
 
 from __future__ import annotations
 

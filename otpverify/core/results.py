@@ -12,8 +12,8 @@ from otpverify.core.masking import mask
 
 
 class DeliveryStatus(enum.StrEnum):
-    """How far a message got, as its delivery reports tell. Some carriers never report: then
-    `QUEUED` or `SENT` is the last word.
+    """How far a message got, by its delivery reports. Some carriers never report: then
+    `QUEUED` or `SENT` is the last status.
 
     Attributes:
         QUEUED: With the gateway, as far as is known.

@@ -1,4 +1,4 @@
-"""What became of one call of a sender: a receipt, or an error that repeats nothing of the message.
+"""The outcome of one call of a sender: a receipt, or an error that repeats nothing of the message.
 
 The engine, `FallbackSender` and the Celery worker all call senders that anybody may write, so the
 rule that keeps their errors free of secrets is here, once.

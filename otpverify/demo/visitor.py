@@ -1,4 +1,4 @@
-"""A visitor without a browser: opens pages, fills in forms, reads what is said."""
+"""A visitor without a browser: opens pages, fills in forms, reads notices."""
 
 from __future__ import annotations
 

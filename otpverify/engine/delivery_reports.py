@@ -1,4 +1,4 @@
-"""What became of a message: a delivery report taken in, and a challenge's status."""
+"""Records delivery reports, and gives a challenge's delivery status."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def find_code(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Captured:
-    """A message that would have gone out.
+    """A message that a gateway would have sent.
 
     Attributes:
         id: The id that the reply gave it.

@@ -1,4 +1,4 @@
-"""A fast path over redis-py's connections, sync and async: a call takes one and gives it back.
+"""Pools of redis-py's connections, sync and async: faster than redis-py's own.
 
 redis-py's own pool and command loop take longer for a call than the server does. redis-py still
 makes the connections, and does timeouts, health checks and retries. Hooks around
