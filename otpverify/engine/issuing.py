@@ -60,7 +60,7 @@ class CodeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[T]):
+class OperationResult(Generic[T]):
     """What an operation gives its caller, and what its event says.
 
     Attributes:
@@ -84,7 +84,7 @@ class Issuer:
     keyring: Keyring
     _warned_of_no_ip: bool = field(default=False, init=False)
 
-    async def issue(self, request: CodeRequest) -> Done[Challenge]:
+    async def issue(self, request: CodeRequest) -> OperationResult[Challenge]:
         """Put a code in place and send it.
 
         What is concealed looks alike whether there is an account or not, and whether its message
@@ -105,9 +105,9 @@ class Issuer:
         describe = partial(described, subject, opened.standing, now)
         concealed = describe(secrets.token_hex(16)) if opened.standing.concealed else None
         if concealed is not None and opened.standing.decoy:
-            return Done("decoy", concealed)
+            return OperationResult("decoy", concealed)
         if fixed is not None:
-            return Done("test_number", concealed or describe())
+            return OperationResult("test_number", concealed or describe())
         expires_at = now + timedelta(milliseconds=opened.standing.expires_in)
         token = None
         if self.ports.takes_reports:
@@ -119,10 +119,10 @@ class Issuer:
         if isinstance(sent, Receipt) or sent.maybe_sent:
             request.seen.sent(text)
         if isinstance(sent, Receipt):
-            return Done("sent", concealed or describe(sent.message_id))
+            return OperationResult("sent", concealed or describe(sent.message_id))
         if concealed is not None:
             _log.warning("A concealed message was not delivered; its caller saw no error: %s", sent)
-            return Done(type(sent).__name__, concealed, sent.provider_code)
+            return OperationResult(type(sent).__name__, concealed, sent.provider_code)
         sent.challenge = describe()
         if not sent.maybe_sent:
             await self._undo(request, opened.at, digest, ip_at, sent)

@@ -13,7 +13,7 @@ from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Checked, Inspected, Verdict
 from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
-from otpverify.engine.issuing import CodeRequest, Done, Issuer, utc_now
+from otpverify.engine.issuing import CodeRequest, Issuer, OperationResult, utc_now
 from otpverify.engine.ports import call_port
 from otpverify.errors import (
     ChallengeExpired,
@@ -65,7 +65,7 @@ class Engine:
             raise
 
     async def observed(
-        self, seen: Observation, to: str, call: Callable[[str], Awaitable[Done[T]]]
+        self, seen: Observation, to: str, call: Callable[[str], Awaitable[OperationResult[T]]]
     ) -> T:
         try:
             try:
@@ -186,7 +186,7 @@ class Engine:
         locale: str,
         client_ip: str | None,
         deliver: bool | None,
-    ) -> Done[Challenge]:
+    ) -> OperationResult[Challenge]:
         seen.note(concealed=deliver is not None)
         network = self.issuer.network_tag(client_ip)
         if self.issuer.ports.guards:
@@ -215,7 +215,7 @@ class Engine:
         binding: Mapping[str, str] | None,
         locale: str,
         client_ip: str | None,
-    ) -> Done[Challenge]:
+    ) -> OperationResult[Challenge]:
         network = self.issuer.network_tag(client_ip)
         subject = self.subject(seen, to, purpose, challenge, binding)
         return await self.issuer.issue(
@@ -230,7 +230,7 @@ class Engine:
         challenge: str,
         purpose: str,
         binding: Mapping[str, str] | None,
-    ) -> Done[Verified]:
+    ) -> OperationResult[Verified]:
         subject = self.subject(seen, to, purpose, challenge, binding)
         length = self.issuer.policy.code_length
         code = codes.clean(typed, length)
@@ -247,7 +247,7 @@ class Engine:
             seen.note(latency=answer.age / 1000)
         now = utc_now()
         proof = tokens.write_proof(subject, now)
-        return Done("verified", Verified(to, purpose, challenge, now, proof))
+        return OperationResult("verified", Verified(to, purpose, challenge, now, proof))
 
     async def _redeem(
         self,
@@ -256,22 +256,26 @@ class Engine:
         proof: str,
         purpose: str,
         binding: Mapping[str, str] | None,
-    ) -> Done[Verified]:
+    ) -> OperationResult[Verified]:
         if isinstance(proof, Verified):
             raise ConfigurationError("Pass the proof itself: verified.proof")
         subject = self.subject(seen, to, purpose, tokens.challenge_of_proof(proof), binding)
         verified_at = tokens.read_proof(subject, proof)
         if verified_at is None or not await call_port(self.issuer.ports.redeem(subject.key), bool):
             raise ChallengeExpired
-        return Done("redeemed", Verified(to, purpose, subject.challenge, verified_at, proof))
+        return OperationResult(
+            "redeemed", Verified(to, purpose, subject.challenge, verified_at, proof)
+        )
 
-    async def _cancel(self, seen: Observation, to: str, challenge: str, purpose: str) -> Done[None]:
+    async def _cancel(
+        self, seen: Observation, to: str, challenge: str, purpose: str
+    ) -> OperationResult[None]:
         try:
             subject = self.subject(seen, to, purpose, challenge, None)
         except ChallengeExpired:
-            return Done("cancelled", None)  # what was never there is gone, too
+            return OperationResult("cancelled", None)  # what was never there is gone, too
         await call_port(self.issuer.ports.cancel(subject.key), type(None))
-        return Done("cancelled", None)
+        return OperationResult("cancelled", None)
 
     async def _inspect(self, secret: Secret, to: str, purpose: str | None) -> PhoneInspection:
         known = COMMON_PURPOSES if purpose is None else (purpose,)
@@ -286,12 +290,12 @@ class Engine:
             failure = StoreError("The store gave an unexpected answer.")
         raise failure
 
-    async def _unlock(self, to: str, purpose: str | None) -> Done[None]:
+    async def _unlock(self, to: str, purpose: str | None) -> OperationResult[None]:
         for secret in self.issuer.keyring:
             key = secret.key(to, purpose or "", "")
             scope = None if purpose is None else key.scope
             await call_port(self.issuer.ports.unlock(key.phone, scope), type(None))
-        return Done("unlocked", None)
+        return OperationResult("unlocked", None)
 
     async def _claim(self, subject: Subject) -> None:
         """Count the attempt before the costly hash, so that codes that arrive at once cost no more
