@@ -1,5 +1,6 @@
-"""Phone numbers: `normalize` turns what a person typed into E.164, `mask` hides it for logs."""
+"""Phone numbers: `normalize` turns what a person typed into E.164, `mask` hides a number for logs,
+`hint` for the page of a person who may not see all of it."""
 
-from otpverify.core.phone import mask, normalize
+from otpverify.core.phone import hint, mask, normalize
 
-__all__ = ["mask", "normalize"]
+__all__ = ["hint", "mask", "normalize"]

@@ -180,6 +180,26 @@ def country_of(e164: str) -> str | None:
         return None
 
 
+def hint(e164: str) -> str:
+    """The number as a page shows it to a person who may not see all of it: enough to recognise
+    one's own phone, too little to learn another's.
+
+    Args:
+        e164: A number in E.164.
+
+    Returns:
+        The country code and the last two digits, such as `"+1 ••• ••• ••23"`.
+    """
+    number = phonenumbers.parse(e164, None)
+    code = f"+{number.country_code}"
+    hidden = "•" * (len(e164) - len(code) - 2) + e164[-2:]
+    # Groups of three; the last one may have up to five, so that the digits do not stand alone.
+    groups = [hidden[at : at + 3] for at in range(0, len(hidden), 3)]
+    if len(groups) > 1 and len(groups[-1]) < 3:
+        groups[-2:] = ["".join(groups[-2:])]
+    return " ".join([code, *groups])
+
+
 def _is_plain(e164: str) -> bool:
     """Whether a number in E.164's form is valid as it is written. `False` is not conclusive. `True`
     saves the call of the parser, which would return the same: it changes only numbers that begin

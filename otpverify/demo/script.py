@@ -13,7 +13,7 @@ from otpverify import Sender
 from otpverify.demo.accounts import PASSWORD, PHONE, USER
 from otpverify.demo.server import Site
 from otpverify.demo.visitor import Visitor
-from otpverify.phone import mask
+from otpverify.phone import hint, mask
 from otpverify.sandbox import Sandbox
 
 _COOLDOWN_SECONDS = 3  # long enough to be met, short enough to be waited for
@@ -200,7 +200,7 @@ def _sign_in(walk: Walk, person: Visitor, password: str, accepted: str, *, signe
         walk.expect(True, f"too soon after the last code: wait {wait[1]} s", "")
         time.sleep(int(wait[1]))
         page = person.send("/login", user=USER, password=password)
-    held = page.path == "/login/code" and mask(PHONE) in page.text
+    held = page.path == "/login/code" and hint(PHONE) in page.text
     walk.expect(held, f"{accepted}: code sent to {mask(PHONE)}", page.said)
     if signed_in:
         page = person.send("/login/code", code=walk.code(PHONE, after=sent))

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from otpverify import ConfigurationError, InvalidPhoneNumber
 from otpverify.core.phone import describe, is_canonical
-from otpverify.phone import mask, normalize
+from otpverify.phone import hint, mask, normalize
 
 E164 = "+37256789045"
 
@@ -202,6 +202,38 @@ def test_a_mask_of_something_short_shows_nothing(short: str) -> None:
     assert mask(short) == "***"
 
 
+NATIONAL = [
+    (region, number)
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+    for kind in range(11)
+    if (number := phonenumbers.example_number_for_type(region, kind))
+]
+
+
+@pytest.mark.parametrize(
+    ("e164", "shown"),
+    [
+        ("+12025550123", "+1 ••• ••• ••23"),
+        ("+37256789045", "+372 ••• •••45"),
+        ("+3725678904", "+372 ••• ••04"),
+        ("+4915112345678", "+49 ••• ••• •••78"),
+        ("+8613812345678", "+86 ••• ••• •••78"),
+        ("+35312345678", "+353 ••• •••78"),
+        ("+2904123", "+290 ••23"),
+    ],
+)
+def test_a_hint_shows_the_country_code_and_the_last_two_digits(e164: str, shown: str) -> None:
+    assert hint(e164) == shown
+
+
+@given(st.sampled_from(NATIONAL))
+def test_a_hint_hides_all_else(example: tuple[str, phonenumbers.PhoneNumber]) -> None:
+    e164 = phonenumbers.format_number(example[1], phonenumbers.PhoneNumberFormat.E164)
+    code = f"+{example[1].country_code}"
+    shown = hint(e164).replace(" ", "")
+    assert shown == code + "•" * (len(e164) - len(code) - 2) + e164[-2:]
+
+
 INVISIBLE = [
     chr(code_point)
     for code_point in (*range(0x3000), *range(0xFE00, 0x10000), *range(0xE0000, 0xE1000))
@@ -263,14 +295,6 @@ def test_near_numbers_of_every_plan_too(example: str, data: st.DataObject) -> No
     cut = data.draw(st.integers(0, min(2, len(rest))))
     raw = f"+{digits}{middle}{rest[cut:]}"
     assert ours(raw) == as_the_parser_has_it(raw)
-
-
-NATIONAL = [
-    (region, number)
-    for region in sorted(phonenumbers.SUPPORTED_REGIONS)
-    for kind in range(11)
-    if (number := phonenumbers.example_number_for_type(region, kind))
-]
 
 
 def test_the_numbers_of_every_region_are_accepted_as_people_write_them_there() -> None:

@@ -112,7 +112,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
 
     def shown(self, recipient: Recipient) -> str:
         """How the code page names the phone. The whole number, so that the person can see a typing
-        error; mask it (`otpverify.phone.mask`) if the person did not type it."""
+        error; use `otpverify.phone.hint` if the person did not type it."""
         return recipient.phone
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:

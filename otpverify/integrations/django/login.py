@@ -25,7 +25,7 @@ from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import login_verified
 from otpverify.integrations.web.session import Recipient
-from otpverify.phone import mask
+from otpverify.phone import hint
 
 _ENTRY = "login"
 
@@ -120,8 +120,8 @@ class LoginView(FlowView, PasswordLoginView):
         return None if user is None else requests.phone_of(user)
 
     def shown(self, recipient: Recipient) -> str:
-        """Masked: a password alone must not show the number."""
-        return mask(self.web_flow.verifier.normalize(recipient.phone))
+        """Not in full: a password alone must not show the number."""
+        return hint(self.web_flow.verifier.normalize(recipient.phone))
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:
         """Sign in, and redirect to the page that the person wanted.

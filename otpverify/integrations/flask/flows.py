@@ -35,7 +35,7 @@ from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.outcome import Notice, Outcome, Page
 from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, Sentence
 from otpverify.integrations.web.session import Proof, Recipient
-from otpverify.phone import mask
+from otpverify.phone import hint
 
 _NO_PHONE: Final = Sentence("This account has no phone number to send a code to.")
 _START_HERE: Final = Sentence("Start here.")
@@ -100,9 +100,9 @@ class FlowPages(ABC):
         return self.site.recipient_of(subject)
 
     def shown(self, to: Recipient) -> str:
-        """How the code page names the phone: masked, since a password, or a session that was left
-        open, must not show the number."""
-        return mask(self.flow().verifier.normalize(to.phone))
+        """How the code page names the phone: not in full, since a password, or a session that was
+        left open, must not show the number."""
+        return hint(self.flow().verifier.normalize(to.phone))
 
     def after_code(self) -> str:
         """The address that follows a right code."""
