@@ -86,7 +86,7 @@ class Site(ABC):
 
     def __init__(self, sender: Sender, store: MemoryStore | None = None, **options: Any) -> None:
         self.parts: dict[str, Any] = {
-            "store": store or MemoryStore(),
+            "store": MemoryStore() if store is None else store,
             "secret": SECRET,
             "hasher": QUICK,
             **options,

@@ -1,4 +1,4 @@
-"""What the settings say about requests and users, and texts in the language of a request."""
+"""Facts about requests and users by the settings, and texts in the language of a request."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from otpverify.integrations.web.sentences import Sentence
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    """The person's IP address, as `CLIENT_IP` and `TRUSTED_PROXIES` say; without them, who is
-    connected. `None` where that is not known, as behind a proxy on a Unix socket."""
+    """The person's IP address, as `CLIENT_IP` and `TRUSTED_PROXIES` say; without them, the address
+    of the connection. `None` where it is unknown, as behind a proxy on a Unix socket."""
     own = conf.function("CLIENT_IP")
     if own is not None:
         return own(request) or None
     proxies = int(conf.option("TRUSTED_PROXIES") or 0)
     if proxies > 0:
         hops = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
-        # What stands further left was sent by whoever it was, and may be made up.
+        # Any sender can write the entries further to the left.
         if len(hops) >= proxies and hops[-proxies].strip():
             return hops[-proxies].strip()
     return client_address(request.META.get("REMOTE_ADDR"))
@@ -48,8 +48,8 @@ def phone_of(user: Any) -> str | None:
 
 
 def find_user(phone: str) -> Any:
-    """Who may reset a password with this phone, as `FIND_USER` or `PHONE_FIELD` say: the one
-    active user who has it, and a password. `None` if there is none, or more than one.
+    """The user who may reset a password with this phone, as `FIND_USER` or `PHONE_FIELD` say: the
+    one active user who has it, and a password. `None` if there is none, or more than one.
 
     Args:
         phone: In E.164.

@@ -103,7 +103,7 @@ class UnsavedSession:
 
 def leave_session(request: HttpRequest, response: HttpResponseBase) -> None:
     """Prevent the reply to a refused request from touching the session."""
-    request.session = UnsavedSession(request.session)  # type: ignore[assignment]  # as good as one
+    request.session = UnsavedSession(request.session)  # type: ignore[assignment]  # it acts as one
     patch_vary_headers(response, ("Cookie",))
 
 

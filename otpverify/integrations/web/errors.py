@@ -1,5 +1,4 @@
-"""What becomes of an error in a page or an API: a person reads calm words, and the log has the
-cause."""
+"""Errors in a page or an API: a person reads calm words, and the log has the cause."""
 
 from __future__ import annotations
 
