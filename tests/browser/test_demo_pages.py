@@ -90,8 +90,7 @@ def test_a_message_that_was_not_delivered_may_be_sent_again_at_once(
     person.open("/phone")
     person.page.locator("input[name=phone]").fill("+1 202 555 0190")
     person.press(person.page.get_by_role("button", name="Send a code"))
-    if how == "reload":
-        expect(person.resend_button).to_be_disabled()
+    if how == "reload":  # on a busy machine the report may be there before one can look
         person.page.wait_for_function(
             "fetch('/phone/status').then(r => r.json()).then(s => !s.resend_in)"
         )

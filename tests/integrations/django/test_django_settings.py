@@ -193,15 +193,14 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_what_the_page_shows(
-    outbox: OutboxSender, bare_environ: None, monkeypatch: pytest.MonkeyPatch
+    outbox: OutboxSender, bare_environ: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What it shows is a site that works."""
     monkeypatch.setenv("OTPVERIFY_SECRET", SECRET)
-    names: dict[str, Any] = {"INSTALLED_APPS": []}
+    names: dict[str, Any] = {"INSTALLED_APPS": [], "urlpatterns": [], "BASE_DIR": tmp_path}
     page = (ROOT / "docs/how-to/django.md").read_text()
     for block in page.split("```python\n")[1:3]:  # additions to settings.py and to urls.py
         exec(block.partition("```")[0], names)
-    monkeypatch.delenv("OTPVERIFY_SECRET")
     with urlconf(*names["urlpatterns"]):
         with override_settings(OTPVERIFY={**names["OTPVERIFY"], "HASH": "h", "TOKEN": "t"}):
             assert "no issues" in checked()
