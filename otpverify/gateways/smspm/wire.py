@@ -96,7 +96,7 @@ def missing_credentials(names: Sequence[str]) -> ConfigurationError:
     """
     return ConfigurationError(
         f"Set {' and '.join(names)} to the account's credentials at the gateway. "
-        "`otpverify sandbox` needs no account."
+        "Without an account, run `otpverify sandbox` and set the variables that it prints."
     )
 
 

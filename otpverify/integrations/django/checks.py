@@ -165,8 +165,8 @@ def _account(found: Settings) -> Iterator[CheckMessage]:
         yield Error(
             f"The gateway's credentials are missing: {', '.join(missing)}.",
             hint=f"Set {' and '.join(map(found.spell, missing))}, or in the environment "
-            f"{' and '.join(conf.ELSEWHERE[key] for key in missing)}. `otpverify sandbox` needs "
-            "no account.",
+            f"{' and '.join(conf.ELSEWHERE[key] for key in missing)}. Without an account, run "
+            "`otpverify sandbox` and set the variables that it prints.",
             id="otpverify.E004",
         )
     if found.get("SENDER_ID") is None:
@@ -190,8 +190,8 @@ def _no_secret(found: Settings) -> CheckMessage:
     return Error(
         f"{found.spell('SECRET')} is not set. Challenges outlive this process, or the hasher needs "
         "a secret.",
-        hint="Set it from your secret store, the same in every process. `otpverify secret` makes "
-        "one.",
+        hint=f"Set it, or in the environment {conf.ELSEWHERE['SECRET']}, from your secret store, "
+        "the same in every process. `otpverify secret` makes one.",
         id="otpverify.E003",
     )
 
