@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends
 
 from otpverify import AsyncVerifier, ConfigurationError, Verified
+from otpverify.engine.operations import check_words
 from otpverify.integrations.fastapi.dependencies import Dependency, get_verifier
 from otpverify.integrations.fastapi.responses import ProofRequired
 from otpverify.integrations.fastapi.session import cookie_session
@@ -63,7 +64,11 @@ def held_proof(
         purpose: The flow's.
         recipient, verifier, session: As given to `otp_router`. `ConfigurationError` is raised for
             a proof that needs the `recipient` of its router where it was left out here.
+
+    Raises:
+        ConfigurationError: The purpose is not a text.
     """
+    check_words(purpose, None)
 
     async def nobody() -> None:
         return None

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive
 
 from otpverify import AsyncVerifier, ChallengeExpired, OtpVerifyError
+from otpverify.engine.operations import check_words
 from otpverify.integrations.fastapi.dependencies import (
     ROUTER_VERIFIER,
     Dependency,
@@ -82,7 +83,11 @@ def otp_router(
         translate: Gives a sentence in the language of a request; English if left out.
         prefix, tags, dependencies, responses: As for `APIRouter`. Describe the replies of your
             dependencies in `responses`.
+
+    Raises:
+        ConfigurationError: The purpose is not a text.
     """
+    check_words(purpose, None)
     concealed = deliver is not None
     about = partial(documented, token=isinstance(session, FlowTokens))
 

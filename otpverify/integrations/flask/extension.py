@@ -24,6 +24,7 @@ from otpverify import (
     Verified,
     Verifier,
 )
+from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import exempt, json_blueprint
 from otpverify.integrations.flask.flows import FLOWS
@@ -161,7 +162,11 @@ class OtpVerify:
                 It may `abort`. If left out, `/start` takes the phone that the person typed.
             deliver: Says whether there is an account for a phone in E.164. The flow is then
                 concealed: its replies do not show the answer.
+
+        Raises:
+            ConfigurationError: The purpose is not a text.
         """
+        check_words(purpose, None)
         return json_blueprint(self._site, purpose, recipient, deliver)
 
     def proof_required(
@@ -189,8 +194,10 @@ class OtpVerify:
                 `proof_ttl_seconds` if left out.
 
         Raises:
-            ConfigurationError: The purpose is one of the three flows' own.
+            ConfigurationError: The purpose is not a text, as where the parentheses are left out
+                (`@otp.proof_required`), or it is one of the three flows' own.
         """
+        check_words(purpose, None)
         if purpose in _OURS:
             raise ConfigurationError(f"The purpose {purpose!r} has a flow of its own.")
         self._site.proof_purposes.add(purpose)
