@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from pathlib import Path
 
 from otpverify.errors import ConfigurationError
 
@@ -27,11 +26,19 @@ def named() -> tuple[str, str] | None:
         path = os.environ.get(variable)
         if path and variable == "SSL_CERT_DIR":
             folders = [folder for folder in path.split(os.pathsep) if folder]
-            path = next((folder for folder in folders if Path(folder).is_dir()), path)
+            path = next(filter(_is_folder, folders), path)
         if path:
             found.append((variable, path))
-    missing = (one for one in found if not Path(one[1]).exists())
+    missing = (one for one in found if not _exists(one[1]))
     return next(missing, found[0] if found else None)
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises where it may not look
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - as above
 
 
 def context() -> ssl.SSLContext | None:
@@ -46,7 +53,7 @@ def context() -> ssl.SSLContext | None:
         return None
     variable, path = found
     try:
-        if Path(path).is_dir():
+        if _is_folder(path):
             return ssl.create_default_context(capath=path)
         return ssl.create_default_context(cafile=path)
     except OSError as error:  # ssl.SSLError is a subclass

@@ -113,9 +113,11 @@ def test_the_first_variable_counts(
 
 @pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("name", ["gone", "longer than a system allows" * 20])
 def test_what_is_missing_is_named(
     variable: str,
     beside: bool,
+    name: str,
     mode: Mode,
     server: str,
     file: Path,
@@ -125,10 +127,10 @@ def test_what_is_missing_is_named(
     if beside:
         for other in VARIABLES:
             monkeypatch.setenv(other, str(tmp_path if other == "SSL_CERT_DIR" else file))
-    monkeypatch.setenv(variable, str(tmp_path / "gone"))
+    monkeypatch.setenv(variable, str(tmp_path / name))
     said = str(refused(mode, server))
     assert variable in said
-    assert "is missing" in said
+    assert ("is missing" if name == "gone" else "cannot be read") in said
     assert str(tmp_path) not in said
 
 
