@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
+    port = int(text) if text.isdecimal() else -1
     if not 0 <= port <= _HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"the port must be a number from 0 to {_HIGHEST_PORT}")
     return port

@@ -208,3 +208,11 @@ def test_a_script_that_is_interrupted_has_not_ended_as_it_should(
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("port", ["abc", "-1", "65536", "8.5", "", "\u00b2"])
+def test_a_port_that_is_not_one(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["sandbox", f"--port={port}"])
+    assert ended.value.code == 2
+    assert "the port must be a number from 0 to 65535" in capsys.readouterr().err
