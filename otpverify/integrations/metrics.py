@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from otpverify._per_process import ForkLock
 from otpverify.core.phone import REGIONS
 from otpverify.core.results import DeliveryStatus, Event
 from otpverify.errors import ConfigurationError
@@ -190,12 +190,12 @@ class _Bound:
     def __init__(self, most: int, only: Iterable[str] | None = None) -> None:
         self._values = set(only or ())
         self._most = len(self._values) if only is not None else most
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def __call__(self, value: str) -> str:
         if value in self._values:
             return value
-        with self._lock:
+        with self._lock.get():
             if len(self._values) < self._most:
                 self._values.add(value)
                 return value

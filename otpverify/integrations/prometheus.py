@@ -8,11 +8,11 @@ Under several workers, set `PROMETHEUS_MULTIPROC_DIR` as `prometheus_client` doc
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
 from otpverify._extras import needs_extra
+from otpverify._per_process import ForkLock
 from otpverify.core.phone import REGIONS
 from otpverify.errors import ConfigurationError
 from otpverify.integrations.metrics import METRICS, Labels, Metric, Metrics, initial_labels
@@ -21,7 +21,7 @@ with needs_extra("prometheus", "PrometheusMetrics"):
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
 _made: WeakKeyDictionary[CollectorRegistry, dict[Metric, Counter | Histogram]] = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = ForkLock()
 
 
 class PrometheusMetrics(Metrics):
@@ -51,7 +51,7 @@ class PrometheusMetrics(Metrics):
             raise ConfigurationError(
                 f"countries takes ISO 3166-1 alpha-2 codes such as EE, not {unknown[0]!r}."
             )
-        with _lock:
+        with _lock.get():
             if registry not in _made:
                 _made[registry] = {metric: _make(metric, registry) for metric in METRICS}
             self._instruments = _made[registry]

@@ -430,7 +430,7 @@ class TestEnvironment:
         with pytest.raises(ConfigurationError) as error:
             Verifier.from_env(environ)
         assert str(error.value) == (
-            "OTPVERIFY_REDIS_URL and OTPVERIFY_SQLITE_PATH are both set; there is one store. Unset "
-            "one of them."
+            "OTPVERIFY_REDIS_URL and OTPVERIFY_SQLITE_PATH are both set, and there is one store. "
+            "Leave one of them out."
         )
         assert not path.exists()
