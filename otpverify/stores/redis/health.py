@@ -56,6 +56,9 @@ def is_demoted(error: Exception) -> bool:
     )
 
 
+_STREAM_METHODS = frozenset({"at_eof", "drain", "read", "readexactly", "readline", "writelines"})
+
+
 def is_passing(error: Exception) -> bool:
     """Whether the cause passes by itself within moments: all connections of a pool are in use, or
     a cluster moves the keys' slot. redis-py raises `ClusterError` when it was redirected too
@@ -70,8 +73,8 @@ def is_passing(error: Exception) -> bool:
 def _is_closed_by_another_task(error: Exception) -> bool:
     """Whether a connection was closed while it was used. When redis-py reads the layout of a
     cluster again, it closes the connections of other tasks, too, which then use `None` in place of
-    the stream."""
-    return isinstance(error, AttributeError) and error.obj is None
+    a stream."""
+    return isinstance(error, AttributeError) and error.obj is None and error.name in _STREAM_METHODS
 
 
 def _lacks(error: Exception) -> str | None:
