@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from support import long_form
 
 ROOT = Path(__file__).parents[2]
 LAST_LINES = {
@@ -83,7 +84,11 @@ PROGRAMS = {
 """What each program with a folder of its own says when it plays its part by itself."""
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    "name",
+    # The worker has tests of its own; its program takes as long as all others together.
+    [pytest.param(name, marks=long_form if name == "celery_worker" else ()) for name in PROGRAMS],
+)
 def test_program(name: str) -> None:
     path = f"examples/{name}/main.py"
     assert f"python {path} --script" in (ROOT / path).read_text()

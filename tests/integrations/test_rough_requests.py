@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from support import long_form
 from web_sites import (
     KNOWN,
     ODD,
@@ -145,7 +146,15 @@ def state(site: Site) -> str:
     return site.status().body
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+# The asynchronous views of Django are slow here, and share all code with the synchronous ones.
+SLOW = (DjangoAsyncPages, DjangoAsyncJson)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=long_form if kind in SLOW else ()) for kind in KINDS],
+    ids=lambda kind: kind.name,
+)
 def test_rough_requests_are_refused_and_lose_nothing(
     kind: type[Site], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,7 +17,7 @@ import uvloop
 from redis.asyncio import Connection, Redis
 from redis_support import Place, stop_servers
 from servers import until
-from support import SECRET, wrong
+from support import LONG, SECRET, long_form, wrong
 
 from otpverify import (
     AsyncRedisStore,
@@ -247,7 +247,7 @@ def in_order(loop: Any, work: Any) -> None:
 
 @LOOPS
 @pytest.mark.parametrize("end", [in_order, closed_without_order, in_a_thread, cancelled])
-@pytest.mark.parametrize("mode", ["standalone", "cluster"])
+@pytest.mark.parametrize("mode", ["standalone", pytest.param("cluster", marks=long_form)])
 def test_loops_that_end_leave_nothing_and_say_nothing(
     mode: str, end: Any, loop: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -258,7 +258,7 @@ def test_loops_that_end_leave_nothing_and_say_nothing(
     caplog.set_level("INFO", "asyncio")
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for nth in range(10):
+        for nth in range(10 if LONG else 3):
             end(loop(), site.start(*PHONES[nth * 4 : nth * 4 + 4]))
             gc.collect()
     until(lambda: site.connections() <= before)

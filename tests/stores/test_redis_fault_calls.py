@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pytest
 import test_redis_faults as faults
 from servers import Server, binary, free_port
-from support import OTHER_PHONE, PHONE, SECRET
+from support import OTHER_PHONE, PHONE, SECRET, long_form
 from test_redis_faults import (
     BOUND,
     EVERY_KIND,
@@ -75,7 +75,14 @@ def fails(site: Site, within: float = BOUND) -> set[str]:
 class TestEveryOperation:
     """Of the store itself."""
 
-    @pytest.mark.parametrize("form", ["redis://{}", "redis+sentinel://{}/it", "redis+cluster://{}"])
+    @pytest.mark.parametrize(
+        "form",
+        [
+            "redis://{}",
+            pytest.param("redis+sentinel://{}/it", marks=long_form),
+            "redis+cluster://{}",
+        ],
+    )
     def test_where_nothing_listens(self, visit: Visit, form: str) -> None:
         site = visit(form.format(f"127.0.0.1:{free_port()}"))
         assert len(fails(site)) == 1

@@ -838,7 +838,7 @@ class TestNonsense:
             walk = Walk(real)
             walk.steps[0]()
             site = visit(f"redis://127.0.0.1:{port}", timeout=0.2)
-            for reply in NONSENSE:
+            for reply in NONSENSE[:: 1 if LONG else 3]:
                 liar.reply = reply
                 assert site.outcome(partial(site.verifier.start, PHONE)) == "StoreError", reply
                 guess = partial(site.verifier.check, PHONE, walk.code, challenge=walk.id)
@@ -856,13 +856,13 @@ class TestNonsense:
         site = visit(wire.url)
         site.works()
         sent = len(site.outbox)
-        for reply in NONSENSE[:-1]:
+        for reply in NONSENSE[: -1 : 1 if LONG else 3]:
             walk = Walk(site)
             wire.spoils.extend([reply, reply])
             assert site.outcome(walk.steps[0]) == "StoreError", reply
             assert len(site.outbox) == sent
             wire.spoils.clear()
-        for reply in NONSENSE[:-1]:
+        for reply in NONSENSE[: -1 : 1 if LONG else 3]:
             with wire.behind.client() as admin:
                 admin.flushall()
             walk = Walk(site)

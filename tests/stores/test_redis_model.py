@@ -184,7 +184,7 @@ class Beside(RuleBasedStateMachine):
             client.script_flush()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES if LONG else NAMES[:1])
 def test_the_scripts_answer_as_the_transitions_do(name: str) -> None:
     class Machine(Beside):
         place = Place(name)

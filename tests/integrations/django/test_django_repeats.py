@@ -24,7 +24,7 @@ from django_support import (
     urlconf,
 )
 from freezegun.api import FrozenDateTimeFactory
-from support import OTHER_PHONE, PHONE, wrong
+from support import OTHER_PHONE, PHONE, long_form, wrong
 
 from otpverify.integrations.django.session import UnsavedSession
 from otpverify.integrations.django.views import (
@@ -37,7 +37,7 @@ from otpverify.integrations.django.views import (
 from otpverify.integrations.web.carried import NOTICE_COOKIE
 from otpverify.testing import OutboxSender
 
-BACKENDS = ["db", "signed_cookies", "cached_db"]
+BACKENDS = ["db", "signed_cookies", pytest.param("cached_db", marks=long_form)]
 FIRST: dict[str, Any] = {
     "login": CREDENTIALS,
     "phone": {"phone": PHONE},
