@@ -253,9 +253,9 @@ def _take_signals() -> None:
 
 
 def _until_stopped() -> None:
-    say()
-    say("Press Ctrl-C to stop.")
     try:
+        say()
+        say("Press Ctrl-C to stop.")
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
