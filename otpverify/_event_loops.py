@@ -95,4 +95,4 @@ def _finish_at_close(loop: asyncio.AbstractEventLoop, keeper: AsyncGenerator[T, 
         close()
 
     with contextlib.suppress(AttributeError):  # a loop that takes no attributes
-        loop.close = close_in_order  # type: ignore[method-assign]  # of this one loop
+        loop.close = close_in_order  # type: ignore[method-assign]  # this object alone

@@ -110,8 +110,9 @@ def read_secrets(secret: object) -> list[bytes]:
         ConfigurationError: It is empty, or one is too short, a placeholder, or a pattern. The
             message does not repeat it.
     """
-    one = isinstance(secret, str | bytes) or not isinstance(secret, Iterable)
-    values = [secret] if one else list(secret)  # type: ignore[call-overload]  # `one` has asked
+    values: list[object] = [secret]
+    if isinstance(secret, Iterable) and not isinstance(secret, str | bytes):
+        values = list(secret)
     if not values:
         raise ConfigurationError("secret must hold at least one secret.")
     return [_read(value) for value in values]

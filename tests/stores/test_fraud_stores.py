@@ -70,7 +70,7 @@ class TestAsyncRedisStore(FraudStoreConformance):
 
 
 def test_a_full_store_refuses_and_forgets_nothing() -> None:
-    """It refuses to count, so that whoever invents prefixes gets no message for it."""
+    """It refuses to count, so that an attacker who invents prefixes gets no message for it."""
     store = MemoryStore(clock=Timeline(), counter_capacity=3)
     here = FraudKey("prefix 1", "EE")
     assert store.charge(here, Request(0.1), RATES) == Charge(Group.NEW, True)

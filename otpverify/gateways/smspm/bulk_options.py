@@ -60,7 +60,7 @@ def names_options(method: Callable[P, T]) -> Callable[P, T]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS.get(name))
         for name in BulkOptions.__annotations__
     ]
-    method.__signature__ = signature.replace(parameters=own + named)  # type: ignore[attr-defined]  # of a function
+    method.__signature__ = signature.replace(parameters=own + named)  # type: ignore[attr-defined]  # inspect reads it
     return method
 
 

@@ -74,11 +74,11 @@ class LoginView(FlowView, PasswordLoginView):
         if not await self.call(self.needs_code, user):
             response: HttpResponseBase = await self.call(PasswordLoginView.form_valid, self, form)
             return api.signed_in(response) if self.wants_json else response
-        found = await self.call(self.get_recipient, form)
+        found: Recipient | HttpResponseBase | None = await self.call(self.get_recipient, form)
         if found is None:
-            return await self.call(self.without_phone, form)  # type: ignore[no-any-return]  # a reply
+            return await self.reply(self.without_phone, form)
         if not isinstance(found, Recipient):
-            return found  # type: ignore[no-any-return]  # a reply
+            return found
         held = self._held()
         if held.get("user") != found.subject or await self.call(self.account) is None:
             self.web_flow.forget()

@@ -84,7 +84,7 @@ class PasswordResetView(FlowView):
         if not isinstance(await self.web_flow.current(), Proof):
             return self.to("first", Carried(Notice(_CONFIRM_FIRST, error=False)))
         form = self.password_form_class(get_user_model()())
-        return await self.call(self._password_page, form, carried)  # type: ignore[no-any-return]  # a reply
+        return await self.reply(self._password_page, form, carried)
 
     async def post_password(self) -> HttpResponseBase:
         """Set the new password, once, if it is valid."""
@@ -98,7 +98,7 @@ class PasswordResetView(FlowView):
         if not await self.call(form.is_valid):
             if self.wants_json:
                 return api.invalid(form, proof)
-            return await self.call(self._password_page, form)  # type: ignore[no-any-return]  # a reply
+            return await self.reply(self._password_page, form)
         outcome = await self.web_flow.redeem()
         if outcome.verified is None:
             error = outcome.error or ChallengeExpired()

@@ -127,8 +127,8 @@ def _explain_a_lost_session() -> None:
     this looks like a form that is too old."""
     state = Site().state
     needs_https = current_app.config["SESSION_COOKIE_SECURE"] and not request.is_secure
-    if needs_https and not state.told_of_https:
-        state.told_of_https = True
+    if needs_https and not state.https_logged:
+        state.https_logged = True
         _log.warning(
             "A form came over plain http and without its session. SESSION_COOKIE_SECURE is True, "
             "so browsers send the session's cookie over https only. Use https, or set "

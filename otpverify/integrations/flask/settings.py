@@ -63,7 +63,7 @@ class State:
 
     Attributes:
         mounted: The blueprint of each flow that is mounted, by the flow's name.
-        told_of_https: Whether the log says that the session's cookie needs https.
+        https_logged: Whether the log already says that the session's cookie needs https.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class State:
         self._reset_verifier = reset_verifier
         self._verifiers = verifiers
         self.mounted: dict[str, str] = {}
-        self.told_of_https = False
+        self.https_logged = False
 
     @property
     def verifier(self) -> Verifier:
