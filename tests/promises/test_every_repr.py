@@ -28,9 +28,14 @@ MAY_SHOW = {
 }
 
 
-def test_no_class_shows_what_it_holds() -> None:
+def test_no_class_shows_what_it_holds(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, PROGRAM], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, PROGRAM],
+        cwd=tmp_path,  # stores of a file make one
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     found = json.loads(done.stdout)
     assert found["count"] > 150, "most classes can be looked at"
