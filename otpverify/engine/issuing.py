@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
-from otpverify.core import codes, error_mapping, tokens
+from otpverify.core import answers, codes, tokens
 from otpverify.core.client_ip import network_of
 from otpverify.core.keys import Keyring, Subject
 from otpverify.core.policy import Policy
@@ -147,7 +147,7 @@ class Issuer:
         call = self.ports.admit(request.subject.key, request.opening(), self.policy)
         refused = await call_port(call, Refused, type(None))
         if refused is not None:
-            raise error_mapping.not_sent(refused)
+            raise answers.not_sent(refused)
 
     async def _open(
         self, request: CodeRequest, code: str, ip_at: int | None
@@ -157,7 +157,7 @@ class Issuer:
             call = self.ports.open(request.subject.key, request.opening(digest), self.policy)
             answer = await call_port(call, Opened, Refused)
             if isinstance(answer, Refused):
-                raise error_mapping.not_sent(answer)
+                raise answers.not_sent(answer)
         except OtpVerifyError:
             await self.give_back(request.network, ip_at)
             raise
@@ -194,7 +194,7 @@ class Issuer:
         call = self.ports.reserve(network, self.policy.sends_per_ip)
         answer = await call_port(call, Reserved, Refused)
         if isinstance(answer, Refused):
-            raise error_mapping.not_sent(answer)
+            raise answers.not_sent(answer)
         return answer.at
 
     async def give_back(self, counter: str | None, at: int | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from otpverify.core import codes, error_mapping, inspection, phone, tokens
+from otpverify.core import answers, codes, inspection, phone, tokens
 from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
 from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
 from otpverify.core.results import Challenge, Event, Verified
@@ -242,7 +242,7 @@ class Engine:
         call = self.issuer.ports.check(subject.key, digest, self.issuer.policy, claimed)
         answer = await call_port(call, Checked)
         if answer.verdict is not Verdict.ACCEPTED:
-            raise error_mapping.not_accepted(answer)
+            raise answers.not_accepted(answer)
         if answer.age is not None:
             seen.note(latency=answer.age / 1000)
         now = utc_now()
@@ -302,7 +302,7 @@ class Engine:
         of them than attempts are left."""
         answer = await call_port(self.issuer.ports.claim(subject.key, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.PENDING:
-            raise error_mapping.not_accepted(answer)
+            raise answers.not_accepted(answer)
 
     async def _guard(self, to: str) -> None:
         destination = phone.describe(to)
