@@ -14,9 +14,10 @@ from typing import Any, ClassVar, TypeVar
 
 from otpverify import Clock, Limit, Policy, StoreError, VerificationFailed, Verifier
 from otpverify.core import challenge as transitions, state as kinds
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Checked, Inspected, Opened, Refused, Reported, Reserved, Standing
+from otpverify.core.state import Inspected
 from otpverify.sandbox import Sandbox
 
 SCHEMA = """BEGIN IMMEDIATE;

@@ -8,22 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt
-from otpverify.core.state import (
-    Checked,
-    Inspected,
-    Opened,
-    Opening,
-    Refused,
-    Reported,
-    Reserved,
-    Standing,
-)
+from otpverify.core.state import Inspected, Opening
 
 
 class Clock(Protocol):

@@ -11,25 +11,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from otpverify.core import send_limits
+from otpverify.core.answers import Checked, Opened, Refusal, Refused, Reported, Standing, Verdict
 from otpverify.core.keys import Key
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.send_limits import give_back, reserve
 from otpverify.core.state import (
     ChallengeState,
-    Checked,
     Failure,
     Inspected,
     LiveCode,
-    Opened,
     Opening,
     PhoneState,
-    Refusal,
-    Refused,
-    Reported,
     Send,
-    Standing,
-    Verdict,
 )
 
 __all__ = [

@@ -19,21 +19,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from otpverify.core import limits
+from otpverify.core.answers import Refusal, Refused, Reserved
 from otpverify.core.keys import Key
 from otpverify.core.limits import DAY_SECONDS, SECOND, Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import (
-    CounterState,
-    Failure,
-    FailureStreak,
-    PhoneState,
-    Refusal,
-    Refused,
-    Reserved,
-    Retention,
-    Send,
-)
+from otpverify.core.state import CounterState, Failure, FailureStreak, PhoneState, Retention, Send
 
 _Event = TypeVar("_Event", Send, Failure)
 

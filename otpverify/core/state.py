@@ -1,11 +1,9 @@
-"""The data of a store, and its answers."""
+"""The data of a store: what it keeps of a phone, of a challenge and of a counter."""
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 
-from otpverify.core.limits import Limit
 from otpverify.core.results import DeliveryStatus
 
 
@@ -156,107 +154,3 @@ class CounterState:
     log: tuple[int, ...]
     retention: Retention
     expires: int
-
-
-class Refusal(enum.Enum):
-    """Why a send was not admitted."""
-
-    COOLDOWN = "resend_cooldown"
-    SENDS = "sends_per_phone"
-    FAILURES = "failures_per_phone"
-    STREAK = "consecutive_failures"
-    NETWORK = "sends_per_ip"
-    ATTEMPTS = "max_attempts"
-    GONE = "gone"
-
-
-class Verdict(enum.Enum):
-    """What became of a code. `PENDING` is the answer of `peek` and `claim`: it may be compared."""
-
-    ACCEPTED = "accepted"
-    WRONG = "wrong"
-    EXHAUSTED = "exhausted"
-    GONE = "gone"
-    PENDING = "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a live challenge stands.
-
-    Attributes:
-        expires_in: Until its last code expires.
-        resend_in: Until another code may be sent to this phone for this purpose.
-        attempts_left: Codes that may still be compared.
-        sends_left: Codes that may still be sent within the phone's limits; `None`: no limit.
-        decoy: Nothing is ever sent and no code ever matches.
-        concealed: Whether there is an account must not show.
-    """
-
-    expires_in: int
-    resend_in: int
-    attempts_left: int
-    sends_left: int | None
-    decoy: bool = False
-    concealed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A code is in place and its send is reserved; `at` names the reservation for `release`
-    and `report`, and no other of this challenge."""
-
-    at: int
-    standing: Standing
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Nothing was changed."""
-
-    refusal: Refusal
-    retry_in: int = 0
-    limit: Limit | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """One event of a counter is reserved; `at` names it for `give_back`, and no other of this
-    counter."""
-
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What became of a code.
-
-    Attributes:
-        verdict: The verdict.
-        attempts_left: When it is WRONG: codes that may still be compared.
-        retry_in: When it is EXHAUSTED: until another code may be sent.
-        age: When it is ACCEPTED: how long ago the code was sent. `None` if the store does not say,
-            as for a repeat of a call whose answer got lost. It is for metrics: no rule depends on
-            it, so two answers that differ in nothing else are equal.
-    """
-
-    verdict: Verdict
-    attempts_left: int = 0
-    retry_in: int = 0
-    age: int | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """What a delivery report did.
-
-    Attributes:
-        known: The message is remembered. What was given back is remembered for as long as its
-            challenge lives, anything else at least for as long as a limit counts it.
-        changed: It is news: neither a repeat nor overtaken by another.
-        given_back: The send counts no more.
-    """
-
-    known: bool
-    changed: bool = False
-    given_back: bool = False

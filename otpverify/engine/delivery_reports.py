@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from otpverify.core import phone, tokens
+from otpverify.core.answers import Refused, Reported, Reserved
 from otpverify.core.results import DeliveryReport, DeliveryStatus, ReportFields
-from otpverify.core.state import Refused, Reported, Reserved
 from otpverify.core.tokens import Reference
 from otpverify.engine.events import UNOBSERVED
 from otpverify.engine.operations import Engine, check_words

@@ -12,12 +12,13 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from otpverify.core import answers, codes, tokens
+from otpverify.core.answers import Opened, Refused, Reserved, Standing
 from otpverify.core.client_ip import network_of
 from otpverify.core.keys import Keyring, Subject
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
 from otpverify.core.send_outcome import send_outcome
-from otpverify.core.state import Opened, Opening, Refused, Reserved, Standing
+from otpverify.core.state import Opening
 from otpverify.engine.events import UNOBSERVED, Observation
 from otpverify.engine.ports import Ports, call_port
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from otpverify.core import answers, codes, inspection, phone, tokens
+from otpverify.core.answers import Checked, Verdict
 from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
 from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
 from otpverify.core.results import Challenge, Event, Verified
-from otpverify.core.state import Checked, Inspected, Verdict
+from otpverify.core.state import Inspected
 from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
 from otpverify.engine.issuing import CodeRequest, Issuer, OperationResult, utc_now
 from otpverify.engine.ports import call_port

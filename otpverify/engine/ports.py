@@ -6,22 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from otpverify.core.answers import is_sound
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import Destination
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt, ReportFields
-from otpverify.core.state import (
-    Checked,
-    Inspected,
-    Opened,
-    Opening,
-    Refused,
-    Reported,
-    Reserved,
-    Standing,
-)
+from otpverify.core.state import Inspected, Opening
 from otpverify.errors import OtpVerifyError, StoreError
 
 T = TypeVar("T")

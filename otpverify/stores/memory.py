@@ -9,24 +9,13 @@ from cachetools import TLRUCache
 
 from otpverify._per_process import ForkLock
 from otpverify.core import challenge as transitions, fraud
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.fraud import Charge, FraudKey, Kept, KeptRecords, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit, require_whole
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import (
-    ChallengeState,
-    Checked,
-    CounterState,
-    Inspected,
-    Opened,
-    Opening,
-    PhoneState,
-    Refused,
-    Reported,
-    Reserved,
-    Standing,
-)
+from otpverify.core.state import ChallengeState, CounterState, Inspected, Opening, PhoneState
 from otpverify.errors import StoreError
 from otpverify.protocols import Clock
 from otpverify.stores.clock import MonotonicClock

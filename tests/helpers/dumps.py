@@ -21,9 +21,10 @@ from otpverify import (
     SqliteStore,
     Verifier,
 )
+from otpverify.core.answers import Opened, Refused
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Opened, Opening, Refused
+from otpverify.core.state import Opening
 from otpverify.testing import OutboxSender
 
 PURPOSE = "password-reset"

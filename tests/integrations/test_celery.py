@@ -38,7 +38,7 @@ from otpverify import (
     Retry,
     StoreError,
 )
-from otpverify.core.state import Reported
+from otpverify.core.answers import Reported
 from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.celery.delivery import QueuedMessage
 from otpverify.testing import OutboxSender

@@ -7,22 +7,16 @@ import itertools
 from dataclasses import dataclass, field
 
 from hypothesis import settings, strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    rule,
-)
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from support import REPEATS
 
 from otpverify import Limit, MemoryStore, Policy
 from otpverify.core import challenge as transitions
+from otpverify.core.answers import Opened, Refusal, Refused, Reported, Verdict
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.send_limits import SPARE
-from otpverify.core.state import Opened, Opening, PhoneState, Refusal, Refused, Reported, Verdict
+from otpverify.core.state import Opening, PhoneState
 
 POLICY = Policy(
     max_attempts=3,

@@ -25,9 +25,7 @@ from otpverify import (
     SqliteStore,
     Verifier,
 )
-from otpverify.core.answers import is_sound
-from otpverify.core.limits import LARGEST, Limit
-from otpverify.core.state import (
+from otpverify.core.answers import (
     Checked,
     Opened,
     Refusal,
@@ -36,7 +34,9 @@ from otpverify.core.state import (
     Reserved,
     Standing,
     Verdict,
+    is_sound,
 )
+from otpverify.core.limits import LARGEST, Limit
 from otpverify.testing import OutboxSender
 
 MODES: tuple[Mode, ...] = (Mode(), AsyncMode())

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from otpverify import ConfigurationError, Limit, MemoryStore, Policy, StoreError
+from otpverify.core.answers import Opened, Refused, Reserved
 from otpverify.core.keys import Key
-from otpverify.core.state import Opened, Opening, Refused, Reserved
+from otpverify.core.state import Opening
 
 POLICY = Policy(resend_cooldown_seconds=0)
 

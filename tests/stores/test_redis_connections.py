@@ -21,7 +21,7 @@ from servers import until
 from support import PHONE, SECRET, wrong
 
 from otpverify import HmacHasher, IncorrectCode, Limit, Policy, RedisStore, StoreError, Verifier
-from otpverify.core.state import Reserved
+from otpverify.core.answers import Reserved
 from otpverify.stores.redis.connections import ConnectionPool
 from otpverify.testing import OutboxSender
 

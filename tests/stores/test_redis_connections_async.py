@@ -28,8 +28,8 @@ from otpverify import (
     StoreError,
     Verified,
 )
+from otpverify.core.answers import Reserved
 from otpverify.core.limits import Limit
-from otpverify.core.state import Reserved
 from otpverify.testing import OutboxSender
 
 __all__ = ["stop_servers"]

@@ -11,7 +11,7 @@ from redis_support import Place, stop_servers
 from support import missing
 
 from otpverify import Limit, RedisStore, StoreError
-from otpverify.core.state import Reserved
+from otpverify.core.answers import Reserved
 from otpverify.stores.redis.health import store_error
 
 __all__ = ["stop_servers"]

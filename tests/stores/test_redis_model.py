@@ -20,9 +20,10 @@ from redis_support import NAMES, Place, stop_servers
 from support import REPEATS
 
 from otpverify import Limit, Policy
+from otpverify.core.answers import Opened, Reserved, Verdict
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Opened, Opening, Reserved, Verdict
+from otpverify.core.state import Opening
 from otpverify.testing.conformance import Reference, Timeline
 from otpverify.testing.conformance.base import digest, key
 from otpverify.testing.conformance.inspection import comparable

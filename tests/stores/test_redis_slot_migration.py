@@ -16,8 +16,9 @@ from redis.crc import key_slot
 from servers import Server, binary, until
 
 from otpverify import AsyncRedisStore, Limit, Policy, RedisStore, StoreError
+from otpverify.core.answers import Checked, Opened, Verdict
 from otpverify.core.keys import Key
-from otpverify.core.state import Checked, Opened, Opening, Verdict
+from otpverify.core.state import Opening
 
 POLICY = Policy(
     resend_cooldown_seconds=0,

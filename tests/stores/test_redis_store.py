@@ -39,9 +39,9 @@ from otpverify import (
     StoreError,
     Verifier,
 )
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Verdict
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.send_limits import SPARE
-from otpverify.core.state import Checked, Opened, Refused, Reported, Reserved, Verdict
 from otpverify.sandbox import Sandbox
 from otpverify.stores.redis import clients as redis_client
 from otpverify.stores.redis.clients import Address, read_url

@@ -26,7 +26,7 @@ from otpverify import (
     StoreError,
     Verifier,
 )
-from otpverify.core.state import Verdict
+from otpverify.core.answers import Verdict
 from otpverify.sandbox import Sandbox
 from otpverify.stores.sqlite.schema import VERSION
 from otpverify.testing import OutboxSender

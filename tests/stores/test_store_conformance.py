@@ -13,8 +13,8 @@ from redis_support import PLACES, Place, stop_servers
 from support import REPEATS
 
 from otpverify import AsyncRedisStore, MemoryStore, RedisStore, SqliteStore
+from otpverify.core.answers import Checked, Refusal, Refused, Reported, Verdict
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Checked, Refusal, Refused, Reported, Verdict
 from otpverify.protocols import Clock
 from otpverify.testing import StoreConformance
 from otpverify.testing.conformance import Reference, Timeline

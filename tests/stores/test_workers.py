@@ -25,7 +25,7 @@ import pytest
 from support import long_form, missing
 
 from otpverify import ConfigurationError, Limit, MemoryStore
-from otpverify.core.state import Reserved
+from otpverify.core.answers import Reserved
 from otpverify.stores.workers import Claim
 
 PATIENCE_SECONDS = 120

@@ -7,8 +7,8 @@ import hashlib
 from dataclasses import dataclass
 
 from otpverify import Limit, Store
+from otpverify.core.answers import Reserved
 from otpverify.core.limits import LARGEST
-from otpverify.core.state import Reserved
 
 _TAG_LENGTH = 22
 

@@ -15,30 +15,16 @@ from redis.asyncio.retry import Retry
 from otpverify._event_loops import PerLoop
 from otpverify._sync import AsyncClosing, require_asyncio
 from otpverify.core import challenge as transitions
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import (
-    Checked,
-    Inspected,
-    Opened,
-    Opening,
-    Refused,
-    Reported,
-    Reserved,
-    Standing,
-)
+from otpverify.core.state import Inspected, Opening
 from otpverify.stores.redis import calls, clients, replies, scripts
 from otpverify.stores.redis.connections import AsyncConnectionPool
-from otpverify.stores.redis.health import (
-    Health,
-    asking,
-    read_health,
-    store_error,
-    warn_of_eviction,
-)
+from otpverify.stores.redis.health import Health, asking, read_health, store_error, warn_of_eviction
 
 _CLASSES = clients.ClientClasses(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 

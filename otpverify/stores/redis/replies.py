@@ -7,28 +7,30 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from otpverify.core.answers import is_sound
+from otpverify.core.answers import (
+    Checked,
+    Opened,
+    Refusal,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+    Verdict,
+    is_sound,
+)
 from otpverify.core.fraud import Charge, Group, Overdrawn
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
     ChallengeState,
-    Checked,
     Failure,
     FailureStreak,
     Inspected,
     LiveCode,
-    Opened,
     PhoneState,
-    Refusal,
-    Refused,
-    Reported,
-    Reserved,
     Retention,
     Send,
-    Standing,
-    Verdict,
 )
 from otpverify.errors import StoreError
 from otpverify.stores.redis.scripts import STATUSES

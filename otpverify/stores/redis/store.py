@@ -15,30 +15,16 @@ from redis.sentinel import Sentinel
 from otpverify._per_process import PerProcess
 from otpverify._sync import Closing, run_sync
 from otpverify.core import challenge as transitions
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import (
-    Checked,
-    Inspected,
-    Opened,
-    Opening,
-    Refused,
-    Reported,
-    Reserved,
-    Standing,
-)
+from otpverify.core.state import Inspected, Opening
 from otpverify.stores.redis import calls, clients, replies, scripts
 from otpverify.stores.redis.connections import ConnectionPool
-from otpverify.stores.redis.health import (
-    Health,
-    asking,
-    read_health,
-    store_error,
-    warn_of_eviction,
-)
+from otpverify.stores.redis.health import Health, asking, read_health, store_error, warn_of_eviction
 
 _CLASSES = clients.ClientClasses(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 

@@ -10,24 +10,13 @@ from typing import Any, ClassVar, TypeVar
 
 from otpverify._sync import Closing
 from otpverify.core import challenge as transitions, fraud
-from otpverify.core.answers import is_sound
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
 from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import (
-    ChallengeState,
-    Checked,
-    Inspected,
-    Opened,
-    Opening,
-    PhoneState,
-    Refused,
-    Reported,
-    Reserved,
-    Standing,
-)
+from otpverify.core.state import ChallengeState, Inspected, Opening, PhoneState
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import Clock
 from otpverify.stores.clock import MonotonicClock

@@ -16,20 +16,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.keys import Key, Keyring
 from otpverify.core.limits import DAY_SECONDS, Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import (
-    Checked,
-    Inspected,
-    Opened,
-    Opening,
-    Refused,
-    Reported,
-    Reserved,
-    Standing,
-)
+from otpverify.core.state import Inspected, Opening
 from otpverify.protocols import AsyncStore, Clock, Store
 
 Step: TypeAlias = tuple[Any, ...]

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+from otpverify.core.answers import Checked, Refusal, Refused, Reported, Verdict
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Checked, Refusal, Refused, Reported, Verdict
 from otpverify.testing.conformance.base import (
     DEFAULTS,
     FREE,

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from otpverify.core.answers import Refusal, Refused, Reported, Verdict
 from otpverify.core.limits import Limit
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Refusal, Refused, Reported, Verdict
 from otpverify.testing.conformance.base import (
     DEFAULTS,
     FREE,

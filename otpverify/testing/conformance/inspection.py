@@ -7,19 +7,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from otpverify.core.answers import Refusal, Verdict
 from otpverify.core.inspection import SCOPE_LENGTH
 from otpverify.core.limits import DAY_SECONDS, Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import (
-    ChallengeState,
-    FailureStreak,
-    Inspected,
-    LiveCode,
-    Refusal,
-    Send,
-    Verdict,
-)
+from otpverify.core.state import ChallengeState, FailureStreak, Inspected, LiveCode, Send
 from otpverify.testing.conformance.base import (
     DEFAULTS,
     MINUTE,

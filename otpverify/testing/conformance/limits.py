@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from otpverify.core.answers import Refusal, Refused, Reserved, Verdict
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
-from otpverify.core.state import Refusal, Refused, Reserved, Verdict
 from otpverify.testing.conformance.base import (
     DEFAULTS,
     MINUTE,

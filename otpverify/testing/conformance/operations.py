@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from otpverify.core.answers import Checked, Opened, Refusal, Refused, Standing, Verdict
 from otpverify.core.policy import Policy
-from otpverify.core.state import Checked, Opened, Opening, Refusal, Refused, Standing, Verdict
+from otpverify.core.state import Opening
 from otpverify.errors import StoreError
 from otpverify.testing.conformance.base import (
     DEFAULTS,

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from otpverify.core.answers import Checked, Opened, Refusal, Refused, Verdict
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
-from otpverify.core.state import Checked, Opened, Refusal, Refused, Verdict
 from otpverify.testing.conformance.base import (
     DEFAULTS,
     FREE,

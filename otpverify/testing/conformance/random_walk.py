@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from otpverify.core.answers import Checked, Opened, Reserved, Verdict
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import Checked, Opened, Opening, Reserved, Verdict
+from otpverify.core.state import Opening
 from otpverify.testing.conformance.base import Base, Driven, Step, digest, key
 from otpverify.testing.conformance.inspection import comparable
 from otpverify.testing.conformance.reference import Reference

@@ -7,23 +7,12 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from otpverify.core import challenge as transitions
+from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
-from otpverify.core.state import (
-    ChallengeState,
-    Checked,
-    CounterState,
-    Inspected,
-    Opened,
-    Opening,
-    PhoneState,
-    Refused,
-    Reported,
-    Reserved,
-    Standing,
-)
+from otpverify.core.state import ChallengeState, CounterState, Inspected, Opening, PhoneState
 
 
 class Reference:

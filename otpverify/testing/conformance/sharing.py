@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from otpverify.core.answers import Refusal, Refused, Reserved, Verdict
 from otpverify.core.limits import DAY_SECONDS, Limit
 from otpverify.core.policy import Policy
-from otpverify.core.state import Refusal, Refused, Reserved, Verdict
 from otpverify.testing.conformance.base import MINUTE, Base, Driven, digest, first, key
 
 DAY = DAY_SECONDS * 1000

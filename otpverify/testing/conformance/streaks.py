@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from otpverify.core.answers import Checked, Refusal, Verdict
 from otpverify.core.limits import DAY_SECONDS, Limit
 from otpverify.core.policy import Policy
-from otpverify.core.state import Checked, Refusal, Verdict
 from otpverify.testing.conformance.base import (
     MINUTE,
     SECOND,
