@@ -19,7 +19,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up. A module may import from lower layers and from its own group within its
 # layer; groups of one layer are siblings.
 LAYERS: list[dict[str, tuple[str, ...]]] = [
-    {"results": ("core.results", "core.masking"), "_version": ("_version",)},
+    {"results": ("core.results",), "_version": ("_version",)},
     {"errors": ("errors",)},
     {"core": ("core",)},
     {

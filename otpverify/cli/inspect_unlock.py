@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from otpverify.cli.terminal import say
-from otpverify.core.masking import mask
+from otpverify.core.results import mask
 from otpverify.errors import ConfigurationError
 
 if TYPE_CHECKING:

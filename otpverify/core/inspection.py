@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 
 from otpverify.core import limits, send_limits
 from otpverify.core.limits import Limit
-from otpverify.core.masking import mask
 from otpverify.core.policy import Policy
-from otpverify.core.results import DeliveryStatus
+from otpverify.core.results import DeliveryStatus, mask
 from otpverify.core.state import ChallengeState, Inspected, PhoneState, Send
 
 SCOPE_LENGTH = 8

@@ -12,7 +12,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult
 
 from otpverify.core.invisible import without_invisible
-from otpverify.core.masking import mask as mask
+from otpverify.core.results import mask as mask
 from otpverify.errors import ConfigurationError, InvalidPhoneNumber
 
 _CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")

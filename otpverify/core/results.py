@@ -8,7 +8,18 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from otpverify.core.masking import mask
+
+def mask(e164: str) -> str:
+    """A number as logs, errors and `repr` show it: all but its first two digits and its last two
+    are hidden.
+
+    Args:
+        e164: A number in E.164.
+
+    Returns:
+        Such as `"+37*******45"`; `"***"` for anything of five characters or fewer.
+    """
+    return f"{e164[:3]}{'*' * max(0, len(e164) - 5)}{e164[-2:]}" if len(e164) > 5 else "***"
 
 
 class DeliveryStatus(enum.StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from otpverify.core.masking import mask
+from otpverify.core.results import mask
 from otpverify.errors import OtpVerifyError
 
 Status = Literal["sent", "failed", "unknown", "duplicate"]

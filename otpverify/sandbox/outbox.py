@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from otpverify.core.masking import mask
+from otpverify.core.results import mask
 
 # ASCII, in which the codes of this library are, and so that a code ends where the letters of a
 # script that writes no spaces begin.
