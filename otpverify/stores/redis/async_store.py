@@ -22,7 +22,7 @@ from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Inspected, Opening
-from otpverify.stores.redis import calls, clients, replies, scripts
+from otpverify.stores.redis import clients, replies, scripts
 from otpverify.stores.redis.connections import AsyncConnectionPool
 from otpverify.stores.redis.health import Health, asking, read_health, store_error, warn_of_eviction
 
@@ -40,7 +40,7 @@ class PooledClient:
     def __init__(self, client: Any, pool: AsyncConnectionPool | None = None) -> None:
         self.client = client
         self.pool = pool
-        self.ports = calls.Ports(self._execute, asyncio.sleep, self._leave)
+        self.ports = scripts.Ports(self._execute, asyncio.sleep, self._leave)
 
     async def _execute(self, *command: str | bytes | int) -> object:
         pool = self.pool
@@ -242,7 +242,7 @@ class AsyncRedisStore(AsyncClosing):
 
     async def _run(self, call: scripts.Call) -> object:
         pooled = await self._pooled()
-        reply = await calls.run(pooled.ports, call, self._patience)
+        reply = await scripts.run(pooled.ports, call, self._patience)
         if not self._looked:
             await self._look(pooled)
         return reply

@@ -1,9 +1,10 @@
-"""The Lua scripts, and what they are sent, without any I/O: both Redis stores prepare a call
-here, make it, and conclude from its reply with `replies`.
+"""The Lua scripts, what they are sent, and how a call is made: both Redis stores prepare a call
+here, run it over ports, sync or async, and conclude from its reply with `replies`.
 
 One `.lua` file holds one operation; its header states keys, arguments and reply. What is sent
 once more because a reply got lost is recognised by its nonce, so that every call is safe to
-repeat, by any caller.
+repeat, by any caller. So what passes within moments is waited for: a pool whose connections are
+all in use, and a cluster that moves the slot of the keys from one node to another.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple, TypeAlias
+
+from redis.exceptions import NoScriptError
 
 from otpverify.core.fraud import Charge, FraudKey, Rates, Request
 from otpverify.core.keys import Key
@@ -26,10 +30,13 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.send_limits import policy_retention, retention_of
 from otpverify.core.state import Opening
 from otpverify.errors import ConfigurationError
+from otpverify.stores.redis.health import is_demoted, is_passing, store_error
 
 Value: TypeAlias = str | bytes | int
 
 _NONCE_BYTES = 6
+_SHORTEST_PAUSE_SECONDS = 0.001
+_LONGEST_PAUSE_SECONDS = 0.016
 _DIGEST_BYTES = 32  # what a record has room for
 _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
@@ -258,3 +265,57 @@ def _windows(limits: tuple[Limit, ...]) -> bytes:
 def _packed(numbers: Iterable[tuple[int, int]]) -> bytes:
     """Numbers and their sizes in bytes; the policy's bounds see that they fit."""
     return b"".join(number.to_bytes(size, "big") for number, size in numbers)
+
+
+class Ports(NamedTuple):
+    """How to reach the server.
+
+    Attributes:
+        execute: Sends a command, and reads its reply.
+        sleep: Waits, for seconds.
+        leave: Lets a Sentinel's client look for the primary again.
+    """
+
+    execute: Callable[..., Awaitable[object]]
+    sleep: Callable[[float], Awaitable[None]]
+    leave: Callable[[], Awaitable[None]]
+
+
+async def run(ports: Ports, call: Call, patience_seconds: float) -> object:
+    """The reply to a call.
+
+    Args:
+        ports: How to reach the server.
+        call: The script, with its keys and arguments.
+        patience_seconds: How long a state that passes by itself is waited for.
+
+    Raises:
+        StoreError: The server gave no reply that can be used.
+    """
+    ends, pause = 0.0, _SHORTEST_PAUSE_SECONDS
+    while True:
+        try:
+            return await _once(ports, call)
+        except Exception as error:  # a server that answers nonsense raises anything in redis-py
+            passing = is_passing(error)
+            demoted = is_demoted(error)
+            failure = store_error(error)
+        now = time.monotonic()
+        ends = ends or now + patience_seconds
+        if not passing or now >= ends:
+            break
+        await ports.sleep(min(pause, ends - now))
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+    if demoted:
+        await ports.leave()
+    # Raised out here: redis-py's exception may hold what was sent.
+    raise failure
+
+
+async def _once(ports: Ports, call: Call) -> object:
+    keys, rest = len(call.keys), (*call.keys, *call.args)
+    try:
+        return await ports.execute("EVALSHA", call.script.sha, keys, *rest)
+    except NoScriptError:
+        # A server that restarted, failed over or was flushed; it keeps it from now on.
+        return await ports.execute("EVAL", call.script.text, keys, *rest)

@@ -22,7 +22,7 @@ from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Inspected, Opening
-from otpverify.stores.redis import calls, clients, replies, scripts
+from otpverify.stores.redis import clients, replies, scripts
 from otpverify.stores.redis.connections import ConnectionPool
 from otpverify.stores.redis.health import Health, asking, read_health, store_error, warn_of_eviction
 
@@ -40,7 +40,7 @@ class PooledClient:
     def __init__(self, client: Any, pool: ConnectionPool | None = None) -> None:
         self.client = client
         self.pool = pool
-        self.ports = calls.Ports(self._execute, self._sleep, self._leave)
+        self.ports = scripts.Ports(self._execute, self._sleep, self._leave)
 
     @classmethod
     def from_url(cls, client: Any) -> Self:
@@ -238,7 +238,7 @@ class RedisStore(Closing):
 
     def _run(self, call: scripts.Call) -> object:
         pooled = self._clients.get()
-        reply = run_sync(calls.run(pooled.ports, call, self._patience))
+        reply = run_sync(scripts.run(pooled.ports, call, self._patience))
         if not self._looked:
             self._look(pooled)
         return reply
