@@ -28,7 +28,7 @@ from otpverify import (
 )
 from otpverify.core.answers import Verdict
 from otpverify.sandbox import Sandbox
-from otpverify.stores.sqlite.schema import VERSION
+from otpverify.stores.sqlite.file import VERSION
 from otpverify.testing import OutboxSender
 from otpverify.testing.conformance.base import FREE, digest, first, key
 

@@ -21,8 +21,7 @@ from otpverify.errors import ConfigurationError
 from otpverify.protocols import Clock
 from otpverify.stores.clock import MonotonicClock
 from otpverify.stores.sqlite import schema
-from otpverify.stores.sqlite.file import File
-from otpverify.stores.sqlite.schema import FileHealth, read_health
+from otpverify.stores.sqlite.file import File, FileHealth, read_health
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 2.5
