@@ -19,7 +19,7 @@ from support import REPEATS, long_form
 
 from otpverify import SqliteStore
 from otpverify.core.state import PhoneState
-from otpverify.stores.sqlite.schema import decode
+from otpverify.stores.sqlite.rows import decode
 
 PATIENCE_SECONDS = 120
 

@@ -20,7 +20,7 @@ from otpverify.core.state import ChallengeState, Inspected, Opening, PhoneState
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import Clock
 from otpverify.stores.clock import MonotonicClock
-from otpverify.stores.sqlite import schema
+from otpverify.stores.sqlite import rows
 from otpverify.stores.sqlite.file import File, FileHealth, read_health
 
 T = TypeVar("T")
@@ -84,12 +84,12 @@ class SqliteStore(Closing):
 
     def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
         """See `Store.admit`."""
-        (phone, challenge), now = self._read(*schema.names(key))
+        (phone, challenge), now = self._read(*rows.names(key))
         return transitions.admit(phone or PhoneState(), challenge, key, opening, policy, now)
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
-        (phone, challenge), now = self._read(*schema.names(key))
+        (phone, challenge), now = self._read(*rows.names(key))
         return transitions.peek(phone or PhoneState(), challenge, key, policy, now)
 
     def claim(self, key: Key, policy: Policy) -> Checked:
@@ -102,7 +102,7 @@ class SqliteStore(Closing):
 
     def redeem(self, key: Key) -> bool:
         """See `Store.redeem`."""
-        return self._change(schema.names(key)[1:], transitions.redeem)
+        return self._change(rows.names(key)[1:], transitions.redeem)
 
     def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
@@ -118,21 +118,21 @@ class SqliteStore(Closing):
 
     def status(self, key: Key, policy: Policy) -> DeliveryStatus | None:
         """See `Store.status`."""
-        (challenge,), now = self._read(*schema.names(key)[1:])
+        (challenge,), now = self._read(*rows.names(key)[1:])
         return transitions.status(challenge, policy, now)
 
     def cancel(self, key: Key) -> None:
         """See `Store.cancel`."""
-        self._change(schema.names(key)[1:], lambda _challenge, _now: (None, None))
+        self._change(rows.names(key)[1:], lambda _challenge, _now: (None, None))
 
     def inspect(self, phone: str) -> Inspected:
         """See `Store.inspect`."""
 
         def look(connection: sqlite3.Connection) -> Inspected:
-            (state,), now = self._load(connection, (schema.phone_name(phone),))
+            (state,), now = self._load(connection, (rows.phone_name(phone),))
             names = transitions.challenges_of(state or PhoneState(), now)
-            rows = tuple(schema.challenge_name(name) for name in names)
-            challenges, now = self._load(connection, rows)
+            wanted = tuple(rows.challenge_name(name) for name in names)
+            challenges, now = self._load(connection, wanted)
             found = dict(zip(names, challenges, strict=True))
             return transitions.inspect(state or PhoneState(), found, now)
 
@@ -145,19 +145,19 @@ class SqliteStore(Closing):
             state = transitions.unlock(state or PhoneState(), scope, now)
             return None, None if state.empty else state
 
-        self._change((schema.phone_name(phone),), change)
+        self._change((rows.phone_name(phone),), change)
 
     def reserve(self, counter: str, limits: tuple[Limit, ...]) -> Reserved | Refused:
         """See `Store.reserve`."""
         return self._change(
-            (schema.counter_name(counter),),
+            (rows.counter_name(counter),),
             lambda state, now: transitions.reserve(state, limits, now),
         )
 
     def give_back(self, counter: str, at: int) -> None:
         """See `Store.give_back`."""
         self._change(
-            (schema.counter_name(counter),),
+            (rows.counter_name(counter),),
             lambda state, now: (None, transitions.give_back(state, at, now)),
         )
 
@@ -168,19 +168,19 @@ class SqliteStore(Closing):
             answer, kept = fraud.charge_kept(had[:3], request, rates, had[3])
             return answer, *kept
 
-        return self._change(schema.account_names(key), change)
+        return self._change(rows.account_names(key), change)
 
     def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
         """See `FraudStore.credit`."""
         self._change(
-            schema.account_names(key),
+            rows.account_names(key),
             lambda *had: (None, *fraud.credit_kept(had[:3], paid, price, rates, had[3])),
         )
 
     def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
         """See `FraudStore.refund`."""
         self._change(
-            schema.account_names(key),
+            rows.account_names(key),
             lambda *had: (None, *fraud.refund_kept(had[:3], paid, price, rates, had[3])),
         )
 
@@ -202,7 +202,7 @@ class SqliteStore(Closing):
             answer, phone, challenge = transition(phone or PhoneState(), challenge, key, *args, now)
             return answer, None if phone.empty else phone, challenge
 
-        return self._change(schema.names(key), change)
+        return self._change(rows.names(key), change)
 
     def _change(
         self, names: tuple[str, ...], change: Callable[..., tuple[T, *tuple[Any, ...]]]
@@ -213,7 +213,7 @@ class SqliteStore(Closing):
             had, now = self._load(connection, names)
             answer, *states = change(*had, now)
             if not is_sound(answer):
-                raise schema.foreign()
+                raise rows.foreign()
             pairs = zip(names, states, strict=True)
             changed = [pair for pair, old in zip(pairs, had, strict=True) if pair[1] != old]
             if changed:
@@ -232,16 +232,16 @@ class SqliteStore(Closing):
         places = ", ".join("?" * (len(names) + 1))
         query = f"SELECT name, state FROM states WHERE name IN ({places})"  # noqa: S608 - marks
         found = dict(connection.execute(query, (*names, _CLOCK)))
-        known = schema.decode_instants(found[_CLOCK]) if _CLOCK in found else (0, 0)
-        states = [schema.decode(name, found[name]) if name in found else None for name in names]
+        known = rows.decode_instants(found[_CLOCK]) if _CLOCK in found else (0, 0)
+        states = [rows.decode(name, found[name]) if name in found else None for name in names]
         return states, self._clock.milliseconds_after(*known)
 
     def _save(
         self, connection: sqlite3.Connection, changed: list[tuple[str, Any]], now: int
     ) -> None:
-        kept = [(name, schema.encode(state), state.expires) for name, state in changed if state]
+        kept = [(name, rows.encode(state), state.expires) for name, state in changed if state]
         gone = [(name,) for name, state in changed if state is None]
-        kept.append((_CLOCK, schema.encode_instants(now, self._clock.steady), _FOREVER))
+        kept.append((_CLOCK, rows.encode_instants(now, self._clock.steady), _FOREVER))
         connection.executemany("REPLACE INTO states VALUES (?, ?, ?)", kept)
         if gone:
             connection.executemany("DELETE FROM states WHERE name = ?", gone)
