@@ -3,21 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from otpverify.sms.gsm7 import Segments, segments
+from otpverify.sms.gsm7 import Segments, Suggestion, segments, suggest_gsm7
 from otpverify.sms.messages import Messages
 
 if TYPE_CHECKING:
     from otpverify.gateways.smspm.reports import callback_params
-    from otpverify.sms.suggestions import Suggestion, suggest_gsm7
 
 __all__ = ["Messages", "Segments", "Suggestion", "callback_params", "segments", "suggest_gsm7"]
 
-# Imported on first use: a program that only sends messages does not need them.
-_HOMES = {
-    "Suggestion": "otpverify.sms.suggestions",
-    "callback_params": "otpverify.gateways.smspm.reports",
-    "suggest_gsm7": "otpverify.sms.suggestions",
-}
+# Imported on first use: a program that only sends messages does not need it.
+_HOMES = {"callback_params": "otpverify.gateways.smspm.reports"}
 
 
 def __getattr__(name: str) -> object:

@@ -12,7 +12,7 @@ from otpverify.core.keys import check_binding
 from otpverify.errors import ConfigurationError
 from otpverify.sms import lint_rules
 from otpverify.sms.approval import approval, check_length
-from otpverify.sms.gsm7 import is_gsm7, segments
+from otpverify.sms.gsm7 import in_gsm7, is_gsm7, segments
 from otpverify.sms.languages import EVERY_PURPOSE, Language, exact, languages, nearest, negotiate
 from otpverify.sms.lint_rules import Finding
 
@@ -69,9 +69,6 @@ class MessageParts(NamedTuple):
         text UCS-2."""
         if self.brand is None or is_gsm7(self.brand):
             return self.brand
-        # Imported here: most brands are in GSM-7.
-        from otpverify.sms.suggestions import in_gsm7
-
         written = in_gsm7(self.brand) if is_gsm7(language.tail) else None
         return written or self.brand
 

@@ -16,8 +16,8 @@ from support import OTHER_PHONE, PHONE, Face
 from otpverify import ConfigurationError, Messages
 from otpverify.sandbox.outbox import find_code
 from otpverify.sms import approval as approval_line, segments, suggest_gsm7
+from otpverify.sms.gsm7 import in_gsm7
 from otpverify.sms.languages import EVERY_PURPOSE, languages, negotiate
-from otpverify.sms.suggestions import in_gsm7
 from otpverify.testing import OutboxSender
 
 CODE = "012345"
