@@ -24,6 +24,8 @@ survive `pickle` and `copy` with their data.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from otpverify.core.results import Challenge
@@ -39,6 +41,31 @@ class ConfigurationError(OtpVerifyError):
 
 class ExtraMissing(ConfigurationError, ImportError):
     """A package that one of the extras installs is missing. The message names the extra."""
+
+
+@contextmanager
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Wrap the imports of packages that an extra installs.
+
+    Args:
+        extra: The extra's name in `pyproject.toml`, such as `"async"`.
+        what: What needs the packages, as the subject of a sentence.
+
+    Raises:
+        ExtraMissing: A package is not installed. A module of otpverify that is missing is a fault
+            of this library, and keeps its own error.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "otpverify"):
+            raise
+        raise ExtraMissing(
+            f"{package} is not installed. {what} needs the extra {extra!r}: "
+            f"pip install 'otpverify[{extra}]', or in a clone: pip install '.[{extra}]'",
+            name=package,
+        ) from error
 
 
 class InvalidPhoneNumber(OtpVerifyError, ValueError):

@@ -26,7 +26,6 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
         "protocols": ("protocols",),
         "phone": ("phone",),
         "_sync": ("_sync", "_event_loops", "_per_process"),
-        "_extras": ("_extras",),
     },
     {
         "stores": ("stores",),

@@ -5,7 +5,7 @@
 It needs the extra `demo`, which is that of Flask.
 """
 
-from otpverify._extras import needs_extra
+from otpverify.errors import needs_extra
 
 with needs_extra("demo", "The demo"):
     from otpverify.demo.application import create_app

@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from otpverify._event_loops import PerLoop
-from otpverify._extras import needs_extra
 from otpverify._version import __version__
-from otpverify.errors import ConfigurationError
+from otpverify.errors import ConfigurationError, needs_extra
 from otpverify.gateways import certificates
 from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply, causes_of
 from otpverify.gateways.retry import HttpSettings

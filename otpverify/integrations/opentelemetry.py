@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from otpverify._extras import needs_extra
 from otpverify._version import __version__
+from otpverify.errors import needs_extra
 from otpverify.integrations.metrics import METRICS, Labels, Metric, Metrics
 
 with needs_extra("otel", "OpenTelemetryMetrics"):

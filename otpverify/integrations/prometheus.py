@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
-from otpverify._extras import needs_extra
 from otpverify._per_process import ForkLock
 from otpverify.core.phone import REGIONS
-from otpverify.errors import ConfigurationError
+from otpverify.errors import ConfigurationError, needs_extra
 from otpverify.integrations.metrics import METRICS, Labels, Metric, Metrics, initial_labels
 
 with needs_extra("prometheus", "PrometheusMetrics"):

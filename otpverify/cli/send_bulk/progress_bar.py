@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from otpverify import BulkCounts, BulkProgress
-from otpverify._extras import needs_extra
+from otpverify.errors import needs_extra
 
 with needs_extra("cli", "The progress bar"):
     from rich.progress import (

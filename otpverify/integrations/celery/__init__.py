@@ -6,7 +6,7 @@
 It needs the extra `celery`.
 """
 
-from otpverify._extras import needs_extra
+from otpverify.errors import needs_extra
 
 with needs_extra("celery", "The Celery integration"):
     from otpverify.integrations.celery.bulk import BulkJob, CeleryBulk

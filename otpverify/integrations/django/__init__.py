@@ -9,7 +9,7 @@
 `signals` what they tell. It needs the extra `django`.
 """
 
-from otpverify._extras import needs_extra
+from otpverify.errors import needs_extra
 
 with needs_extra("django", "The Django integration"):
     from otpverify.integrations.django.verifiers import get_async_verifier, get_verifier

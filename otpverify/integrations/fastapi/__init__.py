@@ -9,7 +9,7 @@ problem details for errors.
 It needs the extra `fastapi`.
 """
 
-from otpverify._extras import needs_extra
+from otpverify.errors import needs_extra
 
 with needs_extra("fastapi", "The FastAPI integration"):
     from otpverify.integrations.fastapi.dependencies import (

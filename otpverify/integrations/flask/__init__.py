@@ -5,7 +5,7 @@
 It needs the extra `flask`.
 """
 
-from otpverify._extras import needs_extra
+from otpverify.errors import needs_extra
 
 with needs_extra("flask", "The Flask integration"):
     from otpverify.integrations.flask.extension import OtpVerify

@@ -9,8 +9,7 @@ import sys
 import pytest
 
 from otpverify import ConfigurationError
-from otpverify._extras import needs_extra
-from otpverify.errors import ExtraMissing
+from otpverify.errors import ExtraMissing, needs_extra
 
 WORDING = re.compile(
     r"(\w+) is not installed\. [A-Z][\w ]+ needs the extra '(\w+)': "
