@@ -4,7 +4,8 @@
     ├── ConfigurationError            the program is set up incorrectly; fix it before it goes live
     │   └── ExtraMissing              an extra is not installed (also an ImportError)
     ├── InvalidPhoneNumber            reason (also a ValueError)
-    ├── DestinationBlocked            reason
+    ├── DestinationBlocked            reason, retry_after
+    │   └── HumanCheckRequired        show a human check, then start with human_checked=True
     ├── RateLimited                   retry_after, limit, scope
     │   └── CooldownActive
     ├── VerificationFailed
@@ -83,17 +84,32 @@ class InvalidPhoneNumber(OtpVerifyError, ValueError):
 
 
 class DestinationBlocked(OtpVerifyError):
-    """A guard refused the number before anything was sent or counted.
+    """A guard or the `FraudPolicy` refused the number. Nothing was sent or counted.
 
     Attributes:
-        reason: The reason that the guard gave, such as `"country"` or `"premium_rate"`.
+        reason: The reason that the guard gave, such as `"country"` or `"premium_rate"`. Of a
+            `FraudPolicy`, `"blocked_country"` (its `countries`), `"prefix"`, `"country"` or
+            `"world"` (whose account is exhausted), `"total"` or `"spend"` (which cap is reached).
+        retry_after: Whole seconds until the same call is admitted, if nothing else happens; `None`
+            where waiting does not help.
     """
 
     def __init__(
-        self, message: str = "Codes are not sent to this number.", *, reason: str = ""
+        self,
+        message: str = "Codes are not sent to this number.",
+        *,
+        reason: str = "",
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after = retry_after
+
+
+class HumanCheckRequired(DestinationBlocked):
+    """Too many codes that were sent to such numbers were not entered. Show a human check, such as a
+    CAPTCHA. After it was passed, call again with `human_checked=True`. It is raised only with
+    `FraudPolicy(over="human_check")`."""
 
 
 class CountPerSeconds(Protocol):
