@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING
 from otpverify._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from otpverify.core.fraud_policy import (
+        FraudPolicy as FraudPolicy,
+        SpendLimit as SpendLimit,
+    )
     from otpverify.core.inspection import (
         LimitUse as LimitUse,
         LiveChallenge as LiveChallenge,
@@ -23,8 +27,9 @@ if TYPE_CHECKING:
         SentMessage as SentMessage,
     )
     from otpverify.core.limits import Limit as Limit
-    from otpverify.core.phone import Destination as Destination
+    from otpverify.core.phone import Destination as Destination, SendRequest as SendRequest
     from otpverify.core.policy import Policy as Policy, TestNumber as TestNumber
+    from otpverify.core.prices import Prices as Prices
     from otpverify.core.results import (
         Challenge as Challenge,
         DeliveryReport as DeliveryReport,
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
         DeliveryRejected as DeliveryRejected,
         DeliveryUnavailable as DeliveryUnavailable,
         DestinationBlocked as DestinationBlocked,
+        HumanCheckRequired as HumanCheckRequired,
         IncorrectCode as IncorrectCode,
         InvalidPhoneNumber as InvalidPhoneNumber,
         OtpVerifyError as OtpVerifyError,
@@ -67,6 +73,7 @@ if TYPE_CHECKING:
     from otpverify.gateways.smspm.wire import Balance as Balance
     from otpverify.guards import (
         AllowCountries as AllowCountries,
+        AllowNumbers as AllowNumbers,
         BlockNumberTypes as BlockNumberTypes,
     )
     from otpverify.hashing import Argon2Hasher as Argon2Hasher, HmacHasher as HmacHasher
@@ -91,19 +98,22 @@ if TYPE_CHECKING:
 # Where each public name lives. A module is imported when one of its names is first used, so that
 # a program loads no HTTP client, Argon2 or numbering plan that it does not use.
 _MODULES = {
+    "otpverify.core.fraud_policy": "FraudPolicy SpendLimit",
     "otpverify.core.inspection": (
         "LimitUse LiveChallenge PhoneInspection PurposeInspection SentMessage"
     ),
     "otpverify.core.limits": "Limit",
-    "otpverify.core.phone": "Destination",
+    "otpverify.core.phone": "Destination SendRequest",
     "otpverify.core.policy": "Policy TestNumber",
+    "otpverify.core.prices": "Prices",
     "otpverify.core.results": (
         "Challenge DeliveryReport DeliveryStatus Event Message Receipt Verified"
     ),
     "otpverify.errors": (
         "AttemptsExhausted ChallengeExpired ConfigurationError CooldownActive "
-        "DeliveryError DeliveryRejected DeliveryUnavailable DestinationBlocked IncorrectCode "
-        "InvalidPhoneNumber OtpVerifyError RateLimited StoreError VerificationFailed"
+        "DeliveryError DeliveryRejected DeliveryUnavailable DestinationBlocked "
+        "HumanCheckRequired IncorrectCode InvalidPhoneNumber OtpVerifyError RateLimited "
+        "StoreError VerificationFailed"
     ),
     "otpverify.gateways.bulk_results": (
         "BulkCounts BulkEntry BulkInterrupted BulkProgress BulkResult"
@@ -113,7 +123,7 @@ _MODULES = {
     "otpverify.gateways.smspm.client": "SmspmClient",
     "otpverify.gateways.smspm.client_async": "AsyncSmspmClient",
     "otpverify.gateways.smspm.wire": "Balance",
-    "otpverify.guards": "AllowCountries BlockNumberTypes",
+    "otpverify.guards": "AllowCountries AllowNumbers BlockNumberTypes",
     "otpverify.hashing": "Argon2Hasher HmacHasher",
     "otpverify.protocols": "AsyncSender AsyncStore Clock Guard Hasher Renderer Sender Store",
     "otpverify.sms.messages": "Messages",

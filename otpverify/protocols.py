@@ -12,7 +12,7 @@ from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved,
 from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.phone import Destination
+from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt
 from otpverify.core.state import Inspected, Opening
@@ -197,10 +197,16 @@ class Hasher(Protocol):
 
 
 class Guard(Protocol):
-    """May refuse a destination before anything is sent or counted."""
+    """May refuse a destination before anything is sent or counted.
 
-    def refuse(self, destination: Destination) -> str | None:
-        """Why this destination gets no code, as one short word; `None` when it may have one."""
+    It may also have a method `allows(request: SendRequest) -> bool`. Where that is true, no guard
+    refuses the request, nor do the accounts of a `FraudPolicy`. Its blocked countries, all caps and
+    all limits hold all the same.
+    """
+
+    def refuse(self, request: SendRequest, /) -> str | None:
+        """Why this destination gets no code, as one short word; `None` when it may have one. It is
+        called for starts. A guard that needs only the number may take a `Destination`."""
         ...
 
 

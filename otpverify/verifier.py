@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from otpverify._sync import Closing, run_sync
+from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
 from otpverify.engine.delivery_reports import delivery_status, take_report
+from otpverify.engine.issuing import Caller
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
 from otpverify.wiring import compose, sync_ports
@@ -32,6 +34,8 @@ class Verifier(Closing):
         guards: May refuse a destination, in this order, before anything is sent.
         region: ISO 3166-1 alpha-2 code, such as `"EE"`, for numbers typed without country code.
         on_event: Called with an `Event` after every operation. Errors that it raises are logged.
+        fraud: Protection against SMS pumping; none if left out. The store must offer `FraudStore`,
+            as all stores of this package do.
 
     Raises:
         ConfigurationError: The parts do not fit together; the message says how to fix it.
@@ -51,9 +55,20 @@ class Verifier(Closing):
         guards: Sequence[Guard] = (),
         region: str | None = None,
         on_event: Callable[[Event], object] | None = None,
+        fraud: FraudPolicy | None = None,
     ) -> None:
         self._engine = compose(
-            sync_ports, sender, store, policy, secret, hasher, messages, guards, region, on_event
+            sync_ports,
+            sender,
+            store,
+            policy,
+            secret,
+            hasher,
+            messages,
+            guards,
+            region,
+            on_event,
+            fraud,
         )
 
     @classmethod
@@ -132,6 +147,8 @@ class Verifier(Closing):
         locale: str = "en",
         client_ip: str | None = None,
         deliver: bool | None = None,
+        trusted: bool = False,
+        human_checked: bool = False,
     ) -> Challenge:
         """Send a code to a phone.
 
@@ -149,20 +166,26 @@ class Verifier(Closing):
                 stays queued, and the sends are counted apart from all others of the phone. An
                 event and a log line report failures. With `False` nothing is sent and no code
                 matches. If left out, the challenge is an ordinary one.
+            trusted: You vouch for the number, as for that of a person who is logged in: it counts
+                as known. It matters with `fraud` only, and not for a concealed challenge.
+            human_checked: You saw a human check passed, after `HumanCheckRequired`. It matters
+                with `fraud` only.
 
         Returns:
             The challenge. Keep its `id` in the session.
 
         Raises:
             InvalidPhoneNumber: It is not a phone number.
-            DestinationBlocked: A guard refused it.
+            DestinationBlocked: A guard or `fraud` refused it.
+            HumanCheckRequired: Show a human check, then call again with `human_checked=True`.
             CooldownActive: The last code was sent a moment ago.
             RateLimited: A limit is reached.
             DeliveryRejected: The gateway said no.
             DeliveryUnavailable: The gateway was not reached, or it is unknown whether it was.
             StoreError: The store cannot answer; nothing was sent.
         """
-        return run_sync(self._engine.start(phone, purpose, binding, locale, client_ip, deliver))
+        caller = Caller(locale, client_ip, trusted, human_checked)
+        return run_sync(self._engine.start(phone, purpose, binding, caller, deliver))
 
     def resend(
         self,
@@ -173,6 +196,8 @@ class Verifier(Closing):
         binding: Mapping[str, str] | None = None,
         locale: str = "en",
         client_ip: str | None = None,
+        trusted: bool = False,
+        human_checked: bool = False,
     ) -> Challenge:
         """Send a fresh code on the same challenge. The earlier codes stay good until their own
         expiry, the newest `live_codes` of them; the attempts are shared.
@@ -181,6 +206,7 @@ class Verifier(Closing):
             phone: The number that the challenge was started for.
             challenge: The challenge's id.
             purpose: As given to `start`; so are `binding`, `locale` and `client_ip`.
+            trusted, human_checked: As for `start`.
 
         Returns:
             The challenge as it stands now.
@@ -188,9 +214,11 @@ class Verifier(Closing):
         Raises:
             ChallengeExpired: There is no such live challenge.
             AttemptsExhausted: Its attempts are used up; start a new one.
-            OtpVerifyError: Every other error that `start` raises, except `DestinationBlocked`.
+            OtpVerifyError: Every other error that `start` raises. Guards do not refuse a challenge
+                that was started; `fraud` may.
         """
-        return run_sync(self._engine.resend(phone, challenge, purpose, binding, locale, client_ip))
+        caller = Caller(locale, client_ip, trusted, human_checked)
+        return run_sync(self._engine.resend(phone, challenge, purpose, binding, caller))
 
     def check(
         self,

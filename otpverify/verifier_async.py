@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from otpverify._sync import AsyncClosing, require_asyncio
+from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
 from otpverify.engine.delivery_reports import delivery_status, take_report
+from otpverify.engine.issuing import Caller
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
 from otpverify.wiring import async_ports, compose
@@ -37,9 +39,20 @@ class AsyncVerifier(AsyncClosing):
         guards: Sequence[Guard] = (),
         region: str | None = None,
         on_event: Callable[[Event], object] | None = None,
+        fraud: FraudPolicy | None = None,
     ) -> None:
         self._engine = compose(
-            async_ports, sender, store, policy, secret, hasher, messages, guards, region, on_event
+            async_ports,
+            sender,
+            store,
+            policy,
+            secret,
+            hasher,
+            messages,
+            guards,
+            region,
+            on_event,
+            fraud,
         )
 
     @classmethod
@@ -96,10 +109,13 @@ class AsyncVerifier(AsyncClosing):
         locale: str = "en",
         client_ip: str | None = None,
         deliver: bool | None = None,
+        trusted: bool = False,
+        human_checked: bool = False,
     ) -> Challenge:
         """See `Verifier.start`."""
         require_asyncio("AsyncVerifier")
-        return await self._engine.start(phone, purpose, binding, locale, client_ip, deliver)
+        caller = Caller(locale, client_ip, trusted, human_checked)
+        return await self._engine.start(phone, purpose, binding, caller, deliver)
 
     async def resend(
         self,
@@ -110,10 +126,13 @@ class AsyncVerifier(AsyncClosing):
         binding: Mapping[str, str] | None = None,
         locale: str = "en",
         client_ip: str | None = None,
+        trusted: bool = False,
+        human_checked: bool = False,
     ) -> Challenge:
         """See `Verifier.resend`."""
         require_asyncio("AsyncVerifier")
-        return await self._engine.resend(phone, challenge, purpose, binding, locale, client_ip)
+        caller = Caller(locale, client_ip, trusted, human_checked)
+        return await self._engine.resend(phone, challenge, purpose, binding, caller)
 
     async def check(
         self,

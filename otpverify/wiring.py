@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otpverify._per_process import PerProcess
 from otpverify._sync import in_thread, inline, suspends
+from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region
 from otpverify.core.policy import Policy
@@ -45,6 +46,7 @@ _STORE_OPERATIONS = (
     "reserve",
     "give_back",
 )
+_FRAUD_OPERATIONS = ("charge", "credit", "refund")
 _IO_THREADS = 32
 
 
@@ -59,6 +61,7 @@ def compose(
     guards: Sequence[Guard],
     region: str | None,
     on_event: Callable[[Event], object] | None,
+    fraud: FraudPolicy | None,
 ) -> Engine:
     """A engine, its parts checked against each other.
 
@@ -76,6 +79,9 @@ def compose(
     for guard in guards:
         _require("guard", guard, "refuse")
         _require_direct(guard.refuse)
+        if hasattr(guard, "allows"):
+            _require("guard", guard, "allows")
+            _require_direct(guard.allows)
     messages = Messages() if messages is None else messages
     _require("renderer", messages, "render")
     _require_direct(messages.render)
@@ -86,12 +92,17 @@ def compose(
             raise ConfigurationError("on_event must be a function that takes an Event.")
         _require_direct(on_event)
     _require_direct(hasher.digest)
+    if fraud is not None:
+        if not isinstance(fraud, FraudPolicy):
+            raise ConfigurationError("fraud must be a FraudPolicy(...).")
+        _require("store that fraud=... can use", store, *_FRAUD_OPERATIONS)
     ports = make_ports(sender, store, hasher, messages, guards)
     issuer = Issuer(
         ports=ports,
         costly_hash=hasher.costly,
         policy=Policy() if policy is None else policy,
         keyring=_keyring(secret, store, hasher),
+        fraud=fraud,
     )
     return Engine(
         issuer=issuer,
@@ -143,6 +154,7 @@ def _ports(
         digest=lift_hash(hasher.digest),
         render=inline(messages.render),
         guards=tuple(inline(guard.refuse) for guard in guards),
+        allows=tuple(inline(guard.allows) for guard in guards if hasattr(guard, "allows")),
         takes_reports=bool(getattr(sender, "takes_reports", False)),
         read_report=report_reader(sender),
         **operations,

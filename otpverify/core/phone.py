@@ -87,6 +87,25 @@ class Destination:
     kind: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest(Destination):
+    """A destination, and what else is known of a call that asks for a code. Guards decide by it.
+
+    Attributes:
+        purpose: The purpose.
+        client_ip: The person's IP address as the caller gave it; `None` if it gave none.
+        locale: The message's language.
+        trusted: The caller vouches for the number.
+        human_checked: The caller saw a human check passed.
+    """
+
+    purpose: str
+    client_ip: str | None = field(default=None, repr=False)
+    locale: str = "en"
+    trusted: bool = False
+    human_checked: bool = False
+
+
 def normalize(raw: str, region: str | None = None) -> str:
     """Convert what a person typed to E.164.
 
@@ -157,8 +176,12 @@ def is_canonical(raw: object) -> TypeGuard[str]:
 
 def describe(e164: str) -> Destination:
     """The country and kind of a number in E.164. Countries that share a calling code are
-    distinguished; a number of no known range belongs to the calling code's main country."""
-    number = phonenumbers.parse(e164, None)
+    distinguished; a number of no known range belongs to the calling code's main country. A text
+    that is not a number belongs to no country."""
+    try:
+        number = phonenumbers.parse(e164, None)
+    except NumberParseException:
+        return Destination(e164, None, "unknown")
     country = phonenumbers.region_code_for_number(number)
     if country is None:
         country = phonenumbers.region_code_for_country_code(number.country_code or 0)
@@ -173,11 +196,8 @@ def describe(e164: str) -> Destination:
 
 
 def country_of(e164: str) -> str | None:
-    """The country of `describe`; `None` also for a text that is not a number in E.164."""
-    try:
-        return describe(e164).country
-    except NumberParseException:
-        return None
+    """The country of `describe`."""
+    return describe(e164).country
 
 
 def hint(e164: str) -> str:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from otpverify.core import answers, codes, tokens
 from otpverify.core.answers import Opened, Refused, Reserved, Standing
 from otpverify.core.client_ip import network_of
+from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring, Subject
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
@@ -32,13 +33,38 @@ def utc_now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for a code, as far as the program that calls knows.
+
+    Attributes:
+        locale: The message's language.
+        client_ip: The person's IP address; `None` if the program did not give it.
+        trusted: The program vouches for the number.
+        human_checked: The program saw a human check passed.
+
+    Raises:
+        ConfigurationError: One of the last two is not a bool.
+    """
+
+    locale: str
+    client_ip: str | None = field(default=None, repr=False)
+    trusted: bool = False
+    human_checked: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("trusted", "human_checked"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name} must be True or False.")
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class CodeRequest:
     """A code to issue.
 
     Attributes:
         subject: The phone, purpose and challenge that it is for.
-        locale: The message's language.
+        caller: Who asks for it.
         network: The tag of the caller's IP network, if its sends are counted.
         new: The first code of a challenge.
         concealed: Whether there is an account must not show. A further code keeps what the
@@ -48,7 +74,7 @@ class CodeRequest:
     """
 
     subject: Subject
-    locale: str
+    caller: Caller
     network: str | None
     new: bool
     concealed: bool = False
@@ -83,6 +109,7 @@ class Issuer:
     costly_hash: bool
     policy: Policy
     keyring: Keyring
+    fraud: FraudPolicy | None
     _warned_of_no_ip: bool = field(default=False, init=False)
 
     async def issue(self, request: CodeRequest) -> OperationResult[Challenge]:
@@ -231,7 +258,7 @@ class Issuer:
             code,
             ttl_seconds=self.policy.ttl_seconds,
             purpose=subject.purpose,
-            locale=request.locale,
+            locale=request.caller.locale,
             binding=subject.binding,
         )
         text = await call_port(call, str, part="messages.render()", error=ConfigurationError)

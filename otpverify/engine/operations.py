@@ -11,10 +11,11 @@ from otpverify.core import answers, codes, inspection, phone, tokens
 from otpverify.core.answers import Checked, Verdict
 from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
 from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
+from otpverify.core.phone import SendRequest
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Inspected
 from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
-from otpverify.engine.issuing import CodeRequest, Issuer, OperationResult, utc_now
+from otpverify.engine.issuing import Caller, CodeRequest, Issuer, OperationResult, utc_now
 from otpverify.engine.ports import call_port
 from otpverify.errors import (
     ChallengeExpired,
@@ -34,6 +35,10 @@ def check_words(purpose: str, binding: Mapping[str, str] | None) -> None:
         raise ConfigurationError("purpose must be a str that is not empty.")
     if binding is not None:
         check_binding(binding)
+
+
+async def _guard_answer(call: Awaitable[T], *expected: type[object]) -> T:
+    return await call_port(call, *expected, part="A guard", error=ConfigurationError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +100,7 @@ class Engine:
         raw: str,
         purpose: str,
         binding: Mapping[str, str] | None,
-        locale: str,
-        client_ip: str | None,
+        caller: Caller,
         deliver: bool | None,
     ) -> Challenge:
         check_words(purpose, binding)
@@ -105,7 +109,7 @@ class Engine:
         return await self.observed(
             seen,
             to,
-            lambda to: self._start(seen, to, purpose, binding, locale, client_ip, deliver),
+            lambda to: self._start(seen, to, purpose, binding, caller, deliver),
         )
 
     async def resend(
@@ -114,8 +118,7 @@ class Engine:
         challenge: str,
         purpose: str,
         binding: Mapping[str, str] | None,
-        locale: str,
-        client_ip: str | None,
+        caller: Caller,
     ) -> Challenge:
         check_words(purpose, binding)
         seen = self.observe("resend", purpose)
@@ -123,7 +126,7 @@ class Engine:
         return await self.observed(
             seen,
             to,
-            lambda to: self._resend(seen, to, challenge, purpose, binding, locale, client_ip),
+            lambda to: self._resend(seen, to, challenge, purpose, binding, caller),
         )
 
     async def check(
@@ -184,21 +187,19 @@ class Engine:
         to: str,
         purpose: str,
         binding: Mapping[str, str] | None,
-        locale: str,
-        client_ip: str | None,
+        caller: Caller,
         deliver: bool | None,
     ) -> OperationResult[Challenge]:
         seen.note(concealed=deliver is not None)
-        network = self.issuer.network_tag(client_ip)
-        if self.issuer.ports.guards:
-            await self._guard(to)
+        network = self.issuer.network_tag(caller.client_ip)
+        await self._guard(to, purpose, caller, new=True)
         secret = self.issuer.keyring.signing
         challenge = secret.new_id(secrets.token_bytes(ID_RANDOM_BYTES))
         subject = Subject(secret, to, purpose, challenge, binding)
         return await self.issuer.issue(
             CodeRequest(
                 subject=subject,
-                locale=locale,
+                caller=caller,
                 network=network,
                 new=True,
                 concealed=deliver is not None,
@@ -214,13 +215,13 @@ class Engine:
         challenge: str,
         purpose: str,
         binding: Mapping[str, str] | None,
-        locale: str,
-        client_ip: str | None,
+        caller: Caller,
     ) -> OperationResult[Challenge]:
-        network = self.issuer.network_tag(client_ip)
+        network = self.issuer.network_tag(caller.client_ip)
+        await self._guard(to, purpose, caller, new=False)
         subject = self.subject(seen, to, purpose, challenge, binding)
         return await self.issuer.issue(
-            CodeRequest(subject=subject, locale=locale, network=network, new=False, seen=seen)
+            CodeRequest(subject=subject, caller=caller, network=network, new=False, seen=seen)
         )
 
     async def _check(
@@ -305,15 +306,36 @@ class Engine:
         if answer.verdict is not Verdict.PENDING:
             raise answers.not_accepted(answer)
 
-    async def _guard(self, to: str) -> None:
-        destination = phone.describe(to)
-        for guard in self.issuer.ports.guards:
-            call = guard(destination)
-            reason = await call_port(
-                call, str, type(None), part="A guard", error=ConfigurationError
-            )
-            if reason is not None:
-                raise DestinationBlocked(reason=reason)
+    async def _guard(self, to: str, purpose: str, caller: Caller, *, new: bool) -> None:
+        """Raise `DestinationBlocked` if a guard refuses a start, or the policy blocks the country.
+        A challenge that was started is not refused by a guard later."""
+        ports, fraud = self.issuer.ports, self.issuer.fraud
+        if not ports.guards and fraud is None:
+            return
+        about = phone.describe(to)
+        request = SendRequest(
+            about.phone,
+            about.country,
+            about.kind,
+            purpose=purpose,
+            client_ip=caller.client_ip,
+            locale=caller.locale,
+            trusted=caller.trusted,
+            human_checked=caller.human_checked,
+        )
+        if not await self._allowed(request) and new:
+            for guard in ports.guards:
+                reason = await _guard_answer(guard(request), str, type(None))
+                if reason is not None:
+                    raise DestinationBlocked(reason=reason)
+        if fraud is not None and fraud.mode_for(request.country) == "block":
+            raise DestinationBlocked(reason="blocked_country")
+
+    async def _allowed(self, request: SendRequest) -> bool:
+        for allows in self.issuer.ports.allows:
+            if await _guard_answer(allows(request), bool):
+                return True
+        return False
 
     def subject(
         self,

@@ -9,7 +9,7 @@ from typing import TypeVar
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.phone import Destination
+from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt, ReportFields
 from otpverify.core.state import Inspected, Opening
@@ -40,7 +40,8 @@ class Ports:
     send: Callable[[Message], Awaitable[Receipt]]
     digest: Callable[[bytes, bytes, bytes], Awaitable[bytes]]
     render: Callable[..., Awaitable[str]]
-    guards: tuple[Callable[[Destination], Awaitable[str | None]], ...]
+    guards: tuple[Callable[[SendRequest], Awaitable[str | None]], ...]
+    allows: tuple[Callable[[SendRequest], Awaitable[bool]], ...]
     takes_reports: bool
     read_report: Callable[[object], ReportFields]
 

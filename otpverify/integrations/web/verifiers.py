@@ -110,7 +110,7 @@ class Derived:
             threaded: dict[str, Any] = {
                 port.name: _in_thread(getattr(ports, port.name))
                 for port in fields(ports)
-                if port.name not in ("guards", "render", "takes_reports")
+                if port.name not in ("guards", "allows", "render", "takes_reports")
             }
             ports = replace(ports, **threaded)
         return self._with(AsyncVerifier, self._in_background(ports) if background else ports)
