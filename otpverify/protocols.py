@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
-from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
+from otpverify.core.caps import Full
+from otpverify.core.fraud import Overdrawn, Request
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import SendRequest
@@ -130,29 +132,45 @@ class Store(Protocol):
 
 
 class FraudStore(Protocol):
-    """What a store offers besides, for the accounts against SMS pumping. Every operation does what
-    the function of its name in `otpverify.core.fraud` does, atomically between all that share the
-    store. The stores of this package offer it."""
+    """What a store offers besides, for a `FraudPolicy`. Every operation does what the function of
+    its name in `otpverify.core.fraud_ledger` does, atomically between all that share the store. The
+    stores of this package offer it."""
 
-    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
-        """Take a message's price from the accounts, or refuse."""
+    def charge(
+        self, key: FraudKey, request: Request, rules: Rules
+    ) -> Charged | Overdrawn | Full | Refused:
+        """Count a message in the IP network's limits, the caps and the accounts, or refuse it."""
         ...
 
-    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
-        """Give back for a right code, to the accounts that paid."""
+    def credit(self, key: FraudKey, rules: Rules) -> Credited | None:
+        """Give back for a right code, and know its number. `None`: nothing was charged for the
+        challenge, or it was credited before."""
         ...
 
-    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
-        """Give back what was charged for a message that was certainly not sent."""
+    def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None:
+        """Give back everything that was counted for a message that was certainly not sent."""
+        ...
+
+    def known(self, number: str) -> KnownNumber | None:
+        """What is known of a number (`FraudKey.number`), for support. `None`: no code was entered
+        for it, or long ago."""
+        ...
+
+    def unlock_number(self, number: str) -> None:
+        """Forget the unanswered messages to a number that was known."""
         ...
 
 
 class AsyncFraudStore(Protocol):
     """`FraudStore`, awaitable."""
 
-    async def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn: ...
-    async def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None: ...
-    async def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None: ...
+    async def charge(
+        self, key: FraudKey, request: Request, rules: Rules
+    ) -> Charged | Overdrawn | Full | Refused: ...
+    async def credit(self, key: FraudKey, rules: Rules) -> Credited | None: ...
+    async def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None: ...
+    async def known(self, number: str) -> KnownNumber | None: ...
+    async def unlock_number(self, number: str) -> None: ...
 
 
 class AsyncStore(Protocol):

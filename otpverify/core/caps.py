@@ -108,6 +108,11 @@ def used(parts: Parts, cap: Cap, now: int) -> float:
     return _sum(_live(parts, cap, now))
 
 
+def expires(parts: Parts, cap: Cap) -> int:
+    """When the last of the parts counts no more."""
+    return _ends(cap, parts[-1][0])
+
+
 def _part(cap: Cap, at: int) -> int:
     return at * BUCKETS // cap.window
 

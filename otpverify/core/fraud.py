@@ -113,15 +113,20 @@ class Request(NamedTuple):
 
     Attributes:
         price: What it costs, in money.
-        known: The number is known.
+        known: The number is known, or the caller vouches for it.
         human: The caller saw a human check passed. It counts before `known`.
         forced: It is sent in any case, as to a country that is allowed. The accounts count it.
+        concealed: Whether there is an account must not show: it is judged as a stranger's, whatever
+            is known of the number. `fraud_ledger` sees to that, and to the next.
+        observed: It is sent, too, if the accounts refuse; then they are charged nothing.
     """
 
     price: float
     known: bool = False
     human: bool = False
     forced: bool = False
+    concealed: bool = False
+    observed: bool = False
 
 
 class Charge(NamedTuple):
@@ -146,29 +151,6 @@ class Overdrawn(NamedTuple):
 
     reason: str
     retry_in: int
-
-
-class FraudKey(NamedTuple):
-    """Where the store keeps the accounts of a number.
-
-    Attributes:
-        prefix: The tag of its prefix.
-        country: The ISO 3166-1 alpha-2 code; empty for a number of no country.
-    """
-
-    prefix: str
-    country: str
-
-
-class Kept(NamedTuple):
-    """A record as a store keeps it; useless after `expires`, in milliseconds."""
-
-    record: Record
-    expires: int
-
-
-KeptRecords = tuple[Kept | None, Kept | None, Kept | None]
-"""Those of a prefix, a country and the world."""
 
 
 class Terms(NamedTuple):
@@ -269,59 +251,6 @@ def credit(records: Records, paid: Charge, price: float, rates: Rates, now: int)
 def refund(records: Records, paid: Charge, price: float, rates: Rates, now: int) -> Records:
     """Give back what was charged for a message that was certainly not sent."""
     return _give(records, paid, (1.0, price), (0.0, 0.0), rates, now)
-
-
-def charge_kept(
-    kept: KeptRecords, request: Request, rates: Rates, now: int
-) -> tuple[Charge | Overdrawn, KeptRecords]:
-    """`charge`, for a store."""
-    before = _records(kept)
-    answer, after = charge(before, request, rates, now)
-    return answer, _kept(kept, before, after, now)
-
-
-def credit_kept(
-    kept: KeptRecords, paid: Charge, price: float, rates: Rates, now: int
-) -> KeptRecords:
-    """`credit`, for a store."""
-    before = _records(kept)
-    return _kept(kept, before, credit(before, paid, price, rates, now), now)
-
-
-def refund_kept(
-    kept: KeptRecords, paid: Charge, price: float, rates: Rates, now: int
-) -> KeptRecords:
-    """`refund`, for a store."""
-    before = _records(kept)
-    return _kept(kept, before, refund(before, paid, price, rates, now), now)
-
-
-def lifetime(record: Record, memory_days: float, credit: float) -> int:
-    """Seconds for which a record matters: until its debts are forgiven, and less than half a
-    message, or half a unit of money, is left of the rest."""
-    earned, rest = math.log(max(1.0, 2 * record.earned)), math.log(max(1.0, 2 * credit))
-    return math.ceil(DAY / 1000 * (1 + max(earned, memory_days * rest)))
-
-
-def _records(kept: KeptRecords) -> Records:
-    pairs = zip(kept, EMPTY, strict=True)
-    return Records(*(empty if one is None else one.record for one, empty in pairs))
-
-
-def _kept(kept: KeptRecords, before: Records, after: Records, now: int) -> KeptRecords:
-    def again(
-        old: Kept | None, was: Record, new: Record, days: float, credit: float
-    ) -> Kept | None:
-        if new is was:
-            return old
-        return Kept(new, now + 1000 * lifetime(new, days, credit))
-
-    prefix = max(after.prefix.balances)
-    return (
-        again(kept[0], before.prefix, after.prefix, PREFIX_MEMORY_DAYS, prefix),
-        again(kept[1], before.country, after.country, 1, 0.0),
-        again(kept[2], before.world, after.world, 1, 0.0),
-    )
 
 
 def _give(

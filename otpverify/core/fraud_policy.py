@@ -9,8 +9,12 @@ from decimal import Decimal
 from typing import Final
 
 from otpverify.core import fraud
+from otpverify.core.caps import Cap
+from otpverify.core.fraud import DAY
+from otpverify.core.fraud_ledger import SPEND, TOTAL, Rules, millionths
 from otpverify.core.limits import Limit, require_whole
 from otpverify.core.phone import REGIONS
+from otpverify.core.policy import Policy
 from otpverify.core.prices import HIGHEST, Prices, check_amount
 from otpverify.errors import ConfigurationError
 
@@ -19,6 +23,9 @@ COUNTRY_MODES: Final = ("allow", "observe", "enforce", "block")
 OVER: Final = ("refuse", "human_check")
 LONGEST_TRUST_DAYS = 3650
 HOURS_A_DAY = 24
+SLACK = 60_000
+"""What a challenge was charged is remembered for so many milliseconds longer than its code is good:
+it is charged a moment earlier than its code is put in place."""
 UNLIMITED = Decimal("Infinity")
 MOST_EARNED = 1 / (1 - math.exp(-1))
 """The most that `earned` comes to, in days of entered codes: all of each day's at once."""
@@ -154,6 +161,26 @@ class FraudPolicy:
     def rates(self) -> fraud.Rates:
         """What the rule needs."""
         return fraud.Rates(float(self.at_risk), self.conversion)
+
+    @property
+    def caps(self) -> tuple[Cap, ...]:
+        """`total` and `spend` as a store counts them."""
+        found = [Cap(TOTAL, limit.count, limit.window) for limit in self.total]
+        spend = self.spend or SpendLimit(prices=Prices({}, default=Decimal(0)))
+        for amount, window in ((spend.per_hour, DAY // HOURS_A_DAY), (spend.per_day, DAY)):
+            if amount is not None:
+                found.append(Cap(SPEND, millionths(amount), window))
+        return tuple(found)
+
+    def rules(self, policy: Policy) -> Rules:
+        """What a store needs, beside that policy."""
+        return Rules(
+            self.rates,
+            self.trusted_days * DAY,
+            policy.ttl + SLACK,
+            self.caps,
+            policy.sends_per_ip,
+        )
 
     def mode_for(self, country: str | None) -> str:
         """`"allow"`, `"observe"`, `"enforce"` or `"block"`, for numbers of that country; those of

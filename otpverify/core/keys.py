@@ -94,6 +94,19 @@ class Secret:
         """The store's key of an IP address's counter."""
         return tag(mac(self.value, "ip", network))
 
+    def prefix_tag(self, prefix: str) -> str:
+        """The store's key of what belongs to a number's prefix."""
+        return tag(mac(self.value, "prefix", prefix))
+
+    def number_tag(self, phone: str) -> str:
+        """The store's key of what is known of a number. It leads neither to the phone's limits nor
+        from them."""
+        return tag(mac(self.value, "number", phone))
+
+    def charge_tag(self, key: Key) -> str:
+        """The store's key of what a challenge was charged."""
+        return tag(mac(self.value, "charge", key.challenge))
+
     def event_reference(self, key: Key) -> str:
         """The name of a challenge in events, which leads neither to its id nor to its place in the
         store; 16 hexadecimal digits."""

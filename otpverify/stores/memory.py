@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from cachetools import TLRUCache
 
 from otpverify._per_process import ForkLock
-from otpverify.core import challenge as transitions, fraud
+from otpverify.core import challenge as transitions, fraud_ledger
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
-from otpverify.core.fraud import Charge, FraudKey, Kept, KeptRecords, Overdrawn, Rates, Request
+from otpverify.core.caps import Full
+from otpverify.core.fraud import Overdrawn, Request
+from otpverify.core.fraud_ledger import (
+    Bill,
+    Charged,
+    Counted,
+    Credited,
+    FraudKey,
+    Kept,
+    KnownNumber,
+    Ledger,
+    Rules,
+)
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit, require_whole
 from otpverify.core.policy import Policy
@@ -21,7 +33,9 @@ from otpverify.protocols import Clock
 from otpverify.stores.clock import MonotonicClock
 from otpverify.stores.workers import Claim, can_fork, refuse_several_workers
 
-_State = TypeVar("_State", PhoneState, ChallengeState, CounterState, Kept)
+_State = TypeVar(
+    "_State", PhoneState, ChallengeState, CounterState, Kept | Counted, KnownNumber, Bill
+)
 _COUNTERS_PER_CHALLENGE = 10
 # One for all stores: there is hardly ever a second. It is held for microseconds.
 _LOCK = ForkLock()
@@ -43,7 +57,8 @@ class MemoryStore:
         capacity: The most live challenges, and proofs that may still be redeemed.
         counter_capacity: The most phones and IP networks whose counters are remembered (for as
             long as the policy's longest window, a day by default); 10 times `capacity` if left
-            out.
+            out. With a `FraudPolicy` also the most prefixes, the most known numbers, and the most
+            challenges that were charged.
         clock: Seconds; by default `time.time`, which tests can move. It may be set back: then
             it is not believed, and no code lives longer for it.
         allow_workers: Do not object to several worker processes, which then knowingly have a
@@ -73,10 +88,13 @@ class MemoryStore:
         self._claim = Claim() if can_fork() and not allow_workers else None
         self._clock = MonotonicClock(clock)
         self._now = 0
+        self._tables: list[TLRUCache[Hashable, Any]] = []
         self._phones: TLRUCache[Hashable, PhoneState] = self._table(counter_capacity)
         self._challenges: TLRUCache[Hashable, ChallengeState] = self._table(capacity)
         self._counters: TLRUCache[Hashable, CounterState] = self._table(counter_capacity)
-        self._accounts: TLRUCache[Hashable, Kept] = self._table(counter_capacity)
+        self._accounts: TLRUCache[Hashable, Kept | Counted] = self._table(counter_capacity)
+        self._known: TLRUCache[Hashable, KnownNumber] = self._table(counter_capacity)
+        self._bills: TLRUCache[Hashable, Bill] = self._table(counter_capacity)
 
     def __repr__(self) -> str:
         return f"<MemoryStore with {len(self)} challenges>"
@@ -216,45 +234,77 @@ class MemoryStore:
             state = transitions.give_back(self._counters.get(counter), at, now)
             self._put(self._counters, counter, state)
 
-    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+    def charge(
+        self, key: FraudKey, request: Request, rules: Rules
+    ) -> Charged | Overdrawn | Full | Refused:
         """See `FraudStore.charge`. Raises `StoreError` at capacity."""
         with _LOCK.get():
             now = self._tick()
-            answer, kept = fraud.charge_kept(self._load_accounts(key), request, rates, now)
-            self._save_accounts(key, kept)
+            answer, ledger = fraud_ledger.charge(self._ledger(key, rules), key, request, rules, now)
+            self._keep(key, rules, ledger, refused=not isinstance(answer, Charged))
             return answer
 
-    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+    def credit(self, key: FraudKey, rules: Rules) -> Credited | None:
         """See `FraudStore.credit`. Raises `StoreError` at capacity."""
         with _LOCK.get():
             now = self._tick()
-            kept = fraud.credit_kept(self._load_accounts(key), paid, price, rates, now)
-            self._save_accounts(key, kept)
+            answer, ledger = fraud_ledger.credit(self._ledger(key, rules), key, rules, now)
+            self._keep(key, rules, ledger)
+            return answer
 
-    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+    def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None:
         """See `FraudStore.refund`. Raises `StoreError` at capacity."""
         with _LOCK.get():
             now = self._tick()
-            kept = fraud.refund_kept(self._load_accounts(key), paid, price, rates, now)
-            self._save_accounts(key, kept)
+            had = self._ledger(key, rules)
+            self._keep(key, rules, fraud_ledger.refund(had, charged, price, rules, now))
 
-    def _load_accounts(self, key: FraudKey) -> KeptRecords:
-        prefix, country, world = (self._accounts.get(name) for name in _account_names(key))
-        return prefix, country, world
+    def known(self, number: str) -> KnownNumber | None:
+        """See `FraudStore.known`."""
+        with _LOCK.get():
+            self._tick()
+            return self._known.get(fraud_ledger.number_name(number))
 
-    def _save_accounts(self, key: FraudKey, kept: KeptRecords) -> None:
-        named = list(zip(_account_names(key), kept, strict=True))
-        for name, one in named:
-            if one is not None:
-                self._require_room(self._accounts, name)
-        for name, one in named:
-            self._put(self._accounts, name, one)
+    def unlock_number(self, number: str) -> None:
+        """See `FraudStore.unlock_number`."""
+        with _LOCK.get():
+            self._tick()
+            name = fraud_ledger.number_name(number)
+            self._put(self._known, name, fraud_ledger.unlock(self._known.get(name)))
+
+    def _ledger(self, key: FraudKey, rules: Rules) -> Ledger:
+        names = fraud_ledger.names(key, rules)
+        return Ledger.of([self._fraud_table(name).get(name) for name in names], self._now)
+
+    def _keep(self, key: FraudKey, rules: Rules, ledger: Ledger, *, refused: bool = False) -> None:
+        named = list(zip(fraud_ledger.names(key, rules), ledger.states, strict=True))
+        try:
+            for name, state in named:
+                if state is not None:
+                    self._require_room(self._fraud_table(name), name)
+        except StoreError:
+            if refused:
+                return  # what is refused may leave a mark, which is not worth an error
+            raise
+        for name, state in named:
+            self._put(self._fraud_table(name), name, state)
+
+    def _fraud_table(self, name: str) -> TLRUCache[Hashable, Any]:
+        """Apart, so that who invents prefixes or challenges fills one of them alone."""
+        tables: dict[str, TLRUCache[Hashable, Any]] = {
+            "b": self._bills,
+            "i": self._counters,
+            "k": self._known,
+        }
+        return tables.get(name[0], self._accounts)
 
     def _table(self, capacity: int) -> TLRUCache[Hashable, _State]:
         # One instant an operation: the tables see the time at which it began.
-        return TLRUCache(
+        table: TLRUCache[Hashable, _State] = TLRUCache(
             capacity, ttu=lambda _key, state, _now: state.expires, timer=lambda: self._now
         )
+        self._tables.append(table)
+        return table
 
     def _tick(self) -> int:
         """Begin an operation: nobody else may use a copy, and what has expired goes."""
@@ -265,7 +315,7 @@ class MemoryStore:
     def _expire(self) -> int:
         """Read the clock, and drop what has expired, in all tables."""
         self._now = round(self._clock() * 1000)
-        for table in (self._phones, self._challenges, self._counters, self._accounts):
+        for table in self._tables:
             table.expire()
         return self._now
 
@@ -291,8 +341,3 @@ class MemoryStore:
                 f"The MemoryStore is full ({int(table.maxsize)} entries); nothing was evicted. "
                 "Give it more capacity, or use RedisStore."
             )
-
-
-def _account_names(key: FraudKey) -> tuple[str, str, str]:
-    """Of a prefix, a country and the world."""
-    return f"p{key.prefix}", f"c{key.country}", "w"

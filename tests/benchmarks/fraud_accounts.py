@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.common import FLOOR, pinned_server, row
-from otpverify.core.fraud import Charge, FraudKey, Group, Rates, Request
+from otpverify.core.fraud import Charge, Group, Rates, Request
+from otpverify.core.fraud_ledger import FraudKey
 from otpverify.stores.redis.scripts import Call, Script, Scripts
 
 RATES = Rates(10.0, 1 / 3)

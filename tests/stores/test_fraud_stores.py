@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from redis_support import PLACES, Place, stop_servers
+from redis_support import stop_servers
 from support import REPEATS
 
-from otpverify import AsyncRedisStore, MemoryStore, RedisStore, SqliteStore, StoreError
-from otpverify.core.fraud import Charge, FraudKey, Group, Rates, Request
+from otpverify import MemoryStore, SqliteStore, StoreError
+from otpverify.core.fraud import DAY, Overdrawn, Rates, Request
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, Rules
 from otpverify.protocols import Clock
 from otpverify.testing.conformance import FraudStoreConformance, Timeline
 
 __all__ = ["stop_servers"]
 
-RATES = Rates(10.0, 1 / 3)
+RULES = Rules(Rates(10.0, 1 / 3), trusted=90 * DAY, remember=660_000)
 
 
 class TestMemoryStore(FraudStoreConformance):
@@ -38,64 +39,44 @@ class TestSqliteStore(FraudStoreConformance):
         store.close()
 
 
-class TestRedisStore(FraudStoreConformance):
-    crowd = 12
-    steps = max(500, 10 * REPEATS)
-
-    @pytest.fixture(autouse=True, params=PLACES, ids="-".join)
-    def _place(self, request: pytest.FixtureRequest) -> None:
-        self.place = Place(*request.param)
-
-    def make_store(self, clock: Clock) -> RedisStore:
-        return self.place.store(clock)
-
-    def close_store(self, store: RedisStore) -> None:
-        self.place.tidy()
-
-
-class TestAsyncRedisStore(FraudStoreConformance):
-    crowd = 12
-    steps = 150
-
-    @pytest.fixture(autouse=True, params=PLACES[:1], ids="-".join)
-    def _place(self, request: pytest.FixtureRequest) -> None:
-        self.place = Place(*request.param)
-
-    def make_store(self, clock: Clock) -> AsyncRedisStore:
-        return self.place.async_store(clock)
-
-    async def close_store(self, store: AsyncRedisStore) -> None:
-        await store.aclose()
-        self.place.tidy()
-
-
 def test_a_full_store_refuses_and_forgets_nothing() -> None:
     """It refuses to count, so that an attacker who invents prefixes gets no message for it."""
     store = MemoryStore(clock=Timeline(), counter_capacity=3)
-    here = FraudKey("prefix 1", "EE")
-    assert store.charge(here, Request(0.1), RATES) == Charge(Group.NEW, True)
+    here = FraudKey("prefix 1", "EE", challenge="challenge")
+    assert isinstance(store.charge(here, Request(0.1), RULES), Charged)
     with pytest.raises(StoreError, match="full"):
-        store.charge(FraudKey("prefix 2", "EE"), Request(0.1), RATES)
+        store.charge(FraudKey("prefix 2", "EE", challenge="challenge"), Request(0.1), RULES)
     for _ in range(7):
-        assert isinstance(store.charge(here, Request(0.1), RATES), Charge)
-    assert not isinstance(store.charge(here, Request(0.1), RATES), Charge)
+        assert isinstance(store.charge(here, Request(0.1), RULES), Charged)
+    assert not isinstance(store.charge(here, Request(0.1), RULES), Charged)
 
 
-@pytest.mark.parametrize("place", PLACES[:1], ids="-".join)
-def test_a_call_that_is_repeated_counts_once(place: tuple[str, str]) -> None:
-    """As redis-py does when a connection broke, and the reply may have been lost."""
-    there = Place(*place)
-    store = there.store(Timeline())
-    here = FraudKey("prefix 1", "EE")
-    with there.server.client() as client:
-        call = store.scripts.charge(here, Request(0.1), RATES)
-        replies = [client.eval(call.script.text, 4, *call.keys, *call.args) for _ in range(20)]
-        assert len(set(replies)) == 1
-        for _ in range(7):
-            assert isinstance(store.charge(here, Request(0.1), RATES), Charge)
-        call = store.scripts.credit(here, Charge(Group.NEW, True), 0.1, RATES)
-        for _ in range(20):
-            client.eval(call.script.text, 4, *call.keys, *call.args)
-    admitted = [store.charge(here, Request(0.1), RATES) for _ in range(9)]
-    assert sum(isinstance(answer, Charge) for answer in admitted) == 3
-    there.tidy()
+def test_refusals_leave_marks_where_there_is_room() -> None:
+    """Known numbers and prefixes that are there already go on beside an attack that fills the
+    table of prefixes."""
+    store = MemoryStore(clock=Timeline(), counter_capacity=60)
+    for number in range(50):
+        key = FraudKey(f"prefix {number}", "EE", challenge=f"challenge {number}")
+        assert isinstance(store.charge(key, Request(0.1), RULES), Charged)
+    for number in range(50, 200):
+        key = FraudKey(f"prefix {number}", "EE", challenge="challenge")
+        assert isinstance(store.charge(key, Request(0.1), RULES), Overdrawn)
+    friend = FraudKey("prefix 1", "EE", "number", "challenge 1")
+    assert store.credit(friend, RULES) == Credited()
+    assert isinstance(store.charge(friend, Request(0.1), RULES), Charged)
+
+
+def test_marks_are_forgotten_when_they_are_forgiven() -> None:
+    """What an attacker who invents prefixes makes a store hold is gone within half an hour."""
+    clock = Timeline()
+    store = MemoryStore(clock=clock, counter_capacity=1_000)
+    for number in range(50):
+        key = FraudKey(f"prefix {number}", "EE", challenge=f"challenge {number}")
+        store.charge(key, Request(0.1), RULES)
+    before = len(store._accounts)
+    for number in range(50, 500):
+        store.charge(FraudKey(f"prefix {number}", "EE"), Request(0.1), RULES)
+    assert len(store._accounts) == before + 450
+    clock.ms += DAY // 48 + 1_000
+    len(store)  # expires
+    assert len(store._accounts) == before

@@ -22,7 +22,8 @@ from typing import NamedTuple, TypeAlias
 
 from redis.exceptions import NoScriptError
 
-from otpverify.core.fraud import Charge, FraudKey, Rates, Request
+from otpverify.core.fraud import Charge, Rates, Request
+from otpverify.core.fraud_ledger import FraudKey
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy

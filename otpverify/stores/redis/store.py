@@ -16,7 +16,8 @@ from otpverify._per_process import PerProcess
 from otpverify._sync import Closing, run_sync
 from otpverify.core import challenge as transitions
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
-from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
+from otpverify.core.fraud import Charge, Overdrawn, Rates, Request
+from otpverify.core.fraud_ledger import FraudKey
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy

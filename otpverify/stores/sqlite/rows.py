@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from otpverify.core.fraud import EMPTY, FraudKey, Kept, Record
+from otpverify.core.fraud import EMPTY, Charge, Group, Record
+from otpverify.core.fraud_ledger import Bill, Counted, Kept, KnownNumber
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
@@ -22,7 +23,7 @@ from otpverify.core.state import (
 )
 from otpverify.errors import StoreError
 
-State: TypeAlias = PhoneState | ChallengeState | CounterState | Kept
+State: TypeAlias = PhoneState | ChallengeState | CounterState | Kept | KnownNumber | Bill | Counted
 
 
 def names(key: Key) -> tuple[str, str]:
@@ -45,9 +46,9 @@ def counter_name(counter: str) -> str:
     return f"n{counter}"
 
 
-def account_names(key: FraudKey) -> tuple[str, str, str]:
-    """The rows of the accounts of a prefix, its country and the world."""
-    return f"f{key.prefix}", f"g{key.country}", "f"
+def fraud_name(name: str) -> str:
+    """The row of one of the states that `fraud_ledger.names` gives."""
+    return f"f{name}"
 
 
 def encode(state: State) -> str:
@@ -66,6 +67,8 @@ def encode(state: State) -> str:
         plain = [codes, state.attempts, state.decoy, state.proof, state.concealed]
     elif isinstance(state, Kept):
         plain = [list(state.record), state.expires]
+    elif isinstance(state, KnownNumber | Bill | Counted):
+        plain = list(state)
     else:
         plain = [state.log, [state.retention.window, state.retention.count], state.expires]
     return json.dumps(plain, separators=(",", ":"))
@@ -79,7 +82,8 @@ def decode(name: str, text: object) -> Any:
     """
     try:
         if isinstance(text, str):
-            return _KINDS[name[0]](*json.loads(text))
+            kind = name[:2] if name.startswith("f") else name[0]
+            return _KINDS[kind](*json.loads(text))
     except (ValueError, TypeError, RecursionError):
         pass
     raise foreign()
@@ -153,6 +157,25 @@ def _country(record: Any, expires: Any) -> Kept:
     return _accounts(record, expires, EMPTY.country)
 
 
+def _number(unanswered: Any, expires: Any) -> KnownNumber:
+    return KnownNumber(_whole(unanswered), _whole(expires))
+
+
+def _bill(paid: Any, price: Any, would_refuse: Any, expires: Any) -> Bill:
+    if paid is not None:
+        group, world = paid
+        paid = Charge(Group(_whole(group)), _truth(world))
+    if would_refuse is not None:
+        _text(would_refuse)
+    return Bill(paid, _amount(price), would_refuse, _whole(expires))
+
+
+def _cap(parts: Any, expires: Any) -> Counted:
+    return Counted(
+        tuple([(_whole(part), _amount(taken)) for part, taken in parts]), _whole(expires)
+    )
+
+
 def _amount(value: Any) -> float:
     if type(value) is not float or not math.isfinite(value):
         raise TypeError
@@ -190,7 +213,12 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "p": _phone,
     "c": _challenge,
     "n": _counter,
-    "f": _accounts,
-    "g": _country,
+    "fp": _accounts,
+    "fc": _country,
+    "fw": _accounts,
+    "fk": _number,
+    "fb": _bill,
+    "fi": _counter,
+    "fm": _cap,
     "t": _instants,
 }

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from otpverify._sync import Closing
-from otpverify.core import challenge as transitions, fraud
+from otpverify.core import challenge as transitions, fraud_ledger
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
-from otpverify.core.fraud import Charge, FraudKey, Overdrawn, Rates, Request
+from otpverify.core.caps import Full
+from otpverify.core.fraud import Overdrawn, Request
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Ledger, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -28,7 +30,7 @@ TIMEOUT_SECONDS = 2.5
 _CLOCK = "time"
 _FOREVER = 1 << 62
 _PRUNED = 10
-"""Expired rows that go with each operation that writes. None writes more than three."""
+"""Expired rows that go with each operation that writes. None adds more than five."""
 
 
 class SqliteStore(Closing):
@@ -161,27 +163,39 @@ class SqliteStore(Closing):
             lambda state, now: (None, transitions.give_back(state, at, now)),
         )
 
-    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+    def charge(
+        self, key: FraudKey, request: Request, rules: Rules
+    ) -> Charged | Overdrawn | Full | Refused:
         """See `FraudStore.charge`."""
-
-        def change(*had: Any) -> tuple[Charge | Overdrawn, Any, Any, Any]:
-            answer, kept = fraud.charge_kept(had[:3], request, rates, had[3])
-            return answer, *kept
-
-        return self._change(rows.account_names(key), change)
-
-    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
-        """See `FraudStore.credit`."""
-        self._change(
-            rows.account_names(key),
-            lambda *had: (None, *fraud.credit_kept(had[:3], paid, price, rates, had[3])),
+        return self._on_ledger(
+            key, rules, lambda had, now: fraud_ledger.charge(had, key, request, rules, now)
         )
 
-    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+    def credit(self, key: FraudKey, rules: Rules) -> Credited | None:
+        """See `FraudStore.credit`."""
+        return self._on_ledger(
+            key, rules, lambda had, now: fraud_ledger.credit(had, key, rules, now)
+        )
+
+    def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None:
         """See `FraudStore.refund`."""
+        self._on_ledger(
+            key,
+            rules,
+            lambda had, now: (None, fraud_ledger.refund(had, charged, price, rules, now)),
+        )
+
+    def known(self, number: str) -> KnownNumber | None:
+        """See `FraudStore.known`."""
+        name = rows.fraud_name(fraud_ledger.number_name(number))
+        (found,), now = self._read(name)
+        return found if found is not None and found.expires > now else None
+
+    def unlock_number(self, number: str) -> None:
+        """See `FraudStore.unlock_number`."""
         self._change(
-            rows.account_names(key),
-            lambda *had: (None, *fraud.refund_kept(had[:3], paid, price, rates, had[3])),
+            (rows.fraud_name(fraud_ledger.number_name(number)),),
+            lambda state, _now: (None, fraud_ledger.unlock(state)),
         )
 
     def health(self) -> FileHealth:
@@ -203,6 +217,22 @@ class SqliteStore(Closing):
             return answer, None if phone.empty else phone, challenge
 
         return self._change(rows.names(key), change)
+
+    def _on_ledger(
+        self,
+        key: FraudKey,
+        rules: Rules,
+        transition: Callable[[Ledger, int], tuple[T, Ledger]],
+    ) -> T:
+        """One of the transitions of what a message concerns."""
+
+        def change(*had: Any) -> tuple[T, *tuple[Any, ...]]:
+            *states, now = had
+            answer, ledger = transition(Ledger.of(states, now), now)
+            return answer, *ledger.states
+
+        names = tuple(rows.fraud_name(name) for name in fraud_ledger.names(key, rules))
+        return self._change(names, change)
 
     def _change(
         self, names: tuple[str, ...], change: Callable[..., tuple[T, *tuple[Any, ...]]]

@@ -35,6 +35,7 @@ FREE = Policy(
 )
 """No cooldown and no limit on sends."""
 
+_FRAUD = ("charge", "credit", "refund", "known", "unlock_number")
 _BEGIN = 1_772_366_400_000
 _SECRET = Keyring([hashlib.sha256(b"the conformance suite").digest()]).signing
 
@@ -101,8 +102,8 @@ class Driven:
         self._runner = runner
         self._moves_time = moves_time
         self._asynchronous = inspect.iscoroutinefunction(store.open)
-        for name in (*self.__annotations__, "charge", "credit", "refund"):
-            if not hasattr(store, name) and name not in self.__annotations__:
+        for name in (*self.__annotations__, *_FRAUD):
+            if not hasattr(store, name) and name in _FRAUD:
                 continue  # `FraudStore`, which a store need not offer
             plain = getattr(store, name)
             setattr(self, name, self._awaited(plain) if self._asynchronous else plain)

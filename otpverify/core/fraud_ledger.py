@@ -1,0 +1,354 @@
+"""All that the fraud policy counts of a message, in one operation: all of it, or nothing.
+
+`charge` asks the IP network's limits first, then the caps on messages and money, then the accounts
+of `fraud`. What refuses changes nothing, but for the mark that the accounts leave on a prefix.
+`credit` and `refund` undo it: for a right code, and for a message that was certainly not sent.
+
+Beside the accounts a store keeps which numbers are known (how many messages to them nobody answered
+since their last right code), and what each challenge was charged for its newest message, so that it
+earns once, and the accounts that paid.
+
+The mirror of this file in Lua is `stores/redis/lua/fraud_*.lua`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from otpverify.core import caps, fraud, send_limits
+from otpverify.core.answers import Refused
+from otpverify.core.caps import Cap, Full, Parts
+from otpverify.core.fraud import (
+    DAY,
+    EMPTY,
+    PREFIX_LIMIT,
+    PREFIX_MEMORY_DAYS,
+    Charge,
+    Overdrawn,
+    Rates,
+    Record,
+    Records,
+    Request,
+)
+from otpverify.core.keys import Key, Secret
+from otpverify.core.limits import Limit
+from otpverify.core.state import CounterState
+
+UNANSWERED = 3
+"""A number is known no more when so many messages in a row were not answered: it may be another's
+by now, or one that an attacker answered once."""
+MONEY = 1_000_000
+"""Caps count money in millionths: sums of whole numbers are exact, in every store."""
+TOTAL, SPEND = "total", "spend"
+"""The names of caps on messages and on money."""
+
+
+class FraudKey(NamedTuple):
+    """Where the store keeps what a message concerns. All but the country are tags.
+
+    Attributes:
+        prefix: The number's prefix.
+        country: The ISO 3166-1 alpha-2 code; empty for a number of no country.
+        number: The number itself; empty to keep nothing of it.
+        challenge: The challenge.
+        network: The IP network that asks; empty for none, which is not counted.
+    """
+
+    prefix: str
+    country: str
+    number: str = ""
+    challenge: str = ""
+    network: str = ""
+
+
+class Rules(NamedTuple):
+    """What the operator decides.
+
+    Attributes:
+        rates: What the accounts need.
+        trusted: How long a number is known, in milliseconds; 0: none is.
+        remember: How long it is remembered what a challenge was charged, in milliseconds: as long
+            as its code may be entered.
+        caps: The caps, in messages (`TOTAL`) or millionths of money (`SPEND`).
+        sends_per_ip: The limits of an IP network.
+    """
+
+    rates: Rates
+    trusted: int
+    remember: int
+    caps: tuple[Cap, ...] = ()
+    sends_per_ip: tuple[Limit, ...] = ()
+
+
+class Charged(NamedTuple):
+    """The message may be sent.
+
+    Attributes:
+        at: When it was charged: `refund` gives the caps back what they counted then.
+        paid: Which accounts paid; `None` if they refused, and the request was only observed.
+        would_refuse: Whose account refused: `"prefix"`, `"country"` or `"world"`.
+        reached: The caps that reached a level with it, and which.
+        network: Names what the IP network's limits counted; `None` for nothing.
+        raised: The number is known for some time, and has one more unanswered message now.
+        first: The challenge was charged nothing before.
+    """
+
+    at: int
+    paid: Charge | None
+    would_refuse: str | None = None
+    reached: tuple[tuple[Cap, int], ...] = ()
+    network: int | None = None
+    raised: bool = False
+    first: bool = True
+
+
+class Credited(NamedTuple):
+    """A right code for a challenge that was charged.
+
+    Attributes:
+        would_refuse: Whose account refused the message, which was only observed: nothing came back.
+    """
+
+    would_refuse: str | None = None
+
+
+class Kept(NamedTuple):
+    """A record of accounts as a store keeps it; useless after `expires`, in milliseconds."""
+
+    record: Record
+    expires: int
+
+
+class KnownNumber(NamedTuple):
+    """A number for which a right code was entered.
+
+    Attributes:
+        unanswered: How many messages were sent to it since.
+        expires: Until when it is known, in milliseconds.
+    """
+
+    unanswered: int
+    expires: int
+
+    @property
+    def known(self) -> bool:
+        """Whether its messages are those of a known number."""
+        return self.unanswered < UNANSWERED
+
+
+class Bill(NamedTuple):
+    """What a challenge was charged for its newest message.
+
+    Attributes:
+        paid: Which accounts paid; `None` for none.
+        price: What they paid.
+        would_refuse: Whose account refused it.
+        expires: When its code can be entered no more, in milliseconds.
+    """
+
+    paid: Charge | None
+    price: float
+    would_refuse: str | None
+    expires: int
+
+
+class Counted(NamedTuple):
+    """What a cap counts."""
+
+    parts: Parts
+    expires: int
+
+
+class Ledger(NamedTuple):
+    """What a store keeps that one message concerns; `None` for nothing."""
+
+    prefix: Kept | None = None
+    country: Kept | None = None
+    world: Kept | None = None
+    number: KnownNumber | None = None
+    bill: Bill | None = None
+    network: CounterState | None = None
+    caps: tuple[Counted | None, ...] = ()
+
+    @classmethod
+    def of(cls, states: Sequence[Any], now: int) -> Ledger:
+        """From the states whose names `names` gives, in that order. What is over counts no more."""
+        live = [None if state is None or state.expires <= now else state for state in states]
+        prefix, country, world, number, bill, network, *counted = live
+        return cls(prefix, country, world, number, bill, network, tuple(counted))
+
+    @property
+    def states(self) -> tuple[Any, ...]:
+        """The states, in the order of `names`."""
+        return (*self[:6], *self.caps)
+
+
+def names(key: FraudKey, rules: Rules) -> tuple[str, ...]:
+    """What the states of a ledger are called in a store. The first letter says which it is."""
+    return (
+        f"p{key.prefix}",
+        f"c{key.country}",
+        "w",
+        number_name(key.number),
+        f"b{key.challenge}",
+        f"i{key.network}",
+        *(f"m{cap.name}{cap.window}" for cap in rules.caps),
+    )
+
+
+def number_name(number: str) -> str:
+    """What the state of a number is called in a store."""
+    return f"k{number}"
+
+
+def key_of(
+    secret: Secret, key: Key, phone: str, country: str | None, network: str | None
+) -> FraudKey:
+    """The key of a message.
+
+    Args:
+        secret: The one that signed the challenge's id.
+        key: The challenge.
+        phone: The number in E.164.
+        country: Its country; `None` if it belongs to none.
+        network: The IP network that asks, as `Secret.network_tag` takes it; `None` for none.
+    """
+    return FraudKey(
+        secret.prefix_tag(fraud.prefix_of(phone)),
+        country or "",
+        secret.number_tag(phone),
+        secret.charge_tag(key),
+        "" if network is None else secret.network_tag(network),
+    )
+
+
+def millionths(money: float | Decimal) -> int:
+    """Money as caps count it."""
+    return round(money * MONEY)
+
+
+def charge(
+    ledger: Ledger, key: FraudKey, request: Request, rules: Rules, now: int
+) -> tuple[Charged | Overdrawn | Full | Refused, Ledger]:
+    """Count a message everywhere, or refuse it."""
+    network, event = ledger.network, None
+    if key.network and rules.sends_per_ip:
+        reserved, network = send_limits.reserve(network, rules.sends_per_ip, now)
+        if isinstance(reserved, Refused):
+            return reserved, ledger
+        event = reserved.at
+    taken, counted = caps.take(amounts(rules, request.price), _parts(ledger), now)
+    if isinstance(taken, Full):
+        return taken, ledger
+    number = ledger.number if key.number and rules.trusted and not request.concealed else None
+    known = not request.concealed and (request.known or (number is not None and number.known))
+    before = _records(ledger)
+    answer, after = fraud.charge(before, request._replace(known=known), rules.rates, now)
+    accounts = _with_records(ledger, before, after, now)
+    if isinstance(answer, Overdrawn) and not request.observed:
+        return answer, accounts
+    paid = answer if isinstance(answer, Charge) else None
+    would_refuse = None if isinstance(answer, Charge) else answer.reason
+    if number is not None:
+        number = number._replace(unanswered=number.unanswered + 1)
+    charged = Charged(
+        now, paid, would_refuse, taken.reached, event, number is not None, ledger.bill is None
+    )
+    return charged, accounts._replace(
+        number=number or ledger.number,
+        bill=Bill(paid, float(request.price), would_refuse, now + rules.remember),
+        network=network,
+        caps=_kept_caps(rules, counted),
+    )
+
+
+def credit(ledger: Ledger, key: FraudKey, rules: Rules, now: int) -> tuple[Credited | None, Ledger]:
+    """Give back for a right code, to the accounts that paid for the challenge's newest message,
+    and know its number. `None`: nothing was charged, or it was credited before."""
+    bill = ledger.bill
+    if key.number and rules.trusted:
+        ledger = ledger._replace(number=KnownNumber(0, now + rules.trusted))
+    if bill is None:
+        return None, ledger
+    if bill.paid is not None:
+        before = _records(ledger)
+        after = fraud.credit(before, bill.paid, bill.price, rules.rates, now)
+        ledger = _with_records(ledger, before, after, now)
+    return Credited(bill.would_refuse), ledger._replace(bill=None)
+
+
+def refund(ledger: Ledger, charged: Charged, price: float, rules: Rules, now: int) -> Ledger:
+    """Give back everything that was counted for a message that was certainly not sent. A challenge
+    that was charged before can still earn."""
+    if charged.paid is not None:
+        before = _records(ledger)
+        after = fraud.refund(before, charged.paid, price, rules.rates, now)
+        ledger = _with_records(ledger, before, after, now)
+    number = ledger.number
+    if charged.raised and number is not None:
+        number = number._replace(unanswered=max(0, number.unanswered - 1))
+    network = ledger.network
+    if charged.network is not None:
+        network = send_limits.give_back(network, charged.network, now)
+    counted = caps.give(amounts(rules, price), _parts(ledger), charged.at, now)
+    return ledger._replace(
+        number=number,
+        bill=None if charged.first else ledger.bill,
+        network=network,
+        caps=_kept_caps(rules, counted),
+    )
+
+
+def unlock(number: KnownNumber | None) -> KnownNumber | None:
+    """Forget the unanswered messages to a number that was known. One that never was stays a
+    stranger's."""
+    return None if number is None else number._replace(unanswered=0)
+
+
+def amounts(rules: Rules, price: float) -> list[tuple[Cap, float]]:
+    """How much a message takes from each cap."""
+    return [(cap, 1 if cap.name == TOTAL else millionths(price)) for cap in rules.caps]
+
+
+def lifetime(record: Record, memory_days: float, credit: float, debt_days: float = 1.0) -> int:
+    """Seconds for which a record matters: until its debts are forgiven, and less than half a
+    message, or half a unit of money, is left of the rest."""
+    earned, rest = math.log(max(1.0, 2 * record.earned)), math.log(max(1.0, 2 * credit))
+    return max(1, math.ceil(DAY / 1000 * (debt_days + max(earned, memory_days * rest))))
+
+
+def _parts(ledger: Ledger) -> list[Parts]:
+    return [() if counted is None else counted.parts for counted in ledger.caps]
+
+
+def _kept_caps(rules: Rules, counted: Sequence[Parts]) -> tuple[Counted | None, ...]:
+    return tuple(
+        Counted(parts, caps.expires(parts, cap)) if parts else None
+        for cap, parts in zip(rules.caps, counted, strict=True)
+    )
+
+
+def _records(ledger: Ledger) -> Records:
+    kept = (ledger.prefix, ledger.country, ledger.world)
+    pairs = zip(kept, EMPTY, strict=True)
+    return Records(*(empty if one is None else one.record for one, empty in pairs))
+
+
+def _with_records(ledger: Ledger, before: Records, after: Records, now: int) -> Ledger:
+    def again(
+        old: Kept | None, was: Record, new: Record, days: float, credit: float, debt: float
+    ) -> Kept | None:
+        return old if new is was else Kept(new, now + 1000 * lifetime(new, days, credit, debt))
+
+    # Those of prefixes are many: an attacker who invents prefixes has them forgotten when their
+    # marks are.
+    most, least = max(after.prefix.balances), min(after.prefix.balances)
+    debt = min(1.0, max(0.0, -least) / PREFIX_LIMIT)
+    return ledger._replace(
+        prefix=again(ledger.prefix, before.prefix, after.prefix, PREFIX_MEMORY_DAYS, most, debt),
+        country=again(ledger.country, before.country, after.country, 1, 0.0, 1.0),
+        world=again(ledger.world, before.world, after.world, 1, 0.0, 1.0),
+    )

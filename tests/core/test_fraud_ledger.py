@@ -1,0 +1,307 @@
+"""The whole charge of a message: what refuses first, what changes, and what comes back."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from otpverify.core.answers import Refusal, Refused
+from otpverify.core.caps import Cap, Full
+from otpverify.core.fraud import DAY, Charge, Group, Overdrawn, Rates, Record, Request
+from otpverify.core.fraud_ledger import (
+    SPEND,
+    TOTAL,
+    Bill,
+    Charged,
+    Counted,
+    Credited,
+    FraudKey,
+    Kept,
+    KnownNumber,
+    Ledger,
+    Rules,
+    charge,
+    credit,
+    key_of,
+    lifetime,
+    millionths,
+    names,
+    refund,
+    unlock,
+)
+from otpverify.core.fraud_policy import FraudPolicy, SpendLimit
+from otpverify.core.keys import Keyring
+from otpverify.core.limits import Limit
+from otpverify.core.policy import Policy
+from otpverify.core.state import CounterState, Retention
+
+T0 = 1_000 * DAY
+HOUR = DAY // 24
+CAPS = (Cap(TOTAL, 3, HOUR), Cap(SPEND, millionths(1), DAY))
+LIMITS = (Limit(2, 60),)
+RULES = Rules(Rates(10.0, 1 / 3), 90 * DAY, 660_000, CAPS, LIMITS)
+KEY = FraudKey("prefix", "EE", "number", "challenge", "network")
+MONEY = Request(0.4)
+
+FULL_NETWORK = CounterState((T0 - 2, T0 - 1), Retention(60_000, 2), T0 + 60_000)
+FULL_CAP = Counted(((T0 * 60 // HOUR, 3.0),), T0 + 2 * HOUR)
+FULL_PREFIX = Kept(Record(T0, 0.0, (-8.0, 0.0)), T0 + DAY)
+FULL_COUNTRY = Kept(Record(T0, 0.0, (-5.0, -5.0, -5.0, -15.0)), T0 + DAY)
+TRUSTED = KnownNumber(1, T0 + DAY)
+
+
+def ledger(**given: Any) -> Ledger:
+    return Ledger(caps=given.pop("caps", (None, None)), **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "refuses"),
+    [
+        ({"network": FULL_NETWORK, "caps": (FULL_CAP, None), "prefix": FULL_PREFIX}, "network"),
+        ({"caps": (FULL_CAP, None), "prefix": FULL_PREFIX}, "cap"),
+        ({"prefix": FULL_PREFIX}, "accounts"),
+        ({"country": FULL_COUNTRY}, "accounts"),
+        ({}, None),
+    ],
+)
+def test_what_refuses_first(given: dict[str, Any], refuses: str | None) -> None:
+    before = ledger(**given)
+    answer, after = charge(before, KEY, MONEY, RULES, T0)
+    kinds = {"network": Refused, "cap": Full, "accounts": Overdrawn, None: Charged}
+    assert type(answer) is kinds[refuses]
+    if refuses is not None:
+        assert after._replace(prefix=None) == before._replace(prefix=None)
+    if refuses in ("network", "cap"):
+        assert after == before
+
+
+def test_a_charge_counts_everywhere() -> None:
+    answer, after = charge(ledger(number=TRUSTED), KEY, MONEY, RULES, T0)
+    paid = Charge(Group.KNOWN, False)
+    assert answer == Charged(T0, paid, None, (), T0, raised=True, first=True)
+    assert after.number == KnownNumber(2, TRUSTED.expires)
+    assert after.bill == Bill(paid, 0.4, None, T0 + 660_000)
+    assert after.network is not None
+    assert after.network.log == (T0,)
+    assert [counted.parts[0][1] for counted in after.caps if counted] == [1, 400_000]
+    assert after.country is not None
+    assert after.country.record.balances == (0, 0, 0, -0.4)
+
+
+@pytest.mark.parametrize(
+    ("request_", "given", "group"),
+    [
+        (MONEY, {}, Group.NEW),
+        (MONEY, {"number": TRUSTED}, Group.KNOWN),
+        (MONEY, {"number": KnownNumber(2, T0 + 1)}, Group.KNOWN),
+        (MONEY, {"number": KnownNumber(3, T0 + 1)}, Group.NEW),
+        (Request(0.4, known=True), {"number": KnownNumber(9, T0 + 1)}, Group.KNOWN),
+        (Request(0.4, known=True), {}, Group.KNOWN),
+        (Request(0.4, known=True, human=True), {"number": TRUSTED}, Group.HUMAN),
+        (Request(0.4, concealed=True), {"number": TRUSTED}, Group.NEW),
+        (Request(0.4, known=True, concealed=True), {"number": TRUSTED}, Group.NEW),
+        (Request(0.4, human=True, concealed=True), {"number": TRUSTED}, Group.HUMAN),
+    ],
+)
+def test_whose_account_pays(request_: Request, given: dict[str, Any], group: Group) -> None:
+    answer, after = charge(ledger(**given), KEY, request_, RULES, T0)
+    assert isinstance(answer, Charged)
+    assert answer.paid is not None
+    assert answer.paid.group is group
+    assert answer.raised is ("number" in given and not request_.concealed)
+    if "number" in given:
+        assert after.number is not None
+        assert after.number.unanswered == given["number"].unanswered + answer.raised
+
+
+@pytest.mark.parametrize(
+    ("key", "rules"),
+    [(KEY._replace(number=""), RULES), (KEY, RULES._replace(trusted=0))],
+    ids=["no number", "nobody is known"],
+)
+def test_numbers_that_nothing_is_kept_of(key: FraudKey, rules: Rules) -> None:
+    answer, after = charge(ledger(number=TRUSTED), key, MONEY, rules, T0)
+    assert isinstance(answer, Charged)
+    assert (answer.paid, answer.raised) == (Charge(Group.NEW, True), False)
+    assert after.number == TRUSTED
+    assert credit(ledger(), key, rules, T0)[1].number is None
+
+
+@pytest.mark.parametrize(
+    ("key", "rules"),
+    [(KEY._replace(network=""), RULES), (KEY, RULES._replace(sends_per_ip=()))],
+    ids=["no address", "no limits"],
+)
+def test_networks_that_are_not_counted(key: FraudKey, rules: Rules) -> None:
+    answer, after = charge(ledger(network=FULL_NETWORK), key, MONEY, rules, T0)
+    assert isinstance(answer, Charged)
+    assert answer.network is None
+    assert after.network == FULL_NETWORK
+
+
+def test_forced_messages_meet_caps_and_networks_alone() -> None:
+    forced = MONEY._replace(forced=True)
+    poor = {"prefix": FULL_PREFIX, "country": FULL_COUNTRY}
+    answer, _ = charge(ledger(**poor), KEY, forced, RULES, T0)
+    assert isinstance(answer, Charged)
+    assert answer.would_refuse is None
+    assert isinstance(charge(ledger(caps=(FULL_CAP, None)), KEY, forced, RULES, T0)[0], Full)
+    refused, _ = charge(ledger(network=FULL_NETWORK), KEY, forced, RULES, T0)
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.NETWORK
+
+
+def test_what_is_observed_charges_caps_networks_and_numbers_alone() -> None:
+    poor = ledger(country=FULL_COUNTRY, number=KnownNumber(5, T0 + DAY))
+    answer, after = charge(poor, KEY, MONEY._replace(observed=True), RULES, T0)
+    assert answer == Charged(T0, None, "country", (), T0, raised=True, first=True)
+    assert after.country == poor.country
+    assert after.world is None
+    assert after.bill == Bill(None, 0.4, "country", T0 + 660_000)
+    assert after.number == KnownNumber(6, T0 + DAY)
+    assert after.network is not None
+    assert after.caps[0] is not None
+    credited, last = credit(after, KEY, RULES, T0)
+    assert credited == Credited("country")
+    assert last.country == poor.country
+    assert last.number == KnownNumber(0, T0 + 90 * DAY)
+
+
+def test_a_right_code_gives_back_once() -> None:
+    _, charged = charge(ledger(), KEY, MONEY, RULES, T0)
+    credited, after = credit(charged, KEY, RULES, T0)
+    assert credited == Credited()
+    assert after.bill is None
+    assert after.country is not None
+    assert after.country.record.balances[0] == pytest.approx(0.8)
+    again, last = credit(after, KEY, RULES, T0 + 1)
+    assert again is None
+    assert last.country == after.country
+    assert last.number == KnownNumber(0, T0 + 1 + 90 * DAY)
+
+
+def test_levels_of_caps() -> None:
+    state, seen = ledger(), []
+    for _ in range(3):
+        answer, state = charge(state, KEY._replace(network=""), Request(0.3), RULES, T0)
+        assert isinstance(answer, Charged)
+        seen.append([(cap.name, level) for cap, level in answer.reached])
+    assert seen == [[], [("total", 50), ("spend", 50)], [("total", 100), ("spend", 80)]]
+
+
+REQUESTS = st.builds(
+    Request,
+    st.sampled_from([0.0, 0.0375, 0.1, 0.434]),
+    known=st.booleans(),
+    human=st.booleans(),
+    forced=st.booleans(),
+    concealed=st.booleans(),
+    observed=st.booleans(),
+)
+STATES = st.fixed_dictionaries(
+    {},
+    optional={
+        "prefix": st.just(FULL_PREFIX),
+        "country": st.just(FULL_COUNTRY),
+        "number": st.builds(KnownNumber, st.integers(0, 4), st.just(T0 + DAY)),
+        "bill": st.just(Bill(Charge(Group.NEW, True), 0.1, None, T0 + 5)),
+        "network": st.just(CounterState((T0 - 5,), Retention(60_000, 2), T0 + 60_000)),
+    },
+)
+
+
+@given(STATES, REQUESTS, st.integers(0, 50_000))
+def test_a_refund_leaves_no_trace(given: dict[str, Any], request_: Request, later: int) -> None:
+    before = ledger(**given)
+    answer, charged = charge(before, KEY, request_, RULES, T0)
+    if not isinstance(answer, Charged):
+        return
+    after = refund(charged, answer, request_.price, RULES, T0 + later)
+    assert (after.number, after.caps) == (before.number, before.caps)
+    assert (after.network and after.network.log) == (before.network and before.network.log)
+    assert (after.bill is None) == (before.bill is None)
+    if later == 0 and answer.paid is not None and not request_.forced:
+        for one, other in zip(after[:3], before[:3], strict=True):
+            had = other.record.balances if isinstance(other, Kept) else ()
+            assert not isinstance(one, Kept) or one.record.balances == pytest.approx(
+                had or (0,) * len(one.record.balances)
+            )
+
+
+def test_what_is_over_counts_no_more() -> None:
+    states = [FULL_PREFIX, FULL_COUNTRY, None, TRUSTED, None, FULL_NETWORK, FULL_CAP]
+    ends = max(state.expires for state in states if state is not None)
+    assert Ledger.of(states, T0).states == tuple(states)
+    assert Ledger.of(states, ends) == Ledger(caps=(None,))
+    assert Ledger.of(states, TRUSTED.expires - 1).number == TRUSTED
+    assert Ledger.of(states, TRUSTED.expires).number is None
+
+
+def test_support_has_unanswered_messages_forgotten() -> None:
+    assert unlock(None) is None
+    assert unlock(KnownNumber(7, 5)) == KnownNumber(0, 5)
+
+
+def test_records_are_kept_for_as_long_as_they_matter() -> None:
+    assert lifetime(Record(0, 0.0, (0.0, 0.0)), 90, 0.0, 0.0) == 1
+    assert lifetime(Record(0, 0.0, (-5.0, 0.0)), 1, 0.0) == 86_400
+    _, marked = charge(ledger(country=FULL_COUNTRY), KEY, Request(0.1), RULES, T0)
+    assert marked.prefix is not None
+    assert marked.prefix.expires == T0 + HOUR // 2  # the mark is forgiven then
+    _, charged = charge(ledger(), KEY, Request(0.1), RULES, T0)
+    assert charged.prefix is not None
+    assert charged.prefix.expires == T0 + 3 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("money", "counted"),
+    [(0.1, 100_000), (Decimal("0.434"), 434_000), (1e6, 10**12), (0.0000004, 0), (0.0, 0)],
+)
+def test_caps_count_money_in_millionths(money: float | Decimal, counted: int) -> None:
+    assert millionths(money) == counted
+
+
+def test_a_message_has_a_tag_for_each_thing() -> None:
+    secret = Keyring([hashlib.sha256(b"one").digest()]).signing
+    place = secret.key("+37256789045", "login", "an id")
+    key = key_of(secret, place, "+37256789045", "EE", "192.0.2.1")
+    assert key == key_of(secret, place, "+37256789045", "EE", "192.0.2.1")
+    tags = {key.prefix, key.number, key.challenge, key.network, *place}
+    assert len(tags) == 7
+    assert {len(tag) for tag in tags} == {22}
+    neighbour = key_of(secret, place, "+37256789046", None, None)
+    assert (neighbour.prefix, neighbour.country, neighbour.network) == (key.prefix, "", "")
+    assert neighbour.number != key.number
+    other = Keyring([hashlib.sha256(b"other").digest()]).signing
+    assert not set(key_of(other, place, "+37256789045", "EE", "192.0.2.1")[2:]) & set(key)
+
+
+def test_every_state_has_a_name_of_its_own() -> None:
+    found = names(FraudKey("t", "t", "t", "t", "t"), RULES)
+    assert len(set(found)) == len(ledger().states) == 8
+
+
+def test_the_rules_of_a_policy() -> None:
+    policy = FraudPolicy(
+        total=(Limit(100, 60), Limit(1_000, 86_400)),
+        spend=SpendLimit(per_hour=Decimal("2.5"), per_day=Decimal(20)),
+        trusted_days=30,
+    )
+    assert policy.rules(Policy(ttl_seconds=300, sends_per_ip=LIMITS)) == Rules(
+        Rates(10.0, 1 / 3),
+        30 * DAY,
+        360_000,
+        (
+            Cap("total", 100, 60_000),
+            Cap("total", 1_000, DAY),
+            Cap("spend", 2_500_000, HOUR),
+            Cap("spend", 20_000_000, DAY),
+        ),
+        LIMITS,
+    )
+    assert FraudPolicy(trusted_days=0).rules(Policy()).trusted == 0
+    assert FraudPolicy().rules(Policy()).caps == ()
