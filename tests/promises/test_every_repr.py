@@ -12,6 +12,7 @@ PROGRAM = Path(__file__).parents[1] / "helpers" / "every_class.py"
 MAY_SHOW = {
     # The store's tags, which are keyed: not the number.
     "otpverify.core.keys.Key": "tags",
+    "otpverify.core.fraud_ledger.FraudKey": "tags",
     # Masked by the code that makes it; `test_secrecy.py` looks at every event.
     "otpverify.core.results.Event": "masked",
     # Messages there are inspected ones, with neither text nor number.
