@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from otpverify import AsyncVerifier, OtpVerifyError
 from otpverify.integrations.fastapi.dependencies import Dependency, get_verifier
 from otpverify.integrations.web import problems
-from otpverify.integrations.web.errors import explained
 from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
     MEDIA_TYPE,
     PROOF_REQUIRED,
     Problem,
+    explained,
     problem_of,
 )
 from otpverify.integrations.web.reports import MOST_BYTES, take_report

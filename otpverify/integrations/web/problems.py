@@ -1,12 +1,14 @@
-"""Errors as problem details for HTTP APIs (RFC 9457)."""
+"""Errors in a page or an API: what a reply says, as problem details (RFC 9457), and what the log
+has."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from otpverify import (
     AttemptsExhausted,
@@ -27,6 +29,9 @@ from otpverify.integrations.web.sentences import Sentence, explain
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:otpverify:problem:"
 Value: TypeAlias = str | int | bool | None
+E = TypeVar("E", bound=OtpVerifyError)
+
+_log = logging.getLogger("otpverify.integrations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,29 @@ def type_of(kind: type[OtpVerifyError]) -> str:
     """The URN of a kind of error."""
     name = next(title for known, _, title in _KINDS if issubclass(kind, known))
     return _urn(name)
+
+
+def explained(error: E, *, expected: bool = True) -> E:
+    """An error that a reply can explain to a person. One that the person cannot fix is logged, such
+    as a store that cannot be reached.
+
+    Call it wherever an integration turns an error of a verifier into a page or a reply.
+
+    Args:
+        error: The error.
+        expected: Whether the operation can end with it. Otherwise it is logged in any case, such as
+            an account whose phone is not a number.
+
+    Raises:
+        OtpVerifyError: The error itself, for the framework to log with its traceback, if it is the
+            program's, such as `ConfigurationError`: nothing that a person does changes it.
+    """
+    status = problem_of(error).status
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise error
+    if status > HTTPStatus.INTERNAL_SERVER_ERROR or not expected:
+        _log.warning("%s: %s", type(error).__name__, error)
+    return error
 
 
 def _more(error: OtpVerifyError) -> dict[str, Value]:

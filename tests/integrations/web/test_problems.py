@@ -1,4 +1,5 @@
-"""Problem details and sentences, for all web frameworks."""
+"""Problem details and sentences, for all web frameworks; and what becomes of an error in a page:
+logged when the person cannot fix it, raised when it is the program's."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from otpverify import (
     RateLimited,
     StoreError,
 )
-from otpverify.integrations.web.problems import problem_of, type_of
+from otpverify.integrations.web.problems import explained, problem_of, type_of
 from otpverify.integrations.web.sentences import after, counted, explain
 
 PROBLEMS: list[tuple[OtpVerifyError, int, str, dict[str, object], str | None]] = [
@@ -101,3 +102,43 @@ def test_sentences_can_be_translated() -> None:
     assert str(counted(1, "%(count)s of 100%%", "many")) == "1 of 100%"
     assert str(explain(InvalidPhoneNumber("50% of it"))) == "50% of it"
     assert str(after(90)) == "in 90 seconds"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [StoreError("Redis did not answer in time."), DeliveryUnavailable("No reply.")],
+    ids=repr,
+)
+def test_what_the_person_cannot_fix_is_logged(
+    error: OtpVerifyError, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert explained(error) is error
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(error) in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error", [IncorrectCode(attempts_left=1), InvalidPhoneNumber("no")], ids=repr
+)
+def test_what_the_person_can_fix_is_not(
+    error: OtpVerifyError, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert explained(error) is error
+    assert not caplog.records
+
+
+def test_what_no_operation_ends_with_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    error = InvalidPhoneNumber("An account's phone.")
+    assert explained(error, expected=False) is error
+    assert "InvalidPhoneNumber: An account's phone." in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConfigurationError("client_ip must be one IP address."), OtpVerifyError("of an own guard")],
+    ids=repr,
+)
+def test_an_error_of_the_program_is_raised(error: OtpVerifyError) -> None:
+    with pytest.raises(type(error)) as caught:
+        explained(error)
+    assert caught.value is error
