@@ -14,11 +14,10 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from otpverify import Verifier
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.client_ip import client_address
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.languages import page_language, translations
 from otpverify.integrations.web.outcome import Page
-from otpverify.integrations.web.reports import MOST_BYTES, take_report
+from otpverify.integrations.web.requests import LARGEST_REPORT, client_address, take_report
 from otpverify.sandbox import Sandbox
 
 FORM = "<form method=post action=/{0}><input name={0} autofocus><button>Continue</button></form>"
@@ -38,7 +37,7 @@ class App:
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        length = min(int(environ.get("CONTENT_LENGTH") or 0), MOST_BYTES)
+        length = min(int(environ.get("CONTENT_LENGTH") or 0), LARGEST_REPORT)
         body = environ["wsgi.input"].read(length)
         if path == "/sms/report":  # called by the gateway
             query, kind = environ["QUERY_STRING"], environ.get("CONTENT_TYPE", "")

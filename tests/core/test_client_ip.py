@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from otpverify import ConfigurationError
 from otpverify.core.client_ip import network_of, read_address
-from otpverify.integrations.web.client_ip import client_address
+from otpverify.integrations.web.requests import client_address
 
 V4 = st.ip_addresses(v=4)
 BITS_16 = st.integers(0, 0xFFFF)

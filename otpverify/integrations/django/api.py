@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 
 from otpverify.integrations.django.forms import PhoneError
 from otpverify.integrations.django.requests import say
-from otpverify.integrations.web.json_body import MOST_BYTES, is_json, json_object
 from otpverify.integrations.web.outcome import Notice, Outcome, Page, State
 from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
@@ -18,6 +17,7 @@ from otpverify.integrations.web.problems import (
     TOO_LARGE,
     Problem,
 )
+from otpverify.integrations.web.requests import LARGEST_JSON, is_json, json_object
 from otpverify.integrations.web.session import Pending, Proof
 
 _TYPES: Final = ("text/html", "application/json")
@@ -37,7 +37,7 @@ def read(request: HttpRequest) -> QueryDict | dict[str, Any] | Problem:
     if not is_json(kind):
         return request.POST
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdecimal() and int(length) > MOST_BYTES:
+    if length.isdecimal() and int(length) > LARGEST_JSON:
         return TOO_LARGE
     found = json_object(kind, request.body)
     if isinstance(found, Problem):

@@ -20,7 +20,7 @@ from django.views.generic.base import TemplateResponseMixin, View
 
 from otpverify.integrations.django import api, requests
 from otpverify.integrations.web.carried import Carried
-from otpverify.integrations.web.json_body import is_json
+from otpverify.integrations.web.requests import is_json
 
 
 class PageView(TemplateResponseMixin, View):
@@ -143,7 +143,7 @@ class PageView(TemplateResponseMixin, View):
 
 def _protected(view: Callable[..., Any], *, awaits: bool) -> Callable[..., Any]:
     """The view with Django's protection against forged forms. JSON needs none: no other site can
-    make a browser send it (see `web.json_body`)."""
+    make a browser send it (see `web.requests`)."""
     checked = csrf_protect(view)
     middleware = CsrfViewMiddleware(lambda _: HttpResponse())
 

@@ -12,8 +12,8 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext as django_gettext, ngettext as django_ngettext
 
 from otpverify.integrations.django import conf
-from otpverify.integrations.web.client_ip import client_address
 from otpverify.integrations.web.languages import translations
+from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import Sentence
 
 

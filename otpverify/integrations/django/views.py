@@ -40,7 +40,7 @@ from otpverify.integrations.django.verifiers import averifier_for, verifier_for
 from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.carried import Carried, held_by
 from otpverify.integrations.web.outcome import Notice
-from otpverify.integrations.web.reports import MOST_BYTES, take_report
+from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Recipient, load_entry
 
@@ -106,7 +106,7 @@ class DeliveryReportView(View):
             self.get_verifier(request),
             method=request.method or "GET",
             query=str(request.META.get("QUERY_STRING", "")),
-            body=request.read(MOST_BYTES + 1),
+            body=request.read(LARGEST_REPORT + 1),
             content_type=request.headers.get("Content-Type", ""),
         )
         return HttpResponse(text, status=status, content_type="text/plain")

@@ -12,8 +12,8 @@ from starlette.requests import HTTPConnection, Request
 
 from otpverify import AsyncVerifier, ConfigurationError
 from otpverify.integrations.fastapi.models import OtpStart
-from otpverify.integrations.web.client_ip import client_address
 from otpverify.integrations.web.languages import preferred_language
+from otpverify.integrations.web.requests import client_address
 
 Dependency: TypeAlias = Callable[..., Any]
 

@@ -22,7 +22,7 @@ from otpverify.integrations.web.problems import (
     explained,
     problem_of,
 )
-from otpverify.integrations.web.reports import MOST_BYTES, take_report
+from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.sentences import Sentence
 
 Translate: TypeAlias = Callable[[Request, Sentence], str]
@@ -144,7 +144,7 @@ def report_router(path: str = "/sms/report", *, verifier: Dependency = get_verif
             found,
             method=request.method,
             query=request.url.query,
-            body=await read_body(request, MOST_BYTES),
+            body=await read_body(request, LARGEST_REPORT),
             content_type=request.headers.get("content-type", ""),
         )
         return PlainTextResponse(text, status)

@@ -40,9 +40,9 @@ from otpverify.integrations.fastapi.session import (
     leave_session,
 )
 from otpverify.integrations.web.flow import Flow
-from otpverify.integrations.web.json_body import MOST_BYTES, is_json, json_object
 from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import Problem
+from otpverify.integrations.web.requests import LARGEST_JSON, is_json, json_object
 from otpverify.integrations.web.session import Recipient
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -186,7 +186,7 @@ class OtpRoute(APIRoute):
     """A route that answers errors itself, whichever handlers the application has.
 
     A POST whose body is not a JSON object is refused, which is also the protection against
-    requests that other sites make a browser send: see `web.json_body`.
+    requests that other sites make a browser send: see `web.requests`.
     """
 
     translate: ClassVar[Translate] = staticmethod(in_english)
@@ -224,7 +224,7 @@ def _route_class(translate: Translate) -> type[OtpRoute]:
 async def _json_of(request: Request) -> bytes | Problem:
     """The body, if it is a JSON object and its type says so. A body of another type is not read."""
     kind = request.headers.get("content-type")
-    body = await read_body(request, MOST_BYTES) if is_json(kind) else b""
+    body = await read_body(request, LARGEST_JSON) if is_json(kind) else b""
     found = json_object(kind, body)
     return found if isinstance(found, Problem) else body
 

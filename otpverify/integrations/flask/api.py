@@ -12,9 +12,9 @@ from flask.blueprints import BlueprintSetupState
 from otpverify.integrations.flask.pages import leave_session
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.json_body import MOST_BYTES, is_json, json_object
 from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import INVALID_REQUEST, Problem
+from otpverify.integrations.web.requests import LARGEST_JSON, is_json, json_object
 from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE
 from otpverify.integrations.web.session import Recipient
 
@@ -63,7 +63,7 @@ def json_blueprint(
     add("check", "POST", "code")
     add("cancel", "POST")
     add("status", "GET")
-    # Another site cannot send the JSON that these endpoints require: see `web.json_body`.
+    # Another site cannot send the JSON that these endpoints require: see `web.requests`.
     blueprint.record(lambda state: exempt(state, *views))
     return blueprint
 
@@ -79,7 +79,7 @@ def respond(site: Site, outcome: Outcome) -> Response:
 def _json() -> dict[str, Any] | Problem:
     """The request's JSON object. A body of another type is not read."""
     kind = request.content_type
-    return json_object(kind, request.stream.read(MOST_BYTES + 1) if is_json(kind) else b"")
+    return json_object(kind, request.stream.read(LARGEST_JSON + 1) if is_json(kind) else b"")
 
 
 def exempt(state: BlueprintSetupState, *views: Callable[..., Any]) -> None:

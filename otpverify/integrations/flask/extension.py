@@ -34,7 +34,7 @@ from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.outcome import State as FlowState
 from otpverify.integrations.web.problems import PROOF_REQUIRED, ProofRequired
-from otpverify.integrations.web.reports import MOST_BYTES, take_report
+from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.session import Pending, Recipient, forget_flows
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -377,7 +377,7 @@ class OtpVerify:
                 self.verifier,
                 method=request.method,
                 query=request.query_string,
-                body=request.stream.read(MOST_BYTES + 1),
+                body=request.stream.read(LARGEST_REPORT + 1),
                 content_type=request.content_type or "",
             )
             status, text = run_sync(taken)

@@ -10,10 +10,10 @@ from flask import Response, current_app, request, session
 
 from otpverify import ConfigurationError, OtpVerifyError, Verifier
 from otpverify.integrations.flask.settings import State
-from otpverify.integrations.web.client_ip import client_address
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.languages import page_language, translations
 from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, explained, problem_of
+from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence, password_length
 from otpverify.integrations.web.session import Recipient
 

@@ -19,7 +19,7 @@ from otpverify.integrations.fastapi import (
     otp_router,
     report_router,
 )
-from otpverify.integrations.web.json_body import MOST_BYTES
+from otpverify.integrations.web.requests import LARGEST_JSON
 from otpverify.testing import OutboxSender
 
 REQUESTS = 2000 if LONG else 25
@@ -163,7 +163,7 @@ def test_a_field_that_makes_the_body_too_large_is_refused_as_documented(
     def request(case: Any) -> None:
         case.media_type = "application/json"
         case.headers.clear()
-        case.body = {field: "1" * MOST_BYTES}
+        case.body = {field: "1" * LARGEST_JSON}
         reply = world.call(case)
         seen.add(reply.status_code)
         case.validate_response(reply, checks=checks)

@@ -1,4 +1,4 @@
-"""What pages of all frameworks read out of a request: a language, a pasted message, a report."""
+"""What all frameworks read out of a request: a language, a pasted message, JSON, a report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from otpverify.integrations.web.languages import (
     preferred_language,
     translations,
 )
-from otpverify.integrations.web.reports import MOST_BYTES, take_report
+from otpverify.integrations.web.problems import INVALID_REQUEST, NOT_JSON, TOO_LARGE
+from otpverify.integrations.web.requests import (
+    LARGEST_JSON,
+    LARGEST_REPORT,
+    json_object,
+    take_report,
+)
 from otpverify.integrations.web.sentences import code_in
 from otpverify.testing import OutboxSender
 
@@ -102,7 +108,7 @@ REPORT: dict[str, Any] = {"query": "report_token=t", "body": b'{"status": "sent"
             {"report_token": "t", "status": "sent"},
         ),
         ({"method": "POST", "content_type": "image/png", **REPORT}, {"report_token": "t"}),
-        ({"method": "POST", "query": b"", "body": b"x=" + b"y" * MOST_BYTES}, {}),
+        ({"method": "POST", "query": b"", "body": b"x=" + b"y" * LARGEST_REPORT}, {}),
     ],
 )
 def test_reports_are_taken_and_answered_alike(given: Any, seen: dict[str, str]) -> None:
@@ -123,3 +129,44 @@ def test_both_kinds_of_verifier_take_reports() -> None:
     other = AsyncVerifier(outbox, secret=SECRET, hasher=QUICK)
     assert run_sync(take_report(sync, method="GET", query="a=b", body=b"")) == (200, "OK")
     assert asyncio.run(take_report(other, method="GET", query="a=b", body=b"")) == (200, "OK")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json", "application/json; charset=utf-8", "Application/JSON ;v=1"],
+)
+def test_an_object_is_read(kind: str) -> None:
+    assert json_object(kind, b'{"code": "123456"}') == {"code": "123456"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        None,
+        "",
+        "text/plain",
+        "text/plain; application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=application/json",
+        "application/json-seq",
+        "application/problem+json",
+        "json",
+    ],
+)
+def test_another_type_is_refused_however_its_body_looks(kind: str | None) -> None:
+    assert json_object(kind, b"{}") is NOT_JSON
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'"text"', b"1", b"{", b"{}{}", b"\xff\xfe", b"[" * 16_000],
+)
+def test_what_is_not_an_object_is_invalid(body: bytes) -> None:
+    assert json_object("application/json", body) is INVALID_REQUEST
+
+
+def test_a_long_body_is_refused_before_it_is_parsed() -> None:
+    longest = b'{"phone": "' + b"1" * (LARGEST_JSON - 13) + b'"}'
+    assert len(longest) == LARGEST_JSON
+    assert isinstance(json_object("application/json", longest), dict)
+    assert json_object("application/json", longest + b" ") is TOO_LARGE
