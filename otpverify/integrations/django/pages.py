@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic.base import TemplateResponseMixin, View
 
 from otpverify.integrations.django import api, requests
-from otpverify.integrations.web.carried import Carried
+from otpverify.integrations.web.notices import Carried
 from otpverify.integrations.web.requests import is_json
 
 

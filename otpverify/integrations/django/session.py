@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.crypto import salted_hmac
 
-from otpverify.integrations.web.carried import NOTICE_COOKIE, NOTICE_SECONDS, Carried
+from otpverify.integrations.web.notices import NOTICE_COOKIE, NOTICE_SECONDS, Carried
 from otpverify.integrations.web.session import forget_flows
 
 ENTRY: Final = "_otpverify"

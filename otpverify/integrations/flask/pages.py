@@ -25,7 +25,7 @@ from werkzeug.urls import iri_to_uri
 from otpverify import ConfigurationError
 from otpverify.integrations.flask.settings import CONTENT_SECURITY_POLICY
 from otpverify.integrations.flask.site import Site
-from otpverify.integrations.web.carried import (
+from otpverify.integrations.web.notices import (
     NOTICE_COOKIE,
     NOTICE_SECONDS,
     Carried,

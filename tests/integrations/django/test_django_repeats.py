@@ -34,7 +34,7 @@ from otpverify.integrations.django.views import (
     PhoneView,
     Recipient,
 )
-from otpverify.integrations.web.carried import NOTICE_COOKIE
+from otpverify.integrations.web.notices import NOTICE_COOKIE
 from otpverify.testing import OutboxSender
 
 BACKENDS = ["db", "signed_cookies", pytest.param("cached_db", marks=long_form)]

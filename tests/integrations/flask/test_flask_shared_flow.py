@@ -28,7 +28,7 @@ from otpverify import (
 )
 from otpverify.integrations.flask import pages
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.carried import Carried, ShownNotice
+from otpverify.integrations.web.notices import Carried, ShownNotice
 from otpverify.integrations.web.problems import ProofRequired
 from otpverify.integrations.web.session import Recipient
 from otpverify.testing import OutboxSender
