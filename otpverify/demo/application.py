@@ -21,8 +21,7 @@ from otpverify.integrations.flask.pages import (
 )
 from otpverify.integrations.flask.settings import CONTENT_SECURITY_POLICY
 from otpverify.integrations.web.background import BackgroundSender
-from otpverify.integrations.web.notices import Carried
-from otpverify.integrations.web.outcome import Notice
+from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.sentences import BUSY, Sentence
 from otpverify.sandbox import Sandbox
 from otpverify.sandbox.faults import FAULTS, REPORTS

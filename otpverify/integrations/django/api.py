@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 
 from otpverify.integrations.django.forms import PhoneError
 from otpverify.integrations.django.requests import say
-from otpverify.integrations.web.outcome import Notice, Outcome, Page, State
+from otpverify.integrations.web.notices import Notice
+from otpverify.integrations.web.outcome import Outcome, Page, State
 from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
     MEDIA_TYPE,

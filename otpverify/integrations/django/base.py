@@ -30,8 +30,8 @@ from otpverify.integrations.django.signals import code_refused, code_verified
 from otpverify.integrations.django.verifiers import averifier_for, verifier_for
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.flow import Flow
-from otpverify.integrations.web.notices import Ahead, Carried, ahead, held_by
-from otpverify.integrations.web.outcome import Notice, Outcome, Page
+from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
+from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import Problem, explained
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Delivery, Proof, Recipient

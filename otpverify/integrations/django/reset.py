@@ -18,8 +18,7 @@ from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import password_reset_done
-from otpverify.integrations.web.notices import Carried
-from otpverify.integrations.web.outcome import Notice
+from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Proof, Recipient
 

@@ -38,8 +38,7 @@ from otpverify.integrations.django.phone import (
 from otpverify.integrations.django.reset import PasswordResetView
 from otpverify.integrations.django.verifiers import averifier_for, verifier_for
 from otpverify.integrations.web import ASSETS, run_sync
-from otpverify.integrations.web.notices import Carried, held_by
-from otpverify.integrations.web.outcome import Notice
+from otpverify.integrations.web.notices import Carried, Notice, held_by
 from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Recipient, load_entry

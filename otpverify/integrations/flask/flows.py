@@ -30,8 +30,8 @@ from otpverify.integrations.flask.api import respond
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.flow import Flow
-from otpverify.integrations.web.notices import Ahead, Carried, ahead, held_by
-from otpverify.integrations.web.outcome import Notice, Outcome, Page
+from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
+from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, Sentence
 from otpverify.integrations.web.session import Proof, Recipient

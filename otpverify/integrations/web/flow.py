@@ -43,7 +43,8 @@ from otpverify import (
     Verifier,
 )
 from otpverify.integrations.web import sentences
-from otpverify.integrations.web.outcome import Notice, Outcome, Page
+from otpverify.integrations.web.notices import Notice
+from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import ProofRequired, explained
 from otpverify.integrations.web.sentences import code_in
 from otpverify.integrations.web.session import (

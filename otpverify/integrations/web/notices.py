@@ -1,5 +1,5 @@
-"""What a redirect carries to the page that it leads to: a notice, the text to fill in again, and
-where the session stood when a request was refused.
+"""Notices, which the next page shows once, and what else a redirect carries to that page: the text
+to fill in again, and where the session stood when a request was refused.
 
 A person sometimes sends a form twice. The second request may bring an old session, and be refused
 since the first one succeeded. Its reply does not set the session; the page that it leads to reads
@@ -13,16 +13,92 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final, Literal, Self, TypeAlias
 
-from otpverify.integrations.web.outcome import Notice
+from otpverify import (
+    AttemptsExhausted,
+    DeliveryError,
+    DestinationBlocked,
+    IncorrectCode,
+    InvalidPhoneNumber,
+    OtpVerifyError,
+    RateLimited,
+)
+from otpverify.integrations.web import sentences
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Pending, Proof
 
+Field: TypeAlias = Literal["phone", "code", ""]
 Kind: TypeAlias = Literal["", "error", "trouble", "info"]
 
 NOTICE_COOKIE: Final = "otpverify_notice"
 """Notices have a cookie of their own, since the reply to a refused request sets no session."""
 NOTICE_SECONDS: Final = 300
 """How long a notice may be shown."""
+_FIELDS: Final = ("phone", "code", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice that the next page shows once.
+
+    Attributes:
+        sentence: The text.
+        field: The field that it is about; empty for a notice above the form.
+        error: Whether it is about an error.
+        wait: Seconds until the same form may be sent again, which the sentence names as its
+            parameter `when`; 0 if there is nothing to wait for.
+    """
+
+    sentence: Sentence
+    field: Field = ""
+    error: bool = True
+    wait: int = 0
+
+    @classmethod
+    def of(cls, error: OtpVerifyError) -> Self:
+        """The notice about an error: its text, its field, and how long it applies."""
+        wait = error.retry_after if isinstance(error, RateLimited | AttemptsExhausted) else 0
+        return cls(sentences.explain(error), _field(error), wait=wait)
+
+    @classmethod
+    def load(cls, entry: object) -> Self | None:
+        """The notice that `dump` wrote; `None` for any other value."""
+        if not isinstance(entry, Mapping):
+            return None
+        sentence = Sentence.load(entry.get("sentence"))
+        wait = entry.get("wait")
+        if sentence is None or not isinstance(wait, int) or entry.get("field") not in _FIELDS:
+            return None
+        return cls(sentence, entry["field"], bool(entry.get("error")), wait)
+
+    def dump(self) -> dict[str, Any]:
+        """As plain values, to be carried to the page that a redirect leads to."""
+        return {
+            "sentence": self.sentence.dump(),
+            "field": self.field,
+            "error": self.error,
+            "wait": self.wait,
+        }
+
+    def translated(self, say: Callable[[Sentence], str] = str) -> tuple[str, tuple[str, str, str]]:
+        """The text, and its parts before, of and after the words that name the wait.
+
+        Args:
+            say: Gives a sentence in the page's language.
+        """
+        text = say(self.sentence)
+        when = self.sentence.params.get("when") if self.wait else None
+        if not isinstance(when, Sentence):
+            return text, (text, "", "")
+        return text, text.partition(say(when))
+
+
+def _field(error: OtpVerifyError) -> Field:
+    if isinstance(error, IncorrectCode):
+        return "code"
+    if isinstance(error, InvalidPhoneNumber | DestinationBlocked):
+        return "phone"
+    wrong = isinstance(error, DeliveryError) and error.provider_code == "invalid_phone_number"
+    return "phone" if wrong else ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self
 
-from otpverify import (
-    AttemptsExhausted,
-    Challenge,
-    DeliveryError,
-    DeliveryStatus,
-    DestinationBlocked,
-    IncorrectCode,
-    InvalidPhoneNumber,
-    OtpVerifyError,
-    RateLimited,
-    Verified,
-)
-from otpverify.integrations.web import sentences
+from otpverify import Challenge, DeliveryStatus, OtpVerifyError, Verified
+from otpverify.integrations.web.notices import Notice
 from otpverify.integrations.web.problems import MEDIA_TYPE, problem_of
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Delivery, Pending, Proof
 
-Field: TypeAlias = Literal["phone", "code", ""]
-
-_FIELDS: Final = ("phone", "code", "")
 _DELIVERY: Final = {
     Delivery.NOT_SENT: "not_sent",
     Delivery.MAYBE: "unconfirmed",
@@ -41,62 +27,6 @@ class Page(Enum):
     FIRST = "first"
     CODE = "code"
     NEXT = "next"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A notice that the next page shows once.
-
-    Attributes:
-        sentence: The text.
-        field: The field that it is about; empty for a notice above the form.
-        error: Whether it is about an error.
-        wait: Seconds until the same form may be sent again, which the sentence names as its
-            parameter `when`; 0 if there is nothing to wait for.
-    """
-
-    sentence: Sentence
-    field: Field = ""
-    error: bool = True
-    wait: int = 0
-
-    @classmethod
-    def of(cls, error: OtpVerifyError) -> Self:
-        """The notice about an error: its text, its field, and how long it applies."""
-        wait = error.retry_after if isinstance(error, RateLimited | AttemptsExhausted) else 0
-        return cls(sentences.explain(error), _field(error), wait=wait)
-
-    @classmethod
-    def load(cls, entry: object) -> Self | None:
-        """The notice that `dump` wrote; `None` for any other value."""
-        if not isinstance(entry, Mapping):
-            return None
-        sentence = Sentence.load(entry.get("sentence"))
-        wait = entry.get("wait")
-        if sentence is None or not isinstance(wait, int) or entry.get("field") not in _FIELDS:
-            return None
-        return cls(sentence, entry["field"], bool(entry.get("error")), wait)
-
-    def dump(self) -> dict[str, Any]:
-        """As plain values, to be carried to the page that a redirect leads to."""
-        return {
-            "sentence": self.sentence.dump(),
-            "field": self.field,
-            "error": self.error,
-            "wait": self.wait,
-        }
-
-    def translated(self, say: Callable[[Sentence], str] = str) -> tuple[str, tuple[str, str, str]]:
-        """The text, and its parts before, of and after the words that name the wait.
-
-        Args:
-            say: Gives a sentence in the page's language.
-        """
-        text = say(self.sentence)
-        when = self.sentence.params.get("when") if self.wait else None
-        if not isinstance(when, Sentence):
-            return text, (text, "", "")
-        return text, text.partition(say(when))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +178,3 @@ class Outcome:
         more = {} if state is None else {"flow": state.body()}
         headers |= {**problem.headers, "Content-Type": MEDIA_TYPE}
         return Reply(problem.status, {**problem.body(say(problem.detail)), **more}, headers)
-
-
-def _field(error: OtpVerifyError) -> Field:
-    if isinstance(error, IncorrectCode):
-        return "code"
-    if isinstance(error, InvalidPhoneNumber | DestinationBlocked):
-        return "phone"
-    wrong = isinstance(error, DeliveryError) and error.provider_code == "invalid_phone_number"
-    return "phone" if wrong else ""

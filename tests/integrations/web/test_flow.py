@@ -36,7 +36,8 @@ from otpverify import (
 )
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.flow import Flow
-from otpverify.integrations.web.outcome import Notice, Outcome, Page, State
+from otpverify.integrations.web.notices import Notice
+from otpverify.integrations.web.outcome import Outcome, Page, State
 from otpverify.integrations.web.problems import ProofRequired
 from otpverify.integrations.web.session import (
     Delivery,

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from otpverify.integrations.web.notices import Ahead, Carried, ahead, held_by
-from otpverify.integrations.web.outcome import Notice
+from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
 from otpverify.integrations.web.sentences import Sentence, after
 from otpverify.integrations.web.session import Delivery, Pending, Proof
 
