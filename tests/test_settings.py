@@ -24,7 +24,7 @@ from otpverify import (
     Verifier,
 )
 from otpverify.integrations.flask import OtpVerify
-from otpverify.integrations.flask.settings import APP_CONFIG
+from otpverify.integrations.flask.site import APP_CONFIG
 from otpverify.settings import ENVIRONMENT, Parts, Settings
 from otpverify.settings_table import SETTINGS
 from otpverify.testing import OutboxSender

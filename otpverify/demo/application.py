@@ -19,7 +19,7 @@ from otpverify.integrations.flask.pages import (
     csrf_fields,
     set_notice_cookie,
 )
-from otpverify.integrations.flask.settings import CONTENT_SECURITY_POLICY
+from otpverify.integrations.flask.site import CONTENT_SECURITY_POLICY
 from otpverify.integrations.web.background import BackgroundSender
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.sentences import BUSY, Sentence

@@ -28,8 +28,7 @@ from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import exempt, json_blueprint
 from otpverify.integrations.flask.flows import FLOWS
-from otpverify.integrations.flask.settings import Parts, State, state_for
-from otpverify.integrations.flask.site import NEEDED, Binding, Site
+from otpverify.integrations.flask.site import NEEDED, Binding, Parts, Site, State, state_for
 from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.outcome import State as FlowState

@@ -23,8 +23,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.urls import iri_to_uri
 
 from otpverify import ConfigurationError
-from otpverify.integrations.flask.settings import CONTENT_SECURITY_POLICY
-from otpverify.integrations.flask.site import Site
+from otpverify.integrations.flask.site import CONTENT_SECURITY_POLICY, Site
 from otpverify.integrations.web.notices import (
     NOTICE_COOKIE,
     NOTICE_SECONDS,
