@@ -13,21 +13,20 @@ from otpverify.errors import needs_extra
 
 with needs_extra("fastapi", "The FastAPI integration"):
     from otpverify.integrations.fastapi.dependencies import (
+        FlowTokens,
+        Proof,
         TypedPhone,
+        cookie_session,
+        fresh_proof,
         get_client_ip,
         get_locale,
         get_verifier,
+        held_proof,
         otp_lifespan,
     )
     from otpverify.integrations.fastapi.models import FlowState, proof_responses
-    from otpverify.integrations.fastapi.proofs import Proof, fresh_proof, held_proof
-    from otpverify.integrations.fastapi.responses import (
-        ProofRequired,
-        add_exception_handlers,
-        report_router,
-    )
-    from otpverify.integrations.fastapi.router import otp_router
-    from otpverify.integrations.fastapi.session import FlowTokens, cookie_session
+    from otpverify.integrations.fastapi.responses import ProofRequired, add_exception_handlers
+    from otpverify.integrations.fastapi.router import otp_router, report_router
     from otpverify.integrations.web.session import Recipient, forget_flows
 
 __all__ = [

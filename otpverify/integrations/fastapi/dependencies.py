@@ -1,19 +1,31 @@
-"""Dependencies: the application's verifier, and the values read from a request."""
+"""Dependencies: the application's verifier, what a request says, the session of a flow, and the
+proof that a route needs."""
 
-from __future__ import annotations
+# Annotations are not postponed: FastAPI could not resolve names that are local to a factory.
 
+import hashlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, cast
 
-from fastapi import Depends
+from fastapi import Depends, Header
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.middleware.sessions import Session
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 
-from otpverify import AsyncVerifier, ConfigurationError
-from otpverify.integrations.fastapi.models import OtpStart
+from otpverify import AsyncVerifier, ConfigurationError, Verified
+from otpverify.core.secret_strength import Secrets, read_secrets
+from otpverify.engine.operations import check_words
+from otpverify.integrations.fastapi.models import TOKEN_HEADER, OtpStart
+from otpverify.integrations.fastapi.responses import ProofRequired
+from otpverify.integrations.web import problems
+from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.languages import preferred_language
 from otpverify.integrations.web.requests import client_address
+from otpverify.integrations.web.session import Proof as Entry, Recipient
+from otpverify.phone import mask
 
 Dependency: TypeAlias = Callable[..., Any]
 
@@ -21,6 +33,9 @@ ROUTER_VERIFIER: Final = "otpverify_router_verifier"
 """Where `otp_router` leaves its verifier in `request.state`, for `typed_phone`."""
 
 _KEY: Final = "otpverify_verifier"
+_FINISHERS: Final = "otpverify_finishers"
+_HEADER = Header(description="The last token that a reply of this flow brought.")
+_LONGEST_TOKEN: Final = 4096
 
 
 def otp_lifespan(
@@ -96,3 +111,203 @@ async def typed_phone(request: Request, body: OtpStart) -> str:
 TypedPhone = Annotated[str, Depends(typed_phone)]
 """The phone that the person typed, in E.164, for a dependency that says whether a code may go
 there: `async def has_account(phone: TypedPhone) -> bool`."""
+
+
+# The session of a flow: a signed cookie, or a signed token. The client gains nothing when it sends
+# an old one again: only the store decides how many attempts are left, and whether a code or a proof
+# was used.
+
+
+async def cookie_session(connection: HTTPConnection) -> MutableMapping[str, Any]:
+    """A dependency: the session of Starlette's `SessionMiddleware`, a signed cookie that its
+    owner can read.
+
+    Raises:
+        ConfigurationError: The middleware is missing.
+    """
+    if "session" not in connection.scope:
+        raise ConfigurationError(
+            "The session is missing. Add Starlette's: app.add_middleware(SessionMiddleware, "
+            "secret_key=..., https_only=True); or give otp_router(session=...) a dependency."
+        )
+    return connection.session
+
+
+class FlowTokens:
+    """A session for clients without cookies: a signed token in the header `Otp-Flow`. A reply of
+    the router that changes something brings a new one, and the client sends the last one it got.
+    A refused request that changes nothing brings none.
+    Pass one instance as `session=` to the router and to every dependency that needs its proof.
+
+    The token holds the same data as the cookie: the challenge's id, the recipient's subject, later
+    the proof; never a phone number that its holder did not type. Anyone who has it can use it, as
+    with a cookie, so apps keep it in memory only. For accounts, `recipient` binds it to the account
+    that is signed in.
+
+    A page of another origin can read the header only if you expose it:
+    `app.add_middleware(CORSMiddleware, ..., expose_headers=["Otp-Flow"])`.
+
+    Args:
+        secret: Signs it, at least 32 bytes, the same in every process. A sequence rotates: the
+            first signs, all are accepted.
+        max_age_seconds: How long a token is good.
+
+    Raises:
+        ConfigurationError: A secret is missing, too short or weak.
+    """
+
+    def __init__(
+        self,
+        secret: Secrets,
+        *,
+        max_age_seconds: int = 3600,
+    ) -> None:
+        self._max_age = max_age_seconds
+        self._serializer = URLSafeTimedSerializer(
+            read_secrets(secret)[::-1],  # the last one signs
+            salt="otpverify.engine",
+            signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+        )
+
+    async def __call__(
+        self, connection: HTTPConnection, otp_flow: Annotated[str, _HEADER] = ""
+    ) -> MutableMapping[str, Any]:
+        """The dependency."""
+        held = self._read(otp_flow)
+        before = dict(held)
+
+        def finish(response: Response) -> None:
+            if held != before:
+                response.headers[TOKEN_HEADER] = str(self._serializer.dumps(held))
+
+        finishers(connection).append(finish)
+        return held
+
+    def _read(self, token: str) -> dict[str, Any]:
+        try:
+            found = self._serializer.loads(token[:_LONGEST_TOKEN], max_age=self._max_age)
+        except BadData:
+            return {}
+        return dict(found) if isinstance(found, Mapping) else {}
+
+
+def finishers(connection: HTTPConnection) -> list[Callable[[Response], None]]:
+    """The changes that a session makes to the reply."""
+    found: list[Callable[[Response], None]] = connection.scope.setdefault(_FINISHERS, [])
+    return found
+
+
+def leave_session(session: MutableMapping[str, Any]) -> None:
+    """Prevent a cookie in the reply to a refused request. The request may be a repeat with an old
+    cookie, and the reply to the first request has set a newer one."""
+    if isinstance(session, Session):
+        session.modified = False
+
+
+# The proof of a right code.
+
+
+class Proof:
+    """A proof that the session holds, and that is not redeemed yet.
+
+    Attributes:
+        phone: The phone that it is said to be for, in E.164. Nothing is proved before `redeem`.
+    """
+
+    def __init__(self, flow: Flow, phone: str) -> None:
+        self.phone = phone
+        self._flow = flow
+
+    def __repr__(self) -> str:
+        return f"Proof(phone={mask(self.phone)!r})"
+
+    async def redeem(self) -> Verified:
+        """Use it up, once.
+
+        Returns:
+            The facts that the right code proved.
+
+        Raises:
+            ProofRequired: It was used, has expired, was cancelled, or is for another phone or
+                another binding.
+            StoreError: The store cannot answer. The proof may still be good.
+        """
+        outcome = await self._flow.redeem()
+        if isinstance(outcome.error, problems.ProofRequired):
+            raise ProofRequired
+        return cast("Verified", outcome.raised().verified)
+
+
+def held_proof(
+    purpose: str = "verify",
+    *,
+    recipient: Dependency | None = None,
+    verifier: Dependency = get_verifier,
+    session: Dependency = cookie_session,
+) -> Callable[..., Awaitable[Proof]]:
+    """A dependency that gives the session's `Proof`, or answers 403 when it holds none. It costs
+    nothing before `await proof.redeem()`, so a request that is refused for another reason, such as
+    a new password that is too short, can be repeated without another code.
+
+    Args:
+        purpose: The flow's.
+        recipient, verifier, session: As given to `otp_router`. `ConfigurationError` is raised for
+            a proof that needs the `recipient` of its router where it was left out here.
+
+    Raises:
+        ConfigurationError: The purpose is not a text.
+    """
+    check_words(purpose, None)
+
+    async def nobody() -> None:
+        return None
+
+    async def proof(
+        found: Annotated[AsyncVerifier, Depends(verifier)],
+        held: Annotated[MutableMapping[str, Any], Depends(session)],
+        to: Annotated[Recipient | None, Depends(recipient or nobody)],
+    ) -> Proof:
+        flow = Flow(found, held, purpose=purpose, recipient=to)
+        if recipient is None and isinstance(flow.entry, Entry):
+            _see_that_it_was_typed(flow.entry, purpose)
+        entry = await flow.current()
+        if not isinstance(entry, Entry):
+            raise ProofRequired
+        return Proof(flow, entry.subject if to is None else to.phone)
+
+    return proof
+
+
+def fresh_proof(
+    purpose: str = "verify",
+    *,
+    recipient: Dependency | None = None,
+    verifier: Dependency = get_verifier,
+    session: Dependency = cookie_session,
+) -> Callable[..., Awaitable[Verified]]:
+    """A dependency that uses up the session's proof and returns a `Verified`, or answers 403:
+    `Annotated[Verified, Depends(fresh_proof("payment"))]`.
+
+    FastAPI calls dependencies before it looks at the body, so a request whose body it refuses has
+    used up the proof. Where that matters, take `held_proof`.
+
+    Args:
+        purpose: The flow's.
+        recipient, verifier, session: As those of `held_proof`.
+    """
+    held = held_proof(purpose, recipient=recipient, verifier=verifier, session=session)
+
+    async def verified(proof: Annotated[Proof, Depends(held)]) -> Verified:
+        return await proof.redeem()
+
+    return verified
+
+
+def _see_that_it_was_typed(entry: Entry, purpose: str) -> None:
+    """A proof whose subject is not a phone, or that has a binding, came from a router with
+    `recipient=`: without it every request would be refused, for no visible reason."""
+    if entry.bound or not entry.subject.startswith("+"):
+        raise ConfigurationError(
+            f"The codes for {purpose!r} go to a recipient. Give fresh_proof or held_proof the "
+            "same recipient= as otp_router."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +19,6 @@ from otpverify import (
     RateLimited,
     StoreError,
 )
-from otpverify.integrations.fastapi.session import TOKEN_HEADER
 from otpverify.integrations.web.outcome import Outcome, State
 from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
@@ -31,6 +30,8 @@ from otpverify.integrations.web.problems import (
     problem_of,
 )
 from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE
+
+TOKEN_HEADER: Final = "Otp-Flow"  # noqa: S105 - its name
 
 Delivered: TypeAlias = Literal[
     "not_sent",

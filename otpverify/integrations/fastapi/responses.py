@@ -1,18 +1,16 @@
-"""Replies: errors as `application/problem+json` (RFC 9457), which repeat nothing from the request;
-and the address for delivery reports."""
+"""Errors as `application/problem+json` (RFC 9457), which repeat nothing from the request."""
 
-# Annotations are not postponed: FastAPI could not find the names inside `report_router`.
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse
 
-from otpverify import AsyncVerifier, OtpVerifyError
-from otpverify.integrations.fastapi.dependencies import Dependency, get_verifier
+from otpverify import OtpVerifyError
 from otpverify.integrations.web import problems
 from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
@@ -22,17 +20,9 @@ from otpverify.integrations.web.problems import (
     explained,
     problem_of,
 )
-from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.sentences import Sentence
 
 Translate: TypeAlias = Callable[[Request, Sentence], str]
-
-_LATER: Final[dict[int | str, dict[str, Any]]] = {
-    503: {
-        "description": "The store does not answer. Send the report again.",
-        "content": {"text/plain": {"schema": {"type": "string"}, "example": "Later"}},
-    }
-}
 
 
 class ProofRequired(problems.ProofRequired, HTTPException):
@@ -112,51 +102,3 @@ def _fault(error: Mapping[str, Any]) -> dict[str, str]:
         "message": str(error.get("msg", "")),
         "type": str(error.get("type", "")),
     }
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """The request's body. It stops reading after more than `most` bytes, and then returns the
-    beginning, which is longer than `most` bytes."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            break
-    return body
-
-
-def report_router(path: str = "/sms/report", *, verifier: Dependency = get_verifier) -> APIRouter:
-    """A router with the address for delivery reports, which is the client's `report_url`. One
-    serves all flows whose verifiers share store and secret. Every caller gets the same answer. The
-    token in the URL authenticates a report, so keep query strings of this address out of your logs.
-
-    Args:
-        path: The path of the address.
-        verifier: A dependency that gives the `AsyncVerifier`.
-    """
-    router = APIRouter()
-
-    async def report(
-        request: Request, found: Annotated[AsyncVerifier, Depends(verifier)]
-    ) -> Response:
-        """Take a delivery report."""
-        status, text = await take_report(
-            found,
-            method=request.method,
-            query=request.url.query,
-            body=await read_body(request, LARGEST_REPORT),
-            content_type=request.headers.get("content-type", ""),
-        )
-        return PlainTextResponse(text, status)
-
-    for method in ("GET", "POST"):
-        router.add_api_route(
-            path,
-            report,
-            methods=[method],
-            operation_id=f"otp_report_{method.lower()}",
-            response_class=PlainTextResponse,
-            responses=_LATER,
-            tags=["delivery reports"],
-        )
-    return router

@@ -1,4 +1,5 @@
-"""The router of one flow: JSON in, JSON or a problem detail out, and no secret in either."""
+"""The router of one flow: JSON in, JSON or a problem detail out, and no secret in either. And the
+router with the address for delivery reports."""
 
 # Annotations are not postponed: FastAPI could not resolve names that are local to a factory.
 
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Depends, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive
 
 from otpverify import AsyncVerifier, ChallengeExpired, OtpVerifyError
@@ -19,10 +20,14 @@ from otpverify.engine.operations import check_words
 from otpverify.integrations.fastapi.dependencies import (
     ROUTER_VERIFIER,
     Dependency,
+    FlowTokens,
     TypedPhone,
+    cookie_session,
+    finishers,
     get_client_ip,
     get_locale,
     get_verifier,
+    leave_session,
 )
 from otpverify.integrations.fastapi.models import FlowState, OtpCode, OtpEmpty, documented
 from otpverify.integrations.fastapi.responses import (
@@ -30,22 +35,27 @@ from otpverify.integrations.fastapi.responses import (
     Translate,
     in_english,
     invalid,
-    read_body,
     respond,
-)
-from otpverify.integrations.fastapi.session import (
-    FlowTokens,
-    cookie_session,
-    finishers,
-    leave_session,
 )
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import Problem
-from otpverify.integrations.web.requests import LARGEST_JSON, is_json, json_object
+from otpverify.integrations.web.requests import (
+    LARGEST_JSON,
+    LARGEST_REPORT,
+    is_json,
+    json_object,
+    take_report,
+)
 from otpverify.integrations.web.session import Recipient
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LATER: Final[dict[int | str, dict[str, Any]]] = {
+    503: {
+        "description": "The store does not answer. Send the report again.",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": "Later"}},
+    }
+}
 
 
 def otp_router(
@@ -182,6 +192,43 @@ def otp_router(
     return router
 
 
+def report_router(path: str = "/sms/report", *, verifier: Dependency = get_verifier) -> APIRouter:
+    """A router with the address for delivery reports, which is the client's `report_url`. One
+    serves all flows whose verifiers share store and secret. Every caller gets the same answer. The
+    token in the URL authenticates a report, so keep query strings of this address out of your logs.
+
+    Args:
+        path: The path of the address.
+        verifier: A dependency that gives the `AsyncVerifier`.
+    """
+    router = APIRouter()
+
+    async def report(
+        request: Request, found: Annotated[AsyncVerifier, Depends(verifier)]
+    ) -> Response:
+        """Take a delivery report."""
+        status, text = await take_report(
+            found,
+            method=request.method,
+            query=request.url.query,
+            body=await read_body(request, LARGEST_REPORT),
+            content_type=request.headers.get("content-type", ""),
+        )
+        return PlainTextResponse(text, status)
+
+    for method in ("GET", "POST"):
+        router.add_api_route(
+            path,
+            report,
+            methods=[method],
+            operation_id=f"otp_report_{method.lower()}",
+            response_class=PlainTextResponse,
+            responses=_LATER,
+            tags=["delivery reports"],
+        )
+    return router
+
+
 class OtpRoute(APIRoute):
     """A route that answers errors itself, whichever handlers the application has.
 
@@ -227,6 +274,17 @@ async def _json_of(request: Request) -> bytes | Problem:
     body = await read_body(request, LARGEST_JSON) if is_json(kind) else b""
     found = json_object(kind, body)
     return found if isinstance(found, Problem) else body
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The request's body. It stops reading after more than `most` bytes, and then returns the
+    beginning, which is longer than `most` bytes."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            break
+    return body
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
