@@ -27,9 +27,9 @@ from otpverify.core.secret_strength import Secrets
 from otpverify.gateways.smspm.bulk_options import LARGEST_BATCH
 from otpverify.integrations.celery.bulk_chunk import Chunks, Row, result_of
 from otpverify.integrations.celery.encryption import Seal
-from otpverify.integrations.celery.once import OnceMarkers
 from otpverify.integrations.celery.tasks import (
     HIDDEN,
+    OnceMarkers,
     check_parts,
     check_queue,
     owner_of,

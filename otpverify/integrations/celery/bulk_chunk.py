@@ -23,7 +23,7 @@ from otpverify import (
 )
 from otpverify.core.limits import DAY_SECONDS
 from otpverify.integrations.celery.encryption import Seal
-from otpverify.integrations.celery.once import Marker, OnceMarkers
+from otpverify.integrations.celery.tasks import Marker, OnceMarkers
 
 
 def packed(entry: BulkEntry) -> list[Any]:

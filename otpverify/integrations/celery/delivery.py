@@ -29,7 +29,7 @@ from otpverify.core.limits import DAY_SECONDS, SECOND
 from otpverify.core.policy import LONGEST_TTL_SECONDS
 from otpverify.core.send_outcome import send_outcome
 from otpverify.integrations.celery.encryption import Seal
-from otpverify.integrations.celery.once import Marker, OnceMarkers
+from otpverify.integrations.celery.tasks import Marker, OnceMarkers
 
 _log = logging.getLogger("otpverify.celery")
 

@@ -34,9 +34,9 @@ from otpverify.core.secret_strength import Secrets, read_secrets
 from otpverify.gateways.reports import report_reader
 from otpverify.integrations.celery.delivery import Delivery, QueuedMessage
 from otpverify.integrations.celery.encryption import Seal
-from otpverify.integrations.celery.once import OnceMarkers
 from otpverify.integrations.celery.tasks import (
     HIDDEN,
+    OnceMarkers,
     check_parts,
     check_queue,
     owner_of,

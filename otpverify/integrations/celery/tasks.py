@@ -1,9 +1,13 @@
-"""Registers the tasks of an application, and refuses applications that cannot carry them."""
+"""Registers the tasks of an application, queues them again, and marks their work in the store, so
+that it begins only once across all workers. Refuses applications that cannot carry the tasks."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
@@ -12,7 +16,9 @@ from celery.backends.rpc import RPCBackend
 from celery.exceptions import Reject
 from kombu.serialization import dumps, loads, prepare_accept_content
 
-from otpverify import ConfigurationError, OtpVerifyError, Retry
+from otpverify import ConfigurationError, Limit, OtpVerifyError, Retry, Store
+from otpverify.core.answers import Reserved
+from otpverify.core.limits import LARGEST
 
 HIDDEN = "(<sealed>,)"
 """What Flower and logs show in place of a task's arguments."""
@@ -30,6 +36,7 @@ _OPTIONS: dict[str, Any] = {
     "throws": (OtpVerifyError,),
 }
 _OWNER = "otpverify_owner"
+_TAG_LENGTH = 22
 
 
 def check_parts(app: Any, sender: Any, store: Any, *, needs: str = "send") -> None:
@@ -119,6 +126,59 @@ def retry_with(task: Any, sealed: str, error: Exception, seconds: float) -> Any:
         )
     except Reject:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A marker that was set.
+
+    Attributes:
+        counter: The store's counter.
+        at: When it was set, by the store's clock, in milliseconds. It also names the event.
+    """
+
+    counter: str
+    at: int
+
+
+class OnceMarkers:
+    """Markers for work that must begin only once across all workers.
+
+    A marker is a counter in the store that admits one event. It is set before anything is sent, and
+    stays set if the worker dies in between: it is then unknown how far the worker got.
+
+    Args:
+        store: The store that holds the markers; all workers share it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def begin(self, what: str, seconds: int) -> Marker | None:
+        """Set a marker.
+
+        Args:
+            what: Identifies the work. The store gets its hash, so it must be impossible to guess.
+            seconds: How long the marker stays.
+
+        Returns:
+            The marker; `None` when the work was begun before.
+
+        Raises:
+            StoreError: The store is unavailable.
+        """
+        digest = hashlib.sha256(b"otpverify celery " + what.encode()).digest()
+        counter = base64.urlsafe_b64encode(digest).decode()[:_TAG_LENGTH]
+        answer = self._store.reserve(counter, (Limit(1, min(seconds, LARGEST)),))
+        return Marker(counter, answer.at) if isinstance(answer, Reserved) else None
+
+    def clear(self, marker: Marker) -> None:
+        """Remove a marker, because its work certainly was not done.
+
+        Raises:
+            StoreError: The store is unavailable.
+        """
+        self._store.give_back(marker.counter, marker.at)
 
 
 def check_queue(app: Celery, queue: str | None) -> dict[str, str]:
