@@ -12,6 +12,6 @@
 from otpverify.errors import needs_extra
 
 with needs_extra("django", "The Django integration"):
-    from otpverify.integrations.django.verifiers import get_async_verifier, get_verifier
+    from otpverify.integrations.django.conf import get_async_verifier, get_verifier
 
 __all__ = ["get_async_verifier", "get_verifier"]

@@ -23,11 +23,11 @@ from django.views.generic import FormView
 
 from otpverify import AsyncVerifier, ConfigurationError, OtpVerifyError, Verified, Verifier
 from otpverify.integrations.django import api, conf, requests, session
+from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.forms import CodeForm, PhoneField
 from otpverify.integrations.django.pages import PageView
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import code_refused, code_verified
-from otpverify.integrations.django.verifiers import averifier_for, verifier_for
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by

@@ -1,4 +1,6 @@
-"""The settings: one dict, `OTPVERIFY`. A value that stands for an object may be the object,
+"""The settings, and the verifiers made from them.
+
+The settings are one dict, `OTPVERIFY`. A value that stands for an object may be the object,
 something that makes it when it is called without arguments, or the dotted path of either.
 
 A setting that is left out, or is `None`, is looked up in the environment, under the name in
@@ -38,11 +40,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.http import HttpRequest
 
-from otpverify import ConfigurationError
-from otpverify.settings import Settings, Source
+from otpverify import AsyncVerifier, ConfigurationError, Verifier
+from otpverify.integrations.web.verifiers import Derived, Verifiers
+from otpverify.settings import Parts, Settings, Source
 from otpverify.settings_table import SETTINGS, function_of
 
 NAME: Final = "OTPVERIFY"
@@ -57,6 +63,10 @@ SOURCE: Final = Source(
 ELSEWHERE: Final = {key: setting.name for key, setting in SETTINGS.items() if setting.variable}
 """The environment variable that stands in for a setting."""
 KEYS: Final = SOURCE.names
+
+# One entry: `setdefault` is atomic, so that threads share one without a lock.
+_current: dict[str, Verifiers] = {}
+_derived: WeakKeyDictionary[Verifier | AsyncVerifier, Derived] = WeakKeyDictionary()
 
 
 def given() -> Mapping[str, Any]:
@@ -96,3 +106,100 @@ def function(key: str) -> Callable[..., Any] | None:
     """
     found = option(key)
     return None if found is None else function_of(found, SOURCE.spell(key))
+
+
+# The verifiers of this process, made when they are first asked for, and those of a request.
+
+
+def get_verifier(*, background: bool = False) -> Verifier:
+    """The verifier of this process, as the settings describe it.
+
+    Args:
+        background: One that hands messages to threads, for flows in which the time that a reply
+            takes must not tell a known number from an unknown one.
+
+    Raises:
+        ConfigurationError: A setting is missing or not valid; `manage.py check --deploy` names it.
+    """
+    return _verifiers().verifier(background=background)
+
+
+def get_async_verifier(*, background: bool = False) -> AsyncVerifier:
+    """The asynchronous verifier of this process, as `get_verifier`. A sender that blocks runs in
+    threads."""
+    return _verifiers().async_verifier(background=background)
+
+
+def verifier_for(request: HttpRequest, *, background: bool = False) -> Verifier:
+    """The verifier for a request: that of `OTPVERIFY["GET_VERIFIER"]`, or else that of this
+    process. The views' hook `get_verifier` calls it.
+
+    Args:
+        request: The request.
+        background: As for `get_verifier`. A verifier of `GET_VERIFIER` then gets a counterpart
+            that shares all else with it.
+
+    Raises:
+        ConfigurationError: As `get_verifier`; or the function gave something else.
+    """
+    found = _of_request(request)
+    if found is None:
+        return get_verifier(background=background)
+    if isinstance(found, AsyncVerifier):
+        raise ConfigurationError(
+            f"{SOURCE.spell('GET_VERIFIER')} must give a Verifier in synchronous views, not "
+            "an AsyncVerifier."
+        )
+    return _derived_of(found).verifier() if background else found
+
+
+def averifier_for(request: HttpRequest, *, background: bool = False) -> AsyncVerifier:
+    """The asynchronous verifier for a request, as `verifier_for`. If `GET_VERIFIER` gives a
+    `Verifier`, its counterpart runs in threads."""
+    found = _of_request(request)
+    if found is None:
+        return get_async_verifier(background=background)
+    if isinstance(found, AsyncVerifier) and not background:
+        return found
+    return _derived_of(found).async_verifier(background=background)
+
+
+def forget(**changed: Any) -> None:
+    """Make the verifiers again when they are next asked for: the settings changed."""
+    if changed.get("setting", NAME) != NAME:
+        return
+    if old := _current.pop(NAME, None):
+        old.close()
+    for derived in list(_derived.values()):
+        derived.close()
+    _derived.clear()
+
+
+def _verifiers() -> Verifiers:
+    found = _current.get(NAME)
+    if found is None:
+        found = _current.setdefault(NAME, Verifiers(Parts(shared())))
+    return found
+
+
+def _of_request(request: HttpRequest) -> Verifier | AsyncVerifier | None:
+    own = function("GET_VERIFIER")
+    if own is None:
+        return None
+    found = own(request)
+    if not isinstance(found, Verifier | AsyncVerifier):
+        raise ConfigurationError(
+            f"{SOURCE.spell('GET_VERIFIER')} must give a Verifier or an AsyncVerifier, not "
+            f"{type(found).__name__}."
+        )
+    return found
+
+
+def _derived_of(verifier: Verifier | AsyncVerifier) -> Derived:
+    found = _derived.get(verifier)
+    if found is None:
+        found = _derived.setdefault(verifier, Derived(verifier))
+    return found
+
+
+setting_changed.connect(forget, dispatch_uid="otpverify")

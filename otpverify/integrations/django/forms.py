@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
 from otpverify import AsyncVerifier, InvalidPhoneNumber, Verifier
+from otpverify.integrations.django.conf import get_async_verifier
 from otpverify.integrations.django.requests import lazy_text as _, say
-from otpverify.integrations.django.verifiers import get_async_verifier
 from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE, explain
 from otpverify.phone import normalize
 

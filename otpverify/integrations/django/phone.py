@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponseBase
 
 from otpverify import AsyncVerifier, Verified, Verifier
 from otpverify.integrations.django.base import FlowView
+from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import phone_verified
-from otpverify.integrations.django.verifiers import averifier_for, verifier_for
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.session import Proof, Recipient

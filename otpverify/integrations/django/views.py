@@ -27,6 +27,7 @@ from django.views.decorators.csrf import csrf_exempt
 from otpverify import AsyncVerifier, Verifier
 from otpverify.integrations.django import session
 from otpverify.integrations.django.base import AsyncFlow, FlowView
+from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.login import LoginView
 from otpverify.integrations.django.phone import (
     PhoneView,
@@ -36,7 +37,6 @@ from otpverify.integrations.django.phone import (
     redeem_phone,
 )
 from otpverify.integrations.django.reset import PasswordResetView
-from otpverify.integrations.django.verifiers import averifier_for, verifier_for
 from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.notices import Carried, Notice, held_by
 from otpverify.integrations.web.requests import LARGEST_REPORT, take_report

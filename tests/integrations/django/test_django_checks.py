@@ -38,7 +38,7 @@ from otpverify import (
 from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.django import get_async_verifier, get_verifier
 from otpverify.integrations.django.checks import check_admin
-from otpverify.integrations.django.verifiers import averifier_for, verifier_for
+from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.testing import OutboxSender
 
 PROJECT = {

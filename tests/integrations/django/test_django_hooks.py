@@ -29,7 +29,7 @@ from otpverify import (
     Verified,
     Verifier,
 )
-from otpverify.integrations.django.verifiers import averifier_for, verifier_for
+from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.views import (
     AsyncFlow,
     AsyncLoginView,
