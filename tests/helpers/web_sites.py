@@ -1,7 +1,7 @@
 """One concealed flow on the sites of all frameworks, as pages and as JSON, behind one face: WSGI
 and ASGI applications, which one HTTP client asks in this process.
 
-To add a framework, add a `Site` to `SITES`.
+To add a framework, add a `Site` to `BUILT_IN`.
 """
 
 from __future__ import annotations
@@ -394,21 +394,31 @@ class _Concealed(Flow):
         return super().start(to, deliver=lambda phone: phone == KNOWN)
 
 
-SITES: list[type[Site]] = [
+BUILT_IN: list[type[Site]] = [
     FlaskPages,
     FlaskJson,
     DjangoPages,
     DjangoAsyncPages,
-    DjangoOwnPages,
-    DjangoOwnAsyncPages,
     DjangoJson,
     DjangoAsyncJson,
-    DjangoOwnJson,
-    DjangoOwnAsyncJson,
     FastApi,
     FastApiTokens,
+]
+"""A site on each kind of view that the package brings."""
+
+SITES: list[type[Site]] = [
+    *BUILT_IN,
+    DjangoOwnPages,
+    DjangoOwnAsyncPages,
+    DjangoOwnJson,
+    DjangoOwnAsyncJson,
     WsgiExample,
 ]
+"""Those, and sites with views of their own."""
+
+SLOW = (DjangoAsyncPages, DjangoAsyncJson, DjangoOwnAsyncPages, DjangoOwnAsyncJson)
+"""The asynchronous views of Django take long, and share all code with the synchronous ones: where a
+test sends much, they are left to the long form."""
 
 _LONG = re.compile(r"[A-Za-z0-9_+/=.:-]{20,}")
 

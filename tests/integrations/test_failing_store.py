@@ -8,31 +8,13 @@ from typing import Any
 
 import pytest
 from web_sites import (
+    BUILT_IN,
     KNOWN,
-    DjangoAsyncJson,
-    DjangoAsyncPages,
-    DjangoJson,
-    DjangoPages,
-    FastApi,
-    FastApiTokens,
-    FlaskJson,
-    FlaskPages,
     Site,
 )
 
 from otpverify import MemoryStore, StoreError
 from otpverify.testing import OutboxSender
-
-KINDS: list[type[Site]] = [
-    FlaskPages,
-    FlaskJson,
-    DjangoPages,
-    DjangoAsyncPages,
-    DjangoJson,
-    DjangoAsyncJson,
-    FastApi,
-    FastApiTokens,
-]
 
 
 class Away(MemoryStore):
@@ -53,7 +35,7 @@ class Away(MemoryStore):
         return answer
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.name)
 def test_a_store_that_is_away(kind: type[Site], caplog: pytest.LogCaptureFixture) -> None:
     outbox, store = OutboxSender(), Away()
     with kind(outbox, store) as site:
