@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -15,13 +16,27 @@ from support import LONG, QUICK, SECRET, AsyncMode, Face, Mode
 
 from otpverify.testing import OutboxSender
 
-# A property must not fail because the machine is busy.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A property must not fail because the machine is busy, nor on one run in a hundred: the examples
+# are the same every time.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("patient")
 
 
 # `make test` installs no browser's driver; `make browser` and CI do.
 collect_ignore = [] if LONG or find_spec("playwright") else ["browser"]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives as long as the run: modules and thousands of tests.
+    Otherwise it looks at all of them again and again, and longest where a test asks for it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
