@@ -11,14 +11,22 @@ import pytest
 from redis import Redis, RedisCluster
 from redis.asyncio import Redis as AsyncRedis, RedisCluster as AsyncRedisCluster
 from servers import Server, binaries, binary
+from support import LONG
 
 from otpverify import AsyncRedisStore, RedisStore
 from otpverify.protocols import Clock
 from otpverify.stores.redis import scripts as redis_scripts
 from otpverify.stores.redis.scripts import Script, Scripts
 
-NAMES = ("valkey9", "redis6", "redis7")
-PLACES = [(name, mode) for name in NAMES for mode in ("standalone", "cluster")]
+_EVERY = ("valkey9", "redis6", "redis7")
+NAMES = _EVERY if LONG else _EVERY[:2]
+PLACES = (
+    [(name, mode) for name in NAMES for mode in ("standalone", "cluster")]
+    if LONG
+    else [("valkey9", "standalone"), ("redis6", "cluster")]
+)
+"""Where a store's tests run: on every server of both kinds; in the short form, on the newest one
+and on a cluster of the oldest."""
 _count = itertools.count()
 
 # Time stands still at `at`, and keys expire by it: each value carries its deadline, and is not
@@ -99,10 +107,11 @@ def _start(name: str, mode: str) -> Server:
 
 
 def _started(name: str, mode: str) -> Server:
-    """The one server of its kind. Clusters need two seconds to come up, so all come at once."""
+    """The one server of its kind. Clusters need two seconds to come up, so all that the long form
+    needs come at once."""
     if (name, mode) not in _servers:
         with ThreadPoolExecutor() as pool:
-            for one in binaries() if mode == "cluster" else [name]:
+            for one in binaries() if LONG and mode == "cluster" else [name]:
                 _servers[one, mode] = pool.submit(_start, one, mode)
     return _servers[name, mode].result()
 

@@ -1,6 +1,5 @@
 """Promises 1 to 3 between processes: eight of them with 25 threads each, and 200 tasks on one
-client, on every server and on an SQLite file, with exact counts. `OTPVERIFY_TEST_REPEATS` says
-how often.
+client, on every server and on an SQLite file, with exact counts. `repeats` says how often.
 
 Run as a program, this file is the eight processes.
 """
@@ -27,7 +26,7 @@ from typing import Any, TypeAlias
 import pytest
 import uvloop
 from servers import Server, binary, store_of
-from support import PHONE, QUICK, REPEATS, SECRET, AsyncMode, Face, Mode, wrong
+from support import LONG, PHONE, QUICK, SECRET, AsyncMode, Face, Mode, dealt, wrong
 
 from otpverify import (
     HmacHasher,
@@ -43,7 +42,6 @@ from otpverify import (
 from otpverify.testing import OutboxSender, code_in
 
 PROCESSES, THREADS = 8, 25
-LONG = REPEATS >= 200
 KINDS = ("valkey9", "redis6", "redis7")
 CLUSTERS = tuple(f"{kind}-cluster" for kind in KINDS)
 FILE = "sqlite"
@@ -178,11 +176,16 @@ def empty(server: Server | File) -> None:
         admin.flushall()
 
 
-def repeats(kind: str) -> range:
-    """How often a race is run on a server of that kind."""
-    if LONG:
-        return range(25 if kind == FILE else REPEATS)
-    return range(min(REPEATS, {KINDS[0]: 5, FILE: 1}.get(kind, 2)))
+def repeats(kind: str, loops: int = 1) -> range:
+    """How often a race is run on a server of that kind. The newest one takes `REPEATS` of them. The
+    others run the same scripts, and together take as many; a file, which is slow, takes an eighth.
+
+    Args:
+        kind: The server.
+        loops: How many event loops share that number.
+    """
+    others = len(KINDS) - 1 + len(CLUSTERS)
+    return range(dealt({KINDS[0]: 1, FILE: 8}.get(kind, others) * loops))
 
 
 @pytest.fixture(scope="module")
@@ -330,9 +333,10 @@ class TestProcesses:
             assert len(found.texts) == 7
 
 
-@pytest.mark.parametrize(
-    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-)
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
 class TestTasks:
     """200 tasks on one client."""
 
@@ -348,7 +352,7 @@ class TestTasks:
     def store(self, mode: Mode, server: Server | File) -> Iterator[Any]:
         if isinstance(server, File):
             if not LONG:
-                pytest.skip("the processes above race on the file; OTPVERIFY_TEST_REPEATS=200")
+                pytest.skip("the processes above race on the file; see long_form")
             with SqliteStore(server.path, timeout_seconds=60) as file:
                 yield file
             return
@@ -377,7 +381,7 @@ class TestTasks:
     def test_200_wrong_codes_are_compared_exactly_max_attempts_times(
         self, mode: Mode, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
-        for _ in repeats(kind):
+        for _ in repeats(kind, len(LOOPS)):
             empty(server)
             id_ = face.start(PHONE).id
             code = outbox.code()
@@ -389,7 +393,7 @@ class TestTasks:
     def test_50_right_codes_are_accepted_exactly_once(
         self, mode: Mode, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
-        for _ in repeats(kind):
+        for _ in repeats(kind, len(LOOPS)):
             empty(server)
             id_ = face.start(PHONE).id
             calls = [partial(face.check, PHONE, outbox.code(), challenge=id_)] * 50
@@ -400,7 +404,7 @@ class TestTasks:
     ) -> None:
         """Each claims its attempt before the hash; the check decides."""
         face = mode.make(outbox, store=store, secret=SECRET, hasher=QUICK)
-        for _ in range(min(5, len(repeats(kind)))):
+        for _ in range(min(5, len(repeats(kind, len(LOOPS))))):
             empty(server)
             outbox.clear()
             started = [face.start(phone) for phone in CROWD[:2]]
@@ -419,7 +423,7 @@ class TestTasks:
     def test_200_starts_send_exactly_one_message(
         self, mode: Mode, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
-        for _ in repeats(kind):
+        for _ in repeats(kind, len(LOOPS)):
             empty(server)
             outbox.clear()
             calls = [partial(face.start, PHONE)] * 200
@@ -429,7 +433,7 @@ class TestTasks:
     def test_a_right_code_beside_wrong_ones_below_the_limit_is_always_accepted(
         self, mode: Mode, face: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
-        for nth in repeats(kind):
+        for nth in repeats(kind, len(LOOPS)):
             empty(server)
             calls = []
             for place, (phone, (id_, code)) in enumerate(self.crowd(mode, face, outbox).items()):
@@ -444,7 +448,7 @@ class TestTasks:
     def test_a_resend_beside_guesses_loses_neither_code(
         self, mode: Mode, roomy: Face, outbox: OutboxSender, server: Server | File, kind: str
     ) -> None:
-        for nth in repeats(kind):
+        for nth in repeats(kind, len(LOOPS)):
             empty(server)
             crowd = self.crowd(mode, roomy, outbox)
             calls: list[partial[Any]] = []

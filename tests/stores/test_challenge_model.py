@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
-from support import REPEATS
+from support import LONG
 
 from otpverify import Limit, MemoryStore, Policy
 from otpverify.core import challenge as transitions
@@ -61,7 +61,6 @@ KINDS = ((False, False), (True, False), (True, True))
 """Ordinary, concealed, and a decoy, which is concealed, too."""
 SCOPES = ("login", "reset")
 _count = itertools.count()
-LONG = REPEATS >= 200
 
 
 @dataclass

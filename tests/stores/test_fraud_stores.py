@@ -26,7 +26,7 @@ class TestMemoryStore(FraudStoreConformance):
 
 class TestSqliteStore(FraudStoreConformance):
     crowd = 12
-    steps = max(150, 10 * REPEATS)
+    steps = max(150, 5 * REPEATS)
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:

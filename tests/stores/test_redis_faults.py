@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import redis
 from servers import Server, binary, free_port, store_of, until
-from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, AsyncMode, Mode, wrong
+from support import LONG, OTHER_PHONE, PHONE, QUICK, SECRET, AsyncMode, Mode, wrong
 
 from otpverify import (
     AsyncRedisStore,
@@ -41,7 +41,6 @@ from otpverify import (
 from otpverify.core.keys import Key
 from otpverify.testing import OutboxSender, code_in
 
-LONG = REPEATS >= 200
 TIMEOUT = 0.3
 BOUND = 2 * (TIMEOUT + TIMEOUT) + 3
 """What the timeouts promise, and three seconds for a machine that does other things."""

@@ -23,8 +23,6 @@ from otpverify.testing.conformance.random_walk import NETWORK, POLICIES, SEED, W
 
 __all__ = ["stop_servers"]
 
-LONG = REPEATS >= 200
-
 
 class TestMemoryStore(StoreConformance):
     def make_store(self, clock: Clock) -> MemoryStore:
@@ -35,7 +33,7 @@ class TestSqliteStore(StoreConformance):
     crowd = 12
     many = 60
     repeats = max(1, REPEATS // 25)
-    steps = max(100, 10 * REPEATS)
+    steps = max(100, 5 * REPEATS)
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
@@ -52,7 +50,7 @@ class OnEveryServer(StoreConformance):
     many = 60
     crowd = 12
     repeats = max(1, REPEATS // 25)
-    steps = max(100, 10 * REPEATS)
+    steps = max(100, 5 * REPEATS)
 
     @pytest.fixture(autouse=True, params=PLACES, ids="-".join)
     def _place(self, request: pytest.FixtureRequest) -> None:
@@ -68,11 +66,6 @@ class TestRedisStore(OnEveryServer):
 
 
 class TestAsyncRedisStore(OnEveryServer):
-    # The scripts are the same for both modes: all servers in CI, here two of them.
-    @pytest.fixture(autouse=True, params=PLACES if LONG else PLACES[:4:3], ids="-".join)
-    def _place(self, request: pytest.FixtureRequest) -> None:
-        self.place = Place(*request.param)
-
     def make_store(self, clock: Clock) -> AsyncRedisStore:
         return self.place.async_store(clock)
 
