@@ -30,6 +30,7 @@ from otpverify import (
     AsyncVerifier,
     ChallengeExpired,
     ConfigurationError,
+    CooldownActive,
     HmacHasher,
     IncorrectCode,
     Limit,
@@ -449,6 +450,8 @@ class TestRoundTrips:
         plain.check(PHONE, outbox.code(), challenge=id_)
         plain.cancel(PHONE, challenge=id_)
         limited.start(OTHER_PHONE, client_ip="192.0.2.1")
+        with pytest.raises(CooldownActive):  # every script is on the server after that
+            limited.start(OTHER_PHONE, client_ip="192.0.2.1")
         assert scripts_of(lambda: plain.start(PHONE)) == {"evalsha": one}
         assert scripts_of(lambda: plain.start(PHONE, client_ip="192.0.2.1")) == {"evalsha": one}
         other = "+37256789047"
