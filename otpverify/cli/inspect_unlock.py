@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from datetime import datetime
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from otpverify.cli.terminal import say
-from otpverify.core.results import mask
+from otpverify.core.results import Message, Receipt, mask
 from otpverify.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from otpverify import Verifier
-    from otpverify.core.inspection import LimitUse, PhoneInspection, PurposeInspection
+    from otpverify.settings import Parts
 
 _SETTINGS = (
     "The store and the secret are those of the environment, as for your application. Figures "
@@ -53,89 +51,66 @@ def add_commands(commands: Any) -> None:
 
 def run_inspect(options: argparse.Namespace) -> int:
     """Print what is known of the number. Return the exit code."""
+    # Imported here: it loads the library.
+    from otpverify.console import inspection
+
     with _verifier(os.environ) as verifier:
         found = verifier.inspect(_number(options.phone), purpose=options.purpose)
     if options.json:
-        say(json.dumps({**asdict(found), "phone": mask(found.phone)}, default=_plain))
+        say(inspection.inspection_json(found))
         return 0
-    for line in _lines(found):
+    for line in inspection.inspection_lines(found):
         say(line)
     return 0
 
 
 def run_unlock(options: argparse.Namespace) -> int:
     """Unlock the number. Return the exit code."""
+    # Imported here: it loads the library.
+    from otpverify.console import inspection
+
     number = _number(options.phone)
     with _verifier(os.environ) as verifier:
         shown = mask(verifier.normalize(number))
         verifier.unlock(number, purpose=options.purpose)
-    if options.json:
-        say(json.dumps({"phone": shown, "purpose": options.purpose, "unlocked": True}))
-        return 0
-    purpose = "all purposes" if options.purpose is None else f"the purpose {options.purpose}"
-    say(f"{shown}: unlocked for {purpose}.")
+    said = inspection.unlocked_json if options.json else inspection.unlocked_text
+    say(said(shown, options.purpose))
     return 0
 
 
-def _verifier(environ: Mapping[str, str]) -> Verifier:
-    # Imported here: it loads the clients of the gateway and the store.
-    from otpverify import Verifier
+def shared_parts(environ: Mapping[str, str]) -> Parts:
+    """The parts that the environment's application uses, without its gateway.
+
+    Raises:
+        ConfigurationError: The environment names no store that processes share.
+    """
+    # Imported here: they load the clients of the store.
+    from otpverify.settings import Parts, Settings
 
     if not any(environ.get(name) for name in _STORES):
         raise ConfigurationError(
             f"Set {' or '.join(_STORES)}: without a store that processes share there is nothing "
             "to see."
         )
-    return Verifier.from_env(environ)
+    return Parts(Settings(environ=environ), sender=_NoGateway())
+
+
+class _NoGateway:
+    """Stands in for the gateway, whose credentials support does not need."""
+
+    def send(self, message: Message) -> Receipt:
+        """Never called: these commands send nothing."""
+        raise NotImplementedError
+
+
+@contextmanager
+def _verifier(environ: Mapping[str, str]) -> Iterator[Verifier]:
+    # Imported here: it loads the library.
+    from otpverify import Verifier
+
+    with closing(shared_parts(environ)) as parts:
+        yield Verifier(parts.sender, **parts.arguments())
 
 
 def _number(given: str) -> str:
     return sys.stdin.readline().strip() if given == "-" else given
-
-
-def _lines(found: PhoneInspection) -> Iterator[str]:
-    yield f"{mask(found.phone)} at {_time(found.inspected_at)}"
-    for name, uses in (("Sends", found.sends), ("Concealed sends", found.concealed_sends)):
-        if uses:
-            yield f"{name}: {'; '.join(map(_use, uses))}"
-    if not found.purposes:
-        yield "Nothing else is known of it."
-    for purpose in found.purposes:
-        yield from _purpose_lines(purpose)
-
-
-def _use(use: LimitUse) -> str:
-    text = f"{use.used} of {use.limit.count} in {use.limit.seconds} seconds"
-    return f"{text}, next at {_time(use.admits_at)}" if use.admits_at else text
-
-
-def _purpose_lines(purpose: PurposeInspection) -> Iterator[str]:
-    name = "a purpose that was not named" if purpose.purpose is None else purpose.purpose
-    yield f"Purpose: {name}"
-    failures, in_a_row = purpose.failures, purpose.consecutive_failures
-    yield f"  Wrong codes: {failures} in the window, {in_a_row} in a row"
-    if purpose.locked_until:
-        yield f"  Locked until {_time(purpose.locked_until)} ({purpose.locked_by})"
-    for until, which in (
-        (purpose.cooldown_until, "Cooldown"),
-        (purpose.concealed_cooldown_until, "Concealed cooldown"),
-    ):
-        if until:
-            yield f"  {which} until {_time(until)}"
-    for message in purpose.messages:
-        concealed = ", concealed" if message.concealed else ""
-        yield f"  Message of {_time(message.sent_at)}: {message.status}{concealed}"
-    for challenge in purpose.challenges:
-        kind = ", decoy" if challenge.decoy else ", concealed" if challenge.concealed else ""
-        yield (
-            f"  Live challenge until {_time(challenge.expires_at)}: {challenge.attempts_left} "
-            f"attempts left, {challenge.status}{kind}"
-        )
-
-
-def _time(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
