@@ -36,7 +36,7 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
     {"engine": ("engine",)},
     {"verifier": ("verifier", "verifier_async", "settings", "settings_table", "wiring")},
     {"public": ("__init__",)},
-    {"sandbox": ("sandbox",)},
+    {"sandbox": ("sandbox",), "console": ("console",)},
     {"web": ("integrations", "integrations.web"), "metrics": ("integrations.metrics",)},
     {
         name: (f"integrations.{name}",)

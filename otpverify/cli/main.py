@@ -1,6 +1,6 @@
 """The command line: `otpverify sandbox`, `otpverify demo`, `otpverify doctor`,
-`otpverify inspect`, `otpverify unlock`, `otpverify lint-message`, `otpverify send-bulk`,
-`otpverify secret`."""
+`otpverify traffic`, `otpverify inspect`, `otpverify unlock`, `otpverify lint-message`,
+`otpverify send-bulk`, `otpverify secret`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from otpverify import ConfigurationError, OtpVerifyError, __version__
-from otpverify.cli import inspect_unlock, lint
+from otpverify.cli import inspect_unlock, lint, traffic
 from otpverify.cli.send_bulk import arguments as bulk
 from otpverify.cli.terminal import (
     OutputLost,
@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(command=_doctor)
 
+    traffic.add_command(commands)
     inspect_unlock.add_commands(commands)
     lint.add_command(commands)
     bulk.add_command(commands).set_defaults(command=_send_bulk)

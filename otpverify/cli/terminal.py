@@ -83,6 +83,21 @@ def say_while_read(line: str = "") -> None:
             raise
 
 
+@contextmanager
+def written_by_others() -> Iterator[None]:
+    """For output to stdout that is not written by `say`.
+
+    Raises:
+        OutputLost: It cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if sys.stdout is not None:
+            _discard(sys.stdout)
+        raise OutputLost(error) from error
+
+
 def complain(line: str) -> None:
     """Write one line to stderr, or discard it if it cannot be written."""
     with suppress(OutputLost):
