@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from otpverify import ConfigurationError, OtpVerifyError, __version__
-from otpverify.cli import inspect_unlock, lint, traffic
+from otpverify.cli import lint, support
 from otpverify.cli.send_bulk import arguments as bulk
 from otpverify.cli.terminal import (
     OutputLost,
@@ -145,8 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(command=_doctor)
 
-    traffic.add_command(commands)
-    inspect_unlock.add_commands(commands)
+    support.add_commands(commands)
     lint.add_command(commands)
     bulk.add_command(commands).set_defaults(command=_send_bulk)
 
