@@ -18,6 +18,7 @@ from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt
 from otpverify.core.state import Inspected, Opening
+from otpverify.core.traffic import Totals
 
 
 class Clock(Protocol):
@@ -160,6 +161,11 @@ class FraudStore(Protocol):
         """Forget the unanswered messages to a number that was known."""
         ...
 
+    def traffic(self, hours: int) -> Totals:
+        """What was counted by country in the last so many hours: from 1 to 336. See
+        `otpverify.core.traffic.totals`."""
+        ...
+
 
 class AsyncFraudStore(Protocol):
     """`FraudStore`, awaitable."""
@@ -171,6 +177,7 @@ class AsyncFraudStore(Protocol):
     async def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None: ...
     async def known(self, number: str) -> KnownNumber | None: ...
     async def unlock_number(self, number: str) -> None: ...
+    async def traffic(self, hours: int) -> Totals: ...
 
 
 class AsyncStore(Protocol):

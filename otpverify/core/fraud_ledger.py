@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from otpverify.core import caps, fraud, send_limits
+from otpverify.core import caps, fraud, send_limits, traffic
 from otpverify.core.answers import Refused
 from otpverify.core.caps import Cap, Full, Parts
 from otpverify.core.fraud import (
@@ -36,12 +36,11 @@ from otpverify.core.fraud import (
 from otpverify.core.keys import Key, Secret
 from otpverify.core.limits import Limit
 from otpverify.core.state import CounterState
+from otpverify.core.traffic import MILLIONTHS, Counts, Tally
 
 UNANSWERED = 3
 """A number is known no more when so many messages in a row were not answered: it may be another's
 by now, or one that an attacker answered once."""
-MONEY = 1_000_000
-"""Caps count money in millionths: sums of whole numbers are exact, in every store."""
 TOTAL, SPEND = "total", "spend"
 """The names of caps on messages and on money."""
 
@@ -171,19 +170,20 @@ class Ledger(NamedTuple):
     number: KnownNumber | None = None
     bill: Bill | None = None
     network: CounterState | None = None
+    tally: Tally | None = None
     caps: tuple[Counted | None, ...] = ()
 
     @classmethod
     def of(cls, states: Sequence[Any], now: int) -> Ledger:
         """From the states whose names `names` gives, in that order. What is over counts no more."""
         live = [None if state is None or state.expires <= now else state for state in states]
-        prefix, country, world, number, bill, network, *counted = live
-        return cls(prefix, country, world, number, bill, network, tuple(counted))
+        prefix, country, world, number, bill, network, tally, *counted = live
+        return cls(prefix, country, world, number, bill, network, tally, tuple(counted))
 
     @property
     def states(self) -> tuple[Any, ...]:
         """The states, in the order of `names`."""
-        return (*self[:6], *self.caps)
+        return (*self[:7], *self.caps)
 
 
 def names(key: FraudKey, rules: Rules) -> tuple[str, ...]:
@@ -195,6 +195,7 @@ def names(key: FraudKey, rules: Rules) -> tuple[str, ...]:
         number_name(key.number),
         f"b{key.challenge}",
         f"i{key.network}",
+        tally_name(key.country),
         *(f"m{cap.name}{cap.window}" for cap in rules.caps),
     )
 
@@ -202,6 +203,11 @@ def names(key: FraudKey, rules: Rules) -> tuple[str, ...]:
 def number_name(number: str) -> str:
     """What the state of a number is called in a store."""
     return f"k{number}"
+
+
+def tally_name(country: str) -> str:
+    """What the traffic of a country is called in a store."""
+    return f"t{country}"
 
 
 def key_of(
@@ -226,14 +232,26 @@ def key_of(
 
 
 def millionths(money: float | Decimal) -> int:
-    """Money as caps count it."""
-    return round(money * MONEY)
+    """Money as caps and traffic count it."""
+    return round(money * MILLIONTHS)
 
 
 def charge(
     ledger: Ledger, key: FraudKey, request: Request, rules: Rules, now: int
 ) -> tuple[Charged | Overdrawn | Full | Refused, Ledger]:
     """Count a message everywhere, or refuse it."""
+    answer, after = _charge(ledger, key, request, rules, now)
+    if not isinstance(answer, Charged):
+        counts = Counts(refused=1)
+    else:
+        observed = answer.would_refuse is not None
+        counts = Counts(sent=1, would_refuse=int(observed), cost=millionths(request.price))
+    return answer, after._replace(tally=traffic.add(after.tally, counts, now))
+
+
+def _charge(
+    ledger: Ledger, key: FraudKey, request: Request, rules: Rules, now: int
+) -> tuple[Charged | Overdrawn | Full | Refused, Ledger]:
     network, event = ledger.network, None
     if key.network and rules.sends_per_ip:
         reserved, network = send_limits.reserve(network, rules.sends_per_ip, now)
@@ -277,7 +295,8 @@ def credit(ledger: Ledger, key: FraudKey, rules: Rules, now: int) -> tuple[Credi
         before = _records(ledger)
         after = fraud.credit(before, bill.paid, bill.price, rules.rates, now)
         ledger = _with_records(ledger, before, after, now)
-    return Credited(bill.would_refuse), ledger._replace(bill=None)
+    tally = traffic.add(ledger.tally, Counts(verified=1), now)
+    return Credited(bill.would_refuse), ledger._replace(bill=None, tally=tally)
 
 
 def refund(ledger: Ledger, charged: Charged, price: float, rules: Rules, now: int) -> Ledger:
@@ -294,10 +313,13 @@ def refund(ledger: Ledger, charged: Charged, price: float, rules: Rules, now: in
     if charged.network is not None:
         network = send_limits.give_back(network, charged.network, now)
     counted = caps.give(amounts(rules, price), _parts(ledger), charged.at, now)
+    observed = charged.would_refuse is not None
+    back = Counts(sent=-1, would_refuse=-int(observed), cost=-millionths(price))
     return ledger._replace(
         number=number,
         bill=None if charged.first else ledger.bill,
         network=network,
+        tally=traffic.add(ledger.tally, back, now),
         caps=_kept_caps(rules, counted),
     )
 

@@ -56,6 +56,8 @@ _KINDS: Final = {
 }
 KINDS = frozenset({*_KINDS.values(), "satellite", "international_network", "unknown"})
 REGIONS: frozenset[str] = frozenset(phonenumbers.SUPPORTED_REGIONS)
+COUNTRIES: tuple[str, ...] = ("", *sorted(REGIONS))
+"""What a fraud policy counts apart; the first is for numbers of no country."""
 
 _SENTENCES = {
     "empty": "Enter a phone number.",

@@ -162,7 +162,7 @@ def total(tally: Tally | None, hours: int, now: int) -> Counts:
     return Counts(*(max(0, one) for one in found))
 
 
-def totals(tallies: Iterable[tuple[str, Tally]], hours: int, now: int) -> Totals:
+def totals(tallies: Iterable[tuple[str, Tally | None]], hours: int, now: int) -> Totals:
     """The counts of all countries that have any."""
     found = [(country, total(tally, hours, now)) for country, tally in tallies]
     return Totals(now, tuple(sorted((country, one) for country, one in found if any(one))))

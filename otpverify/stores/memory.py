@@ -25,16 +25,18 @@ from otpverify.core.fraud_ledger import (
 )
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit, require_whole
+from otpverify.core.phone import COUNTRIES
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import ChallengeState, CounterState, Inspected, Opening, PhoneState
+from otpverify.core.traffic import Tally, Totals, totals
 from otpverify.errors import StoreError
 from otpverify.protocols import Clock
 from otpverify.stores.clock import MonotonicClock
 from otpverify.stores.workers import Claim, can_fork, refuse_several_workers
 
 _State = TypeVar(
-    "_State", PhoneState, ChallengeState, CounterState, Kept | Counted, KnownNumber, Bill
+    "_State", PhoneState, ChallengeState, CounterState, Kept | Counted, KnownNumber, Bill, Tally
 )
 _COUNTERS_PER_CHALLENGE = 10
 # One for all stores: there is hardly ever a second. It is held for microseconds.
@@ -95,6 +97,7 @@ class MemoryStore:
         self._accounts: TLRUCache[Hashable, Kept | Counted] = self._table(counter_capacity)
         self._known: TLRUCache[Hashable, KnownNumber] = self._table(counter_capacity)
         self._bills: TLRUCache[Hashable, Bill] = self._table(counter_capacity)
+        self._tallies: TLRUCache[Hashable, Tally] = self._table(len(COUNTRIES))
 
     def __repr__(self) -> str:
         return f"<MemoryStore with {len(self)} challenges>"
@@ -272,22 +275,27 @@ class MemoryStore:
             name = fraud_ledger.number_name(number)
             self._put(self._known, name, fraud_ledger.unlock(self._known.get(name)))
 
+    def traffic(self, hours: int) -> Totals:
+        """See `FraudStore.traffic`."""
+        with _LOCK.get():
+            now = self._tick()
+            names = map(fraud_ledger.tally_name, COUNTRIES)
+            return totals(zip(COUNTRIES, map(self._tallies.get, names), strict=True), hours, now)
+
     def _ledger(self, key: FraudKey, rules: Rules) -> Ledger:
         names = fraud_ledger.names(key, rules)
         return Ledger.of([self._fraud_table(name).get(name) for name in names], self._now)
 
     def _keep(self, key: FraudKey, rules: Rules, ledger: Ledger, *, refused: bool = False) -> None:
         named = list(zip(fraud_ledger.names(key, rules), ledger.states, strict=True))
-        try:
-            for name, state in named:
-                if state is not None:
-                    self._require_room(self._fraud_table(name), name)
-        except StoreError:
-            if refused:
-                return  # what is refused may leave a mark, which is not worth an error
-            raise
         for name, state in named:
-            self._put(self._fraud_table(name), name, state)
+            if state is not None and not refused:
+                self._require_room(self._fraud_table(name), name)
+        for name, state in named:
+            table = self._fraud_table(name)
+            # What is refused may leave a mark, which is not worth an error.
+            if state is None or self._has_room(table, name):
+                self._put(table, name, state)
 
     def _fraud_table(self, name: str) -> TLRUCache[Hashable, Any]:
         """Apart, so that who invents prefixes or challenges fills one of them alone."""
@@ -295,6 +303,7 @@ class MemoryStore:
             "b": self._bills,
             "i": self._counters,
             "k": self._known,
+            "t": self._tallies,
         }
         return tables.get(name[0], self._accounts)
 
@@ -335,8 +344,12 @@ class MemoryStore:
             table[key] = state
 
     @staticmethod
-    def _require_room(table: TLRUCache[Hashable, _State], key: str) -> None:
-        if key not in table and table.currsize >= table.maxsize:
+    def _has_room(table: TLRUCache[Hashable, _State], key: str) -> bool:
+        return key in table or table.currsize < table.maxsize
+
+    @classmethod
+    def _require_room(cls, table: TLRUCache[Hashable, _State], key: str) -> None:
+        if not cls._has_room(table, key):
             raise StoreError(
                 f"The MemoryStore is full ({int(table.maxsize)} entries); nothing was evicted. "
                 "Give it more capacity, or use RedisStore."

@@ -38,6 +38,7 @@ from otpverify.core.keys import Keyring
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.state import CounterState, Retention
+from otpverify.core.traffic import Counts, Tally, total
 
 T0 = 1_000 * DAY
 HOUR = DAY // 24
@@ -74,6 +75,9 @@ def test_what_refuses_first(given: dict[str, Any], refuses: str | None) -> None:
     kinds = {"network": Refused, "cap": Full, "accounts": Overdrawn, None: Charged}
     assert type(answer) is kinds[refuses]
     if refuses is not None:
+        assert after.tally is not None
+        assert after.tally.current == Counts(refused=1)
+        after = after._replace(tally=None)
         assert after._replace(prefix=None) == before._replace(prefix=None)
     if refuses in ("network", "cap"):
         assert after == before
@@ -221,6 +225,7 @@ def test_a_refund_leaves_no_trace(given: dict[str, Any], request_: Request, late
     if not isinstance(answer, Charged):
         return
     after = refund(charged, answer, request_.price, RULES, T0 + later)
+    assert total(after.tally, 1, T0 + later) == Counts()
     assert (after.number, after.caps) == (before.number, before.caps)
     assert (after.network and after.network.log) == (before.network and before.network.log)
     assert (after.bill is None) == (before.bill is None)
@@ -233,7 +238,8 @@ def test_a_refund_leaves_no_trace(given: dict[str, Any], request_: Request, late
 
 
 def test_what_is_over_counts_no_more() -> None:
-    states = [FULL_PREFIX, FULL_COUNTRY, None, TRUSTED, None, FULL_NETWORK, FULL_CAP]
+    tally = Tally(T0 // HOUR, Counts(1), (), T0 + HOUR)
+    states = [FULL_PREFIX, FULL_COUNTRY, None, TRUSTED, None, FULL_NETWORK, tally, FULL_CAP]
     ends = max(state.expires for state in states if state is not None)
     assert Ledger.of(states, T0).states == tuple(states)
     assert Ledger.of(states, ends) == Ledger(caps=(None,))
@@ -282,7 +288,7 @@ def test_a_message_has_a_tag_for_each_thing() -> None:
 
 def test_every_state_has_a_name_of_its_own() -> None:
     found = names(FraudKey("t", "t", "t", "t", "t"), RULES)
-    assert len(set(found)) == len(ledger().states) == 8
+    assert len(set(found)) == len(ledger().states) == 9
 
 
 def test_the_rules_of_a_policy() -> None:

@@ -21,9 +21,12 @@ from otpverify.core.state import (
     Retention,
     Send,
 )
+from otpverify.core.traffic import Counts, Tally
 from otpverify.errors import StoreError
 
-State: TypeAlias = PhoneState | ChallengeState | CounterState | Kept | KnownNumber | Bill | Counted
+State: TypeAlias = (
+    PhoneState | ChallengeState | CounterState | Kept | KnownNumber | Bill | Counted | Tally
+)
 
 
 def names(key: Key) -> tuple[str, str]:
@@ -67,7 +70,7 @@ def encode(state: State) -> str:
         plain = [codes, state.attempts, state.decoy, state.proof, state.concealed]
     elif isinstance(state, Kept):
         plain = [list(state.record), state.expires]
-    elif isinstance(state, KnownNumber | Bill | Counted):
+    elif isinstance(state, KnownNumber | Bill | Counted | Tally):
         plain = list(state)
     else:
         plain = [state.log, [state.retention.window, state.retention.count], state.expires]
@@ -176,6 +179,19 @@ def _cap(parts: Any, expires: Any) -> Counted:
     )
 
 
+def _tally(hour: Any, current: Any, past: Any, expires: Any) -> Tally:
+    hours = tuple([(_whole(begin), _counts(*counts)) for begin, counts in past])
+    return Tally(_whole(hour), _counts(*current), hours, _whole(expires))
+
+
+def _counts(sent: Any, verified: Any, refused: Any, would_refuse: Any, cost: Any) -> Counts:
+    # Negative where something was given back.
+    for value in (sent, verified, refused, would_refuse, cost):
+        if type(value) is not int:
+            raise TypeError
+    return Counts(sent, verified, refused, would_refuse, cost)
+
+
 def _amount(value: Any) -> float:
     if type(value) is not float or not math.isfinite(value):
         raise TypeError
@@ -220,5 +236,6 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "fb": _bill,
     "fi": _counter,
     "fm": _cap,
+    "ft": _tally,
     "t": _instants,
 }

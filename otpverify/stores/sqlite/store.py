@@ -16,9 +16,11 @@ from otpverify.core.fraud import Overdrawn, Request
 from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Ledger, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
+from otpverify.core.phone import COUNTRIES
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import ChallengeState, Inspected, Opening, PhoneState
+from otpverify.core.traffic import Totals, totals
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import Clock
 from otpverify.stores.clock import MonotonicClock
@@ -30,7 +32,7 @@ TIMEOUT_SECONDS = 2.5
 _CLOCK = "time"
 _FOREVER = 1 << 62
 _PRUNED = 10
-"""Expired rows that go with each operation that writes. None adds more than five."""
+"""Expired rows that go with each operation that writes. None adds more than six."""
 
 
 class SqliteStore(Closing):
@@ -197,6 +199,12 @@ class SqliteStore(Closing):
             (rows.fraud_name(fraud_ledger.number_name(number)),),
             lambda state, _now: (None, fraud_ledger.unlock(state)),
         )
+
+    def traffic(self, hours: int) -> Totals:
+        """See `FraudStore.traffic`."""
+        names = [rows.fraud_name(fraud_ledger.tally_name(country)) for country in COUNTRIES]
+        found, now = self._read(*names)
+        return totals(zip(COUNTRIES, found, strict=True), hours, now)
 
     def health(self) -> FileHealth:
         """Look the file through, and say what to fix. For an operator to call:

@@ -35,7 +35,7 @@ FREE = Policy(
 )
 """No cooldown and no limit on sends."""
 
-_FRAUD = ("charge", "credit", "refund", "known", "unlock_number")
+_FRAUD = ("charge", "credit", "refund", "known", "unlock_number", "traffic")
 _BEGIN = 1_772_366_400_000
 _SECRET = Keyring([hashlib.sha256(b"the conformance suite").digest()]).signing
 

@@ -23,6 +23,8 @@ from otpverify.core.fraud_ledger import (
     millionths,
 )
 from otpverify.core.limits import Limit
+from otpverify.core.phone import COUNTRIES
+from otpverify.core.traffic import Counts, Totals, first_hour, totals
 from otpverify.testing.conformance.base import MINUTE, SECOND, Base, Driven
 
 RATES = Rates(10.0, 1 / 3)
@@ -69,6 +71,11 @@ class Reference:
         name = fraud_ledger.number_name(number)
         self.kept[name] = fraud_ledger.unlock(self.known(number, now))
 
+    def traffic(self, hours: int, now: int) -> Totals:
+        """See `otpverify.core.traffic.totals`."""
+        tallies = [(name, self.kept.get(fraud_ledger.tally_name(name))) for name in COUNTRIES]
+        return totals(tallies, hours, now)
+
     def _load(self, key: FraudKey, rules: Rules, now: int) -> Ledger:
         return Ledger.of([self.kept.get(n) for n in fraud_ledger.names(key, rules)], now)
 
@@ -113,6 +120,8 @@ class Walk:
             return "credit", key, rules
         if chance < 0.96:
             return "refund", key, charged, price, rules
+        if chance < 0.98:
+            return "traffic", rng.choice([1, 2, 24, 48, 49, 100, 336])
         return rng.choice(["known", "known", "unlock_number"]), f"number {rng.randrange(40)}"
 
     def learn(self, step: tuple[Any, ...], answer: object) -> None:
@@ -370,6 +379,47 @@ class FraudStoreConformance(Base):
         assert store.credit(HERE, RULES) == Credited()
         store.pass_time(RULES.remember)
         assert store.credit(other, RULES) is None
+
+    def test_traffic_is_counted_by_country(self, store: Driven) -> None:
+        rules = RULES._replace(caps=(MESSAGES,))
+        keys = [_key(n, n) for n in range(5)]
+        charged = [store.charge(key, STRANGER, rules) for key in keys]
+        assert isinstance(store.charge(_key(5, 5), STRANGER, rules), Full)
+        store.refund(keys[0], charged[0], STRANGER.price, rules)
+        for key in (keys[1], keys[1], keys[0]):
+            store.credit(key, rules)
+        nowhere = [_key(6, n)._replace(country="") for n in range(10)]
+        for key in nowhere[:8]:
+            assert store.charge(key, CHEAP, RULES).would_refuse is None
+        assert store.charge(nowhere[8], Request(0.001, observed=True), RULES).would_refuse
+        assert isinstance(store.charge(nowhere[9], CHEAP, RULES), Overdrawn)
+        assert store.traffic(1).countries == (
+            ("", Counts(sent=9, refused=1, would_refuse=1, cost=9_000)),
+            ("EE", Counts(sent=4, verified=1, refused=1, cost=400_000)),
+        )
+
+    def test_traffic_of_messages_at_once(self, store: Driven) -> None:
+        for number in range(self.repeats):
+            keys = [_key(f"{number} {n}", f"{number} {n}", network="") for n in range(self.crowd)]
+            store.together([("charge", key, CHEAP, RULES) for key in keys])
+            store.together([("credit", key, RULES) for key in keys])
+        sent = self.crowd * self.repeats
+        counts = Counts(sent=sent, verified=sent, cost=1_000 * sent)
+        assert store.traffic(24).countries == (("EE", counts),)
+
+    def test_traffic_is_kept_for_two_weeks(self, store: Driven) -> None:
+        begin = store.clock.ms
+        for hour in range(30 * 24):
+            if hour % 5 == 0:
+                store.charge(_key(hour, hour, network=""), CHEAP, RULES)
+            store.pass_time(HOUR)
+        for hours in (1, 5, 48, 49, 336):
+            first = first_hour(hours, store.clock.ms // HOUR)
+            sent = sum((begin + n * HOUR) // HOUR >= first for n in range(0, 30 * 24, 5))
+            ((country, counts),) = store.traffic(hours).countries or (("EE", Counts()),)
+            assert (country, counts.sent, counts.cost) == ("EE", sent, 1_000 * sent)
+        store.pass_time(16 * DAY)
+        assert store.traffic(336) == Totals(store.clock.ms, ())
 
 
 def _key(prefix: object, challenge: object, network: str = "network 1") -> FraudKey:
