@@ -1,16 +1,24 @@
-"""`otpverify inspect` and `otpverify unlock`."""
+"""`otpverify traffic`, `otpverify inspect` and `otpverify unlock`."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support import PHONE, fixture_secret, wrong
 
-from otpverify import IncorrectCode, Limit, Policy, RateLimited, Verifier
+from otpverify import IncorrectCode, Limit, Policy, RateLimited, SqliteStore, Verifier
 from otpverify.cli.main import main
+from otpverify.core.fraud import Request
+from otpverify.core.fraud_ledger import FraudKey
+from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.sandbox import Sandbox
 
 MASKED = "+37*******45"
@@ -93,6 +101,106 @@ def test_the_number_may_come_from_standard_input(
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PHONE}\n"))
     assert main(["unlock", "-"]) == 0
     assert capsys.readouterr().out == f"{MASKED}: unlocked for all purposes.\n"
+
+
+def send_some(path: str) -> None:
+    """Count three messages to Estonia, a code of which is entered, and one to Uzbekistan."""
+    rules = FraudPolicy().rules(Policy())
+    with SqliteStore(path) as store:
+        keys = [FraudKey("p", "EE", "", f"{number}") for number in range(3)]
+        for key in (*keys, FraudKey("p", "UZ", "", "uz")):
+            store.charge(key, Request(0.1), rules)
+        store.credit(keys[0], rules)
+
+
+@pytest.fixture
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store in which something was counted, and neither credentials nor a secret."""
+    path = str(tmp_path / "codes.db")
+    for name in ("OTPVERIFY_REDIS_URL", "OTPVERIFY_SECRET", "SMSPM_HASH", "SMSPM_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OTPVERIFY_SQLITE_PATH", path)
+    send_some(path)
+
+
+@pytest.mark.usefixtures("counted")
+def test_traffic_needs_only_the_store(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["traffic"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    hour, day, weeks = out.rstrip("\n").split("\n\n")
+    for text, title in ((hour, "Last hour"), (day, "Last day"), (weeks, "Last two weeks")):
+        first, *table = text.splitlines()
+        assert first.startswith(f"{title}, since 20")
+        assert table == [
+            "country  sent  verified  conversion  refused  cost",
+            "EE          3         1         33%        0  0.30",
+            "UZ          1         0          0%        0  0.10",
+            "all         4         1         25%        0  0.40",
+        ]
+
+
+@pytest.mark.usefixtures("counted")
+def test_traffic_of_some_hours_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["traffic", "--hours", "5"]) == 0
+    assert capsys.readouterr().out.startswith("Last 5 hours, since 20")
+    assert main(["traffic", "--json", "--hours", "336"]) == 0
+    (window,) = json.loads(capsys.readouterr().out)["windows"]
+    assert window["hours"] == 336
+    shown = [(one["country"], one["sent"], one["cost"]) for one in window["countries"]]
+    assert shown == [("EE", 3, "0.3"), ("UZ", 1, "0.1")]
+    for hours in ("0", "337"):
+        assert main(["traffic", "--hours", hours]) == 2
+        assert "hours must be" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("counted")
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_traffic_on_a_terminal_has_bars() -> None:
+    parent, child = os.openpty()
+    environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    command = [sys.executable, "-m", "otpverify", "traffic", "--hours", "1"]
+    with subprocess.Popen(command, stdout=child, env=environ) as process:
+        os.close(child)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(parent, 65_536):
+                shown += part
+    os.close(parent)
+    assert process.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
+    assert re.search(r"EE +3 +━{12} +1 +33% +━+[╸╺]?━* +0 +0\.30", text)
+
+
+@pytest.mark.usefixtures("counted")
+def test_traffic_whose_reader_has_gone_ends_quietly() -> None:
+    shell = f"{sys.executable} -m otpverify traffic | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", shell], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout.strip() in {"0", "141"}, done.stderr) == (True, "")
+
+
+@pytest.mark.parametrize("command", ["inspect", "unlock"])
+def test_support_needs_no_credentials_of_the_gateway(
+    application: Verifier,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    for name in ("SMSPM_HASH", "SMSPM_TOKEN", "SMSPM_SENDER"):
+        monkeypatch.delenv(name, raising=False)
+    assert main([command, PHONE]) == 0
+    assert capsys.readouterr().out.startswith(MASKED)
+
+
+def test_traffic_without_a_shared_store_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("OTPVERIFY_REDIS_URL", "OTPVERIFY_SQLITE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["traffic"]) == 2
+    assert "OTPVERIFY_REDIS_URL or OTPVERIFY_SQLITE_PATH" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["inspect", "unlock"])
