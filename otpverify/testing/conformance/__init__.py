@@ -29,7 +29,6 @@ pytest.register_assert_rewrite(
             "races",
             "random_walk",
             "sharing",
-            "streaks",
             "inspection",
             "times",
         )
@@ -41,13 +40,12 @@ from otpverify.testing.conformance.concealment import Concealment
 from otpverify.testing.conformance.delivery import Delivery
 from otpverify.testing.conformance.fraud import FraudStoreConformance
 from otpverify.testing.conformance.inspection import Inspection
-from otpverify.testing.conformance.limits import Limits
+from otpverify.testing.conformance.limits import Limits, Streaks
 from otpverify.testing.conformance.operations import Operations, Proofs
 from otpverify.testing.conformance.races import Races
 from otpverify.testing.conformance.random_walk import RandomWalk
 from otpverify.testing.conformance.reference import Reference
 from otpverify.testing.conformance.sharing import Sharing
-from otpverify.testing.conformance.streaks import Streaks
 from otpverify.testing.conformance.times import Times
 
 __all__ = ["Driven", "FraudStoreConformance", "Reference", "StoreConformance", "Timeline"]
