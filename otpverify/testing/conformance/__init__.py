@@ -21,7 +21,6 @@ pytest.register_assert_rewrite(
         f"{__name__}.{name}"
         for name in (
             "base",
-            "concealment",
             "delivery",
             "fraud",
             "limits",
@@ -36,12 +35,11 @@ pytest.register_assert_rewrite(
 )
 
 from otpverify.testing.conformance.base import Driven, Timeline
-from otpverify.testing.conformance.concealment import Concealment
 from otpverify.testing.conformance.delivery import Delivery
 from otpverify.testing.conformance.fraud import FraudStoreConformance
 from otpverify.testing.conformance.inspection import Inspection
 from otpverify.testing.conformance.limits import Limits, Streaks
-from otpverify.testing.conformance.operations import Operations, Proofs
+from otpverify.testing.conformance.operations import Concealment, Operations, Proofs
 from otpverify.testing.conformance.races import Races
 from otpverify.testing.conformance.random_walk import RandomWalk
 from otpverify.testing.conformance.reference import Reference
