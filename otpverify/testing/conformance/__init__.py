@@ -25,9 +25,8 @@ pytest.register_assert_rewrite(
             "fraud",
             "limits",
             "operations",
-            "races",
+            "shared_store",
             "random_walk",
-            "sharing",
             "inspection",
             "times",
         )
@@ -40,10 +39,9 @@ from otpverify.testing.conformance.fraud import FraudStoreConformance
 from otpverify.testing.conformance.inspection import Inspection
 from otpverify.testing.conformance.limits import Limits, Streaks
 from otpverify.testing.conformance.operations import Concealment, Operations, Proofs
-from otpverify.testing.conformance.races import Races
 from otpverify.testing.conformance.random_walk import RandomWalk
 from otpverify.testing.conformance.reference import Reference
-from otpverify.testing.conformance.sharing import Sharing
+from otpverify.testing.conformance.shared_store import Races, Sharing
 from otpverify.testing.conformance.times import Times
 
 __all__ = ["Driven", "FraudStoreConformance", "Reference", "StoreConformance", "Timeline"]

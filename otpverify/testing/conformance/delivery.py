@@ -21,7 +21,7 @@ from otpverify.testing.conformance.base import (
     key,
 )
 from otpverify.testing.conformance.limits import THREE
-from otpverify.testing.conformance.sharing import policy
+from otpverify.testing.conformance.shared_store import policy
 
 QUEUED, SENT, DELIVERED = DeliveryStatus.QUEUED, DeliveryStatus.SENT, DeliveryStatus.DELIVERED
 FAILED = DeliveryStatus.FAILED

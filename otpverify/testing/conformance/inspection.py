@@ -23,7 +23,7 @@ from otpverify.testing.conformance.base import (
     further,
     key,
 )
-from otpverify.testing.conformance.races import kinds
+from otpverify.testing.conformance.shared_store import kinds
 
 LIMITED = Policy(
     resend_cooldown_seconds=60,

@@ -19,7 +19,7 @@ from otpverify.testing.conformance.base import (
     further,
     key,
 )
-from otpverify.testing.conformance.races import kinds
+from otpverify.testing.conformance.shared_store import kinds
 
 HOUR = 60 * MINUTE
 THREE = Policy(resend_cooldown_seconds=0, sends_per_phone=(Limit(3, 3600),))
