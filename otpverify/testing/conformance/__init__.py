@@ -39,8 +39,7 @@ from otpverify.testing.conformance.fraud import FraudStoreConformance
 from otpverify.testing.conformance.inspection import Inspection
 from otpverify.testing.conformance.limits import Limits, Streaks
 from otpverify.testing.conformance.operations import Concealment, Operations, Proofs
-from otpverify.testing.conformance.random_walk import RandomWalk
-from otpverify.testing.conformance.reference import Reference
+from otpverify.testing.conformance.random_walk import RandomWalk, Reference
 from otpverify.testing.conformance.shared_store import Races, Sharing
 from otpverify.testing.conformance.times import Times
 
