@@ -38,7 +38,7 @@ from otpverify import (
 )
 from otpverify.demo import Site, server
 from otpverify.demo.accounts import PASSWORD, PHONE, USER, Accounts, Guesses, Sessions
-from otpverify.demo.visitor import Page, Visitor
+from otpverify.demo.script import Page, Visitor
 from otpverify.integrations.web.sentences import BUSY, after, explain
 from otpverify.sandbox import Sandbox
 

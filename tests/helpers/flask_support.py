@@ -14,7 +14,7 @@ from support import QUICK
 from werkzeug.test import TestResponse
 
 from otpverify import MemoryStore, Verified
-from otpverify.demo.visitor import Page
+from otpverify.demo.script import Page
 from otpverify.integrations.flask import OtpVerify
 from otpverify.testing import OutboxSender
 
