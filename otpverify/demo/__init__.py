@@ -8,8 +8,7 @@ It needs the extra `demo`, which is that of Flask.
 from otpverify.errors import needs_extra
 
 with needs_extra("demo", "The demo"):
-    from otpverify.demo.application import create_app
     from otpverify.demo.script import run
-    from otpverify.demo.server import Site
+    from otpverify.demo.site import Site, create_app
 
 __all__ = ["Site", "create_app", "run"]

@@ -13,7 +13,7 @@ import requests
 
 from otpverify import Sender
 from otpverify.demo.accounts import PASSWORD, PHONE, USER
-from otpverify.demo.server import Site
+from otpverify.demo.site import Site
 from otpverify.phone import hint, mask
 from otpverify.sandbox import Sandbox
 

@@ -36,7 +36,7 @@ from otpverify import (
     Verified,
     Verifier,
 )
-from otpverify.demo import Site, server
+from otpverify.demo import Site, site as demo_site
 from otpverify.demo.accounts import PASSWORD, PHONE, USER, Accounts, Guesses, Sessions
 from otpverify.demo.script import Page, Visitor
 from otpverify.integrations.web.sentences import BUSY, after, explain
@@ -1019,7 +1019,7 @@ def test_the_usual_port_when_taken_is_another(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(server, "SITE_PORT", port)
+        monkeypatch.setattr(demo_site, "SITE_PORT", port)
         with Site(sandbox, port=None) as site:
             assert site.url != f"http://127.0.0.1:{port}"
             assert requests.get(site.url, timeout=30).ok
