@@ -85,6 +85,16 @@ def is_local(host: str) -> bool:
         return "." not in host and not host[0].isdigit()
 
 
+def is_loopback(host: str) -> bool:
+    """Whether this name or address stands for this machine alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_private(host: str) -> bool:
     """Whether a host is a private address, or a name that only a private network knows."""
     try:

@@ -21,9 +21,9 @@ from queue import SimpleQueue
 from typing import Literal
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from otpverify.gateways.urls import is_loopback
 from otpverify.sandbox.faults import reports_of
 from otpverify.sandbox.outbox import Captured, Outbox
-from otpverify.sandbox.wire import is_loopback
 
 Shape = Literal["post", "get"]
 SHAPES: Mapping[str, Shape] = {"post": "post", "get": "get"}

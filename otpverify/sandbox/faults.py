@@ -13,14 +13,8 @@ dialect 40 and 41 come with status 200, as all of its refusals do.
 from __future__ import annotations
 
 import re
-import socket
-import struct
-import threading
 from dataclasses import dataclass
-from io import BufferedIOBase
 from typing import Final
-
-from otpverify.sandbox.wire import Reply
 
 RARE_AREA: Final = "415"
 _FICTIONAL = re.compile(r"\+1([2-9][0-9]{2})55501([0-9]{2})", re.ASCII)
@@ -225,51 +219,3 @@ def on_purpose(e164: str) -> str | None:
 def _parts(e164: str) -> tuple[str, str]:
     found = _FICTIONAL.fullmatch(e164)
     return (found.group(1), found.group(2)) if found else ("", "")
-
-
-_SECONDS_A_BYTE = 0.02
-# Together 30 seconds: longer than a client's default `Retry.total_seconds`.
-_DRIPPED_BYTES = 1500
-# The kernel then discards unsent data and resets the connection.
-_NO_LINGER = struct.pack("ii", 1, 0)
-
-
-def fail_transport(
-    how: str,
-    reply: Reply,
-    connection: socket.socket,
-    wfile: BufferedIOBase,
-    stopping: threading.Event,
-    stall_seconds: float,
-) -> None:
-    """Let the transport of a reply fail. The connection is not usable afterwards.
-
-    Args:
-        how: `"stalled"`, `"dropped"`, `"reset"`, `"slow headers"` or `"slow body"`.
-        reply: The reply without the fault.
-        connection: The client's.
-        wfile: Writes to it.
-        stopping: Set when the sandbox stops.
-        stall_seconds: How long a stalled reply is delayed.
-    """
-    if how == "stalled":
-        stopping.wait(stall_seconds)
-    elif how == "reset":
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        socket.close(connection.detach())
-    elif how in ("slow headers", "slow body"):
-        slow_body = how == "slow body"
-        body = b" " * _DRIPPED_BYTES + reply.body if slow_body else reply.body
-        padding = "" if slow_body else f"X-Padding: {'x' * _DRIPPED_BYTES}\r\n"
-        head = (
-            f"HTTP/1.1 {reply.status} OK\r\n{padding}Content-Type: {reply.content_type}\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        ).encode()
-        whole = head + body
-        at_once = len(head) if slow_body else 0
-        wfile.write(whole[:at_once])
-        for place in range(at_once, len(whole)):
-            wfile.write(whole[place : place + 1])
-            wfile.flush()
-            if stopping.wait(_SECONDS_A_BYTE):
-                return

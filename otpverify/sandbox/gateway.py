@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
@@ -9,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
+from typing import Literal, Self
 
 from otpverify import InvalidPhoneNumber
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, is_sender_id
 from otpverify.phone import normalize
 from otpverify.sandbox.faults import INVALID_NUMBER, Fault, fault_of, on_purpose
 from otpverify.sandbox.outbox import Captured, find_code
-from otpverify.sandbox.wire import Dialect, Refusal, Reply
 from otpverify.sms import segments
 
 LARGEST_BATCH = 100
@@ -23,6 +24,55 @@ BALANCE_EUR = 12.34
 SENDER_IDS = (DEFAULT_SENDER_ID, "MyApp")
 _PRICE_EUR = 0.04
 _WRITTEN = re.compile(r"\+?[1-9][0-9]{3,14}")
+
+
+Dialect = Literal["2.0", "tutorial"]
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply, before it is written.
+
+    Attributes:
+        status: The HTTP status.
+        body: The body's bytes.
+        content_type: What they are.
+        headers: Further headers.
+    """
+
+    status: int
+    body: bytes = field(default=b"", repr=False)  # the inbox: numbers and codes
+    content_type: str = "application/json"
+    headers: Headers = ()
+
+    @classmethod
+    def of_json(cls, value: object, status: int = 200, headers: Headers = ()) -> Self:
+        """A reply that says `value`."""
+        return cls(status, json.dumps(value).encode(), headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal, independent of the dialect.
+
+    Attributes:
+        text: The error text.
+        status: The HTTP status, in the dialect 2.0.
+        headers: Further headers.
+    """
+
+    text: str = field(repr=False)  # it may repeat a number
+    status: int = 400
+    headers: Headers = ()
+
+    def worded(self, dialect: Dialect) -> Reply:
+        """The reply that says so."""
+        if dialect == "2.0":
+            return Reply.of_json({"error": self.text}, self.status, self.headers)
+        # What HTTP itself defines (402, 429, 5xx) keeps its status.
+        status = 200 if self.status in (400, 401) else self.status
+        return Reply.of_json({"status": "error", "message": self.text}, status, self.headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,34 @@
-"""The sandbox's HTTP: it routes paths to actions, reads requests and writes replies."""
+"""The sandbox's HTTP: it routes paths to actions, reads requests, and writes replies or lets their
+transport fail."""
 
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from socketserver import BaseServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from otpverify.gateways.urls import is_loopback
 from otpverify.sandbox import inbox
 from otpverify.sandbox.delivery_reports import SHAPES, Reporter
-from otpverify.sandbox.faults import fail_transport
-from otpverify.sandbox.gateway import Credentials, answer_account, answer_send
-from otpverify.sandbox.outbox import Outbox
-from otpverify.sandbox.wire import (
+from otpverify.sandbox.gateway import (
+    Credentials,
     Dialect,
     Refusal,
     Reply,
-    from_another_site,
-    names_this_machine,
-    pairs_of,
-    query_of,
+    answer_account,
+    answer_send,
 )
+from otpverify.sandbox.outbox import Outbox
 
 LARGEST_BODY = 1 << 20
 _LARGEST_DISCARDED = 1 << 24
@@ -255,3 +258,93 @@ _ROUTES: dict[str, dict[str, _Action]] = {
     "/inbox.js": {"GET": Handler._asset},
     "/events": {"GET": Handler._events},
 }
+
+
+def names_this_machine(host: str | None) -> bool:
+    """Whether a `Host` header names this machine; HTTP/1.0 clients may send none."""
+    if host is None:
+        return True
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name)
+
+
+def from_another_site(headers: Message) -> bool:
+    """Whether a browser sent the request for a page of another site.
+
+    Browsers name the page's site in `Sec-Fetch-Site` (Fetch Metadata), and its origin in `Origin`
+    (RFC 6454; `null` for a page that has none) or at least in `Referer`. Other programs send none
+    of them. Another port of this machine is another origin: another program serves it.
+    """
+    sites = {site.strip().lower() for site in headers.get_all("Sec-Fetch-Site", [])}
+    if sites - {"same-origin", "none"}:  # "none": the person typed the address
+        return True
+    own = f"http://{headers.get('Host', '')}".lower()
+    if any(origin.strip().lower() != own for origin in headers.get_all("Origin", [])):
+        return True
+    pages = [page.strip().lower() for page in headers.get_all("Referer", [])]
+    return any(page != own and not page.startswith(f"{own}/") for page in pages)
+
+
+def query_of(url: SplitResult) -> dict[str, object]:
+    """The fields of an address's query."""
+    return pairs_of(url.query)
+
+
+def pairs_of(text: str) -> dict[str, object]:
+    """Decoded name and value pairs; a recipient that is named several times is a batch."""
+    found = parse_qs(text, keep_blank_values=True)
+    fields: dict[str, object] = {name: values[-1] for name, values in found.items()}
+    if len(numbers := found.get("toNumber", [])) > 1:
+        fields["toNumber"] = numbers
+    return fields
+
+
+_SECONDS_A_BYTE = 0.02
+# Together 30 seconds: longer than a client's default `Retry.total_seconds`.
+_DRIPPED_BYTES = 1500
+# The kernel then discards unsent data and resets the connection.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+def fail_transport(
+    how: str,
+    reply: Reply,
+    connection: socket.socket,
+    wfile: BufferedIOBase,
+    stopping: threading.Event,
+    stall_seconds: float,
+) -> None:
+    """Let the transport of a reply fail. The connection is not usable afterwards.
+
+    Args:
+        how: `"stalled"`, `"dropped"`, `"reset"`, `"slow headers"` or `"slow body"`.
+        reply: The reply without the fault.
+        connection: The client's.
+        wfile: Writes to it.
+        stopping: Set when the sandbox stops.
+        stall_seconds: How long a stalled reply is delayed.
+    """
+    if how == "stalled":
+        stopping.wait(stall_seconds)
+    elif how == "reset":
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        socket.close(connection.detach())
+    elif how in ("slow headers", "slow body"):
+        slow_body = how == "slow body"
+        body = b" " * _DRIPPED_BYTES + reply.body if slow_body else reply.body
+        padding = "" if slow_body else f"X-Padding: {'x' * _DRIPPED_BYTES}\r\n"
+        head = (
+            f"HTTP/1.1 {reply.status} OK\r\n{padding}Content-Type: {reply.content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        ).encode()
+        whole = head + body
+        at_once = len(head) if slow_body else 0
+        wfile.write(whole[:at_once])
+        for place in range(at_once, len(whole)):
+            wfile.write(whole[place : place + 1])
+            wfile.flush()
+            if stopping.wait(_SECONDS_A_BYTE):
+                return

@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from otpverify import ConfigurationError
+from otpverify.gateways.urls import is_loopback
 from otpverify.sandbox.delivery_reports import SHAPES, Reporter, Shape
-from otpverify.sandbox.gateway import Credentials
+from otpverify.sandbox.gateway import Credentials, Dialect
 from otpverify.sandbox.http import Handler, State
 from otpverify.sandbox.outbox import Captured, Outbox
-from otpverify.sandbox.wire import Dialect, is_loopback
 
 if TYPE_CHECKING:
     from otpverify import SmspmClient

@@ -31,8 +31,9 @@ from otpverify import (
 )
 from otpverify.cli import main as cli
 from otpverify.sandbox import Sandbox
-from otpverify.sandbox.faults import FAULTS, REPORTS, fail_transport
-from otpverify.sandbox.wire import Reply
+from otpverify.sandbox.faults import FAULTS, REPORTS
+from otpverify.sandbox.gateway import Reply
+from otpverify.sandbox.http import fail_transport
 from otpverify.sms.languages import languages
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,8 +9,8 @@ from importlib.resources import files
 from operator import itemgetter
 from string import Template
 
+from otpverify.sandbox.gateway import Reply
 from otpverify.sandbox.outbox import Captured
-from otpverify.sandbox.wire import Reply
 
 _MOST_SHOWN = 200
 _TYPES = {
