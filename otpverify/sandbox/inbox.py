@@ -84,7 +84,7 @@ def asset(name: str) -> Reply:
 
 @cache
 def _read(name: str) -> str:
-    return files("otpverify.sandbox.inbox").joinpath(name).read_text(encoding="utf-8")
+    return files("otpverify.sandbox").joinpath("static", name).read_text(encoding="utf-8")
 
 
 def _refused(message: Captured) -> str:
