@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, say: Say) -> int:
     """Run the command.
 
     Args:
-        options: Those of `otpverify.cli.send_bulk.arguments`.
+        options: Those of `otpverify.cli.main`.
         say: Writes a line for the person.
 
     Returns:
