@@ -16,12 +16,11 @@ import pytest
 
 from otpverify import BulkCounts, BulkProgress, ConfigurationError, SmspmClient
 from otpverify.cli import main as cli
-from otpverify.cli.send_bulk.cost import estimate
 from otpverify.cli.send_bulk.journal import Journal
 from otpverify.cli.send_bulk.output import Lines, display
 from otpverify.core.phone import REGIONS
 from otpverify.core.prices import Prices
-from otpverify.gateways.smspm.prices import load_prices, published_prices
+from otpverify.gateways.smspm.prices import estimate, load_prices, published_prices
 from otpverify.sandbox import Sandbox
 
 TEXT = "The bus to Narva leaves at eight."

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from otpverify import BulkInterrupted, BulkProgress, ConfigurationError, SmspmClient
 from otpverify.cli.send_bulk import output
-from otpverify.cli.send_bulk.cost import Estimate, estimate, people
 from otpverify.cli.send_bulk.csv_file import NumberList, read_numbers
 from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
@@ -19,7 +18,13 @@ from otpverify.cli.terminal import on_terminal, printable
 from otpverify.core.prices import Prices
 from otpverify.gateways.smspm.bulk import Plan, plan
 from otpverify.gateways.smspm.bulk_options import BulkOptions, check_options
-from otpverify.gateways.smspm.prices import load_prices, published_prices
+from otpverify.gateways.smspm.prices import (
+    Estimate,
+    estimate,
+    load_prices,
+    people,
+    published_prices,
+)
 from otpverify.gateways.smspm.wire import DEFAULT_URL
 from otpverify.sms import Segments, segments
 
