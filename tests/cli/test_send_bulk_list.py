@@ -17,8 +17,7 @@ from hypothesis import given, strategies as st
 
 from otpverify import ConfigurationError, InvalidPhoneNumber
 from otpverify.cli import main as cli
-from otpverify.cli.send_bulk.cell import read_number
-from otpverify.cli.send_bulk.csv_file import NumberList, read_numbers
+from otpverify.cli.send_bulk.csv_file import NumberList, read_number, read_numbers
 from otpverify.phone import normalize
 from otpverify.sandbox import Sandbox
 
