@@ -19,7 +19,6 @@ from otpverify.engine.issuing import Issuer
 from otpverify.engine.operations import Engine
 from otpverify.engine.ports import Ports
 from otpverify.errors import ConfigurationError
-from otpverify.gateways.reports import report_reader
 from otpverify.hashing import Argon2Hasher
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.sms.messages import Messages
@@ -148,6 +147,8 @@ def _ports(
     messages: Renderer,
     guards: Sequence[Guard],
 ) -> Ports:
+    from otpverify.gateways.delivery_reports import report_reader  # gateways' clients load it
+
     operations = {name: lift_store(getattr(store, name)) for name in _STORE_OPERATIONS}
     return Ports(
         send=lift_send(sender.send),

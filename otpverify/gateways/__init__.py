@@ -32,7 +32,7 @@ _HOMES = {
     "check_report_url": "urls",
     "check_url": "urls",
     "report_address": "urls",
-    "ReportFields": "reports",
+    "ReportFields": "delivery_reports",
 }
 __all__ = sorted(_HOMES)
 

@@ -11,7 +11,7 @@ from otpverify._sync import AsyncClosing, Closing, in_thread, inline, run_sync, 
 from otpverify.core.results import Message, Receipt, ReportFields
 from otpverify.core.send_outcome import receipt_or_error
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected
-from otpverify.gateways.reports import report_reader
+from otpverify.gateways.delivery_reports import report_reader
 from otpverify.gateways.retry import Observer, check_observer, outcome_unknown, report_attempt
 from otpverify.protocols import AsyncSender, Sender
 

@@ -19,7 +19,7 @@ from otpverify import (
     SmspmClient,
 )
 from otpverify.gateways import ReportFields
-from otpverify.gateways.reports import report_reader
+from otpverify.gateways.delivery_reports import report_reader
 from otpverify.integrations.celery import CelerySender
 from otpverify.testing import OutboxSender
 

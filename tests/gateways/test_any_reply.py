@@ -15,9 +15,9 @@ from hypothesis import example, given, settings, strategies as st
 
 from otpverify import Balance, DeliveryError, DeliveryUnavailable, Message, Receipt
 from otpverify.gateways import ReportFields
+from otpverify.gateways.delivery_reports import callback_params, read_report
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.bulk_wire import batch_fields, read_batch
-from otpverify.gateways.smspm.reports import callback_params, read_report
 
 CODE = "904817"
 TOKEN = "Qwertyuiopasdfgh"

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from otpverify import DeliveryStatus
 from otpverify.gateways import ReportFields
-from otpverify.gateways.smspm.reports import read_report
+from otpverify.gateways.delivery_reports import read_report
 from otpverify.sms import callback_params
 
 POSTED = {

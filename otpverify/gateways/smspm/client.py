@@ -11,12 +11,12 @@ from otpverify._sync import Closing, run_sync
 from otpverify.core.results import Message, Receipt, ReportFields
 from otpverify.errors import ConfigurationError
 from otpverify.gateways.call import Fields, Method
+from otpverify.gateways.delivery_reports import read_report
 from otpverify.gateways.http import HttpClient
 from otpverify.gateways.retry import HttpSettings, Observer, Retry
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.api import SmspmApi
 from otpverify.gateways.smspm.bulk_options import BulkOptions, names_options
-from otpverify.gateways.smspm.reports import read_report
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID
 from otpverify.gateways.smspm.wire import (
     DEFAULT_URL,
@@ -108,7 +108,7 @@ class SmspmBase(ABC):
 
     @staticmethod
     def read_report(params: object) -> ReportFields:
-        """Read the parameters of a delivery report; see `reports.read_report`."""
+        """Read the parameters of a delivery report; see `delivery_reports.read_report`."""
         return read_report(params)
 
     def __repr__(self) -> str:

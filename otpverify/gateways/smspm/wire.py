@@ -20,7 +20,7 @@ from otpverify.errors import (
     DeliveryUnavailable,
 )
 from otpverify.gateways.call import BUSY_STATUSES, OUTCOME_UNKNOWN, Fields
-from otpverify.gateways.smspm.reports import MESSAGE_ID
+from otpverify.gateways.delivery_reports import MESSAGE_ID
 from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, check_sender_id
 from otpverify.gateways.urls import check_report_url, check_url, report_address
 

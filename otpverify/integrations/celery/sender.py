@@ -31,7 +31,7 @@ from otpverify import (
 )
 from otpverify.core.keys import Keyring
 from otpverify.core.secret_strength import Secrets, read_secrets
-from otpverify.gateways.reports import report_reader
+from otpverify.gateways.delivery_reports import report_reader
 from otpverify.integrations.celery.delivery import Delivery, QueuedMessage
 from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.tasks import (

@@ -1,6 +1,6 @@
-"""Reads the SMSPM gateway's delivery reports, in any of their formats.
+"""How delivery reports are read: by the sender's own reader, or in any format of the SMSPM gateway.
 
-Anyone may post anything to a callback's address, so nothing in this module raises: fields that
+Anyone may post anything to a callback's address, so nothing that reads here raises: fields that
 cannot be understood are left out.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from otpverify.core.results import DeliveryStatus, ReportFields
@@ -34,6 +35,17 @@ _STATUSES = {
     "expired": DeliveryStatus.EXPIRED,
     "failed": DeliveryStatus.FAILED,
 }
+
+
+def report_reader(sender: Any) -> Callable[[object], ReportFields]:
+    """The function that reads the parameters of this sender's delivery reports.
+
+    Returns:
+        The sender's own `read_report`. For a sender without one, a reader of the fields
+        `report_token`, `status`, `messageId` or `id`, and `toNumber` or `to`.
+    """
+    own = getattr(sender, "read_report", None)
+    return own if callable(own) else read_report
 
 
 def read_report(params: object) -> ReportFields:
