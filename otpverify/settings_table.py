@@ -74,7 +74,7 @@ def switch(value: object, spelled: str) -> bool:
 
 def sender_id(value: object, spelled: str) -> str:
     """A sender ID."""
-    from otpverify.gateways.smspm.sender_id import check_sender_id
+    from otpverify.gateways.smspm.account import check_sender_id
 
     with naming(spelled):
         return check_sender_id(text(value, spelled))

@@ -13,7 +13,7 @@ from email.utils import formatdate
 from typing import Literal, Self
 
 from otpverify import InvalidPhoneNumber
-from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, is_sender_id
+from otpverify.gateways.smspm.account import DEFAULT_SENDER_ID, is_sender_id
 from otpverify.phone import normalize
 from otpverify.sandbox.faults import INVALID_NUMBER, Fault, fault_of, on_purpose
 from otpverify.sandbox.outbox import Captured, find_code

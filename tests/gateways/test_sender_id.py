@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from otpverify import ConfigurationError, SmspmClient
-from otpverify.gateways.smspm.sender_id import is_sender_id, sender_id_problem
+from otpverify.gateways.smspm.account import is_sender_id, sender_id_problem
 
 
 @pytest.mark.parametrize(

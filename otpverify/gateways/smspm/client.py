@@ -15,9 +15,9 @@ from otpverify.gateways.delivery_reports import read_report
 from otpverify.gateways.http import HttpClient
 from otpverify.gateways.retry import HttpSettings, Observer, Retry
 from otpverify.gateways.smspm import wire
+from otpverify.gateways.smspm.account import DEFAULT_SENDER_ID
 from otpverify.gateways.smspm.api import SmspmApi
 from otpverify.gateways.smspm.bulk_options import BulkOptions, names_options
-from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID
 from otpverify.gateways.smspm.wire import (
     DEFAULT_URL,
     Account,

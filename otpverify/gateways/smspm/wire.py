@@ -21,7 +21,7 @@ from otpverify.errors import (
 )
 from otpverify.gateways.call import BUSY_STATUSES, OUTCOME_UNKNOWN, Fields
 from otpverify.gateways.delivery_reports import MESSAGE_ID
-from otpverify.gateways.smspm.sender_id import DEFAULT_SENDER_ID, check_sender_id
+from otpverify.gateways.smspm.account import DEFAULT_SENDER_ID, check_sender_id
 from otpverify.gateways.urls import check_report_url, check_url, report_address
 
 NAME = "SMSPM"
