@@ -357,7 +357,7 @@ class Parts:
         needed = ("HASH", "TOKEN")
         missing = [self.settings.spell(key) for key in needed if self.settings.get(key) is None]
         if missing:
-            from otpverify.gateways.smspm.wire import missing_credentials
+            from otpverify.gateways.smspm.account import missing_credentials
 
             raise missing_credentials(missing)
         values.require_secure(self.settings)

@@ -35,7 +35,7 @@ def path(value: object, spelled: str) -> str:
 def gateway_url(value: object, spelled: str, **insecure: Any) -> str:
     """The gateway's address. Whether it may be plain http is another setting, see
     `require_secure`."""
-    from otpverify.gateways.smspm.wire import DEFAULT_URL
+    from otpverify.gateways.smspm.account import DEFAULT_URL
     from otpverify.gateways.urls import check_url
 
     options = insecure or {"allow_insecure": True}
@@ -67,7 +67,7 @@ def require_secure(settings: Any) -> None:
 
 def switch(value: object, spelled: str) -> bool:
     """A switch: `True` or `False`, or `1` or `0` as text."""
-    from otpverify.gateways.smspm.wire import read_switch
+    from otpverify.gateways.smspm.account import read_switch
 
     return read_switch(value, spelled)
 

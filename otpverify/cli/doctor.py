@@ -18,8 +18,12 @@ from otpverify import (
     Verifier,
 )
 from otpverify.core.keys import Key
-from otpverify.gateways.smspm.account import DEFAULT_SENDER_ID, LONGEST_SENDER_ID, is_sender_id
-from otpverify.gateways.smspm.wire import DEFAULT_URL
+from otpverify.gateways.smspm.account import (
+    DEFAULT_SENDER_ID,
+    DEFAULT_URL,
+    LONGEST_SENDER_ID,
+    is_sender_id,
+)
 from otpverify.gateways.urls import is_encrypted, is_local, is_private
 from otpverify.settings import Settings
 from otpverify.settings_table import SETTINGS

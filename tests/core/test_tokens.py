@@ -15,7 +15,7 @@ from otpverify import ConfigurationError, DeliveryRejected, Message, RateLimited
 from otpverify.core import tokens
 from otpverify.core.keys import Keyring, mac
 from otpverify.gateways.smspm import wire
-from otpverify.gateways.smspm.wire import Account
+from otpverify.gateways.smspm.account import Account
 from otpverify.gateways.urls import check_report_url, report_address
 from otpverify.testing import OutboxSender
 

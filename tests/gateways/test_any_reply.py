@@ -17,11 +17,12 @@ from otpverify import Balance, DeliveryError, DeliveryUnavailable, Message, Rece
 from otpverify.gateways import ReportFields
 from otpverify.gateways.delivery_reports import callback_params, read_report
 from otpverify.gateways.smspm import wire
+from otpverify.gateways.smspm.account import Account
 from otpverify.gateways.smspm.bulk_wire import batch_fields, read_batch
 
 CODE = "904817"
 TOKEN = "Qwertyuiopasdfgh"
-ACCOUNT = wire.Account("Zxcvbnmlkjhgfdsa", TOKEN)
+ACCOUNT = Account("Zxcvbnmlkjhgfdsa", TOKEN)
 MESSAGE = Message("+37256789045", f"Your code is {CODE}.", "ref-1")
 SENT = wire.send_fields(ACCOUNT, MESSAGE)
 BATCH = ("+37256789045", "+37256789046", "+37256789047")

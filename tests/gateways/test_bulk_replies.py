@@ -22,6 +22,7 @@ from otpverify import (
     Receipt,
 )
 from otpverify._sync import run_sync
+from otpverify.gateways.smspm.account import Account
 from otpverify.gateways.smspm.bulk import Bulk, Pace, Run, batches, plan
 from otpverify.gateways.smspm.bulk_io import Tasks, Threads
 from otpverify.gateways.smspm.bulk_options import BulkOptions
@@ -34,7 +35,6 @@ from otpverify.gateways.smspm.bulk_wire import (
     batch_fields,
     read_batch,
 )
-from otpverify.gateways.smspm.wire import Account
 
 ACCOUNT = Account("h4shQwertyuiop", "t0ken+As/dfghjkl=")
 TEXT = "Your parcel waits behind the blue door until Friday"

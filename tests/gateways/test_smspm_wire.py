@@ -21,8 +21,9 @@ from otpverify import (
 from otpverify.gateways.call import Call, Reply
 from otpverify.gateways.retry import Attempts, Retry
 from otpverify.gateways.smspm import wire
+from otpverify.gateways.smspm.account import Account, check_gateway_url
 from otpverify.gateways.smspm.api import SmspmApi
-from otpverify.gateways.smspm.wire import Account, Balance, check_gateway_url, read_balance
+from otpverify.gateways.smspm.wire import Balance, read_balance
 
 ACCOUNT = Account("h4shQwertyuiop", "t0kenAsdfghjkl")
 MESSAGE = Message("+12025550123", "904817 is your Zanzibar code.", "ref-1")

@@ -16,6 +16,7 @@ from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
 from otpverify.cli.terminal import on_terminal, printable
 from otpverify.core.prices import Prices
+from otpverify.gateways.smspm.account import DEFAULT_URL
 from otpverify.gateways.smspm.bulk import Plan, plan
 from otpverify.gateways.smspm.bulk_options import BulkOptions, check_options
 from otpverify.gateways.smspm.prices import (
@@ -25,7 +26,6 @@ from otpverify.gateways.smspm.prices import (
     people,
     published_prices,
 )
-from otpverify.gateways.smspm.wire import DEFAULT_URL
 from otpverify.sms import Segments, segments
 
 Say = Callable[[str], None]

@@ -10,7 +10,8 @@ from otpverify.core.results import Message, Receipt
 from otpverify.errors import ConfigurationError
 from otpverify.gateways.call import Call, Fields, Method
 from otpverify.gateways.smspm import wire
-from otpverify.gateways.smspm.wire import Account, Balance, read_balance, read_sender_ids
+from otpverify.gateways.smspm.account import Account
+from otpverify.gateways.smspm.wire import Balance, read_balance, read_sender_ids
 
 if TYPE_CHECKING:
     from otpverify.gateways.smspm.bulk import Bulk

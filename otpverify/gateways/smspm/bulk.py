@@ -24,6 +24,7 @@ from otpverify.gateways.bulk_results import (
     BulkProgress,
     BulkResult,
 )
+from otpverify.gateways.smspm.account import Account
 from otpverify.gateways.smspm.bulk_options import (
     DEFAULTS,
     Batch,
@@ -38,7 +39,6 @@ from otpverify.gateways.smspm.bulk_wire import (
     batch_fields,
     read_batch,
 )
-from otpverify.gateways.smspm.wire import Account
 
 _INTERRUPTED = DeliveryUnavailable(
     "Sending was interrupted. It is unknown whether the message was taken.",

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import DeliveryError, DeliveryRejected
 from otpverify.gateways.smspm import wire
-from otpverify.gateways.smspm.wire import Account
+from otpverify.gateways.smspm.account import Account
 
 Fields = dict[str, str | list[str]]
 Reply = tuple[int, bytes]

@@ -14,17 +14,17 @@ from otpverify.gateways.call import Fields, Method
 from otpverify.gateways.delivery_reports import read_report
 from otpverify.gateways.http import HttpClient
 from otpverify.gateways.retry import HttpSettings, Observer, Retry
-from otpverify.gateways.smspm import wire
-from otpverify.gateways.smspm.account import DEFAULT_SENDER_ID
-from otpverify.gateways.smspm.api import SmspmApi
-from otpverify.gateways.smspm.bulk_options import BulkOptions, names_options
-from otpverify.gateways.smspm.wire import (
+from otpverify.gateways.smspm.account import (
+    DEFAULT_SENDER_ID,
     DEFAULT_URL,
     Account,
-    Balance,
     check_gateway_url,
+    missing_credentials,
     read_switch,
 )
+from otpverify.gateways.smspm.api import SmspmApi
+from otpverify.gateways.smspm.bulk_options import BulkOptions, names_options
+from otpverify.gateways.smspm.wire import Balance
 
 if TYPE_CHECKING:
     from otpverify.gateways.bulk_results import BulkResult
@@ -80,7 +80,7 @@ class SmspmBase(ABC):
         environ = os.environ if environ is None else environ
         missing = [name for name in ("SMSPM_HASH", "SMSPM_TOKEN") if not environ.get(name)]
         if missing:
-            raise wire.missing_credentials(missing)
+            raise missing_credentials(missing)
         settings: dict[str, Any] = {
             "hash": environ["SMSPM_HASH"],
             "token": environ["SMSPM_TOKEN"],

@@ -8,98 +8,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from otpverify.core.results import Message, Receipt
 from otpverify.errors import (
-    ConfigurationError,
     DeliveryError,
     DeliveryRejected,
     DeliveryUnavailable,
 )
 from otpverify.gateways.call import BUSY_STATUSES, OUTCOME_UNKNOWN, Fields
 from otpverify.gateways.delivery_reports import MESSAGE_ID
-from otpverify.gateways.smspm.account import DEFAULT_SENDER_ID, check_sender_id
-from otpverify.gateways.urls import check_report_url, check_url, report_address
+from otpverify.gateways.smspm.account import Account
+from otpverify.gateways.urls import report_address
 
 NAME = "SMSPM"
-DEFAULT_URL = "https://api.smspm.com"
-ALLOW_WITH = "allow_insecure=True (SMSPM_ALLOW_INSECURE=1)"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Account:
-    """Credentials and sender ID of an account, and where its delivery reports go, if anywhere; and
-    whether that may be plain http to a private network.
-
-    Raises:
-        ConfigurationError: A value is empty, an alphanumeric sender ID is too long, or the address
-            for reports is unsafe.
-    """
-
-    hash: str
-    token: str
-    sender_id: str = DEFAULT_SENDER_ID
-    report_url: str | None = None
-    allow_insecure: bool = False
-
-    def __post_init__(self) -> None:
-        if not all(isinstance(part, str) and part for part in (self.hash, self.token)):
-            raise ConfigurationError("SMSPM needs both a hash and a token.")
-        check_sender_id(self.sender_id)
-        if self.report_url is not None:
-            check_report_url(
-                self.report_url,
-                "report_url (SMSPM_REPORT_URL)",
-                allow_insecure=self.allow_insecure,
-                allow_with=ALLOW_WITH,
-            )
-
-    def __repr__(self) -> str:
-        return f"Account(sender_id={self.sender_id!r})"
-
-    @property
-    def credentials(self) -> dict[str, str]:
-        """The fields that every request carries."""
-        return {"hash": self.hash, "token": self.token}
-
-
-def check_gateway_url(url: str, name: str = "SMSPM_URL", *, allow_insecure: bool = False) -> str:
-    """The gateway's address without a trailing slash. Raises `ConfigurationError`, see
-    `check_url`."""
-    return check_url(
-        url, name, example=DEFAULT_URL, allow_insecure=allow_insecure, allow_with=ALLOW_WITH
-    )
-
-
-def read_switch(value: object, name: str = "SMSPM_ALLOW_INSECURE") -> bool:
-    """A switch of the environment: `1` or `true` is on; `0`, `false`, empty or `None` is off.
-
-    Raises:
-        ConfigurationError: It is anything else.
-    """
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    word = value.strip().lower() if isinstance(value, str) else None
-    if word not in ("", "0", "1", "false", "true"):
-        raise ConfigurationError(f"{name} must be 1 or 0.")
-    return word in ("1", "true")
-
-
-def missing_credentials(names: Sequence[str]) -> ConfigurationError:
-    """The error for credentials that are not set.
-
-    Args:
-        names: The settings, as the person writes them.
-    """
-    return ConfigurationError(
-        f"Set {' and '.join(names)} to the account's credentials at the gateway. "
-        "Without an account, run `otpverify sandbox` and set the variables that it prints."
-    )
-
-
 _KNOWN_TEXTS = {
     "token is required": "token_required",
     "hash is required": "hash_required",
