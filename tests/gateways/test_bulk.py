@@ -32,9 +32,9 @@ from otpverify import (
     Retry,
     SmspmClient,
 )
-from otpverify.gateways.smspm.api import SmspmApi
 from otpverify.gateways.smspm.bulk_io import Tasks, Threads
 from otpverify.gateways.smspm.bulk_options import BulkOptions
+from otpverify.gateways.smspm.client import SmspmApi
 from otpverify.sandbox import Sandbox
 
 TEXT = "The bus to Narva leaves at eight."

@@ -22,7 +22,7 @@ from otpverify.gateways.call import Call, Reply
 from otpverify.gateways.retry import Attempts, Retry
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.account import Account, check_gateway_url
-from otpverify.gateways.smspm.api import SmspmApi
+from otpverify.gateways.smspm.client import SmspmApi
 from otpverify.gateways.smspm.wire import Balance, read_balance
 
 ACCOUNT = Account("h4shQwertyuiop", "t0kenAsdfghjkl")
