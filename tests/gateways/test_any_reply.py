@@ -18,7 +18,7 @@ from otpverify.gateways import ReportFields
 from otpverify.gateways.delivery_reports import callback_params, read_report
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.account import Account
-from otpverify.gateways.smspm.bulk_wire import batch_fields, read_batch
+from otpverify.gateways.smspm.bulk_batches import batch_fields, read_batch
 
 CODE = "904817"
 TOKEN = "Qwertyuiopasdfgh"

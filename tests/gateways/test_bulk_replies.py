@@ -24,9 +24,7 @@ from otpverify import (
 from otpverify._sync import run_sync
 from otpverify.gateways.smspm.account import Account
 from otpverify.gateways.smspm.bulk import Bulk, Pace, Run, batches, plan
-from otpverify.gateways.smspm.bulk_io import Tasks, Threads
-from otpverify.gateways.smspm.bulk_options import BulkOptions
-from otpverify.gateways.smspm.bulk_wire import (
+from otpverify.gateways.smspm.bulk_batches import (
     BatchReply,
     Fields,
     Outcome,
@@ -35,6 +33,8 @@ from otpverify.gateways.smspm.bulk_wire import (
     batch_fields,
     read_batch,
 )
+from otpverify.gateways.smspm.bulk_io import Tasks, Threads
+from otpverify.gateways.smspm.bulk_options import BulkOptions
 
 ACCOUNT = Account("h4shQwertyuiop", "t0ken+As/dfghjkl=")
 TEXT = "Your parcel waits behind the blue door until Friday"

@@ -25,19 +25,19 @@ from otpverify.gateways.bulk_results import (
     BulkResult,
 )
 from otpverify.gateways.smspm.account import Account
-from otpverify.gateways.smspm.bulk_options import (
-    DEFAULTS,
-    Batch,
-    BulkOptions,
-    check_options,
-)
-from otpverify.gateways.smspm.bulk_wire import (
+from otpverify.gateways.smspm.bulk_batches import (
     BatchReply,
     Fields,
     Outcome,
     Reply,
     batch_fields,
     read_batch,
+)
+from otpverify.gateways.smspm.bulk_options import (
+    DEFAULTS,
+    Batch,
+    BulkOptions,
+    check_options,
 )
 
 _INTERRUPTED = DeliveryUnavailable(

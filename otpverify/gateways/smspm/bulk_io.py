@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from otpverify.gateways.smspm.bulk import Flight
+from otpverify.gateways.smspm.bulk_batches import Fields, Reply
 from otpverify.gateways.smspm.bulk_options import Batch
-from otpverify.gateways.smspm.bulk_wire import Fields, Reply
 
 
 class Threads:
