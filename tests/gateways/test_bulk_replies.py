@@ -23,14 +23,18 @@ from otpverify import (
 )
 from otpverify._sync import run_sync
 from otpverify.gateways.smspm.account import Account
-from otpverify.gateways.smspm.bulk import Bulk, Pace, Run, batches, plan
+from otpverify.gateways.smspm.bulk import Bulk
 from otpverify.gateways.smspm.bulk_batches import (
     BatchReply,
     Fields,
     Outcome,
+    Pace,
     Reply,
+    Run,
     Split,
     batch_fields,
+    batches,
+    plan,
     read_batch,
 )
 from otpverify.gateways.smspm.bulk_io import Tasks, Threads

@@ -17,7 +17,7 @@ from otpverify.cli.send_bulk.output import display
 from otpverify.cli.terminal import on_terminal, printable
 from otpverify.core.prices import Prices
 from otpverify.gateways.smspm.account import DEFAULT_URL
-from otpverify.gateways.smspm.bulk import Plan, plan
+from otpverify.gateways.smspm.bulk_batches import Plan, plan
 from otpverify.gateways.smspm.bulk_options import BulkOptions, check_options
 from otpverify.gateways.smspm.prices import (
     Estimate,

@@ -13,8 +13,7 @@ from otpverify import BulkCounts, BulkProgress
 from otpverify.cli.lint import gsm7_suggestions
 from otpverify.cli.send_bulk.csv_file import NumberList
 from otpverify.errors import ExtraMissing
-from otpverify.gateways.smspm.bulk import Plan
-from otpverify.gateways.smspm.bulk_batches import ACCOUNT_CODES
+from otpverify.gateways.smspm.bulk_batches import ACCOUNT_CODES, Plan
 from otpverify.gateways.smspm.prices import Estimate, people
 from otpverify.phone import mask
 from otpverify.sms import segments
