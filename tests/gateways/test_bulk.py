@@ -32,7 +32,7 @@ from otpverify import (
     Retry,
     SmspmClient,
 )
-from otpverify.gateways.smspm.bulk_io import Tasks, Threads
+from otpverify.gateways.smspm.bulk import Tasks, Threads
 from otpverify.gateways.smspm.bulk_options import BulkOptions
 from otpverify.gateways.smspm.client import SmspmApi
 from otpverify.sandbox import Sandbox

@@ -23,7 +23,7 @@ from otpverify import (
 )
 from otpverify._sync import run_sync
 from otpverify.gateways.smspm.account import Account
-from otpverify.gateways.smspm.bulk import Bulk
+from otpverify.gateways.smspm.bulk import Bulk, Tasks, Threads
 from otpverify.gateways.smspm.bulk_batches import (
     BatchReply,
     Fields,
@@ -37,7 +37,6 @@ from otpverify.gateways.smspm.bulk_batches import (
     plan,
     read_batch,
 )
-from otpverify.gateways.smspm.bulk_io import Tasks, Threads
 from otpverify.gateways.smspm.bulk_options import BulkOptions
 
 ACCOUNT = Account("h4shQwertyuiop", "t0ken+As/dfghjkl=")

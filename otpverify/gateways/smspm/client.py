@@ -290,7 +290,7 @@ class SmspmClient(SmspmBase, Closing):
                 the result for everyone. When something else ends the send (Ctrl-C, a cancelled
                 task), `on_progress` gets these results before that exception is raised again.
         """
-        from otpverify.gateways.smspm.bulk_io import Threads  # few programs need it
+        from otpverify.gateways.smspm.bulk import Threads  # few programs need it
 
         bulk = self._api.bulk(text, options)
         with Threads(self._exchange, bulk.concurrency) as ports:
