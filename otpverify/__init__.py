@@ -56,18 +56,18 @@ if TYPE_CHECKING:
         StoreError as StoreError,
         VerificationFailed as VerificationFailed,
     )
-    from otpverify.gateways.bulk_results import (
+    from otpverify.gateways.fallback import (
+        AsyncFallbackSender as AsyncFallbackSender,
+        FallbackSender as FallbackSender,
+    )
+    from otpverify.gateways.retry import DeliveryAttempt as DeliveryAttempt, Retry as Retry
+    from otpverify.gateways.send_bulk import (
         BulkCounts as BulkCounts,
         BulkEntry as BulkEntry,
         BulkInterrupted as BulkInterrupted,
         BulkProgress as BulkProgress,
         BulkResult as BulkResult,
     )
-    from otpverify.gateways.fallback import (
-        AsyncFallbackSender as AsyncFallbackSender,
-        FallbackSender as FallbackSender,
-    )
-    from otpverify.gateways.retry import DeliveryAttempt as DeliveryAttempt, Retry as Retry
     from otpverify.gateways.smspm.client import SmspmClient as SmspmClient
     from otpverify.gateways.smspm.client_async import AsyncSmspmClient as AsyncSmspmClient
     from otpverify.gateways.smspm.wire import Balance as Balance
@@ -115,11 +115,11 @@ _MODULES = {
         "HumanCheckRequired IncorrectCode InvalidPhoneNumber OtpVerifyError RateLimited "
         "StoreError VerificationFailed"
     ),
-    "otpverify.gateways.bulk_results": (
-        "BulkCounts BulkEntry BulkInterrupted BulkProgress BulkResult"
-    ),
     "otpverify.gateways.fallback": "AsyncFallbackSender FallbackSender",
     "otpverify.gateways.retry": "DeliveryAttempt Retry",
+    "otpverify.gateways.send_bulk": (
+        "BulkCounts BulkEntry BulkInterrupted BulkProgress BulkResult"
+    ),
     "otpverify.gateways.smspm.client": "SmspmClient",
     "otpverify.gateways.smspm.client_async": "AsyncSmspmClient",
     "otpverify.gateways.smspm.wire": "Balance",

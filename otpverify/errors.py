@@ -15,7 +15,7 @@
     ├── DeliveryError                 challenge, provider_code, maybe_sent
     │   ├── DeliveryRejected          the gateway refused it
     │   └── DeliveryUnavailable       retry_after; it was not reached, or the outcome is unknown
-    ├── BulkInterrupted               result; in otpverify.gateways.bulk_results
+    ├── BulkInterrupted               result; in otpverify.gateways.send_bulk
     └── StoreError                    fail closed: nothing was sent, no code was accepted
 
 No message holds a code, a secret, a token or an unmasked phone number. Messages are plain

@@ -16,7 +16,7 @@ from otpverify.errors import (
     DeliveryError,
     DeliveryRejected,
 )
-from otpverify.gateways.bulk_results import (
+from otpverify.gateways.send_bulk import (
     BulkInterrupted,
     BulkResult,
 )

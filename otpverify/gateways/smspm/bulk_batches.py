@@ -24,7 +24,7 @@ from otpverify.errors import (
     DeliveryUnavailable,
     InvalidPhoneNumber,
 )
-from otpverify.gateways.bulk_results import BulkCounts, BulkEntry, BulkProgress, BulkResult
+from otpverify.gateways.send_bulk import BulkCounts, BulkEntry, BulkProgress, BulkResult
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.account import Account
 from otpverify.gateways.smspm.bulk_options import Batch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 from otpverify.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from otpverify.gateways.bulk_results import BulkProgress
+    from otpverify.gateways.send_bulk import BulkProgress
 
 P = ParamSpec("P")
 T = TypeVar("T")

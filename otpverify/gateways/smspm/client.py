@@ -29,7 +29,7 @@ from otpverify.gateways.smspm.bulk_options import BulkOptions, names_options
 from otpverify.gateways.smspm.wire import Balance, read_balance, read_sender_ids
 
 if TYPE_CHECKING:
-    from otpverify.gateways.bulk_results import BulkResult
+    from otpverify.gateways.send_bulk import BulkResult
     from otpverify.gateways.smspm.bulk import Bulk
 
 

@@ -15,7 +15,7 @@ from otpverify.gateways.smspm.client import SmspmBase
 from otpverify.gateways.smspm.wire import Balance
 
 if TYPE_CHECKING:
-    from otpverify.gateways.bulk_results import BulkResult
+    from otpverify.gateways.send_bulk import BulkResult
 
 
 class AsyncSmspmClient(SmspmBase, AsyncClosing):
