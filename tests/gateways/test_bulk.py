@@ -32,8 +32,8 @@ from otpverify import (
     Retry,
     SmspmClient,
 )
+from otpverify.gateways.send_bulk import BulkOptions
 from otpverify.gateways.smspm.bulk import Tasks, Threads
-from otpverify.gateways.smspm.bulk_options import BulkOptions
 from otpverify.gateways.smspm.client import SmspmApi
 from otpverify.sandbox import Sandbox
 

@@ -22,6 +22,7 @@ from otpverify import (
     Receipt,
 )
 from otpverify._sync import run_sync
+from otpverify.gateways.send_bulk import BulkOptions
 from otpverify.gateways.smspm.account import Account
 from otpverify.gateways.smspm.bulk import Bulk, Tasks, Threads
 from otpverify.gateways.smspm.bulk_batches import (
@@ -37,7 +38,6 @@ from otpverify.gateways.smspm.bulk_batches import (
     plan,
     read_batch,
 )
-from otpverify.gateways.smspm.bulk_options import BulkOptions
 
 ACCOUNT = Account("h4shQwertyuiop", "t0ken+As/dfghjkl=")
 TEXT = "Your parcel waits behind the blue door until Friday"

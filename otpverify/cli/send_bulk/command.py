@@ -16,9 +16,9 @@ from otpverify.cli.send_bulk.journal import Journal, header, refuse_taken
 from otpverify.cli.send_bulk.output import display
 from otpverify.cli.terminal import on_terminal, printable
 from otpverify.core.prices import Prices
+from otpverify.gateways.send_bulk import BulkOptions, check_options
 from otpverify.gateways.smspm.account import DEFAULT_URL
 from otpverify.gateways.smspm.bulk_batches import Plan, plan
-from otpverify.gateways.smspm.bulk_options import BulkOptions, check_options
 from otpverify.gateways.smspm.prices import (
     Estimate,
     estimate,

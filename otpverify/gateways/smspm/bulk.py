@@ -17,8 +17,12 @@ from otpverify.errors import (
     DeliveryRejected,
 )
 from otpverify.gateways.send_bulk import (
+    DEFAULTS,
+    Batch,
     BulkInterrupted,
+    BulkOptions,
     BulkResult,
+    check_options,
 )
 from otpverify.gateways.smspm.account import Account
 from otpverify.gateways.smspm.bulk_batches import (
@@ -30,12 +34,6 @@ from otpverify.gateways.smspm.bulk_batches import (
     batch_fields,
     plan,
     read_batch,
-)
-from otpverify.gateways.smspm.bulk_options import (
-    DEFAULTS,
-    Batch,
-    BulkOptions,
-    check_options,
 )
 
 

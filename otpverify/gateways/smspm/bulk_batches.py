@@ -24,10 +24,9 @@ from otpverify.errors import (
     DeliveryUnavailable,
     InvalidPhoneNumber,
 )
-from otpverify.gateways.send_bulk import BulkCounts, BulkEntry, BulkProgress, BulkResult
+from otpverify.gateways.send_bulk import Batch, BulkCounts, BulkEntry, BulkProgress, BulkResult
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.account import Account
-from otpverify.gateways.smspm.bulk_options import Batch
 
 Fields = dict[str, str | list[str]]
 Reply = tuple[int, bytes]

@@ -16,6 +16,7 @@ from otpverify.gateways.call import Call, Fields, Method
 from otpverify.gateways.delivery_reports import read_report
 from otpverify.gateways.http import HttpClient
 from otpverify.gateways.retry import HttpSettings, Observer, Retry
+from otpverify.gateways.send_bulk import BulkOptions, names_options
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.account import (
     DEFAULT_SENDER_ID,
@@ -25,7 +26,6 @@ from otpverify.gateways.smspm.account import (
     missing_credentials,
     read_switch,
 )
-from otpverify.gateways.smspm.bulk_options import BulkOptions, names_options
 from otpverify.gateways.smspm.wire import Balance, read_balance, read_sender_ids
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ class SmspmClient(SmspmBase, Closing):
             numbers: The numbers as people wrote them.
             text: The text, the same for all.
             **options: `region`, `reference`, `batch_size`, `concurrency`, `recipients_per_second`,
-                `on_sending` and `on_progress`; `otpverify.gateways.smspm.bulk_options.BulkOptions`
+                `on_sending` and `on_progress`; `otpverify.gateways.send_bulk.BulkOptions`
                 documents them. All are optional.
 
         Returns:

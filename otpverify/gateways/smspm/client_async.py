@@ -10,7 +10,7 @@ from otpverify.core.results import Message, Receipt
 from otpverify.gateways.call import Fields
 from otpverify.gateways.http_async import AsyncHttpClient
 from otpverify.gateways.retry import HttpSettings
-from otpverify.gateways.smspm.bulk_options import BulkOptions, names_options
+from otpverify.gateways.send_bulk import BulkOptions, names_options
 from otpverify.gateways.smspm.client import SmspmBase
 from otpverify.gateways.smspm.wire import Balance
 

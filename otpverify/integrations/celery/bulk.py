@@ -24,7 +24,7 @@ from otpverify import (
     StoreError,
 )
 from otpverify.core.secret_strength import Secrets
-from otpverify.gateways.smspm.bulk_options import LARGEST_BATCH
+from otpverify.gateways.send_bulk import LARGEST_BATCH
 from otpverify.integrations.celery.bulk_chunk import Chunks, Row, result_of
 from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.tasks import (
