@@ -13,8 +13,10 @@ from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region
 from otpverify.core.policy import Policy
+from otpverify.core.prices import Prices
 from otpverify.core.results import Event
 from otpverify.core.secret_strength import ADVICE, SECRET_BYTES, Secrets, read_secrets
+from otpverify.engine.fraud import Protection
 from otpverify.engine.issuing import Issuer
 from otpverify.engine.operations import Engine
 from otpverify.engine.ports import Ports
@@ -96,12 +98,14 @@ def compose(
             raise ConfigurationError("fraud must be a FraudPolicy(...).")
         _require("store that fraud=... can use", store, *_FRAUD_OPERATIONS)
     ports = make_ports(sender, store, hasher, messages, guards)
+    policy = Policy() if policy is None else policy
+    keyring = _keyring(secret, store, hasher)
     issuer = Issuer(
         ports=ports,
         costly_hash=hasher.costly,
-        policy=Policy() if policy is None else policy,
-        keyring=_keyring(secret, store, hasher),
-        fraud=fraud,
+        policy=policy,
+        keyring=keyring,
+        fraud=_protection(fraud, policy, keyring, sender),
     )
     return Engine(
         issuer=issuer,
@@ -150,6 +154,8 @@ def _ports(
     from otpverify.gateways.delivery_reports import report_reader  # gateways' clients load it
 
     operations = {name: lift_store(getattr(store, name)) for name in _STORE_OPERATIONS}
+    for name in _FRAUD_OPERATIONS:
+        operations[name] = lift_store(getattr(store, name, _not_offered))
     return Ports(
         send=lift_send(sender.send),
         digest=lift_hash(hasher.digest),
@@ -160,6 +166,10 @@ def _ports(
         read_report=report_reader(sender),
         **operations,
     )
+
+
+def _not_offered(*_args: object) -> None:
+    """What a store does not offer, and what is called with a `FraudPolicy` only."""
 
 
 def _lift(example: Callable[..., object], *, brief: bool, threads: int) -> Lift:
@@ -183,6 +193,23 @@ def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) 
         require_no_secret(store, hasher)
         return Keyring([secrets.token_bytes(SECRET_BYTES)])
     return Keyring(read_secrets(secret))
+
+
+def _protection(
+    fraud: FraudPolicy | None, policy: Policy, keyring: Keyring, sender: object
+) -> Protection | None:
+    if fraud is None:
+        return None
+    prices = None if fraud.spend is None else fraud.spend.prices
+    if prices is None:
+        prices = getattr(sender, "prices", None)
+    if prices is None:
+        from otpverify.gateways.smspm.prices import published_prices  # needed here alone
+
+        prices = published_prices()
+    if not isinstance(prices, Prices):
+        raise ConfigurationError(f"{type(sender).__name__}.prices must be Prices(...), or None.")
+    return Protection(policy=fraud, prices=prices, rules=fraud.rules(policy), keyring=keyring)
 
 
 def require_no_secret(store: Store | AsyncStore, hasher: Hasher) -> None:

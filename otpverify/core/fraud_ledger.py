@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from otpverify.core import caps, fraud, send_limits, traffic
+from otpverify.core import answers, caps, fraud, send_limits, traffic
 from otpverify.core.answers import Refused
 from otpverify.core.caps import Cap, Full, Parts
 from otpverify.core.fraud import (
@@ -41,6 +41,8 @@ from otpverify.core.traffic import MILLIONTHS, Counts, Tally
 UNANSWERED = 3
 """A number is known no more when so many messages in a row were not answered: it may be another's
 by now, or one that an attacker answered once."""
+REASONS = ("prefix", "country", "world")
+"""The accounts that may refuse."""
 TOTAL, SPEND = "total", "spend"
 """The names of caps on messages and on money."""
 
@@ -330,6 +332,23 @@ def unlock(number: KnownNumber | None) -> KnownNumber | None:
     return None if number is None else number._replace(unanswered=0)
 
 
+def is_sound(answer: object) -> bool:
+    """Whether an answer of a store can be true, as `answers.is_sound`."""
+    match answer:
+        case Charged():
+            reached = answer.reached
+            return answer.would_refuse in (None, *REASONS) and all(
+                isinstance(cap, Cap) and level in caps.LEVELS for cap, level in reached
+            )
+        case Credited():
+            return answer.would_refuse in (None, *REASONS)
+        case Overdrawn():
+            return answer.reason in REASONS and _is_wait(answer.retry_in)
+        case Full():
+            return isinstance(answer.cap, Cap) and _is_wait(answer.retry_in or 0)
+    return answers.is_sound(answer)
+
+
 def amounts(rules: Rules, price: float) -> list[tuple[Cap, float]]:
     """How much a message takes from each cap."""
     return [(cap, 1 if cap.name == TOTAL else millionths(price)) for cap in rules.caps]
@@ -340,6 +359,10 @@ def lifetime(record: Record, memory_days: float, credit: float, debt_days: float
     message, or half a unit of money, is left of the rest."""
     earned, rest = math.log(max(1.0, 2 * record.earned)), math.log(max(1.0, 2 * credit))
     return max(1, math.ceil(DAY / 1000 * (debt_days + max(earned, memory_days * rest))))
+
+
+def _is_wait(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _parts(ledger: Ledger) -> list[Parts]:

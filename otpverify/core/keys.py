@@ -52,6 +52,15 @@ def untag(text: str) -> bytes:
     return binascii.a2b_base64(text + "==")
 
 
+def _id_bytes(challenge: str) -> bytes:
+    return base64.b64decode(challenge.encode("ascii"), altchars=b"-_", validate=True)
+
+
+def _marked(fingerprint: bytes) -> bytes:
+    """The fingerprint in the ids of concealed challenges, from that of all others; and back."""
+    return bytes([fingerprint[0], fingerprint[1] ^ 1])
+
+
 class Key(NamedTuple):
     """Where the store keeps a challenge. Every part is a tag.
 
@@ -73,9 +82,16 @@ class Secret:
     value: bytes = field(repr=False)
     fingerprint: bytes = field(repr=False)
 
-    def new_id(self, random: bytes) -> str:
-        """A challenge's id: 128 random bits, then the fingerprint of this secret."""
-        return base64.urlsafe_b64encode(random + self.fingerprint).decode("ascii")
+    def new_id(self, random: bytes, *, concealed: bool = False) -> str:
+        """A challenge's id: 128 random bits, then the fingerprint of this secret, which also says
+        whether the challenge is concealed."""
+        named = _marked(self.fingerprint) if concealed else self.fingerprint
+        return base64.urlsafe_b64encode(random + named).decode("ascii")
+
+    def conceals(self, challenge: str) -> bool:
+        """Whether the challenge with this id, which this secret signed, is concealed. It is known
+        before the store is asked, and also when the challenge is gone."""
+        return _id_bytes(challenge)[ID_RANDOM_BYTES:] == _marked(self.fingerprint)
 
     def key(self, phone: str, purpose: str, challenge: str) -> Key:
         """The store's key of a challenge."""
@@ -166,7 +182,7 @@ class Keyring:
         for value in secrets:
             check_secret(value)
             secret = Secret(value, mac(value, "fingerprint")[:_FINGERPRINT_BYTES])
-            if secret.fingerprint in self._by_fingerprint:
+            if self.named(secret.fingerprint) or self.named(_marked(secret.fingerprint)):
                 raise ConfigurationError(
                     "Two of the secrets are the same, or have the same fingerprint by chance. "
                     "Replace one of them."
@@ -186,10 +202,10 @@ class Keyring:
         if not isinstance(challenge, str) or len(challenge) != ID_LENGTH:
             return None
         try:
-            raw = base64.b64decode(challenge.encode("ascii"), altchars=b"-_", validate=True)
+            fingerprint = _id_bytes(challenge)[ID_RANDOM_BYTES:]
         except (binascii.Error, UnicodeEncodeError):
             return None
-        return self.named(raw[ID_RANDOM_BYTES:])
+        return self.named(fingerprint) or self.named(_marked(fingerprint))
 
     def named(self, fingerprint: bytes) -> Secret | None:
         """The secret with that fingerprint, or `None`."""

@@ -220,17 +220,19 @@ class Event:
     """What happened, for logs and metrics; given to `on_event`.
 
     Attributes:
-        operation: `"start"`, `"resend"`, `"check"`, `"redeem"`, `"cancel"`, `"unlock"` or
-            `"report"`.
+        operation: `"start"`, `"resend"`, `"check"`, `"redeem"`, `"cancel"`, `"unlock"`,
+            `"report"` or `"cap"`.
         outcome: `"sent"`, `"decoy"`, `"test_number"`, `"verified"`, `"redeemed"`, `"cancelled"`,
             `"unlocked"`, or the name of the error class that was raised. Of a report the status
             that it brings, such as `"delivered"`; `"duplicate"` when it brings nothing new,
             `"limited"` when it is one failure too many to be given back, `"unknown"` when it is
-            about no message that is remembered, `"unreadable"` when it cannot be understood.
+            about no message that is remembered, `"unreadable"` when it cannot be understood. Of a
+            cap the percentage that it reached: `"50"`, `"80"` or `"100"`.
         purpose: The purpose; a good metric label, like the two above. Empty where it is not known,
             and for an unlock of all purposes.
         phone: The number, masked; `"***"` where it is not known.
-        scope: Which limit refused, such as `"sends_per_phone"`; otherwise `None`.
+        scope: Which limit refused, such as `"sends_per_phone"`; which cap of the `FraudPolicy`
+            reached a level, `"total"` or `"spend"`; otherwise `None`.
         provider_code: The gateway's reason when delivery failed, or its word for a status that is
             not known; otherwise `None`.
         country: The number's country, an ISO 3166-1 alpha-2 code; `None` where the number is not
@@ -241,7 +243,13 @@ class Event:
             when it is unknown whether the gateway took the message.
         cost: What the message cost, in the currency of your prices; `None` if no price is known.
         reason: The reason of a `DestinationBlocked`, such as `"country"`; otherwise `None`. A
-            reason that is not a lower-case word such as `"premium_rate"` is `"other"`.
+            reason that is not a lower-case word such as `"premium_rate"` is `"other"`. A concealed
+            start or resend has the outcome and the reason of the refusal that its caller did not
+            see.
+        mode: How the `FraudPolicy` treats the number: `"allow"`, `"observe"`, `"enforce"` or
+            `"block"`. `None` without a policy, and where it was not asked.
+        would_refuse: With the mode `"observe"`, why `"enforce"` would have refused this message, or
+            the message of this right code: `"prefix"`, `"country"` or `"world"`; otherwise `None`.
         concealed: The challenge is known to be concealed. It is known when a code is requested.
         latency: Of a right code, the seconds since its message was sent; of a delivery report that
             brings something new, the seconds since the message that it is about. `None` where it is
@@ -266,3 +274,5 @@ class Event:
     concealed: bool = False
     latency: float | None = None
     challenge: str | None = None
+    mode: str | None = None
+    would_refuse: str | None = None

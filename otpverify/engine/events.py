@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from otpverify.core.keys import Key, Secret
@@ -30,11 +31,17 @@ class Observation:
     def note(self, **fields: Any) -> None:
         """Set fields of the event."""
 
-    def sent(self, text: str) -> None:
-        """The gateway took this text, or may have taken it."""
+    def blocked(self, error: DestinationBlocked) -> None:
+        """The message is refused for this reason."""
+
+    def sent(self, text: str, cost: Decimal | None) -> None:
+        """The gateway took this text, or may have taken it, at this price."""
 
     def sent_at(self, at: int) -> None:
         """The operation is the answer to a message that was sent at this instant of the store."""
+
+    def cap(self, name: str, level: int) -> None:
+        """Report that a cap on all messages reached this percentage, as an event of its own."""
 
     def end(self, outcome: str, to: str = "", **fields: Any) -> None:
         """Report the event. `to` is the number in E.164, or empty if it is not known."""
@@ -63,12 +70,18 @@ class ObservedOperation(Observation):
     def note(self, **fields: Any) -> None:
         self._fields.update(fields)
 
-    def sent(self, text: str) -> None:
-        self._fields["segments"] = segments(text).parts
+    def blocked(self, error: DestinationBlocked) -> None:
+        self.note(reason=error.reason if _REASON.fullmatch(error.reason) else "other")
+
+    def sent(self, text: str, cost: Decimal | None) -> None:
+        self.note(segments=segments(text).parts, cost=cost)
 
     def sent_at(self, at: int) -> None:
         # The store's clock and this one may differ a little.
         self._fields["latency"] = max(0.0, time.time() - at / 1000)
+
+    def cap(self, name: str, level: int) -> None:
+        self._report(Event("cap", str(level), "", mask(""), scope=name))
 
     def end(self, outcome: str, to: str = "", **fields: Any) -> None:
         fields = {**self._fields, **fields}
@@ -80,6 +93,9 @@ class ObservedOperation(Observation):
             duration=time.perf_counter() - self._began,
             **fields,
         )
+        self._report(event)
+
+    def _report(self, event: Event) -> None:
         try:
             self._on_event(event)
         except Exception:
@@ -87,13 +103,11 @@ class ObservedOperation(Observation):
             _log.exception("on_event failed for %s", event)
 
     def fail(self, error: OtpVerifyError, to: str = "") -> None:
-        fields: dict[str, Any] = {}
         if isinstance(error, DestinationBlocked):
-            fields["reason"] = error.reason if _REASON.fullmatch(error.reason) else "other"
+            self.blocked(error)
         self.end(
             type(error).__name__,
             to,
             scope=getattr(error, "scope", None),
             provider_code=getattr(error, "provider_code", None),
-            **fields,
         )

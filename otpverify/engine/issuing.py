@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
@@ -14,13 +14,13 @@ from typing import Generic, TypeVar
 from otpverify.core import answers, codes, tokens
 from otpverify.core.answers import Opened, Refused, Reserved, Standing
 from otpverify.core.client_ip import network_of
-from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring, Subject
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
 from otpverify.core.send_outcome import send_outcome
 from otpverify.core.state import Opening
 from otpverify.engine.events import UNOBSERVED, Observation
+from otpverify.engine.fraud import Counted, Judged, Protection
 from otpverify.engine.ports import Ports, call_port
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError
 
@@ -65,6 +65,8 @@ class CodeRequest:
     Attributes:
         subject: The phone, purpose and challenge that it is for.
         caller: Who asks for it.
+        country: The phone's country; `None` if it belongs to none, or if it matters to nobody.
+        allowed: A guard allows it.
         network: The tag of the caller's IP network, if its sends are counted.
         new: The first code of a challenge.
         concealed: Whether there is an account must not show. A further code keeps what the
@@ -75,6 +77,8 @@ class CodeRequest:
 
     subject: Subject
     caller: Caller
+    country: str | None
+    allowed: bool
     network: str | None
     new: bool
     concealed: bool = False
@@ -109,7 +113,7 @@ class Issuer:
     costly_hash: bool
     policy: Policy
     keyring: Keyring
-    fraud: FraudPolicy | None
+    fraud: Protection | None
     _warned_of_no_ip: bool = field(default=False, init=False)
 
     async def issue(self, request: CodeRequest) -> OperationResult[Challenge]:
@@ -117,7 +121,7 @@ class Issuer:
 
         What is concealed looks alike whether there is an account or not, and whether its message
         was taken or not: no error of a sender reaches the caller, nothing is given back, and the
-        message's id is made up.
+        message's id is made up. So it is where the fraud policy refuses.
         """
         subject = request.subject
         if self.costly_hash:
@@ -125,13 +129,21 @@ class Issuer:
         fixed = self._fixed_code(subject.phone)
         code = fixed or codes.draw(secrets.randbelow, self.policy.code_length)
         text = await self._text(request, code)
-        ip_at = await self._reserve_ip(request.network)
-        opened, digest = await self._open(request, code, ip_at)
+        counted = await self._count(request, text, charge=fixed is None)
+        opened, digest = await self._open(request, code, counted)
         request.seen.about(subject.secret, subject.key)
         request.seen.note(concealed=opened.standing.concealed)
         now = utc_now()
         describe = partial(described, subject, opened.standing, now)
         concealed = describe(secrets.token_hex(16)) if opened.standing.concealed else None
+        if (refusal := counted.withheld) is not None:
+            _log.warning(
+                "A concealed message was not sent (%s); its caller saw no refusal.", refusal.reason
+            )
+            request.seen.blocked(refusal)
+            return OperationResult(
+                type(refusal).__name__, concealed or describe(secrets.token_hex(16))
+            )
         if concealed is not None and opened.standing.decoy:
             return OperationResult("decoy", concealed)
         if fixed is not None:
@@ -145,7 +157,7 @@ class Issuer:
         message = Message(subject.phone, text, subject.key.challenge, token, expires_at)
         sent = await send_outcome(self.ports.send(message), message, code)
         if isinstance(sent, Receipt) or sent.maybe_sent:
-            request.seen.sent(text)
+            request.seen.sent(text, counted.cost)
         if isinstance(sent, Receipt):
             return OperationResult("sent", concealed or describe(sent.message_id))
         if concealed is not None:
@@ -153,7 +165,7 @@ class Issuer:
             return OperationResult(type(sent).__name__, concealed, sent.provider_code)
         sent.challenge = describe()
         if not sent.maybe_sent:
-            await self._undo(request, opened.at, digest, ip_at, sent)
+            await self._undo(request, opened.at, digest, counted, sent)
         raise sent
 
     async def digest(self, subject: Subject, code: str) -> bytes:
@@ -178,7 +190,7 @@ class Issuer:
             raise answers.not_sent(refused)
 
     async def _open(
-        self, request: CodeRequest, code: str, ip_at: int | None
+        self, request: CodeRequest, code: str, counted: Counted
     ) -> tuple[Opened, bytes]:
         try:
             digest = await self.digest(request.subject, code)
@@ -187,7 +199,7 @@ class Issuer:
             if isinstance(answer, Refused):
                 raise answers.not_sent(answer)
         except OtpVerifyError:
-            await self.give_back(request.network, ip_at)
+            await self._uncount(request, counted)
             raise
         return answer, digest
 
@@ -196,7 +208,7 @@ class Issuer:
         request: CodeRequest,
         at: int,
         digest: bytes,
-        ip_at: int | None,
+        counted: Counted,
         failure: DeliveryError,
     ) -> None:
         """Give the reservations back, and void the code that was not delivered, so that it takes no
@@ -214,7 +226,33 @@ class Issuer:
             _log.warning("A send could not be given back: %s", error)
             return
         failure.challenge = described(request.subject, standing, utc_now()) if standing else None
-        await self.give_back(request.network, ip_at)
+        await self._uncount(request, counted)
+
+    async def _count(self, request: CodeRequest, text: str, *, charge: bool) -> Counted:
+        """Count the message in all that spans phones. A test number's costs nothing: `charge` is
+        false."""
+        if self.fraud is None or not charge:
+            return Counted(await self._reserve_ip(request.network))
+        judged = Judged(
+            request.subject,
+            request.country,
+            request.network,
+            trusted=request.caller.trusted,
+            human=request.caller.human_checked,
+            allowed=request.allowed,
+            concealed=request.concealed,
+        )
+        counted = await self.fraud.charge(self.ports, judged, text, request.seen)
+        if counted.withheld is None:
+            return counted
+        # Nothing was counted, but a challenge follows, and a hash. Their number is limited, too.
+        return replace(counted, network_at=await self._reserve_ip(request.network))
+
+    async def _uncount(self, request: CodeRequest, counted: Counted) -> None:
+        """Give back what `_count` took."""
+        await self.give_back(request.network, counted.network_at)
+        if self.fraud is not None:
+            await self.fraud.refund(self.ports, counted)
 
     async def _reserve_ip(self, network: str | None) -> int | None:
         if network is None:

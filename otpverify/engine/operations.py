@@ -11,7 +11,7 @@ from otpverify.core import answers, codes, inspection, phone, tokens
 from otpverify.core.answers import Checked, Verdict
 from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
 from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
-from otpverify.core.phone import SendRequest
+from otpverify.core.phone import SendRequest, country_of
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Inspected
 from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
@@ -192,14 +192,17 @@ class Engine:
     ) -> OperationResult[Challenge]:
         seen.note(concealed=deliver is not None)
         network = self.issuer.network_tag(caller.client_ip)
-        await self._guard(to, purpose, caller, new=True)
+        country, allowed = await self._guard(seen, to, purpose, caller, new=True)
         secret = self.issuer.keyring.signing
-        challenge = secret.new_id(secrets.token_bytes(ID_RANDOM_BYTES))
+        random = secrets.token_bytes(ID_RANDOM_BYTES)
+        challenge = secret.new_id(random, concealed=deliver is not None)
         subject = Subject(secret, to, purpose, challenge, binding)
         return await self.issuer.issue(
             CodeRequest(
                 subject=subject,
                 caller=caller,
+                country=country,
+                allowed=allowed,
                 network=network,
                 new=True,
                 concealed=deliver is not None,
@@ -218,10 +221,21 @@ class Engine:
         caller: Caller,
     ) -> OperationResult[Challenge]:
         network = self.issuer.network_tag(caller.client_ip)
-        await self._guard(to, purpose, caller, new=False)
+        country, allowed = await self._guard(seen, to, purpose, caller, new=False)
         subject = self.subject(seen, to, purpose, challenge, binding)
+        concealed = subject.secret.conceals(challenge)
+        seen.note(concealed=concealed)
         return await self.issuer.issue(
-            CodeRequest(subject=subject, caller=caller, network=network, new=False, seen=seen)
+            CodeRequest(
+                subject=subject,
+                caller=caller,
+                country=country,
+                allowed=allowed,
+                network=network,
+                new=False,
+                concealed=concealed,
+                seen=seen,
+            )
         )
 
     async def _check(
@@ -247,6 +261,8 @@ class Engine:
             raise answers.not_accepted(answer)
         if answer.age is not None:
             seen.note(latency=answer.age / 1000)
+        if self.issuer.fraud is not None:
+            await self.issuer.fraud.credit(self.issuer.ports, subject, country_of(to), seen)
         now = utc_now()
         proof = tokens.write_proof(subject, now)
         return OperationResult("verified", Verified(to, purpose, challenge, now, proof))
@@ -306,12 +322,18 @@ class Engine:
         if answer.verdict is not Verdict.PENDING:
             raise answers.not_accepted(answer)
 
-    async def _guard(self, to: str, purpose: str, caller: Caller, *, new: bool) -> None:
+    async def _guard(
+        self, seen: Observation, to: str, purpose: str, caller: Caller, *, new: bool
+    ) -> tuple[str | None, bool]:
         """Raise `DestinationBlocked` if a guard refuses a start, or the policy blocks the country.
-        A challenge that was started is not refused by a guard later."""
+        A challenge that was started is not refused by a guard later.
+
+        Returns:
+            The country, and whether a guard allows the request.
+        """
         ports, fraud = self.issuer.ports, self.issuer.fraud
         if not ports.guards and fraud is None:
-            return
+            return None, False
         about = phone.describe(to)
         request = SendRequest(
             about.phone,
@@ -323,13 +345,16 @@ class Engine:
             trusted=caller.trusted,
             human_checked=caller.human_checked,
         )
-        if not await self._allowed(request) and new:
+        allowed = await self._allowed(request)
+        if new and not allowed:
             for guard in ports.guards:
                 reason = await _guard_answer(guard(request), str, type(None))
                 if reason is not None:
                     raise DestinationBlocked(reason=reason)
-        if fraud is not None and fraud.mode_for(request.country) == "block":
+        if fraud is not None and (mode := fraud.policy.mode_for(request.country)) == "block":
+            seen.note(mode=mode)
             raise DestinationBlocked(reason="blocked_country")
+        return request.country, allowed
 
     async def _allowed(self, request: SendRequest) -> bool:
         for allows in self.issuer.ports.allows:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
+from otpverify.core.caps import Full
+from otpverify.core.fraud import Overdrawn, Request
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import SendRequest
@@ -37,6 +40,9 @@ class Ports:
     unlock: Callable[[str, str | None], Awaitable[None]]
     reserve: Callable[[str, tuple[Limit, ...]], Awaitable[Reserved | Refused]]
     give_back: Callable[[str, int], Awaitable[None]]
+    charge: Callable[[FraudKey, Request, Rules], Awaitable[Charged | Overdrawn | Full | Refused]]
+    credit: Callable[[FraudKey, Rules], Awaitable[Credited | None]]
+    refund: Callable[[FraudKey, Charged, float, Rules], Awaitable[None]]
     send: Callable[[Message], Awaitable[Receipt]]
     digest: Callable[[bytes, bytes, bytes], Awaitable[bytes]]
     render: Callable[..., Awaitable[str]]
@@ -51,6 +57,7 @@ async def call_port(
     *expected: type[object],
     part: str = "The store",
     error: type[OtpVerifyError] = StoreError,
+    sound: Callable[[object], bool] = is_sound,
 ) -> T:
     """What a part gives: the store's answer, or a guard's, a renderer's, a hasher's.
 
@@ -59,6 +66,7 @@ async def call_port(
         expected: The types that it may give.
         part: How the error names the part.
         error: The error to raise.
+        sound: Whether an answer of these types can be true.
 
     Raises:
         OtpVerifyError: The part's own; or `error`, when it failed in another way or gave
@@ -71,7 +79,7 @@ async def call_port(
     except Exception as failure:
         how = f"failed ({type(failure).__name__})"
     else:
-        if isinstance(answer, expected) and is_sound(answer):
+        if isinstance(answer, expected) and sound(answer):
             return answer
         how = f"gave an unexpected answer ({type(answer).__name__})"
     raise error(f"{part} {how}.")

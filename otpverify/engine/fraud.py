@@ -1,0 +1,159 @@
+"""The part of a `FraudPolicy` in the sequence: what a message costs, whether it may be sent, and
+what comes back."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from decimal import Decimal
+
+from otpverify.core import answers, fraud, fraud_ledger
+from otpverify.core.answers import Refused
+from otpverify.core.caps import Full
+from otpverify.core.fraud import Overdrawn, Request
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, Rules
+from otpverify.core.fraud_policy import FraudPolicy
+from otpverify.core.keys import Keyring, Subject
+from otpverify.core.prices import Prices
+from otpverify.engine.events import Observation
+from otpverify.engine.ports import Ports, call_port
+from otpverify.errors import DestinationBlocked, HumanCheckRequired, OtpVerifyError
+from otpverify.sms.gsm7 import segments
+
+_log = logging.getLogger("otpverify")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted for a message before its phone's limits were asked.
+
+    Attributes:
+        network_at: Names what the IP network's limits counted, unless it is among what was charged.
+        key: Where the store keeps what was charged.
+        charged: What was charged, to be refunded if the message is certainly not sent.
+        cost: The price of the message; `None` if no price is known.
+        withheld: Why the message is not sent, though its caller sees a success.
+    """
+
+    network_at: int | None = None
+    key: FraudKey | None = None
+    charged: Charged | None = None
+    cost: Decimal | None = None
+    withheld: DestinationBlocked | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the policy looks at beside the message's price.
+
+    Attributes:
+        subject: The phone, purpose and challenge.
+        country: The phone's country; `None` if it belongs to none.
+        network: The tag of the IP network that asks; `None` if its sends are not counted.
+        trusted: The caller vouches for the number.
+        human: The caller saw a human check passed.
+        allowed: A guard allows the request.
+        concealed: Whether there is an account must not show.
+    """
+
+    subject: Subject
+    country: str | None
+    network: str | None
+    trusted: bool
+    human: bool
+    allowed: bool
+    concealed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """A `FraudPolicy`, and what a verifier needs to follow it."""
+
+    policy: FraudPolicy
+    prices: Prices
+    rules: Rules
+    keyring: Keyring
+
+    def key(self, subject: Subject, country: str | None, network: str | None = None) -> FraudKey:
+        """Where the store keeps what a message concerns. All is tagged by the secret that signs
+        now, but for the challenge: codes of older challenges count where new ones do."""
+        signing = self.keyring.signing
+        return FraudKey(
+            signing.prefix_tag(fraud.prefix_of(subject.phone)),
+            country or "",
+            signing.number_tag(subject.phone),
+            subject.secret.charge_tag(subject.key),
+            network or "",
+        )
+
+    async def charge(self, ports: Ports, judged: Judged, text: str, seen: Observation) -> Counted:
+        """Count a message everywhere but with its phone.
+
+        A concealed message that the accounts or the caps refuse is withheld: callers and strangers
+        see a success. A human check is asked for all the same, since whether it is needed does not
+        depend on the account.
+
+        Raises:
+            RateLimited: The IP network's limits refuse.
+            DestinationBlocked: The accounts or the caps refuse.
+            HumanCheckRequired: The accounts refuse, until a human check is passed.
+            StoreError: The store cannot answer. The message is not sent: what bounds a loss must
+                not be open when it fails.
+        """
+        mode = "allow" if judged.allowed else self.policy.mode_for(judged.country)
+        seen.note(mode=mode)
+        cost = self.prices.of(judged.country) * segments(text).parts
+        asks = self.policy.over == "human_check"
+        request = Request(
+            float(cost),
+            known=judged.trusted,
+            human=judged.human and asks,
+            forced=mode == "allow",
+            concealed=judged.concealed,
+            observed=mode == "observe",
+        )
+        key = self.key(judged.subject, judged.country, judged.network)
+        answer = await call_port(
+            ports.charge(key, request, self.rules),
+            *(Charged, Overdrawn, Full, Refused),
+            sound=fraud_ledger.is_sound,
+        )
+        if isinstance(answer, Charged):
+            seen.note(would_refuse=answer.would_refuse)
+            for cap, level in answer.reached:
+                seen.cap(cap.name, level)
+            return Counted(key=key, charged=answer, cost=cost)
+        if isinstance(answer, Refused):
+            raise answers.not_sent(answer)
+        refusal = answers.not_charged(answer)
+        if isinstance(answer, Overdrawn) and asks and not judged.human:
+            raise HumanCheckRequired(reason=refusal.reason, retry_after=refusal.retry_after)
+        if not judged.concealed:
+            raise refusal
+        return Counted(withheld=refusal)
+
+    async def credit(
+        self, ports: Ports, subject: Subject, country: str | None, seen: Observation
+    ) -> None:
+        """Give back for a right code. Failures are logged: a right code is never refused."""
+        seen.note(mode=self.policy.mode_for(country))
+        call = ports.credit(self.key(subject, country), self.rules)
+        try:
+            answer = await call_port(call, Credited, type(None), sound=fraud_ledger.is_sound)
+        except OtpVerifyError as error:
+            _log.warning("A right code was not counted for the fraud policy: %s", error)
+            return
+        if answer is not None:
+            seen.note(would_refuse=answer.would_refuse)
+
+    async def refund(self, ports: Ports, counted: Counted) -> None:
+        """Give back what was charged for a message that was certainly not sent. Failures are
+        logged: what was charged lapses by itself."""
+        if counted.key is None or counted.charged is None:
+            return
+        price = float(counted.cost or 0)
+        call = ports.refund(counted.key, counted.charged, price, self.rules)
+        try:
+            await call_port(call, type(None))
+        except OtpVerifyError as error:
+            _log.warning("What a message was charged could not be given back: %s", error)
