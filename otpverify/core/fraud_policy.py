@@ -262,9 +262,7 @@ class FraudPolicy:
 
 
 def _money(amount: float) -> Decimal:
-    """In whole cents, rounded up: a bound must not be too low. The errors of a sum of floats are
-    no cent."""
-    return Decimal(math.ceil(amount * 100 - 1e-6)) / 100
+    return Decimal(repr(round(amount, 2)))
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -479,6 +479,8 @@ USUAL = {
     "country": "EE",
     "duration": 0.0,
     "segments": None,
+    "mode": None,
+    "would_refuse": None,
     "cost": None,
     "reason": None,
     "concealed": False,
