@@ -136,7 +136,7 @@ TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*conf.ELSEWHERE.values(), "WEB_CONCURRENCY"]:
+    for name in [*ENVIRONMENT.names, "WEB_CONCURRENCY"]:
         monkeypatch.delenv(name, raising=False)
 
 

@@ -22,7 +22,7 @@ from django.urls import NoReverseMatch, Resolver404, get_resolver, resolve, reve
 
 from otpverify import AsyncVerifier, ConfigurationError, MemoryStore, Verifier
 from otpverify.integrations.django import conf
-from otpverify.settings import Parts, Settings, one_store
+from otpverify.settings import ENVIRONMENT, Parts, Settings, one_store
 from otpverify.settings_table import SETTINGS, require_secure
 from otpverify.wiring import require_no_secret
 
@@ -165,7 +165,7 @@ def _account(found: Settings) -> Iterator[CheckMessage]:
         yield Error(
             f"The gateway's credentials are missing: {', '.join(missing)}.",
             hint=f"Set {' and '.join(map(found.spell, missing))}, or in the environment "
-            f"{' and '.join(conf.ELSEWHERE[key] for key in missing)}. Without an account, run "
+            f"{' and '.join(map(ENVIRONMENT.spell, missing))}. Without an account, run "
             "`otpverify sandbox` and set the variables that it prints.",
             id="otpverify.E004",
         )
@@ -190,8 +190,8 @@ def _no_secret(found: Settings) -> CheckMessage:
     return Error(
         f"{found.spell('SECRET')} is not set. Challenges outlive this process, or the hasher needs "
         "a secret.",
-        hint=f"Set it, or in the environment {conf.ELSEWHERE['SECRET']}, from your secret store, "
-        "the same in every process. `otpverify secret` makes one.",
+        hint=f"Set it, or in the environment {ENVIRONMENT.spell('SECRET')}, from your secret "
+        "store, the same in every process. `otpverify secret` makes one.",
         id="otpverify.E003",
     )
 

@@ -60,9 +60,6 @@ SOURCE: Final = Source(
     closed=True,
 )
 """How the settings are written in the dict."""
-ELSEWHERE: Final = {key: setting.name for key, setting in SETTINGS.items() if setting.variable}
-"""The environment variable that stands in for a setting."""
-KEYS: Final = SOURCE.names
 
 # One entry: `setdefault` is atomic, so that threads share one without a lock.
 _current: dict[str, Verifiers] = {}

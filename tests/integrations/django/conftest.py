@@ -13,7 +13,7 @@ from django.test import override_settings
 from django_support import ACCOUNT_PHONE, BASE, PASSWORD, Person
 from support import LONG
 
-from otpverify.integrations.django import conf
+from otpverify.settings import ENVIRONMENT
 from otpverify.testing import OutboxSender
 
 
@@ -39,5 +39,5 @@ def user() -> Any:
 
 @pytest.fixture
 def bare_environ(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*conf.ELSEWHERE.values(), "WEB_CONCURRENCY"]:
+    for name in [*ENVIRONMENT.names, "WEB_CONCURRENCY"]:
         monkeypatch.delenv(name, raising=False)
