@@ -28,7 +28,7 @@ from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import exempt, json_blueprint
 from otpverify.integrations.flask.flows import FLOWS
-from otpverify.integrations.flask.site import NEEDED, Binding, Parts, Site, State, state_for
+from otpverify.integrations.flask.site import NEEDED, Binding, Site, State, state_for
 from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.outcome import State as FlowState
@@ -77,9 +77,17 @@ class OtpVerify:
         guards: Sequence[Guard] = (),
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        self._parts = Parts(
-            verifier, reset_verifier, sender, store, policy, hasher, messages, guards, on_event
-        )
+        self._verifier = verifier
+        self._reset_verifier = reset_verifier
+        self._given = {
+            "sender": sender,
+            "store": store,
+            "policy": policy,
+            "hasher": hasher,
+            "messages": messages,
+            "guards": guards or None,
+            "on_event": on_event,
+        }
         self._site = Site()
         self._hooks = self._site.hooks
         if app is not None:
@@ -93,7 +101,9 @@ class OtpVerify:
         """
         if "otpverify" in app.extensions:
             raise ConfigurationError("This application has an otpverify already.")
-        app.extensions["otpverify"] = state_for(app, self._parts)
+        app.extensions["otpverify"] = state_for(
+            app, self._verifier, self._reset_verifier, self._given
+        )
 
     @property
     def verifier(self) -> Verifier:

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, cast
 
 from flask import Flask, Response, current_app, request, session
 
-from otpverify import (
-    ConfigurationError,
-    Event,
-    Guard,
-    Hasher,
-    Messages,
-    OtpVerifyError,
-    Policy,
-    Renderer,
-    Sender,
-    Store,
-    Verifier,
-    settings,
-)
+from otpverify import ConfigurationError, Messages, OtpVerifyError, Verifier
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.languages import page_language, translations
 from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, explained, problem_of
@@ -30,7 +16,7 @@ from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence, password_length
 from otpverify.integrations.web.session import Recipient
 from otpverify.integrations.web.verifiers import Verifiers
-from otpverify.settings import Source
+from otpverify.settings import Parts, Settings, Source
 
 Binding: TypeAlias = Mapping[str, str] | None
 
@@ -55,21 +41,6 @@ _DEFAULTS: Final = {
 }
 APP_CONFIG: Final = Source(written='app.config["{}"]', more=frozenset(_DEFAULTS))
 """How the settings are written in `app.config`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts that the program passes, which replace those from the configuration."""
-
-    verifier: Verifier | None = None
-    reset_verifier: Verifier | None = None
-    sender: Sender | None = None
-    store: Store | None = None
-    policy: Policy | None = None
-    hasher: Hasher | None = None
-    messages: Renderer | None = None
-    guards: Sequence[Guard] = ()
-    on_event: Callable[[Event], object] | None = None
 
 
 class State:
@@ -122,48 +93,39 @@ class State:
             self._verifiers.close()
 
 
-def state_for(app: Flask, parts: Parts) -> State:
-    """Make an application's state from its configuration and the given parts.
+def state_for(
+    app: Flask, verifier: Verifier | None, reset_verifier: Verifier | None, given: Mapping[str, Any]
+) -> State:
+    """Make an application's state from its configuration and what the program passes.
+
+    Args:
+        app: The application.
+        verifier, reset_verifier: The verifiers that the program passes.
+        given: The parts that the program passes, as for `otpverify.settings.Parts`.
 
     Raises:
         ConfigurationError: Something is missing, unsafe, or set twice.
     """
     for name, value in _DEFAULTS.items():
         app.config.setdefault(name, value)
-    if parts.verifier is not None:
-        given = {name for name in Parts.__slots__ if getattr(parts, name)}
-        if extra := given - {"verifier", "reset_verifier"}:
+    if verifier is not None:
+        if extra := sorted(name for name, part in given.items() if part is not None):
             raise ConfigurationError(
-                f"verifier=... has these already: {', '.join(sorted(extra))}. Give the one or the "
-                "other."
+                f"verifier=... has these already: {', '.join(extra)}. Give the one or the other."
             )
-        return State(parts.verifier, parts.reset_verifier)
-    verifiers = Verifiers(_parts(app, parts))
+        return State(verifier, reset_verifier)
+    found = Settings(app.config, APP_CONFIG)
+    if given["messages"] is None and found.get("MESSAGES") is None:
+        brand, origin = (app.config[f"OTPVERIFY_{name}"] or None for name in ("BRAND", "ORIGIN"))
+        given = {**given, "messages": Messages(brand=brand, origin=origin)}
+    verifiers = Verifiers(Parts(found, **given))
     try:
         for background in (False, True):
             verifiers.verifier(background=background)  # made now, so that errors show now
     except BaseException:
         verifiers.close()
         raise
-    return State(reset_verifier=parts.reset_verifier, verifiers=verifiers)
-
-
-def _parts(app: Flask, parts: Parts) -> settings.Parts:
-    found = settings.Settings(app.config, APP_CONFIG)
-    messages = parts.messages
-    if messages is None and found.get("MESSAGES") is None:
-        brand, origin = (app.config[f"OTPVERIFY_{name}"] or None for name in ("BRAND", "ORIGIN"))
-        messages = Messages(brand=brand, origin=origin)
-    return settings.Parts(
-        found,
-        sender=parts.sender,
-        store=parts.store,
-        policy=parts.policy,
-        hasher=parts.hasher,
-        messages=messages,
-        guards=parts.guards or None,
-        on_event=parts.on_event,
-    )
+    return State(reset_verifier=reset_verifier, verifiers=verifiers)
 
 
 class Site:
