@@ -7,7 +7,8 @@ import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, Any, Final, TypeAlias, cast
+from functools import wraps
+from typing import Annotated, Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 from fastapi import Depends, Header
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -27,6 +28,9 @@ from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.session import Proof as Entry, Recipient
 from otpverify.phone import mask
 
+P = ParamSpec("P")
+D = TypeVar("D")
+E = TypeVar("E")
 Dependency: TypeAlias = Callable[..., Any]
 
 ROUTER_VERIFIER: Final = "otpverify_router_verifier"
@@ -278,24 +282,28 @@ def held_proof(
     return proof
 
 
-def fresh_proof(
-    purpose: str = "verify",
-    *,
-    recipient: Dependency | None = None,
-    verifier: Dependency = get_verifier,
-    session: Dependency = cookie_session,
-) -> Callable[..., Awaitable[Verified]]:
+def _after(make: Callable[P, D]) -> Callable[[Callable[[D], E]], Callable[P, E]]:
+    """Give a function that takes what `make` returns the parameters of `make`."""
+
+    def taking(function: Callable[[D], E]) -> Callable[P, E]:
+        @wraps(function)
+        def made(*args: P.args, **kwargs: P.kwargs) -> E:
+            return function(make(*args, **kwargs))
+
+        vars(made)["__wrapped__"] = make  # whose parameters `inspect` and `help` show
+        return made
+
+    return taking
+
+
+@_after(held_proof)
+def fresh_proof(held: Callable[..., Awaitable[Proof]]) -> Callable[..., Awaitable[Verified]]:
     """A dependency that uses up the session's proof and returns a `Verified`, or answers 403:
-    `Annotated[Verified, Depends(fresh_proof("payment"))]`.
+    `Annotated[Verified, Depends(fresh_proof("payment"))]`. Its arguments are those of `held_proof`.
 
     FastAPI calls dependencies before it looks at the body, so a request whose body it refuses has
     used up the proof. Where that matters, take `held_proof`.
-
-    Args:
-        purpose: The flow's.
-        recipient, verifier, session: As those of `held_proof`.
     """
-    held = held_proof(purpose, recipient=recipient, verifier=verifier, session=session)
 
     async def verified(proof: Annotated[Proof, Depends(held)]) -> Verified:
         return await proof.redeem()
