@@ -15,7 +15,7 @@ from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.issuing import Caller
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
-from otpverify.wiring import compose, sync_ports
+from otpverify.wiring import compose, sync_ports, with_sender
 
 
 class Verifier(Closing):
@@ -57,6 +57,7 @@ class Verifier(Closing):
         on_event: Callable[[Event], object] | None = None,
         fraud: FraudPolicy | None = None,
     ) -> None:
+        self._sender = sender
         self._engine = compose(
             sync_ports,
             sender,
@@ -114,6 +115,26 @@ class Verifier(Closing):
     def policy(self) -> Policy:
         """The policy."""
         return self._engine.issuer.policy
+
+    @property
+    def sender(self) -> Sender:
+        """The sender."""
+        return self._sender
+
+    def with_sender(self, sender: Sender) -> Verifier:
+        """A verifier that delivers with another sender and shares everything else with this one:
+        a code of one is right for the other, and limits count both. `close` of it closes nothing.
+
+        Args:
+            sender: Delivers the messages, such as a `BackgroundSender` around `verifier.sender`.
+
+        Raises:
+            ConfigurationError: It is not a sender, or it is asynchronous.
+        """
+        made = Verifier.__new__(Verifier)
+        made._sender = sender
+        made._engine = with_sender(self._engine, sender, asynchronous=False)
+        return made
 
     def __repr__(self) -> str:
         return f"<Verifier {self._engine.issuer.policy}>"

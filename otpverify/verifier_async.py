@@ -15,7 +15,8 @@ from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.issuing import Caller
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
-from otpverify.wiring import async_ports, compose
+from otpverify.verifier import Verifier
+from otpverify.wiring import async_ports, compose, in_threads, with_sender
 
 
 class AsyncVerifier(AsyncClosing):
@@ -41,6 +42,7 @@ class AsyncVerifier(AsyncClosing):
         on_event: Callable[[Event], object] | None = None,
         fraud: FraudPolicy | None = None,
     ) -> None:
+        self._sender = sender
         self._engine = compose(
             async_ports,
             sender,
@@ -83,10 +85,36 @@ class AsyncVerifier(AsyncClosing):
         made._parts = parts
         return made
 
+    @classmethod
+    def of(cls, verifier: Verifier) -> AsyncVerifier:
+        """The async counterpart of a `Verifier`, which shares everything with it: a code of one is
+        right for the other, and limits count both. Its sender, store and hasher run in threads.
+        `aclose` of it closes nothing.
+
+        Args:
+            verifier: The verifier.
+        """
+        made = AsyncVerifier.__new__(AsyncVerifier)
+        made._sender = verifier._sender
+        made._engine = in_threads(verifier._engine)
+        return made
+
     @property
     def policy(self) -> Policy:
         """The policy."""
         return self._engine.issuer.policy
+
+    @property
+    def sender(self) -> AsyncSender | Sender:
+        """The sender."""
+        return self._sender
+
+    def with_sender(self, sender: AsyncSender | Sender) -> AsyncVerifier:
+        """See `Verifier.with_sender`. The sender may be asynchronous."""
+        made = AsyncVerifier.__new__(AsyncVerifier)
+        made._sender = sender
+        made._engine = with_sender(self._engine, sender, asynchronous=True)
+        return made
 
     def __repr__(self) -> str:
         return f"<AsyncVerifier {self._engine.issuer.policy}>"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otpverify._per_process import PerProcess
-from otpverify._sync import in_thread, inline, suspends
+from otpverify._sync import in_thread, inline, run_sync, suspends
 from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region
@@ -118,11 +119,8 @@ def sync_ports(
     sender: Sender, store: Store, hasher: Hasher, messages: Renderer, guards: Sequence[Guard]
 ) -> Ports:
     """Ports that never suspend."""
-    for part, function in ((sender, sender.send), (store, store.open)):
-        if suspends(function):
-            raise ConfigurationError(
-                f"{type(part).__name__} is asynchronous; use AsyncVerifier, or a synchronous one."
-            )
+    _require_sync(sender, sender.send)
+    _require_sync(store, store.open)
     return _ports(sender, inline, store, inline, hasher, inline, messages, guards)
 
 
@@ -151,25 +149,71 @@ def _ports(
     messages: Renderer,
     guards: Sequence[Guard],
 ) -> Ports:
-    from otpverify.gateways.delivery_reports import report_reader  # gateways' clients load it
-
-    operations = {name: lift_store(getattr(store, name)) for name in _STORE_OPERATIONS}
+    operations: dict[str, Any] = {
+        name: lift_store(getattr(store, name)) for name in _STORE_OPERATIONS
+    }
     for name in _FRAUD_OPERATIONS:
         operations[name] = lift_store(getattr(store, name, _not_offered))
     return Ports(
-        send=lift_send(sender.send),
         digest=lift_hash(hasher.digest),
         render=inline(messages.render),
         guards=tuple(inline(guard.refuse) for guard in guards),
         allows=tuple(inline(guard.allows) for guard in guards if hasattr(guard, "allows")),
-        takes_reports=bool(getattr(sender, "takes_reports", False)),
-        read_report=report_reader(sender),
+        **_sending(sender, lift_send),
         **operations,
     )
 
 
 def _not_offered(*_args: object) -> None:
     """What a store does not offer, and what is called with a `FraudPolicy` only."""
+
+
+def _sending(sender: Any, lift: Lift) -> dict[str, Any]:
+    """The ports that a sender gives."""
+    from otpverify.gateways.delivery_reports import report_reader  # gateways' clients load it
+
+    return {
+        "send": lift(sender.send),
+        "takes_reports": bool(getattr(sender, "takes_reports", False)),
+        "read_report": report_reader(sender),
+    }
+
+
+def with_sender(engine: Engine, sender: Sender | AsyncSender, *, asynchronous: bool) -> Engine:
+    """An engine that delivers with another sender and shares everything else.
+
+    Raises:
+        ConfigurationError: It is not a sender, or an asynchronous one for a synchronous engine.
+    """
+    _require("sender", sender, "send")
+    if not asynchronous:
+        _require_sync(sender, sender.send)
+    lift = _lift(sender.send, brief=False, threads=_IO_THREADS) if asynchronous else inline
+    ports = replace(engine.issuer.ports, **_sending(sender, lift))
+    return replace(engine, issuer=replace(engine.issuer, ports=ports))
+
+
+def in_threads(engine: Engine) -> Engine:
+    """The asynchronous counterpart of a synchronous engine: everything that may block runs in
+    threads, sends apart from the rest, and everything else is shared."""
+    ports = engine.issuer.ports
+    sends, others = (PerProcess(lambda: _threads(_IO_THREADS)) for _ in range(2))
+    changed: dict[str, Any] = {}
+    for name in (field.name for field in fields(ports)):
+        port = getattr(ports, name)
+        if suspends(port) and name != "render":  # renderers and guards wait for nothing
+            changed[name] = _threaded(port, sends if name == "send" else others)
+    ports = replace(ports, **changed)
+    return replace(engine, issuer=replace(engine.issuer, ports=ports))
+
+
+def _threaded(port: Callable[..., Any], executors: PerProcess[Executor]) -> Callable[..., Any]:
+    """A port that never suspends, as one that runs in a thread."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return run_sync(port(*args, **kwargs))
+
+    return in_thread(call, executors.get)
 
 
 def _lift(example: Callable[..., object], *, brief: bool, threads: int) -> Lift:
@@ -237,6 +281,13 @@ def _require(what: str, part: object, *names: str) -> None:
     if missing:
         raise ConfigurationError(
             f"{type(part).__name__} is not a {what}: it has no {', '.join(missing)}()."
+        )
+
+
+def _require_sync(part: object, function: Callable[..., object]) -> None:
+    if suspends(function):
+        raise ConfigurationError(
+            f"{type(part).__name__} is asynchronous; use AsyncVerifier, or a synchronous one."
         )
 
 

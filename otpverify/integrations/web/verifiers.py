@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
-from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from otpverify import AsyncVerifier, Message, Receipt, Verifier
+from otpverify import AsyncVerifier, Message, Receipt, Sender, Verifier
 from otpverify._per_process import PerProcess, process
-from otpverify._sync import inline, run_sync
-from otpverify.engine.ports import Ports
+from otpverify._sync import suspends
 from otpverify.integrations.web.background import BackgroundSender
 from otpverify.settings import Parts
 
@@ -91,64 +88,42 @@ class Derived:
     """
 
     def __init__(self, verifier: Verifier | AsyncVerifier) -> None:
-        self._engine = verifier._engine
-        self._awaits = isinstance(verifier, AsyncVerifier)
-        self._behind = BackgroundSender(_Through(self._engine.issuer.ports.send, self._awaits))
+        sender = cast("Sender", verifier.sender)
+        self._behind = BackgroundSender(_Blocking(sender) if suspends(sender.send) else sender)
+        self._made: dict[bool, AsyncVerifier] = {}
+        if isinstance(verifier, Verifier):
+            self._in_background = verifier.with_sender(self._behind)
+            verifier = self._made[False] = AsyncVerifier.of(verifier)
+        self._made[True] = verifier.with_sender(self._behind)
 
     def verifier(self) -> Verifier:
-        """The synchronous counterpart that delivers in the background."""
-        return self._with(Verifier, self._in_background(self._engine.issuer.ports))
+        """The synchronous counterpart that delivers in the background, of a `Verifier`."""
+        return self._in_background
 
     def async_verifier(self, *, background: bool) -> AsyncVerifier:
         """The asynchronous counterpart.
 
         Args:
-            background: Whether it delivers in the background.
+            background: Whether it delivers in the background; `True` for an `AsyncVerifier`.
         """
-        ports = self._engine.issuer.ports
-        if not self._awaits:
-            threaded: dict[str, Any] = {
-                port.name: _in_thread(getattr(ports, port.name))
-                for port in fields(ports)
-                if port.name not in ("guards", "allows", "render", "takes_reports")
-            }
-            ports = replace(ports, **threaded)
-        return self._with(AsyncVerifier, self._in_background(ports) if background else ports)
+        return self._made[background]
 
     def close(self) -> None:
         """Wait for messages that are being sent."""
         self._behind.close()
 
-    def _in_background(self, ports: Ports) -> Ports:
-        return replace(ports, send=inline(self._behind.send), takes_reports=False)
 
-    def _with(self, kind: type[V], ports: Ports) -> V:
-        made = kind.__new__(kind)
-        made._engine = replace(self._engine, issuer=replace(self._engine.issuer, ports=ports))
-        return made
+class _Blocking:
+    """An asynchronous sender as one that blocks, for a thread without an event loop."""
 
-
-class _Through:
-    """A sender that calls a verifier's port, in a thread."""
-
-    def __init__(self, port: Callable[[Message], Awaitable[Receipt]], awaits: bool) -> None:
-        self._port = port
-        self._run = asyncio.run if awaits else run_sync
+    def __init__(self, sender: Any) -> None:
+        self._sender = sender
 
     def send(self, message: Message) -> Receipt:
         """Deliver the message."""
-        run: Callable[[Any], Receipt] = self._run
-        return run(_awaited(self._port, message))
 
+        async def sent() -> Receipt:
+            receipt: Receipt = await self._sender.send(message)
+            return receipt
 
-async def _awaited(port: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-    return await port(*args, **kwargs)
-
-
-def _in_thread(port: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """A port that never suspends, as one that runs in a thread."""
-
-    async def threaded(*args: Any, **kwargs: Any) -> Any:
-        return await asyncio.to_thread(run_sync, _awaited(port, *args, **kwargs))
-
-    return threaded
+        return asyncio.run(sent())

@@ -10,8 +10,9 @@ from django_support import (
     Page,
     Person,
 )
-from support import PHONE
+from support import PHONE, QUICK
 
+from otpverify import Verifier
 from otpverify.core.tokens import PARAMETER
 from otpverify.testing import OutboxSender
 
@@ -32,6 +33,16 @@ def test_a_delivery_report_lifts_the_cooldown(person: Person, shape: str) -> Non
         assert "data-undelivered hidden" in person.open("/phone/code/").html
         assert report(person, shape, sender.last.report or "").html == "OK"
         assert 'data-undelivered role="alert"' in person.open("/phone/code/").html
+        assert person.send("/phone/resend/").said == "Another code is on its way."
+        assert len(sender) == 2
+
+
+def test_a_report_reaches_the_verifier_of_its_request(person: Person) -> None:
+    sender = Reported()
+    verifier = Verifier(sender, hasher=QUICK)
+    with override_settings(OTPVERIFY={**BASE, "GET_VERIFIER": lambda _: verifier}):
+        person.send("/phone/", phone=PHONE)
+        assert report(person, "get", sender.last.report or "").html == "OK"
         assert person.send("/phone/resend/").said == "Another code is on its way."
         assert len(sender) == 2
 
