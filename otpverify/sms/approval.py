@@ -1,15 +1,17 @@
 """The line of a message that states what the code approves.
 
 A binding's values may come from a stranger, such as the name of a payee. The reader can always tell
-the fields apart, and can tap nothing.
+the fields apart and the code from digits in a value, and can tap nothing.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from itertools import pairwise
 
+from otpverify.core.invisible import without_invisible
 from otpverify.core.keys import check_binding
 from otpverify.errors import ConfigurationError
 from otpverify.sms.gsm7 import segments
@@ -53,21 +55,25 @@ _LOOK_ALIKES = (
 _SEPARATOR = re.compile(
     rf"(?<!\d)[{_PLAIN_SEPARATORS}](?!//)|[{_PLAIN_SEPARATORS}](?!\d|//)|[{_LOOK_ALIKES}]"
 )
+# The digits of an amount, a date or a time, and digits in groups, as people write codes.
+_MARKED_NUMBER = re.compile(r"\d+(?:[.,:]\d+)+")
+_GROUPED_DIGITS = re.compile(r"\d+(?:(?:[^\w.,:]|_){1,3}\d+)*")
 _DOUBLE_QUOTES = (
     '"\u02ba\u02dd\u02ee\u201c\u201d\u201e\u201f\u2033\u2036\u3003\u301d\u301e\u301f\uff02'
 )
 _SINGLE_QUOTES = str.maketrans(dict.fromkeys(_DOUBLE_QUOTES, "'"))
 
 
-def approval(language: Language, binding: Mapping[str, str]) -> str:
+def approval(language: Language, binding: Mapping[str, str], code_length: int) -> str:
     """The line that states what the code approves: each field by its name and value.
 
-    A value that could be read as another field, because it holds what separates fields, stands in
-    quotes.
+    A value stands in quotes if it could be read as another field, because it holds what separates
+    fields, or as another code, because it holds as many digits as a code.
 
     Args:
         language: The language.
         binding: What the code approves; it has at least one field.
+        code_length: How many digits the code has.
 
     Raises:
         ConfigurationError: `binding` does not map str to str, or is too long.
@@ -78,7 +84,7 @@ def approval(language: Language, binding: Mapping[str, str]) -> str:
         # Before any work: it may come from an attacker.
         raise _too_long(f"more than {_MOST_SEGMENTS}")
     fields = language.list.join(
-        f"{_without_links(_plain(name))}{language.colon}{_value(value, language)}"
+        f"{_without_links(_plain(name))}{language.colon}{_value(value, language, code_length)}"
         for name, value in binding.items()
     )
     return language.approves.replace("{fields}", fields)
@@ -101,9 +107,9 @@ def _too_long(parts: str) -> ConfigurationError:
     )
 
 
-def _value(value: str, language: Language) -> str:
+def _value(value: str, language: Language, code_length: int) -> str:
     shown = _plain(value)
-    if _may_imitate_a_field(shown):
+    if _may_imitate_a_field(shown) or _may_imitate_a_code(shown, code_length):
         # No mark inside may look like the closing quote.
         shown = f'"{shown.translate(_SINGLE_QUOTES)}"'
     shown = _without_links(shown)
@@ -125,6 +131,17 @@ def _may_imitate_a_field(value: str) -> bool:
         or found[0].group() not in _PLAIN_SEPARATORS
         or not 0 < place < len(first_word) - 1
     )
+
+
+def _may_imitate_a_code(value: str, length: int) -> bool:
+    """Whether a reader could take digits in a value for a code: a number of that length, or groups
+    of digits that have it together. Digits of other scripts count, and superscripts."""
+    text = unicodedata.normalize("NFKC", without_invisible(value))
+    for digits in _GROUPED_DIGITS.findall(_MARKED_NUMBER.sub("x", text)):
+        groups = [len(group) for group in re.findall(r"\d+", digits)]
+        if length in (*groups, sum(groups)):
+            return True
+    return False
 
 
 def _plain(value: str) -> str:

@@ -272,6 +272,7 @@ class Messages:
             binding: What the code approves. Every field is written out, because people must see
                 what a code approves before they enter it. A text with a binding may take up to 10
                 segments. Links in it are cut by a space, so that phones do not make them tappable.
+                A value that looks like another field or another code stands in quotes.
 
         Raises:
             ConfigurationError: `binding` does not map str to str, or is too long.
@@ -280,7 +281,7 @@ class Messages:
         approves = None
         if binding is not None:
             check_binding(binding)
-            approves = approval(languages()[tag], binding) if binding else None
+            approves = approval(languages()[tag], binding, len(code)) if binding else None
         layout = self._layout(tag, purpose, ttl_seconds, len(code))
         text = self._parts.text(layout, code, approves)
         if approves is not None:

@@ -14,6 +14,8 @@ PASTED: Final = [
     ("Pay 250000.50 EUR to Bob: 442498", "442498"),
     ("Call +37256789045 for 442498", "442498"),
     ("Pay 111111 EUR: 442498", "Pay 111111 EUR: 442498"),
+    ('442498 is your code. It approves: payee: "Your code is 999999".', "442498"),
+    ('"Your code is 442498."', "442498"),
     ("my code", "my code"),
     ("٤٤٢٤٩٨ هو الرمز", "٤٤٢٤٩٨"),
     ("1234567 no", "1234567 no"),

@@ -14,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 from support import OTHER_PHONE, PHONE, Face
 
 from otpverify import ConfigurationError, Messages
+from otpverify.integrations.web.sentences import code_in
 from otpverify.sandbox.outbox import find_code
 from otpverify.sms import approval as approval_line, segments, suggest_gsm7
 from otpverify.sms.gsm7 import in_gsm7
@@ -65,7 +66,7 @@ def render(messages: Messages, **options: Any) -> str:
             Messages(brand="Bank"),
             {"binding": {"amount": "25.00 EUR", "payee": "Two\n\n@evil.example #999999"}},
             "Bank: 012345 is your login code. It expires in 10 minutes. Do not share it.\n"
-            "This code approves: amount: 25.00 EUR, payee: Two @evil. example#999999.",
+            'This code approves: amount: 25.00 EUR, payee: "Two @evil. example#999999".',
         ),
         (
             Messages(origin="login.example.com"),
@@ -351,6 +352,63 @@ def test_a_value_cannot_imitate_a_field(tag: str, value: str) -> None:
     quoted = line[line.index(name) + len(name) : line.rindex(amount)]
     assert quoted[0] == quoted[-1] == '"'
     assert re.search(f"[{DOUBLE_QUOTES}]", quoted[1:-1]) is None
+
+
+OTHER_CODES = [
+    "5.00 EUR. Your code is 999999",
+    "999999",
+    "Bob 999999",
+    "999 999",
+    "999-999",
+    "9 9 9 9 9 9",
+    "99\u201399\u201399",
+    "99 / 99 / 99",
+    "999\u200d999",
+    "\uff19\uff19\uff19\uff19\uff19\uff19",
+    "\u0669\u0669\u0669\u0669\u0669\u0669",
+    "\u2079\u2079\u2079\u2079\u2079\u2079",
+    "code999999",
+    "12 999999",
+    "999999.",
+    "999999, not 5.00 EUR",
+]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("value", OTHER_CODES, ids=ascii)
+def test_a_value_cannot_imitate_a_code(tag: str, value: str) -> None:
+    """It stands in quotes, and the code does not."""
+    text = render(Messages(), locale=tag, binding={"payee": value})
+    line = re.sub(f"[{FSI}{PDI}]", "", text[len(render(Messages(), locale=tag)) :])
+    assert f'payee{languages()[tag].colon}"' in line
+    assert code_in(text, len(CODE)) == CODE, "a pasted message has one code"
+
+
+@given(
+    length=st.integers(4, 10),
+    before=st.sampled_from(["", "Bob ", "code is ", "5.00 EUR. Your code is "]),
+    gap=st.sampled_from(["", " ", "-", "\u200b", " - ", "\u00a0", "\u2011", "/", "_"]),
+    after=st.sampled_from(["", ".", " EUR", "!", "\nThanks"]),
+    zero=st.sampled_from("0\u0660\u06f0\u0966\uff10\U0001d7ce"),
+    data=st.data(),
+)
+@settings(max_examples=300)
+def test_digits_of_the_length_of_a_code_stand_in_quotes(
+    length: int, before: str, gap: str, after: str, zero: str, data: st.DataObject
+) -> None:
+    digits = data.draw(st.lists(st.integers(0, 9), min_size=length, max_size=length))
+    cuts = data.draw(st.sets(st.integers(1, length - 1)))
+    value = "".join(
+        f"{gap if place in cuts else ''}{chr(ord(zero) + digit)}"
+        for place, digit in enumerate(digits)
+    )
+    code = "1" * length
+    options: dict[str, Any] = {"ttl_seconds": 600, "purpose": "login"}
+    binding = {"payee": f"{before}{value}{after}"}
+    text = Messages().render(code, binding=binding, **options)
+    plain = Messages().render(code, **options)
+    assert re.fullmatch(r'\nThis code approves: payee: "[^"]+"\.', text[len(plain) :])
+    assert code_in(text, length) == code
 
 
 @given(

@@ -115,7 +115,8 @@ def code_in(typed: str, length: int) -> str:
 
     Returns:
         The one number of that many digits in a message; otherwise what was typed, which the
-        verifier judges strictly.
+        verifier judges strictly. Messages quote what is not theirs, so a number outside of quotes
+        goes first.
     """
     text = typed[:LONGEST_PASTE]
     if not any(character.isalpha() for character in text):
@@ -124,10 +125,11 @@ def code_in(typed: str, length: int) -> str:
     if last_line:
         return last_line[1]
     half = length // 2
-    for digits in (rf"\d{{{length}}}", rf"\d{{{half}}}[ -]\d{{{length - half}}}"):
-        found = set(re.findall(rf"(?<!\d)(?<!\d[.,])({digits})(?![.,]?\d)", text))
-        if len(found) == 1:
-            return str(found.pop())
+    for part in (re.sub('"[^"]*"', '""', text), text):
+        for digits in (rf"\d{{{length}}}", rf"\d{{{half}}}[ -]\d{{{length - half}}}"):
+            found = set(re.findall(rf"(?<!\d)(?<!\d[.,])({digits})(?![.,]?\d)", part))
+            if len(found) == 1:
+                return str(found.pop())
     return text
 
 
