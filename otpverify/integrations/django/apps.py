@@ -4,11 +4,13 @@ from django.apps import AppConfig
 
 
 class OtpVerifyConfig(AppConfig):
-    """No models, no middleware, no admin: settings, checks, views and templates."""
+    """Settings, checks, views, templates, commands, and a page of the admin. No table and no
+    middleware."""
 
     name = "otpverify.integrations.django"
     label = "otpverify"
     verbose_name = "otpverify"
+    default_auto_field = "django.db.models.BigAutoField"  # of a model that has no table
 
     def ready(self) -> None:
         """Register the system checks, and drop the flows of a session at every login."""
