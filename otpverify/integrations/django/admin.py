@@ -60,15 +60,15 @@ class PhoneAdmin(PhoneAdminBase):
         return _has_permission(request, "otpverify.unlock_phone")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: there is no table."""
+        """Never: there are no rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: there is no table."""
+        """Never: there are no rows."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: there is no table."""
+        """Never: there are no rows."""
         return False
 
     def get_urls(self) -> list[URLPattern]:
