@@ -34,9 +34,9 @@ OTHER_SECRET = "EpOHmSSp9BSRWa6MZm3nOZoVpl7zJEgjPJG2XB8rxrk"
 QUICK = Argon2Hasher(memory_kib=8, iterations=1, allow_weak=True)
 """The real hasher at a cost that lets a test make thousands of digests."""
 
-REPEATS = int(os.environ.get("OTPVERIFY_TEST_REPEATS", "5"))
-"""How often a race is run; CI runs 200. They are not multiplied: a race that is run with several
-hashers, event loops or servers deals them out to those, as `dealt` says."""
+REPEATS = int(os.environ.get("OTPVERIFY_TEST_REPEATS", "8"))
+"""How often a race is run; CI runs 200. They are not multiplied: a race that is run in both
+modes, with several hashers or event loops, or on several servers, deals them out to those."""
 
 LONG = os.environ.get("OTPVERIFY_TEST_LONG", "") not in ("", "0")
 """Whether the long form is asked for, as CI does: browsers, real workers, searches in depth."""

@@ -452,17 +452,21 @@ def with_padding(queue: Queue, text: str) -> Any:
             return message
 
 
-@pytest.mark.parametrize("how", ALTERED)
-def test_a_text_that_was_altered_on_the_broker_is_not_sent(how: str, queue: Queue) -> None:
+def test_a_text_that_was_altered_on_the_broker_is_not_sent(queue: Queue) -> None:
     message = with_padding(queue, "Your code is 904817.")
     sealed = message.payload[0][0]
-    altered = ALTERED[how](sealed)
-    assert altered != sealed
     task = queue.app.tasks[NAME]
-    assert isinstance(task.apply((altered,)).result, ConfigurationError)
+
+    def refuses_all() -> None:
+        for how, alter in ALTERED.items():
+            altered = alter(sealed)
+            assert altered != sealed, how
+            assert isinstance(task.apply((altered,)).result, ConfigurationError), how
+
+    refuses_all()
     assert not queue.outbox.messages
     assert queue.deliver(message).state == "SUCCESS"
-    assert isinstance(task.apply((altered,)).result, ConfigurationError)
+    refuses_all()
     assert len(queue.outbox) == 1
 
 

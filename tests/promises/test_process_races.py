@@ -177,15 +177,15 @@ def empty(server: Server | File) -> None:
 
 
 def repeats(kind: str, loops: int = 1) -> range:
-    """How often a race is run on a server of that kind. The newest one takes `REPEATS` of them. The
-    others run the same scripts, and together take as many; a file, which is slow, takes an eighth.
+    """How often a race is run on a server of that kind. The newest one takes half of the `REPEATS`.
+    The others run the same scripts, and share the other half. A file has an eighth of its own.
 
     Args:
         kind: The server.
         loops: How many event loops share that number.
     """
     others = len(KINDS) - 1 + len(CLUSTERS)
-    return range(dealt({KINDS[0]: 1, FILE: 8}.get(kind, others) * loops))
+    return range(dealt({KINDS[0]: 2, FILE: 8}.get(kind, 2 * others) * loops))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 """Promises 1 to 3 under real races: threads for `Verifier`, tasks for `AsyncVerifier`, and
-exact counts. `OTPVERIFY_TEST_REPEATS` says how often each is run."""
+exact counts. `OTPVERIFY_TEST_REPEATS` says how often each is run, in both modes together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from support import OTHER_PHONE, PHONE, QUICK, REPEATS, SECRET, Face, Mode, dealt, wrong
+from support import OTHER_PHONE, PHONE, QUICK, SECRET, Face, Mode, dealt, wrong
 
 from otpverify import HmacHasher, Limit, MemoryStore as InlineStore, Policy
 from otpverify.testing import OutboxSender
 
 ROOMY = Policy(resend_cooldown_seconds=0, sends_per_phone=())
+MODES = 2
 ALL_HASHERS = {"hmac": HmacHasher(), "argon2": QUICK}
 HASHERS = pytest.mark.parametrize("hasher", ALL_HASHERS.values(), ids=ALL_HASHERS)
 
@@ -36,7 +37,7 @@ def outcomes(mode: Mode, calls: Sequence[Callable[[], Any]]) -> Counter[str]:
 def test_200_wrong_codes_are_compared_exactly_max_attempts_times(
     mode: Mode, make: Make, outbox: OutboxSender, hasher: Any
 ) -> None:
-    for _ in range(dealt(len(ALL_HASHERS))):
+    for _ in range(dealt(MODES * len(ALL_HASHERS))):
         verifier = make(hasher=hasher, store=MemoryStore())
         id_ = verifier.start(PHONE).id
         code = outbox.code()
@@ -50,7 +51,7 @@ def test_200_wrong_codes_are_compared_exactly_max_attempts_times(
 def test_50_right_codes_are_accepted_exactly_once(
     mode: Mode, make: Make, outbox: OutboxSender, hasher: Any
 ) -> None:
-    for _ in range(dealt(len(ALL_HASHERS))):
+    for _ in range(dealt(MODES * len(ALL_HASHERS))):
         verifier = make(hasher=hasher, store=MemoryStore())
         id_ = verifier.start(PHONE).id
         calls = [partial(verifier.check, PHONE, outbox.code(), challenge=id_)] * 50
@@ -66,7 +67,7 @@ def test_50_right_codes_are_accepted_exactly_once(
 def test_a_right_code_beside_wrong_ones_below_the_limit_is_always_accepted(
     mode: Mode, make: Make, outbox: OutboxSender, hasher: Any
 ) -> None:
-    for repeat in range(dealt(len(ALL_HASHERS))):
+    for repeat in range(dealt(MODES * len(ALL_HASHERS))):
         verifier = make(hasher=hasher, store=MemoryStore())
         id_ = verifier.start(PHONE).id
         code = outbox.code()
@@ -79,7 +80,7 @@ def test_a_right_code_beside_wrong_ones_below_the_limit_is_always_accepted(
 def test_a_resend_beside_a_guess_loses_neither_code(
     mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
-    for repeat in range(REPEATS):
+    for repeat in range(dealt(MODES)):
         verifier = make(policy=ROOMY, store=MemoryStore())
         id_ = verifier.start(PHONE).id
         first = outbox.code()
@@ -96,7 +97,7 @@ def test_a_resend_beside_a_guess_loses_neither_code(
 def test_simultaneous_starts_send_exactly_one_message(
     mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
-    for _ in range(REPEATS):
+    for _ in range(dealt(MODES)):
         outbox.clear()
         verifier = make(store=MemoryStore())
         calls = [partial(verifier.start, PHONE)] * 30
@@ -108,7 +109,7 @@ def test_simultaneous_starts_stay_within_the_send_limit(
     mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
     policy = Policy(resend_cooldown_seconds=0, sends_per_phone=(Limit(4, 3600),))
-    for _ in range(REPEATS):
+    for _ in range(dealt(MODES)):
         outbox.clear()
         verifier = make(policy=policy, store=MemoryStore())
         calls = [partial(verifier.start, PHONE, purpose=f"{n % 3}") for n in range(30)]
@@ -120,7 +121,7 @@ def test_simultaneous_starts_from_one_network_stay_within_its_limit(
     mode: Mode, make: Make, outbox: OutboxSender
 ) -> None:
     policy = Policy(sends_per_ip=(Limit(3, 3600),))
-    for _ in range(REPEATS):
+    for _ in range(dealt(MODES)):
         outbox.clear()
         verifier = make(policy=policy, store=MemoryStore())
         calls = [
@@ -137,7 +138,7 @@ def test_the_failure_budget_holds_over_challenges_that_are_attacked_at_once(
     policy = Policy(
         resend_cooldown_seconds=0, sends_per_phone=(), failures_per_phone=Limit(12, 86_400)
     )
-    for _ in range(REPEATS):
+    for _ in range(dealt(MODES)):
         outbox.clear()
         verifier = make(policy=policy, store=MemoryStore())
         ids = [verifier.start(PHONE).id for _ in range(10)]
@@ -153,7 +154,7 @@ def test_wrong_codes_in_a_row_are_bounded_over_challenges_that_are_attacked_at_o
     policy = Policy(
         resend_cooldown_seconds=0, sends_per_phone=(), consecutive_failures=Limit(11, 86_400)
     )
-    for _ in range(REPEATS):
+    for _ in range(dealt(MODES)):
         outbox.clear()
         verifier = make(policy=policy, store=MemoryStore())
         ids = [verifier.start(PHONE).id for _ in range(10)]
@@ -164,7 +165,7 @@ def test_wrong_codes_in_a_row_are_bounded_over_challenges_that_are_attacked_at_o
 
 
 def test_capacity_holds(mode: Mode, make: Make) -> None:
-    for _ in range(REPEATS):
+    for _ in range(dealt(MODES)):
         store = MemoryStore(capacity=7)
         verifier = make(store=store)
         calls = [partial(verifier.start, f"+372567890{n:02}") for n in range(40)]
