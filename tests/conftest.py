@@ -32,9 +32,12 @@ settings.load_profile("patient")
 collect_ignore = [] if LONG or find_spec("playwright") else ["browser"]
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Spare the garbage collector what lives as long as the run: modules and thousands of tests.
     Otherwise it looks at all of them again and again, and longest where a test asks for it."""
+    for item in session.items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"Workers need the same id in every process: {item.nodeid}")
     gc.collect()
     gc.freeze()
 
