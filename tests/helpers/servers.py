@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -78,11 +79,23 @@ def store_of(mode: Mode, url: str, **options: Any) -> Iterator[RedisStore | Asyn
             yield store
 
 
+def _own_ports() -> Iterator[int]:
+    """Ports that no other worker of this run picks, in a circle that begins anywhere."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = range(12_000 + worker % 8, 22_700, 8)
+    begin = random.randrange(len(ports))
+    return itertools.cycle([*ports[begin:], *ports[:begin]])
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
     """A port without a listener. So is the one 10,000 above, which a cluster needs, and no
-    outgoing connection can be given it while its server is down: those begin at 32,768."""
+    outgoing connection can be given it while its server is down: those begin at 32,768. Nor is it
+    given out a second time soon."""
     while True:
-        port = random.randint(12_000, 22_700)
+        port = next(_ports)
         with socket.socket() as probe, socket.socket() as bus, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             bus.bind(("127.0.0.1", port + 10_000))
