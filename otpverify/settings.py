@@ -131,7 +131,6 @@ class Settings:
             self.get(key)
         one_store(self)
         values.require_secure(self)
-        values.require_secure(self)
 
 
 def _is_empty(value: object) -> bool:
@@ -195,7 +194,8 @@ class Parts:
     Args:
         settings: What is set.
         **given: Parts that the program passes, which go before the settings: `sender`, `store`,
-            `policy`, `hasher`, `messages`, `guards`, `on_event`. Their owner closes them.
+            `policy`, `hasher`, `messages`, `guards`, `on_event`, `fraud`. Their owner
+            closes them.
     """
 
     def __init__(self, settings: Settings, **given: Any) -> None:
@@ -279,7 +279,8 @@ class Parts:
     @cached_property
     def shared(self) -> dict[str, Any]:
         """The arguments of every verifier beside sender, store and secret."""
-        found = {name: self._option(name) for name in ("policy", "messages", "on_event")}
+        names = ("policy", "messages", "on_event", "fraud")
+        found = {name: self._option(name) for name in names}
         guards = self._option("guards")
         region = self.settings.get("REGION")
         return {**found, "guards": guards or (), "hasher": self.hasher, "region": region}

@@ -188,6 +188,23 @@ def policy(value: object, spelled: str) -> Any:
     return found
 
 
+def fraud(value: object, spelled: str) -> Any:
+    """`observe` or `enforce`, a `FraudPolicy`, or as `policy`."""
+    from otpverify.core.fraud_policy import MODES, FraudPolicy
+
+    if isinstance(value, str) and "." not in value:
+        if value not in MODES:
+            raise ConfigurationError(f"{spelled} must be {' or '.join(MODES)}.")
+        return FraudPolicy(mode=value)
+    found = _made_with(FraudPolicy, value, spelled)
+    if not isinstance(found, FraudPolicy):
+        raise ConfigurationError(
+            f"{spelled} must be {' or '.join(MODES)}, a FraudPolicy(...), or a dict of its "
+            f"arguments, not {type(found).__name__}."
+        )
+    return found
+
+
 def messages(value: object, spelled: str) -> Any:
     """A renderer, or as `policy`."""
     from otpverify.sms.messages import Messages
@@ -326,6 +343,13 @@ _TABLE: Final = (
         "REGION",
         "ISO 3166-1 alpha-2 code, such as `EE`, for numbers typed without a country code",
         region,
+    ),
+    Setting(
+        "OTPVERIFY_FRAUD",
+        "FRAUD",
+        "protection against SMS pumping: `observe` or `enforce`; outside the environment also a "
+        "`FraudPolicy`, or a dict of its arguments; none if not set",
+        fraud,
     ),
     Setting(
         "OTPVERIFY_SENDER",

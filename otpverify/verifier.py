@@ -82,14 +82,15 @@ class Verifier(Closing):
         messages: Renderer | None = None,
         guards: Sequence[Guard] = (),
         on_event: Callable[[Event], object] | None = None,
+        fraud: FraudPolicy | None = None,
     ) -> Self:
         """A verifier from environment variables (`environ`, or `os.environ`), which owns its
         client and store: `close()` closes them, and so does the end of a `with`.
 
         `SMSPM_HASH` and `SMSPM_TOKEN` are needed; `SMSPM_SENDER`, `SMSPM_URL`,
         `SMSPM_REPORT_URL`, `OTPVERIFY_SECRET` (several, separated by commas, rotate),
-        `OTPVERIFY_REDIS_URL` or `OTPVERIFY_SQLITE_PATH`, and `OTPVERIFY_REGION` are read where
-        set. The other arguments are those of `Verifier`.
+        `OTPVERIFY_REDIS_URL` or `OTPVERIFY_SQLITE_PATH`, `OTPVERIFY_REGION` and `OTPVERIFY_FRAUD`
+        (`observe` or `enforce`) are read where set. The other arguments are those of `Verifier`.
 
         Raises:
             ConfigurationError: One is missing or not valid; the message names it.
@@ -102,6 +103,7 @@ class Verifier(Closing):
             messages=messages,
             guards=guards,
             on_event=on_event,
+            fraud=fraud,
         )
         try:
             made = cls(parts.sender, **parts.arguments())

@@ -67,6 +67,7 @@ class AsyncVerifier(AsyncClosing):
         messages: Renderer | None = None,
         guards: Sequence[Guard] = (),
         on_event: Callable[[Event], object] | None = None,
+        fraud: FraudPolicy | None = None,
     ) -> Self:
         """See `Verifier.from_env`."""
         parts = Parts(
@@ -76,6 +77,7 @@ class AsyncVerifier(AsyncClosing):
             messages=messages,
             guards=guards,
             on_event=on_event,
+            fraud=fraud,
         )
         try:
             made = cls(parts.async_sender, **parts.arguments(asynchronous=True))

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import django_site
 import pytest
@@ -16,6 +17,7 @@ from support import OTHER_SECRET, QUICK, SECRET
 from otpverify import (
     AsyncVerifier,
     ConfigurationError,
+    DestinationBlocked,
     HmacHasher,
     MemoryStore,
     Policy,
@@ -99,6 +101,8 @@ TEXT_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"SQLITE_PATH": "/no/such/folder/x.db", "SECRET": SECRET}, "{SQLITE_PATH}: "),
     ({"REGION": "Estonia"}, "{REGION}: region must be an ISO 3166-1 alpha-2 code"),
+    ({"FRAUD": "enforced"}, "{FRAUD} must be observe or enforce."),
+    ({"FRAUD": "nowhere.at.all"}, "{FRAUD} cannot be imported: "),
 ]
 TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     *(
@@ -126,6 +130,10 @@ TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"POLICY": {"code_length": 3}}, "{POLICY}: "),
     ({"POLICY": {"lenght": 6}}, "{POLICY}: "),
     ({"POLICY": "nowhere.at.all"}, "{POLICY} cannot be imported: "),
+    ({"FRAUD": 5}, "{FRAUD} must be observe or enforce, a FraudPolicy(...), or a dict of its"),
+    ({"FRAUD": True}, "{FRAUD} must be observe or enforce, a FraudPolicy(...), or a dict of its"),
+    ({"FRAUD": {"mode": "enforced"}}, "{FRAUD}: "),
+    ({"FRAUD": {"mod": "enforce"}}, "{FRAUD}: "),
     ({"MESSAGES": 5}, "{MESSAGES} must be Messages(...), or a dict of its arguments, not int."),
     ({"MESSAGES": {"brnd": "Shop"}}, "{MESSAGES}: "),
     ({"GUARDS": 5}, "{GUARDS} must be a list of guards."),
@@ -236,6 +244,44 @@ def test_the_environment_s_secrets_are_split_everywhere(
     assert SECRET not in str(error.value)
     use({**GOOD, "SECRET": [SECRET, OTHER_SECRET]})
     use({**GOOD, "SECRET": f"{SECRET},{OTHER_SECRET}"})
+
+
+def verifier_of(use: Use, given: dict[str, Any]) -> Verifier:
+    if use is by_flask:
+        app = Flask("shop")
+        app.config.update({APP_CONFIG.name(key): value for key, value in given.items()})
+        OtpVerify(app)
+        return cast(Verifier, app.extensions["otpverify"].verifier)
+    if use is by_django:
+        with override_settings(OTPVERIFY=given):
+            return get_verifier()
+    parts = Parts(Settings(), **{key.lower(): value for key, value in given.items()})
+    return Verifier(parts.sender, **parts.arguments())
+
+
+def sent_to_one_prefix(verifier: Verifier) -> int:
+    """How many of 20 numbers of one prefix get a code."""
+    sent = 0
+    for number in range(20):
+        with suppress(DestinationBlocked):
+            verifier.start(f"+3725678{number:04}")
+            sent += 1
+    return sent
+
+
+@pytest.mark.parametrize("use", [by_environment, by_flask, by_django])
+def test_one_word_turns_the_protection_against_pumping_on(
+    use: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"SENDER": OutboxSender(), "HASHER": HmacHasher(), "SECRET": SECRET}
+    if use is by_environment:
+        monkeypatch.setenv("OTPVERIFY_SECRET", given.pop("SECRET"))
+    for mode, sent in (("", 20), ("observe", 20), ("enforce", 8)):
+        monkeypatch.setenv("OTPVERIFY_FRAUD", mode)
+        assert sent_to_one_prefix(verifier_of(use, given)) == sent
+    if use is not by_environment:
+        assert sent_to_one_prefix(verifier_of(use, {**given, "FRAUD": "observe"})) == 20
+        assert sent_to_one_prefix(verifier_of(use, {**given, "FRAUD": {"mode": "enforce"}})) == 8
 
 
 class TestParts:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from otpverify import (
     Balance,
     ConfigurationError,
+    FraudPolicy,
     OtpVerifyError,
     Policy,
     RedisStore,
@@ -83,6 +84,7 @@ def _settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
             "otpverify secret",
         )
     yield from _local_addresses(settings)
+    yield from _fraud(settings)
 
 
 def _local_addresses(settings: Settings) -> Iterator[Finding]:
@@ -101,6 +103,23 @@ def _local_addresses(settings: Settings) -> Iterator[Finding]:
                 f"{settings.spell(key)} leads to {host}, a sandbox or a program on this machine "
                 f"or network: {consequence}.",
             )
+
+
+def _fraud(settings: Settings) -> Iterator[Finding]:
+    try:
+        policy: FraudPolicy | None = settings.get("FRAUD")
+    except ConfigurationError:
+        return  # the settings' findings include it
+    if policy is None:
+        yield (
+            "warn",
+            "OTPVERIFY_FRAUD is not set: nothing bounds what SMS pumping costs. Set it to observe, "
+            "and later to enforce.",
+        )
+    elif policy.mode == "observe":
+        yield "ok", "SMS pumping is observed: events say what would be refused, and it is sent."
+    else:
+        yield "ok", "SMS pumping is refused."
 
 
 def _store(settings: Settings) -> Iterator[Finding]:

@@ -51,6 +51,7 @@ def test_all_is_well_but_for_the_store(
         "OTPVERIFY_REDIS_URL",
         "OTPVERIFY_SQLITE_PATH",
         "OTPVERIFY_REGION",
+        "OTPVERIFY_FRAUD",
     ):
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
@@ -61,6 +62,8 @@ def test_all_is_well_but_for_the_store(
         "  ok  Settings: a verifier can be made of them.",
         "warn  SMSPM_URL leads to 127.0.0.1, a sandbox or a program on this machine or network: no "
         "SMS is sent. In production leave it out.",
+        "warn  OTPVERIFY_FRAUD is not set: nothing bounds what SMS pumping costs. Set it to "
+        "observe, and later to enforce.",
         "warn  OTPVERIFY_REDIS_URL is not set, nor is OTPVERIFY_SQLITE_PATH: every process has "
         "limits of its own.",
         "  ok  Gateway: the balance is EUR 12.34.",
@@ -77,6 +80,7 @@ def test_all_is_well_but_for_the_store(
         ({"OTPVERIFY_SECRET": "short"}, "at least 32 bytes"),
         ({"OTPVERIFY_SECRET": "\udcff" * 40}, "valid Unicode"),
         ({"OTPVERIFY_REGION": "Estonia"}, "region"),
+        ({"OTPVERIFY_FRAUD": "on"}, "OTPVERIFY_FRAUD must be observe or enforce."),
         ({"SMSPM_SENDER": "MuchTooLongAName"}, "1 to 11 characters"),
         ({"OTPVERIFY_REDIS_URL": "redis://127.0.0.1:1"}, "Store: Redis (127.0.0.1:1) could not be"),
         ({"OTPVERIFY_REDIS_URL": "localhost"}, "A Redis URL begins"),
@@ -86,6 +90,17 @@ def test_what_is_wrong_is_a_failure(
     environ: dict[str, str], change: dict[str, str], about: str
 ) -> None:
     assert "fail" in grades(environ | change, about)
+
+
+def test_protection_against_pumping_is_reported(environ: dict[str, str]) -> None:
+    for value, grade, sentence in (
+        ("", "warn", "nothing bounds what SMS pumping costs"),
+        ("observe", "ok", "SMS pumping is observed"),
+        ("enforce", "ok", "SMS pumping is refused."),
+    ):
+        assert grades(environ | {"OTPVERIFY_FRAUD": value}, "SMS pumping") == [grade]
+        assert grades(environ | {"OTPVERIFY_FRAUD": value}, sentence) == [grade]
+    assert grades(environ | {"OTPVERIFY_FRAUD": "on"}, "SMS pumping") == []
 
 
 def test_a_file_is_looked_through(environ: dict[str, str], tmp_path: Path) -> None:

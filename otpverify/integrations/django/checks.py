@@ -151,6 +151,8 @@ def _deployment(found: Settings) -> Iterator[CheckMessage]:
             complete = False
         if complete:
             _compose(parts, found)
+        if found.get("FRAUD") is None and not conf.option("GET_VERIFIER"):
+            yield _no_fraud_policy()
         if not file and isinstance(parts.store, MemoryStore):
             yield _memory()
     except ConfigurationError as error:
@@ -193,6 +195,15 @@ def _no_secret(found: Settings) -> CheckMessage:
         hint=f"Set it, or in the environment {ENVIRONMENT.spell('SECRET')}, from your secret "
         "store, the same in every process. `otpverify secret` makes one.",
         id="otpverify.E003",
+    )
+
+
+def _no_fraud_policy() -> CheckMessage:
+    return Warning(
+        "Nothing bounds what SMS pumping costs: OTPVERIFY has no FRAUD.",
+        hint='Set OTPVERIFY["FRAUD"], or in the environment OTPVERIFY_FRAUD, to "observe" for two '
+        'weeks, then to "enforce". docs/how-to/sms-pumping.md tells more.',
+        id="otpverify.W005",
     )
 
 

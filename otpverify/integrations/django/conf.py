@@ -20,6 +20,8 @@ ALLOW_INSECURE: Whether `URL` and `REPORT_URL` may be plain http on a private ne
 REPORT_URL: The full address of the view `report`, for delivery reports (`SMSPM_REPORT_URL`).
 SENDER: A sender, instead of the gateway's client.
 REGION: ISO 3166-1 code for numbers typed without country code (`OTPVERIFY_REGION`).
+FRAUD: Protection against SMS pumping: `"observe"` or `"enforce"` (`OTPVERIFY_FRAUD`), or a
+    `FraudPolicy`, or a dict of its arguments.
 POLICY, MESSAGES: A `Policy` and `Messages`, or dicts of their arguments.
 HASHER, GUARDS, ON_EVENT: As `Verifier` takes them.
 GET_VERIFIER: A function of the request that gives its `Verifier` or `AsyncVerifier`, for a site

@@ -14,6 +14,7 @@ from otpverify import (
     ChallengeExpired,
     ConfigurationError,
     Event,
+    FraudPolicy,
     Guard,
     Hasher,
     OtpVerifyError,
@@ -57,7 +58,7 @@ class OtpVerify:
         reset_verifier: Used with `verifier`, for concealed flows such as the password reset. It
             has the same store and secret, and its sender is a `BackgroundSender`, so that the
             reply takes as long for unknown accounts.
-        sender, store, policy, hasher, messages, guards, on_event: As for `Verifier`.
+        sender, store, policy, hasher, messages, guards, on_event, fraud: As for `Verifier`.
 
     Raises:
         ConfigurationError: Something is missing, unsafe, or set twice.
@@ -76,6 +77,7 @@ class OtpVerify:
         messages: Renderer | None = None,
         guards: Sequence[Guard] = (),
         on_event: Callable[[Event], object] | None = None,
+        fraud: FraudPolicy | None = None,
     ) -> None:
         self._verifier = verifier
         self._reset_verifier = reset_verifier
@@ -87,6 +89,7 @@ class OtpVerify:
             "messages": messages,
             "guards": guards or None,
             "on_event": on_event,
+            "fraud": fraud,
         }
         self._site = Site()
         self._hooks = self._site.hooks

@@ -136,7 +136,8 @@ def test_checks_open_nothing(
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    options = {**BASE, "HASH": "h", "TOKEN": "t", "SENDER_ID": "Shop", "SECRET": SECRET, **where}
+    own = {"HASH": "h", "TOKEN": "t", "SENDER_ID": "Shop", "SECRET": SECRET, "FRAUD": "observe"}
+    options = {**BASE, **own, **where}
     threads = set(threading.enumerate())
     with override_settings(OTPVERIFY=options):
         found = checks.run_checks(tags=["security"], include_deployment_checks=deployment)

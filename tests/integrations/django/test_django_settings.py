@@ -139,6 +139,7 @@ WRONG = [
     ({**GOOD, "TOKEN": None}, "E004", "SMSPM_TOKEN"),
     ({**GOOD, "PHONE_FIELD": "fone"}, "E006", "PHONE_FIELD"),
     ({**GOOD, "SENDER_ID": None}, "W001", "SMSPM.com"),
+    ({**GOOD, "FRAUD": None}, "W005", "SMS pumping"),
 ]
 
 
