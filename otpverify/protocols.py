@@ -33,6 +33,9 @@ class Sender(Protocol):
     One that can have the gateway report what became of a message has a true attribute
     `takes_reports`; then `Message.report` is the token for the callback's address. If the gateway
     reports in a format of its own, a method `read_report(params) -> ReportFields` reads it.
+
+    One that knows what its messages cost has an attribute `prices` (`Prices`), for a `FraudPolicy`
+    that names none.
     """
 
     def send(self, message: Message) -> Receipt:

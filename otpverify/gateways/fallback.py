@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otpverify._per_process import PerProcess
 from otpverify._sync import AsyncClosing, Closing, in_thread, inline, run_sync, suspends
+from otpverify.core.prices import Prices
 from otpverify.core.results import Message, Receipt, ReportFields
 from otpverify.core.send_outcome import receipt_or_error
 from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected
@@ -48,6 +49,12 @@ class _SenderList:
     def takes_reports(self) -> bool:
         """Whether one of the senders asks for delivery reports."""
         return any(getattr(sender, "takes_reports", False) for sender in self._senders)
+
+    @property
+    def prices(self) -> Prices | None:
+        """The prices of the first sender that has some: most messages go through it."""
+        found = (getattr(sender, "prices", None) for sender in self._senders)
+        return next((prices for prices in found if prices is not None), None)
 
     def read_report(self, params: object) -> ReportFields:
         """Read a delivery report as the first of the senders that knows its status."""

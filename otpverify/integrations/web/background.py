@@ -6,7 +6,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 
-from otpverify import DeliveryUnavailable, Message, OtpVerifyError, Receipt, Sender
+from otpverify import DeliveryUnavailable, Message, OtpVerifyError, Prices, Receipt, Sender
 from otpverify._per_process import PerProcess
 
 _log = logging.getLogger("otpverify.integrations")
@@ -41,6 +41,11 @@ class BackgroundSender:
         self._sender = sender
         self._pools = PerProcess(lambda: _Pool(threads, waiting))
         self._closed = False
+
+    @property
+    def prices(self) -> Prices | None:
+        """The sender's, if it has some."""
+        return getattr(self._sender, "prices", None)
 
     def send(self, message: Message) -> Receipt:
         """Take the message.
