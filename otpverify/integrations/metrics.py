@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from otpverify._per_process import ForkLock
+from otpverify.core.caps import LEVELS
+from otpverify.core.fraud_ledger import SPEND, TOTAL
 from otpverify.core.phone import REGIONS
 from otpverify.core.results import DeliveryStatus, Event
 from otpverify.errors import ConfigurationError
@@ -104,7 +106,14 @@ REFUSALS = Metric(
     "counter",
     "{refusal}",
     ("country", "scope", "mode"),
-    "start and resend: what a limit or a guard refused",
+    "start and resend: what a limit, a guard or the fraud policy refused",
+)
+CAPS = Metric(
+    "otpverify.cap.levels",
+    "counter",
+    "{level}",
+    ("scope", "level"),
+    "how often a cap of the fraud policy reached 50, 80 and 100 percent",
 )
 REPORTS = Metric(
     "otpverify.delivery.reports",
@@ -149,6 +158,7 @@ METRICS = (
     VERIFICATIONS,
     VERIFICATION_LATENCY,
     REFUSALS,
+    CAPS,
     REPORTS,
     DELIVERY_LATENCY,
     SEGMENTS,
@@ -156,6 +166,7 @@ METRICS = (
     ATTEMPT,
 )
 
+_LEVELS = tuple(str(level) for level in LEVELS)
 _LIMITED = ("CooldownActive", "RateLimited")
 _BLOCKED = ("DestinationBlocked", "HumanCheckRequired")
 _UNDELIVERED = ("DeliveryRejected", "DeliveryUnavailable")
@@ -224,6 +235,8 @@ class Metrics:
         self.purposes: tuple[str, ...] = purposes or ()
         self._purpose = _Bound(MOST_PURPOSES, purposes)
         self._scope = _Bound(_MOST_WORDS)
+        for cap in (TOTAL, SPEND):
+            self._scope(cap)
         self._sender = _Bound(_MOST_WORDS)
 
     def __call__(self, event: Event) -> None:
@@ -241,6 +254,10 @@ class Metrics:
         """Record a measurement; `labels` are in the metric's order."""
 
     def _of_event(self, event: Event) -> Iterator[Measurement]:
+        if event.operation == "cap":
+            level = event.outcome if event.outcome in _LEVELS else OTHER
+            yield CAPS, 1, (self._scope(event.scope or NONE), level)
+            return
         outcomes = OUTCOMES.get(event.operation, ())
         operation = event.operation if outcomes else OTHER
         outcome = event.outcome if event.outcome in outcomes else OTHER
@@ -251,6 +268,7 @@ class Metrics:
             yield from self._of_send(event, country, outcome)
         elif operation == "check":
             yield VERIFICATIONS, 1, (country, self._purpose_of(event), outcome)
+            yield from self._of_observed(event, country, "verified")
             if event.latency is not None and outcome == "verified":
                 yield VERIFICATION_LATENCY, event.latency, (country,)
         elif operation == "report":
@@ -268,10 +286,16 @@ class Metrics:
             if outcome == "AttemptsExhausted":
                 scope = "max_attempts"
             yield REFUSALS, 1, (country, self._scope(scope) if scope else NONE, "enforce")
+        yield from self._of_observed(event, country, "observe")
         if event.segments is not None:
             yield SEGMENTS, event.segments, place
         if event.cost is not None:
             yield COST, float(event.cost), place
+
+    def _of_observed(self, event: Event, country: str, mode: str) -> Iterator[Measurement]:
+        """What enforcing would have refused."""
+        if event.would_refuse is not None:
+            yield REFUSALS, 1, (country, self._scope(event.would_refuse), mode)
 
     def _purpose_of(self, event: Event) -> str:
         return self._purpose(event.purpose) if event.purpose else NONE
@@ -286,6 +310,9 @@ def initial_labels(
     for operation, outcomes in OUTCOMES.items():
         for outcome in outcomes:
             yield OPERATION, (operation, outcome)
+    for cap in (TOTAL, SPEND):
+        for level in _LEVELS:
+            yield CAPS, (cap, level)
     countries, purposes = tuple(countries), tuple(purposes)
     for country in countries:
         for metric in (VERIFICATION_LATENCY, DELIVERY_LATENCY):

@@ -159,6 +159,7 @@ def test_the_rules_are_complete() -> None:
     assert {rule["alert"] for rule in alerts} == {
         "OtpConversionLow",
         "OtpSendsUnusual",
+        "OtpCapNearlyReached",
         "OtpStoreErrors",
         "OtpGatewayFailing",
         "OtpDeliveryFailing",

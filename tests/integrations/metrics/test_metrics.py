@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +27,7 @@ from otpverify import (
     DeliveryAttempt,
     DeliveryRejected,
     Event,
+    FraudPolicy,
     Limit,
     MemoryStore,
     OtpVerifyError,
@@ -199,6 +201,31 @@ def test_cost_and_reports(backend: Backend) -> None:
     assert value(backend, "otpverify_delivery_reports_total", country="EE", outcome="failed") == 1
     assert value(backend, "otpverify_delivery_latency_seconds_sum", country="EE") == 12
     assert value(backend, "otpverify_delivery_latency_seconds_count", country="EE") == 1
+
+
+def test_what_a_fraud_policy_does(backend: Backend, mode: Mode) -> None:
+    metrics = backend.make()
+    options: dict[str, Any] = {"secret": SECRET, "hasher": QUICK, "on_event": metrics}
+    numbers = [f"+37256789{n:03}" for n in range(20, 40)]
+    outbox = OutboxSender()
+    watched = mode.make(outbox, fraud=FraudPolicy(total=(Limit(10, 3600),)), **options)
+    for phone in numbers[:9]:
+        challenge = watched.start(phone)
+    watched.check(numbers[8], outbox.code(), challenge=challenge.id)
+    enforced = mode.make(outbox, fraud=FraudPolicy(mode="enforce"), **options)
+    for phone in numbers[:9]:
+        attempt(enforced.start, phone)
+    checked = FraudPolicy(mode="enforce", over="human_check")
+    asked = mode.make(outbox, fraud=checked, **options)
+    for phone in numbers[:9]:
+        attempt(asked.start, phone)
+    refusals = partial(value, backend, "otpverify_refusals_total", country="EE", scope="prefix")
+    assert refusals(mode="observe") == 1
+    assert refusals(mode="verified") == 1
+    assert refusals(mode="enforce") == 2
+    levels = partial(value, backend, "otpverify_cap_levels_total", scope="total")
+    assert (levels(level="50"), levels(level="80")) == (1, 1)
+    assert value(backend, "otpverify_sms_cost_total", country="EE", purpose="verify") > 1
 
 
 def test_attempts_of_the_real_client(backend: Backend) -> None:
