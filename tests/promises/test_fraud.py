@@ -38,8 +38,13 @@ from otpverify import (
     RateLimited,
     SpendLimit,
     SqliteStore,
+    StoreError,
     TestNumber,
+    Verified,
 )
+from otpverify.core.caps import Full
+from otpverify.core.fraud import Overdrawn
+from otpverify.core.fraud_ledger import Charged
 from otpverify.testing import OutboxSender
 
 __all__ = ["stop_servers"]
@@ -136,7 +141,11 @@ class Site:
 @pytest.fixture
 def site(make: Make, store: Any, clock: FrozenDateTimeFactory) -> Callable[..., Site]:
     """Makes sites on one store, at a time that stands still."""
-    return partial(Site, make, store)
+
+    def build(**options: Any) -> Site:
+        return Site(make, options.pop("store", store), **options)
+
+    return build
 
 
 Sites = Callable[..., Site]
@@ -619,3 +628,114 @@ class TestConcealed:
         for phone in ONE_PREFIX[:8]:
             attacked.face.start(phone, deliver=False)
         assert attacked.sent(ONE_PREFIX[8:20]) == 0
+
+
+class Failing:
+    """A store some of whose operations fail."""
+
+    def __init__(self, store: Any, *names: str, error: Exception | None = None) -> None:
+        self._store, self._names = store, names
+        self._error = error or StoreError("away")
+
+    @property
+    def process_local(self) -> bool:
+        return bool(self._store.process_local)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._names:
+            return self._fail
+        return getattr(self._store, name)
+
+    def _fail(self, *_args: object) -> Any:
+        raise self._error
+
+
+class TestFailures:
+    def test_nothing_is_sent_that_cannot_be_charged(self, site: Sites, store: Any) -> None:
+        failing = site(store=Failing(store, "charge"))
+        assert isinstance(failing.start(PHONE), StoreError)
+        assert len(failing.outbox) == 0
+        assert site().face.start(PHONE).sends_left is None
+
+    @pytest.mark.parametrize("error", [StoreError("away"), ZeroDivisionError(PHONE)])
+    def test_a_right_code_is_never_refused(
+        self, site: Sites, store: Any, error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        failing = site(store=Failing(store, "credit", error=error))
+        with caplog.at_level(logging.WARNING, "otpverify"):
+            failing.verify(PHONE)
+        assert failing.last.outcome == "verified"
+        assert "right code" in caplog.text
+        assert PHONE not in caplog.text
+
+    @pytest.mark.parametrize("answer", [True, "prefix", 5], ids=repr)
+    def test_a_store_that_credits_nonsense(self, site: Sites, store: Any, answer: object) -> None:
+        odd = Failing(store)
+        odd.credit = lambda *_args: answer  # type: ignore[attr-defined]  # goes before the store's
+        failing = site(store=odd)
+        failing.verify(PHONE)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            None,
+            True,
+            Overdrawn("a reason", 5),
+            Overdrawn("prefix", -1),
+            Overdrawn("prefix", 1.5),  # type: ignore[arg-type]  # as from a faulty store
+            Full("total", 5),  # type: ignore[arg-type]  # as from a faulty store
+            Charged(0, None, "a reason"),
+            Charged(0, None, reached=((None, 50),)),  # type: ignore[arg-type]  # as above
+        ],
+        ids=repr,
+    )
+    def test_a_store_that_charges_nonsense(self, site: Sites, store: Any, answer: object) -> None:
+        odd = Failing(store)
+        odd.charge = lambda *_args: answer  # type: ignore[attr-defined]  # goes before the store's
+        failing = site(store=odd)
+        assert isinstance(failing.start(PHONE), StoreError)
+        assert len(failing.outbox) == 0
+
+    def test_what_cannot_be_refunded_is_logged(
+        self, site: Sites, store: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        failing = site(store=Failing(store, "refund"))
+        failing.outbox.fail_with = DeliveryRejected("no")
+        with caplog.at_level(logging.WARNING, "otpverify"):
+            assert isinstance(failing.start(PHONE), DeliveryRejected)
+        assert "could not be given back" in caplog.text
+
+    def test_a_failing_open_gives_back_what_was_charged(self, site: Sites, store: Any) -> None:
+        failing = site(store=Failing(store, "open"))
+        for phone in ONE_PREFIX[:20]:
+            assert isinstance(failing.start(phone), StoreError)
+        assert site().sent(ONE_PREFIX[:20]) == 8
+
+
+class TestRaces:
+    @pytest.mark.parametrize("count", [1, 7])
+    def test_200_at_once_never_pass_a_cap(self, site: Sites, mode: Any, count: int) -> None:
+        fraud = FraudPolicy(mode="enforce", total=(Limit(count, 3600),), spend=SPEND)
+        crowded = site(fraud=fraud, guards=[AllowNumbers(prefixes=["+99890"])])
+        calls = [partial(crowded.face.start, phone) for phone in ONE_PREFIX[:200]]
+        answers = mode.together(calls)
+        assert sum(isinstance(answer, Challenge) for answer in answers) == count
+        assert len(crowded.outbox) == count
+        assert {type(a) for a in answers} == {Challenge, DestinationBlocked}
+
+    def test_200_at_once_never_pass_an_account(self, site: Sites, mode: Any) -> None:
+        crowded = site()
+        calls = [partial(crowded.face.start, phone) for phone in ONE_PREFIX[:200]]
+        answers = mode.together(calls)
+        assert sum(isinstance(answer, Challenge) for answer in answers) == 8
+        assert len(crowded.outbox) == 8
+
+    def test_a_code_entered_200_times_at_once_gives_back_once(self, site: Sites, mode: Any) -> None:
+        crowded = site()
+        challenge = crowded.face.start(ONE_PREFIX[0])
+        code = crowded.outbox.code()
+        crowded.exhaust()
+        calls = [partial(crowded.face.check, ONE_PREFIX[0], code, challenge=challenge.id)] * 200
+        answers = mode.together(calls)
+        assert sum(isinstance(answer, Verified) for answer in answers) == 1
+        assert crowded.sent(ONE_PREFIX[1:30]) == 3
