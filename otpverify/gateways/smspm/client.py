@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from otpverify._sync import Closing, run_sync
 from otpverify.core.results import Message, Receipt, ReportFields
@@ -31,6 +31,9 @@ from otpverify.gateways.smspm.wire import Balance, read_balance, read_sender_ids
 if TYPE_CHECKING:
     from otpverify.gateways.send_bulk import BulkResult
     from otpverify.gateways.smspm.bulk import Bulk
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -85,27 +88,22 @@ class SmspmApi:
 
     def balance(self) -> Call[Balance]:
         """The call that reads the balance."""
-        fields = self.account.credentials
-        return Call(
-            gateway=wire.NAME,
-            operation="balance",
-            method="GET",
-            url=self.url + "/balance",
-            fields=fields,
-            read=lambda status, body: read_balance(wire.read_object(status, body, fields)),
-            sends=False,
-        )
+        return self._lookup("balance", "/balance", read_balance)
 
     def sender_ids(self) -> Call[tuple[str, ...]]:
         """The call that reads the approved sender IDs."""
+        return self._lookup("sender_ids", "/sender-ids", read_sender_ids)
+
+    def _lookup(self, operation: str, path: str, read: Callable[[Fields], T]) -> Call[T]:
+        """A call that reads something of the account, and sends nothing."""
         fields = self.account.credentials
         return Call(
             gateway=wire.NAME,
-            operation="sender_ids",
+            operation=operation,
             method="GET",
-            url=self.url + "/sender-ids",
+            url=self.url + path,
             fields=fields,
-            read=lambda status, body: read_sender_ids(wire.read_object(status, body, fields)),
+            read=lambda status, body: read(wire.read_object(status, body, fields)),
             sends=False,
         )
 
