@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 from otpverify import ConfigurationError
 from otpverify.cli.terminal import say
+from otpverify.console.commands import whole_number
 from otpverify.sms import Segments, segments, suggest_gsm7
 from otpverify.sms.languages import DEFAULT, Language, languages, nearest
 from otpverify.sms.lint_rules import Finding, template_findings
 from otpverify.sms.messages import SAMPLE_CODE, MessageParts
 
+_MOST_SEGMENTS = 255  # of one message (3GPP TS 23.040, 9.2.3.24.1)
 # Seconds and minutes: examples of every plural form that a language may have.
 _NUMBERS = (10, 1, 2, 3, 5, 11, 21, 22, 25, 59)
 _LIFETIMES = (*(n * 60 for n in _NUMBERS), *_NUMBERS)
@@ -56,7 +58,11 @@ def add_command(commands: Any) -> None:
         help=f"the template's language (default: {DEFAULT}); with --all, check only this one",
     )
     parser.add_argument(
-        "--max-segments", type=int, default=1, help="the most segments to accept (default: 1)"
+        "--max-segments",
+        type=whole_number(1, _MOST_SEGMENTS),
+        default=1,
+        metavar="N",
+        help="the most segments to accept (default: 1)",
     )
     parser.set_defaults(command=run)
 

@@ -28,6 +28,8 @@ from otpverify.cli.terminal import (
     say_if_read,
     say_while_read,
 )
+from otpverify.console.commands import whole_number
+from otpverify.gateways.send_bulk import LARGEST_BATCH, LARGEST_CONCURRENCY, check_options
 from otpverify.sandbox import Sandbox
 
 SANDBOX_PORT: Final = 8025
@@ -35,7 +37,7 @@ _SECRET_BYTES = 32
 _LOCAL = "127.0.0.1"
 _INTERRUPTED = 128 + signal.SIGINT
 _NOT_READ = 128 + 13  # as shells report SIGPIPE, which not every system has
-_HIGHEST_PORT = 65_535
+_PORT = whole_number(0, 65_535)
 _SEND_BULK_HELP = "send one text to every number in a CSV file, once"
 _SEND_BULK_EPILOG = """\
 No number is sent to twice. Before each request, the results file records which numbers it is for;
@@ -105,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--host", default=_LOCAL, help=f"address to listen on (default: {_LOCAL})")
     sandbox.add_argument(
         "--port",
-        type=_port,
+        type=_PORT,
         help=f"port to listen on (default: {SANDBOX_PORT}, or a free one if that is in use)",
     )
     sandbox.add_argument(
@@ -137,12 +139,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument(
         "--port",
-        type=_port,
+        type=_PORT,
         help="the site's port (default: 8000, or a free one if that is in use)",
     )
     demo.add_argument(
         "--sandbox-port",
-        type=_port,
+        type=_PORT,
         help=f"the sandbox's port (default: {SANDBOX_PORT}, or a free one if that is in use)",
     )
     demo.add_argument(
@@ -225,18 +227,18 @@ def _add_send_bulk(commands: Any) -> None:
     )
     parser.add_argument("--yes", action="store_true", help="send without asking first")
     parser.add_argument(
-        "--rate", type=float, metavar="N", help="the most recipients a second (default: no limit)"
+        "--rate", type=_rate, metavar="N", help="the most recipients a second (default: no limit)"
     )
     parser.add_argument(
         "--batch-size",
-        type=int,
+        type=whole_number(1, LARGEST_BATCH),
         default=100,
         metavar="N",
         help="recipients in one request (default: 100)",
     )
     parser.add_argument(
         "--concurrency",
-        type=int,
+        type=whole_number(1, LARGEST_CONCURRENCY),
         default=4,
         metavar="N",
         help="requests at the same time (default: 4)",
@@ -244,11 +246,15 @@ def _add_send_bulk(commands: Any) -> None:
     parser.set_defaults(command=_send_bulk)
 
 
-def _port(text: str) -> int:
-    port = int(text) if text.isdecimal() else -1
-    if not 0 <= port <= _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"the port must be a number from 0 to {_HIGHEST_PORT}")
-    return port
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+        check_options({"recipients_per_second": rate})
+    except (ValueError, ConfigurationError):
+        raise argparse.ArgumentTypeError(
+            "must be a number of recipients a second, at least 1/86400 (one a day)"
+        ) from None
+    return rate
 
 
 def _sandbox(options: argparse.Namespace) -> int:

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from otpverify.console import inspection, traffic as tables
 from otpverify.core.results import Message, Receipt, mask
+from otpverify.core.traffic import MOST_HOURS
 from otpverify.errors import ConfigurationError, ExtraMissing
 
 if TYPE_CHECKING:
     from otpverify.settings import Parts, Settings
     from otpverify.verifier import Verifier
+
+_MOST_DIGITS = 9
 
 TRAFFIC = (
     "Show what was sent, entered and refused by country, in the last hour, day and two weeks. "
@@ -31,9 +34,27 @@ UNLOCK = (
 )
 
 
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """The type of an argument that takes a whole number in this range."""
+
+    def read(text: str) -> int:
+        # Longer texts are out of every range, and slow to read.
+        number = int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else lowest - 1
+        if not lowest <= number <= highest:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {lowest} to {highest}")
+        return number
+
+    return read
+
+
 def add_traffic_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `traffic`."""
-    parser.add_argument("--hours", type=int, metavar="N", help="one table, of the last N hours")
+    parser.add_argument(
+        "--hours",
+        type=whole_number(1, MOST_HOURS),
+        metavar="N",
+        help="one table, of the last N hours",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

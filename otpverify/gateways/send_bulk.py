@@ -19,6 +19,8 @@ T = TypeVar("T")
 Batch = tuple[str, ...]
 LARGEST_BATCH = 100
 """The largest number of recipients that the gateway takes in a request."""
+SLOWEST_RATE = 1 / 86_400
+"""One recipient a day. Slower rates would mean waits that no clock can measure."""
 LARGEST_CONCURRENCY = 32
 """The number of connections that the clients keep."""
 
@@ -32,8 +34,9 @@ class BulkOptions(TypedDict, total=False):
             appears only in the gateway's own records.
         batch_size: The largest number of recipients in a request, 1 to 100; 100 if left out.
         concurrency: The largest number of requests at a time, 1 to 32; 4 if left out.
-        recipients_per_second: The largest number of recipients per second, spread evenly. A
-            batch is never larger than this. No limit if left out.
+        recipients_per_second: The largest number of recipients per second, spread evenly; at least
+            1/86400, one a day. A batch is never larger than this, or is one recipient. No limit
+            if left out.
         on_sending: Called with the numbers (E.164) of a request right before it is made, so that
             you can record them first. If it raises, the request is not made. When the gateway
             refuses a batch that it may accept in another form, it is called again with those
@@ -81,9 +84,13 @@ def check_options(options: BulkOptions) -> None:
     _check_range("concurrency", options.get("concurrency", 1), LARGEST_CONCURRENCY)
     rate = options.get("recipients_per_second")
     if rate is not None and (
-        isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf")
+        isinstance(rate, bool)
+        or not isinstance(rate, int | float)
+        or not SLOWEST_RATE <= rate < float("inf")
     ):
-        raise ConfigurationError("recipients_per_second must be a number above 0.")
+        raise ConfigurationError(
+            "recipients_per_second must be a number, at least 1/86400 (one a day)."
+        )
     if not isinstance(options.get("reference"), str | None):
         raise ConfigurationError("reference must be a str.")
     for name in ("on_sending", "on_progress"):

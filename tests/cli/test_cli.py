@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -84,6 +86,65 @@ def test_arguments_that_make_no_sense(
         cli.main(arguments)
     assert exit_.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+NOT_WHOLE = ["", "x", "-1", "1.5", "1e2", "nan", "inf", "0x10", " 5", "1_0", "9" * 20, "9" * 5000]
+SEND = ("send-bulk", "numbers.csv", "--text", "The bus leaves at eight.")
+LINT = ("lint-message", "{code} is your code.")
+# Every option that takes a number, and what it refuses beside what is not a whole number.
+NUMERIC = {
+    ("sandbox", "--port"): (("sandbox",), [*NOT_WHOLE, "65536"]),
+    ("demo", "--port"): (("demo",), [*NOT_WHOLE, "65536"]),
+    ("demo", "--sandbox-port"): (("demo",), [*NOT_WHOLE, "65536"]),
+    ("traffic", "--hours"): (("traffic",), [*NOT_WHOLE, "0", "337"]),
+    ("lint-message", "--max-segments"): (LINT, [*NOT_WHOLE, "0", "256"]),
+    ("send-bulk", "--batch-size"): (SEND, [*NOT_WHOLE, "0", "101"]),
+    ("send-bulk", "--concurrency"): (SEND, [*NOT_WHOLE, "0", "33"]),
+    ("send-bulk", "--rate"): (
+        SEND,
+        ["", "x", "-1", "0", "-0.0", "nan", "inf", "1e400", "1e-5", "1e-300", "0x10"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "arguments", "value"),
+    [
+        (option, arguments, value)
+        for (_, option), (arguments, values) in NUMERIC.items()
+        for value in values
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else value[0],
+)
+def test_a_number_out_of_range_is_a_usage_error(
+    option: str,
+    arguments: tuple[str, ...],
+    value: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([*arguments, option, value])
+    assert exit_.value.code == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    last = error.splitlines()[-1]
+    assert re.search(rf"error: argument {option}: must be a (whole )?number .*\d$|one a day", last)
+    assert len(last) < 200
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_option_that_takes_a_number_is_in_the_table() -> None:
+    (commands,) = (a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    numeric = {
+        (name, action.option_strings[0])
+        for name, command in commands.choices.items()
+        for action in command._actions
+        if action.type not in (None, Path)
+    }
+    assert numeric == set(NUMERIC)
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,4 +276,4 @@ def test_a_port_that_is_not_one(port: str, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as ended:
         cli.main(["sandbox", f"--port={port}"])
     assert ended.value.code == 2
-    assert "the port must be a number from 0 to 65535" in capsys.readouterr().err
+    assert "--port: must be a whole number from 0 to 65535" in capsys.readouterr().err

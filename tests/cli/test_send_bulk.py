@@ -492,8 +492,6 @@ def test_a_retry_that_is_not_attempted_stays_unknown(
     ("arguments", "text", "why"),
     [
         (["--region", "Estonia"], TEXT, "region"),
-        (["--rate", "0"], TEXT, "recipients_per_second"),
-        (["--batch-size", "101"], TEXT, "batch_size"),
         ([], "  ", "text is empty"),
         ([], "half \ud83d", "not valid Unicode"),
         (["--prices", "none.json"], TEXT, "prices"),

@@ -553,6 +553,7 @@ def test_a_fault_of_the_client_loses_nothing(
         {"concurrency": 33},
         {"concurrency": True},
         {"recipients_per_second": 0},
+        {"recipients_per_second": 1e-300},
         {"recipients_per_second": float("nan")},
         {"recipients_per_second": "50"},
         {"recipients_per_second": True},
