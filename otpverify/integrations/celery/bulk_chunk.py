@@ -80,7 +80,7 @@ Row = tuple[int, str, str]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class NextAttempt:
+class ChunkRetry:
     """Some messages certainly were not sent, and must be tried again.
 
     Attributes:
@@ -142,7 +142,7 @@ class Chunks:
         content |= {"queued_at": queued_at, "attempt": attempt}
         return self._seal.close({**content, "settled": list(map(packed, settled))})
 
-    def attempt(self, sealed: object) -> NextAttempt | dict[str, Any]:
+    def attempt(self, sealed: object) -> ChunkRetry | dict[str, Any]:
         """Send to the recipients of a chunk that have no marker yet.
 
         Args:
@@ -172,9 +172,9 @@ class Chunks:
         rest = [row for row in rows if row[2] in again]
         settled += [entry for entry in entries if entry.phone not in again]
         following = self.close(job, text, rest, settled, queued_at=queued_at, attempt=number + 1)
-        return NextAttempt(following, wait, error)
+        return ChunkRetry(following, wait, error)
 
-    def given_up(self, following: NextAttempt) -> dict[str, Any]:
+    def given_up(self, following: ChunkRetry) -> dict[str, Any]:
         """The result of the task when its next attempt could not be queued, as far as is known. The
         broker may have taken it, so nobody can say that those messages were not sent."""
         chunk = self._opened(following.sealed)
