@@ -88,7 +88,7 @@ class Overheard:
 
     def __enter__(self) -> Overheard:
         self._client = self._server.client()
-        self._monitor: Monitor = self._client.monitor()  # type: ignore[no-untyped-call]  # redis-py's
+        self._monitor: Monitor = self._client.monitor()
         self._monitor.__enter__()
         return self
 
@@ -97,7 +97,7 @@ class Overheard:
             client.echo("that is all")
         while "that is all" not in self._next():
             pass
-        self._monitor.__exit__()  # type: ignore[no-untyped-call]  # redis-py's
+        self._monitor.__exit__()
         self._client.close()
 
     def wait_for(self, words: str) -> None:
@@ -106,7 +106,7 @@ class Overheard:
             pass
 
     def _next(self) -> str:
-        heard: Any = self._monitor.next_command()  # type: ignore[no-untyped-call]  # redis-py's
+        heard: Any = self._monitor.next_command()
         self._lines.append(str(heard["command"]))
         return self._lines[-1]
 

@@ -245,9 +245,9 @@ def _check_results(app: Celery, task: Any) -> None:
 def _survives(content: object, serializer: str, accepted: Any) -> bool:
     """Whether content comes back as it was, after it is written and read with these settings."""
     try:
-        content_type, encoding, data = dumps(content, serializer)  # type: ignore[no-untyped-call]  # kombu's
-        types = prepare_accept_content(accepted)  # type: ignore[no-untyped-call]  # kombu's
-        back = loads(data, content_type, encoding, accept=types)  # type: ignore[no-untyped-call]  # kombu's
+        content_type, encoding, data = dumps(content, serializer)
+        types = prepare_accept_content(accepted)
+        back = loads(data, content_type, encoding, accept=types)
     except Exception:
         # Serializers raise what they like, and `ImportError` where their library is missing.
         return False

@@ -82,7 +82,7 @@ def read_url(url: str) -> Address:
 def _read_one(base: str, rest: str) -> Address | None:
     """An address of one server; `None` or `ValueError` when it is malformed."""
     url = f"{base}://{rest}"
-    found, parts = parse_url(url), urlsplit(url)  # type: ignore[no-untyped-call]  # redis-py's
+    found, parts = parse_url(url), urlsplit(url)
     # A slash or a question mark in a password ends the host for redis-py: it would connect to the
     # part before it.
     sound = "path" in found if base == "unix" else _DATABASE.fullmatch(parts.path)
@@ -102,7 +102,7 @@ def _read_many(base: str, kind: str, rest: str) -> Address | None:
         return None
     # redis-py reads everything but the hosts: names, numbers and flags.
     said = f"redis://{user}{at}?{parts.query}"
-    options: dict[str, Any] = parse_url(said)  # type: ignore[no-untyped-call]  # redis-py's
+    options: dict[str, Any] = parse_url(said)
     options |= {"db": int(path[1])} if len(path) > 1 else {}
     options |= {"ssl": True} if base == "rediss" else {}
     return Address(kind, "", found, path[0] if path else "", options)
