@@ -26,7 +26,9 @@ from otpverify import (
     DeliveryRejected,
     DeliveryStatus,
     DeliveryUnavailable,
+    DestinationBlocked,
     Event,
+    FraudPolicy,
     IncorrectCode,
     Limit,
     MemoryStore,
@@ -145,7 +147,7 @@ def two_hours(
             with_code = len(gateway.messages)
             try:
                 ordinary = verifier.start(phone, purpose=f"login {step}")
-            except RateLimited:
+            except (RateLimited, DestinationBlocked):
                 pass
             else:
                 code = code_in(gateway.messages[with_code].text)
@@ -199,6 +201,48 @@ def test_a_known_and_an_unknown_number_see_the_same(
         assert without_instants(one) == without_instants(other), (failure, number)
     kinds = {one[0] for one in known_saw if isinstance(one, tuple) and one}
     assert {RateLimited, IncorrectCode} <= kinds, "limits were met"
+
+
+@pytest.mark.parametrize("failure", ["taken", "rejected", "maybe sent"])
+@pytest.mark.parametrize("over", ["refuse", "human_check"])
+def test_a_fraud_policy_shows_nothing_either(
+    make: Make, store: Any, clock: FrozenDateTimeFactory, failure: str, over: str
+) -> None:
+    """The accounts of the number's prefix are exhausted. The owner's number is a known one."""
+    policy = Policy(sends_per_ip=(Limit(12, 3600),))
+    fraud = FraudPolicy(mode="enforce", over=over)
+    begin, found, refused = clock(), [], []
+    for phone, known in ((PHONE, True), (OTHER_PHONE, False)):
+        clock.move_to(begin)
+        events: list[Event] = []
+        gateway = Gateway()
+        verifier = make(
+            gateway,
+            store=store,
+            policy=policy,
+            secret=SECRET + phone,
+            fraud=fraud,
+            on_event=events.append,
+        )
+        if known:
+            challenge = verifier.start(phone, purpose="phone")
+            code = code_in(gateway.messages[-1].text)
+            verifier.check(phone, code, challenge=challenge.id, purpose="phone")
+        for number in range(40):
+            with suppress(DestinationBlocked):
+                verifier.start(f"+3725678{number:04}", purpose="phone")
+        gateway.fail = FAILURES[failure]
+        before = len(events)
+        found.append(two_hours(verifier, gateway, clock, phone, known=known))
+        asked = [event for event in events[before:] if event.purpose == "reset"]
+        refused.append({event.reason for event in asked if event.reason})
+        if known:
+            again = [event.outcome for event in events[before:] if event.purpose != "reset"]
+            assert "sent" in again, "the owner can log in"
+        begin += timedelta(days=3)
+    for number, (one, other) in enumerate(zip(*found, strict=True)):
+        assert without_instants(one) == without_instants(other), (failure, number)
+    assert refused == [{"prefix"}, {"prefix"}]
 
 
 def without_instants(one: Any) -> object:
