@@ -49,7 +49,9 @@ def test_a_password_is_reset(person: Person, user: Any, outbox: OutboxSender) ->
 
 
 @both
-def test_nobody_learns_who_has_an_account(person: Person, user: Any, outbox: OutboxSender) -> None:
+def test_nobody_learns_who_has_an_account(
+    person: Person, user: Any, outbox: OutboxSender, clock: FrozenDateTimeFactory
+) -> None:
     """The same status, headers, words and session, but for tokens and what was typed."""
     seen, fields = [], []
     for visitor, phone in ((person, STRANGER), (person.another(), ACCOUNT_PHONE)):
