@@ -176,7 +176,7 @@ class Chunks:
 
     def given_up(self, following: ChunkRetry) -> dict[str, Any]:
         """The result of the task when its next attempt could not be queued, as far as is known. The
-        broker may have taken it, so nobody can say that those messages were not sent."""
+        broker may have taken it, so it is unknown whether those messages are sent."""
         chunk = self._opened(following.sealed)
         settled = [unpacked(values) for values in chunk["settled"]]
         return self._result([*settled, *_entries(chunk["rows"], _NOT_REQUEUED)])

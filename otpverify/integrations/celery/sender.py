@@ -50,7 +50,7 @@ _log = logging.getLogger("otpverify.celery")
 
 
 class _NoSender:
-    """For the verifier that only takes in what failed."""
+    """The sender of the verifier that only receives failures."""
 
     def send(self, message: Message) -> Receipt:
         raise DeliveryUnavailable(f"{message!r} was not sent.", maybe_sent=False)

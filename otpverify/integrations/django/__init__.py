@@ -6,7 +6,7 @@
     path("", include("otpverify.integrations.django.urls"))
 
 `otpverify.integrations.django.conf` documents every setting, `views` the flows and their hooks,
-`signals` what they tell. It needs the extra `django`.
+`signals` the signals. It needs the extra `django`.
 """
 
 from otpverify.errors import needs_extra

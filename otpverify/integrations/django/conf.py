@@ -7,10 +7,10 @@ A setting that is left out, or is `None`, is looked up in the environment, under
 brackets. An empty value means that it is not set.
 
 SECRET: The server-side key, or a list of keys to rotate (`OTPVERIFY_SECRET`). It may be missing if
-    challenges are kept in memory only.
-REDIS_URL: Where challenges are kept, as `RedisStore.from_url` takes it (`OTPVERIFY_REDIS_URL`).
+    challenges are stored in memory only.
+REDIS_URL: Where challenges are stored, as `RedisStore.from_url` takes it (`OTPVERIFY_REDIS_URL`).
 SQLITE_PATH: A file for them instead, as `SqliteStore` takes it (`OTPVERIFY_SQLITE_PATH`). Without
-    either, they are kept in memory.
+    either, they are stored in memory.
 STORE: A store, instead of both.
 HASH, TOKEN: The account at the gateway (`SMSPM_HASH`, `SMSPM_TOKEN`).
 SENDER_ID: An approved sender ID (`SMSPM_SENDER`).
@@ -114,8 +114,8 @@ def get_verifier(*, background: bool = False) -> Verifier:
     """The verifier of this process, as the settings describe it.
 
     Args:
-        background: One that hands messages to threads, for flows in which the time that a reply
-            takes must not tell a known number from an unknown one.
+        background: Whether it delivers in threads, for flows in which the time of a reply must not
+            reveal whether a number is known.
 
     Raises:
         ConfigurationError: A setting is missing or not valid; `manage.py check --deploy` names it.

@@ -54,7 +54,7 @@ def forget(session: Any) -> None:
 
 def forget_at_login(request: HttpRequest | None = None, **_: Any) -> None:
     """A receiver of `user_logged_in`: what was in the session before the login, such as a phone
-    that someone else confirmed in it, is not the user's."""
+    that another person confirmed in it, is not the user's."""
     if request is not None and hasattr(request, "session"):
         forget(request.session)
 

@@ -263,17 +263,17 @@ def held_proof(
     """
     check_words(purpose, None)
 
-    async def nobody() -> None:
+    async def no_recipient() -> None:
         return None
 
     async def proof(
         found: Annotated[AsyncVerifier, Depends(verifier)],
         held: Annotated[MutableMapping[str, Any], Depends(session)],
-        to: Annotated[Recipient | None, Depends(recipient or nobody)],
+        to: Annotated[Recipient | None, Depends(recipient or no_recipient)],
     ) -> Proof:
         flow = Flow(found, held, purpose=purpose, recipient=to)
         if recipient is None and isinstance(flow.entry, Entry):
-            _see_that_it_was_typed(flow.entry, purpose)
+            _check_that_it_was_typed(flow.entry, purpose)
         entry = await flow.current()
         if not isinstance(entry, Entry):
             raise ProofRequired
@@ -311,7 +311,7 @@ def fresh_proof(held: Callable[..., Awaitable[Proof]]) -> Callable[..., Awaitabl
     return verified
 
 
-def _see_that_it_was_typed(entry: Entry, purpose: str) -> None:
+def _check_that_it_was_typed(entry: Entry, purpose: str) -> None:
     """A proof whose subject is not a phone, or that has a binding, came from a router with
     `recipient=`: without it every request would be refused, for no visible reason."""
     if entry.bound or not entry.subject.startswith("+"):

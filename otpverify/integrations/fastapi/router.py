@@ -106,7 +106,7 @@ def otp_router(
     ) -> None:
         setattr(request.state, ROUTER_VERIFIER, found)
 
-    async def nobody() -> None:
+    async def no_recipient() -> None:
         return None
 
     async def always() -> bool:
@@ -115,7 +115,7 @@ def otp_router(
     async def flow(
         found: Annotated[AsyncVerifier, Depends(verifier)],
         held: Annotated[MutableMapping[str, Any], Depends(session)],
-        to: Annotated[Recipient | None, Depends(recipient or nobody)],
+        to: Annotated[Recipient | None, Depends(recipient or no_recipient)],
         client_ip: Annotated[str | None, Depends(get_client_ip)],
         locale: Annotated[str, Depends(get_locale)],
     ) -> Flow:

@@ -221,7 +221,7 @@ def ahead(
             of the session that the successful request brought.
 
     Returns:
-        Where the flow is; `None` if the refusal stands.
+        Where the flow is; `None` if the request did not repeat one that succeeded.
     """
     if held is None:
         return None

@@ -31,7 +31,7 @@ class Verifiers:
         """The synchronous verifier of this process.
 
         Args:
-            background: One that hands messages to threads, for concealed flows.
+            background: Whether it delivers in threads, for concealed flows.
 
         Raises:
             ConfigurationError: A setting is missing or not valid.
@@ -55,7 +55,7 @@ class _Made:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._lock = threading.RLock()
-        self._behind: BackgroundSender | None = None
+        self._background: BackgroundSender | None = None
         self._verifiers: dict[tuple[type, bool], Any] = {}
 
     def verifier(self, kind: type[V], *, background: bool) -> V:
@@ -69,14 +69,14 @@ class _Made:
             return made
 
     def close(self) -> None:
-        if self._behind is not None:
-            self._behind.close()
+        if self._background is not None:
+            self._background.close()
         self.parts.close()
 
     def _background_sender(self) -> BackgroundSender:
-        if self._behind is None:
-            self._behind = BackgroundSender(self.parts.sender)
-        return self._behind
+        if self._background is None:
+            self._background = BackgroundSender(self.parts.sender)
+        return self._background
 
 
 class Derived:
@@ -89,12 +89,12 @@ class Derived:
 
     def __init__(self, verifier: Verifier | AsyncVerifier) -> None:
         sender = cast("Sender", verifier.sender)
-        self._behind = BackgroundSender(_Blocking(sender) if suspends(sender.send) else sender)
+        self._background = BackgroundSender(_Blocking(sender) if suspends(sender.send) else sender)
         self._made: dict[bool, AsyncVerifier] = {}
         if isinstance(verifier, Verifier):
-            self._in_background = verifier.with_sender(self._behind)
+            self._in_background = verifier.with_sender(self._background)
             verifier = self._made[False] = AsyncVerifier.of(verifier)
-        self._made[True] = verifier.with_sender(self._behind)
+        self._made[True] = verifier.with_sender(self._background)
 
     def verifier(self) -> Verifier:
         """The synchronous counterpart that delivers in the background, of a `Verifier`."""
@@ -110,7 +110,7 @@ class Derived:
 
     def close(self) -> None:
         """Wait for messages that are being sent."""
-        self._behind.close()
+        self._background.close()
 
 
 class _Blocking:
