@@ -147,7 +147,12 @@ def main() -> None:
     from django.conf import settings
 
     settings.configure(
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
+        INSTALLED_APPS=[
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.admin",
+            "otpverify.integrations.django",
+        ],
         SECRET_KEY="only for this process, which serves nothing",
         OTPVERIFY={},
     )
