@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -91,6 +92,11 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         `AsyncVerifier`. That of the settings."""
         make = averifier_for if self.view_is_async else verifier_for
         return make(request, background=self.delivers_in_background)
+
+    def get_human_check(self) -> Callable[[HttpRequest], Any] | None:
+        """A function of the request that says whether it brings a human check that was passed, if
+        there are human checks. That of the setting `HUMAN_CHECK`."""
+        return conf.function("HUMAN_CHECK")
 
     def get_binding(self) -> Mapping[str, str] | None:
         """Facts that the code also approves, and that the message names."""
@@ -195,6 +201,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         if not isinstance(verifier, wanted):
             kind = "An asynchronous" if self.view_is_async else "A synchronous"
             raise ConfigurationError(f"{kind} view needs a verifier of type {wanted.__name__}.")
+        check = self.get_human_check() if posted else None
         self.web_flow = Flow(
             verifier,
             request.session,
@@ -203,6 +210,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
             concealed=self.concealed,
             client_ip=await self.call(requests.client_ip, request) if posted else None,
             locale=requests.locale(),
+            human_check=None if check is None else partial(self.call, check, request),
         )
 
     async def _show(self) -> HttpResponseBase:

@@ -34,6 +34,9 @@ PHONE_FIELD: Where a user's phone is, in E.164: a field of the user model, or a 
 GET_PHONE: A function of the user that gives the phone or `None`, instead.
 FIND_USER: A function of a phone in E.164 that gives the user who may reset a password with it,
     or `None`.
+HUMAN_CHECK: A function of the request that says whether it brings a human check that was passed,
+    such as the answer of a CAPTCHA. It is called when `FRAUD` asks for one; the pages then show
+    your template `otpverify/human_check.html` in their form.
 DELIVER_IN_BACKGROUND: Whether the password reset hands messages to threads, so that the reply
     takes as long for a number without an account; `True` if left out.
 """
@@ -54,7 +57,7 @@ from otpverify.settings import Parts, Settings, Source
 from otpverify.settings_table import SETTINGS, function_of
 
 NAME: Final = "OTPVERIFY"
-FUNCTIONS: Final = ("GET_VERIFIER", "CLIENT_IP", "GET_PHONE", "FIND_USER")
+FUNCTIONS: Final = ("GET_VERIFIER", "CLIENT_IP", "GET_PHONE", "FIND_USER", "HUMAN_CHECK")
 SOURCE: Final = Source(
     written=NAME + '["{}"]',
     short=True,

@@ -13,6 +13,7 @@ from otpverify import (
     CooldownActive,
     DeliveryUnavailable,
     DestinationBlocked,
+    HumanCheckRequired,
     IncorrectCode,
     InvalidPhoneNumber,
     OtpVerifyError,
@@ -157,11 +158,14 @@ _RESEND = (
     (_EXHAUSTED, {"flow": _NONE}),
     (ChallengeExpired(), {"flow": _NONE}),
     (_NOT_SENT, {"flow": _PENDING}),
+    (DestinationBlocked(reason="prefix"), {"flow": _PENDING}),
+    (HumanCheckRequired(reason="prefix"), {"flow": _PENDING}),
 )
 _ERRORS: dict[str, tuple[tuple[OtpVerifyError, dict[str, Any]], ...]] = {
     "start": (
         *_CANCEL,
         (DestinationBlocked(reason="country"), {"flow": _NONE}),
+        (HumanCheckRequired(reason="prefix"), {"flow": _NONE}),
         (_COOLDOWN, {"flow": _PENDING}),
         (_LIMITED, {"flow": _NONE}),
         (_NOT_SENT, {"flow": _PENDING}),

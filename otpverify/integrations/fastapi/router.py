@@ -65,6 +65,7 @@ def otp_router(
     deliver: Dependency | None = None,
     verifier: Dependency = get_verifier,
     session: Dependency = cookie_session,
+    human_check: Dependency | None = None,
     translate: Translate = in_english,
     prefix: str = "",
     tags: list[str | Enum] | None = None,
@@ -90,6 +91,10 @@ def otp_router(
         verifier: A dependency that gives the `AsyncVerifier`; that of `otp_lifespan` if left out.
         session: A dependency that gives a mapping, which lasts from request to request; that of
             `SessionMiddleware` if left out. See `FlowTokens`.
+        human_check: A dependency that says whether the request brings a human check that was
+            passed, such as the answer of a CAPTCHA in a header. A `FraudPolicy` with
+            `over="human_check"` asks for one by the problem `human-check-required`. If left out,
+            none can be passed.
         translate: Gives a sentence in the language of a request; English if left out.
         prefix, tags, dependencies, responses: As for `APIRouter`. Describe the replies of your
             dependencies in `responses`.
@@ -112,12 +117,16 @@ def otp_router(
     async def always() -> bool:
         return True
 
+    async def never() -> bool:
+        return False
+
     async def flow(
         found: Annotated[AsyncVerifier, Depends(verifier)],
         held: Annotated[MutableMapping[str, Any], Depends(session)],
         to: Annotated[Recipient | None, Depends(recipient or no_recipient)],
         client_ip: Annotated[str | None, Depends(get_client_ip)],
         locale: Annotated[str, Depends(get_locale)],
+        passed: Annotated[bool, Depends(human_check or never)],
     ) -> Flow:
         return Flow(
             found,
@@ -127,6 +136,7 @@ def otp_router(
             concealed=concealed,
             client_ip=client_ip,
             locale=locale,
+            human_check=None if human_check is None else lambda: passed,
         )
 
     ThisFlow = Annotated[Flow, Depends(flow)]  # noqa: N806 - a type

@@ -462,6 +462,13 @@ class OtpVerify:
         `OTPVERIFY_SHORTEST_PASSWORD`."""
         return self._set("password_fault", function)
 
+    def human_check(self, function: F) -> F:
+        """`() -> bool`: whether this request brings a human check that was passed, such as the
+        answer of a CAPTCHA, in whichever field it has. It is called when a `FraudPolicy` with
+        `over="human_check"` asks for one. The pages then show your template
+        `otpverify/human_check.html` in their form."""
+        return self._set("human_check", function)
+
     def locale(self, function: F) -> F:
         """`() -> tag`: the person's language, as BCP 47 has it, such as `"de-AT"`; for messages
         and pages. Without it, the language that the browser prefers among those of the pages."""

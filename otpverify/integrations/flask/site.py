@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
 from flask import Flask, Response, current_app, request, session
@@ -181,7 +182,13 @@ class Site:
             concealed=concealed,
             client_ip=client_address(request.remote_addr),
             locale=self.locale(),
+            human_check=self._human_check,
         )
+
+    @property
+    def _human_check(self) -> Callable[[], Any] | None:
+        """The hook, if it is set."""
+        return partial(self.call, "human_check") if "human_check" in self.hooks else None
 
     def require(self, flow: str) -> None:
         """Check that a flow has the functions it needs.

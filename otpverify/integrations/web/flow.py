@@ -18,6 +18,11 @@ the state: an incorrect code that was compared, and a failed delivery for a live
 
 **Concealed** flows (`concealed=True`) pass the verifier whether the account exists, as `deliver`.
 The verifier does the rest: its answers are the same for both.
+
+**Human checks.** Where a `FraudPolicy` asks for one, the site's function says whether this request
+brings a check that was passed, such as a CAPTCHA's answer. If it does, the code is sent; if not,
+the outcome's error is `HumanCheckRequired`, and the next page shows the check. The function is not
+called for any other request.
 """
 
 from __future__ import annotations
@@ -25,16 +30,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 from otpverify import (
     AsyncVerifier,
     AttemptsExhausted,
+    Challenge,
     ChallengeExpired,
     ConfigurationError,
     CooldownActive,
     DeliveryError,
     DeliveryRejected,
+    DestinationBlocked,
+    HumanCheckRequired,
     IncorrectCode,
     InvalidPhoneNumber,
     OtpVerifyError,
@@ -59,6 +68,7 @@ from otpverify.integrations.web.session import (
 T = TypeVar("T")
 Accounts: TypeAlias = Callable[[str], Recipient | Awaitable[Recipient | None] | None]
 Deliver: TypeAlias = bool | Callable[[str], object]
+HumanCheck: TypeAlias = Callable[[], object]
 
 
 class Flow:
@@ -78,6 +88,11 @@ class Flow:
         concealed: The replies must not show whether there is an account.
         client_ip: The person's address, for the limit per network.
         locale: The language of messages, a BCP 47 tag.
+        trusted: The program vouches for the number, such as for an account that is signed in: see
+            `Verifier.start`.
+        human_check: Says whether this request brings a human check that was passed; it may be
+            asynchronous if the verifier is. If left out, none can be passed, and where one is
+            needed, the outcome's error is `DestinationBlocked`.
 
     `ConfigurationError` is raised by every operation; all other errors of the library are in the
     outcome, and those that are the operator's are logged (`otpverify.integrations`).
@@ -93,6 +108,8 @@ class Flow:
         concealed: bool = False,
         client_ip: str | None = None,
         locale: str = "en",
+        trusted: bool = False,
+        human_check: HumanCheck | None = None,
     ) -> None:
         self.verifier = verifier
         self.session = session
@@ -101,6 +118,8 @@ class Flow:
         self._recipient = recipient
         self._client_ip = client_ip
         self._locale = locale
+        self._trusted = trusted
+        self._human_check = human_check
 
     @property
     def entry(self) -> Pending | Proof | None:
@@ -144,15 +163,10 @@ class Flow:
                 recipient = Recipient.typed(self.verifier.normalize(recipient))
             if not isinstance(recipient, Recipient):
                 raise ConfigurationError("Say for whom: flow.start(recipient).")
-            challenge = await _settled(
-                self.verifier.start(
-                    recipient.phone,
-                    purpose=self.purpose,
-                    binding=recipient.binding,
-                    locale=self._locale,
-                    client_ip=self._client_ip,
-                    **await self._conceal(recipient, deliver),
-                )
+            challenge = await self._sent(
+                self.verifier.start,
+                recipient,
+                **await self._conceal(recipient, deliver),
             )
         except OtpVerifyError as error:
             return self._not_started(explained(error), recipient)
@@ -165,16 +179,7 @@ class Flow:
             entry, to = await self._current()
             if not isinstance(entry, Pending) or to is None:
                 return self._refused(ChallengeExpired(), entry)
-            challenge = await _settled(
-                self.verifier.resend(
-                    to.phone,
-                    challenge=entry.challenge,
-                    purpose=self.purpose,
-                    binding=to.binding,
-                    locale=self._locale,
-                    client_ip=self._client_ip,
-                )
-            )
+            challenge = await self._sent(self.verifier.resend, to, challenge=entry.challenge)
         except OtpVerifyError as error:
             return self._not_resent(explained(error))
         now = self.entry
@@ -302,6 +307,34 @@ class Flow:
         if to is None or (to.subject, to.bound) != (entry.subject, entry.bound):
             return None, None
         return entry, to
+
+    async def _sent(
+        self,
+        send: Callable[..., Challenge | Awaitable[Challenge]],
+        to: Recipient,
+        **more: Any,
+    ) -> Challenge:
+        """Send a code; if that takes a human check, see whether this request brings one."""
+        again = partial(
+            send,
+            to.phone,
+            purpose=self.purpose,
+            binding=to.binding,
+            locale=self._locale,
+            client_ip=self._client_ip,
+            trusted=self._trusted,
+            **more,
+        )
+        try:
+            return await _settled(again())
+        except HumanCheckRequired as required:
+            if self._human_check is None:  # the person could not pass one here
+                raise DestinationBlocked(
+                    reason=required.reason, retry_after=required.retry_after
+                ) from None
+            if not await _settled(self._human_check()):
+                raise
+        return await _settled(again(human_checked=True))
 
     async def _conceal(self, to: Recipient, deliver: Deliver | None) -> dict[str, bool]:
         if deliver is None:

@@ -17,6 +17,7 @@ from otpverify import (
     AttemptsExhausted,
     DeliveryError,
     DestinationBlocked,
+    HumanCheckRequired,
     IncorrectCode,
     InvalidPhoneNumber,
     OtpVerifyError,
@@ -26,14 +27,14 @@ from otpverify.integrations.web import sentences
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Pending, Proof
 
-Field: TypeAlias = Literal["phone", "code", ""]
+Field: TypeAlias = Literal["phone", "code", "human_check", ""]
 Kind: TypeAlias = Literal["", "error", "trouble", "info"]
 
 NOTICE_COOKIE: Final = "otpverify_notice"
 """Notices have a cookie of their own, since the reply to a refused request sets no session."""
 NOTICE_SECONDS: Final = 300
 """How long a notice may be shown."""
-_FIELDS: Final = ("phone", "code", "")
+_FIELDS: Final = ("phone", "code", "human_check", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Notice:
 
     Attributes:
         sentence: The text.
-        field: The field that it is about; empty for a notice above the form.
+        field: The field that it is about; empty for a notice above the form. `"human_check"`: the
+            form needs a human check.
         error: Whether it is about an error.
         wait: Seconds until the same form may be sent again, which the sentence names as its
             parameter `when`; 0 if there is nothing to wait for.
@@ -56,8 +58,12 @@ class Notice:
     @classmethod
     def of(cls, error: OtpVerifyError) -> Self:
         """The notice about an error: its text, its field, and how long it applies."""
-        wait = error.retry_after if isinstance(error, RateLimited | AttemptsExhausted) else 0
-        return cls(sentences.explain(error), _field(error), wait=wait)
+        wait = None
+        if isinstance(error, RateLimited | AttemptsExhausted | DestinationBlocked):
+            wait = error.retry_after
+        if isinstance(error, HumanCheckRequired):  # which nobody needs to wait for
+            wait = None
+        return cls(sentences.explain(error), _field(error), wait=wait or 0)
 
     @classmethod
     def load(cls, entry: object) -> Self | None:
@@ -95,6 +101,8 @@ class Notice:
 def _field(error: OtpVerifyError) -> Field:
     if isinstance(error, IncorrectCode):
         return "code"
+    if isinstance(error, HumanCheckRequired):
+        return "human_check"
     if isinstance(error, InvalidPhoneNumber | DestinationBlocked):
         return "phone"
     wrong = isinstance(error, DeliveryError) and error.provider_code == "invalid_phone_number"
@@ -111,6 +119,7 @@ class ShownNotice:
         kind: `"error"` of a field, `"trouble"` above the form, `"info"`, or empty.
         wait: Seconds until the form may be sent again.
         typed: The text to fill in again.
+        human_check: The form needs a human check.
     """
 
     text: str = ""
@@ -118,6 +127,7 @@ class ShownNotice:
     kind: Kind = ""
     wait: int = 0
     typed: str = ""
+    human_check: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.text)
@@ -158,7 +168,8 @@ class Carried:
             of_field = self.of_field or (self.notice.field and self.notice.field == field)
             kind = "error" if of_field else "trouble"
         text, parts = self.notice.translated(say)
-        return ShownNotice(text, parts, kind, self.notice.wait, self.typed)
+        human_check = self.notice.field == "human_check"
+        return ShownNotice(text, parts, kind, self.notice.wait, self.typed, human_check)
 
     def dump(self, page: str) -> list[Any]:
         """As plain values for a signed cookie, which its owner can read.

@@ -16,6 +16,7 @@ from otpverify import (
     CooldownActive,
     DeliveryError,
     DestinationBlocked,
+    HumanCheckRequired,
     IncorrectCode,
     InvalidPhoneNumber,
     OtpVerifyError,
@@ -81,6 +82,7 @@ class ProofRequired(VerificationFailed):
 # The first that fits. A configuration error, or any other error, is the server's fault.
 _KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
     (InvalidPhoneNumber, HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid phone number"),
+    (HumanCheckRequired, HTTPStatus.FORBIDDEN, "Human check required"),
     (DestinationBlocked, HTTPStatus.FORBIDDEN, "Destination blocked"),
     (CooldownActive, HTTPStatus.TOO_MANY_REQUESTS, "Cooldown active"),
     (RateLimited, HTTPStatus.TOO_MANY_REQUESTS, "Rate limited"),
@@ -172,8 +174,10 @@ def _more(error: OtpVerifyError) -> dict[str, Value]:
             return {"retry_after": error.retry_after, "limit": error.scope}
         case AttemptsExhausted():
             return {"retry_after": error.retry_after}
-        case DestinationBlocked():
+        case DestinationBlocked(retry_after=None):
             return {"reason": error.reason}
+        case DestinationBlocked():
+            return {"reason": error.reason, "retry_after": error.retry_after}
         case DeliveryError():
             return {"maybe_sent": error.maybe_sent}
     return {}

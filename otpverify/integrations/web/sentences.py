@@ -18,6 +18,7 @@ from otpverify import (
     CooldownActive,
     DeliveryError,
     DestinationBlocked,
+    HumanCheckRequired,
     IncorrectCode,
     InvalidPhoneNumber,
     OtpVerifyError,
@@ -149,6 +150,12 @@ def explain(error: OtpVerifyError) -> Sentence:
     match error:
         case InvalidPhoneNumber():
             return Sentence(str(error).replace("%", "%%"))
+        case HumanCheckRequired():
+            return Sentence("Please confirm that you are human.")
+        case DestinationBlocked(retry_after=int(seconds)):
+            return _later(
+                "We cannot send a code to this number. You can try again %(when)s.", seconds
+            )
         case DestinationBlocked():
             return Sentence("We cannot send codes to this kind of number. Use a mobile number.")
         case IncorrectCode(attempts_left=None):
