@@ -20,9 +20,10 @@ import django_site
 import httpx2
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from flask import Flask
+from flask import Flask, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
 from support import QUICK, SECRET
 
 from examples.wsgi_app import main as wsgi_example
@@ -53,6 +54,7 @@ from otpverify.integrations.django.views import (  # noqa: E402
     PasswordResetView,
 )
 
+HUMAN = {"x-human": "yes"}
 KNOWN, STRANGER = "+12025550123", "+12025550199"
 TOKENS = FlowTokens(SECRET)
 
@@ -76,12 +78,14 @@ class Site(ABC):
         name: The framework, the kind of its views, and the style.
         programs: Whether it is asked by JSON.
         steps: The address of each step.
+        checks_humans: Whether it has a human check, which the header of `HUMAN` passes.
     """
 
     name: ClassVar[str]
     programs: ClassVar[bool] = False
     steps: ClassVar[dict[str, str]]
     headers: ClassVar[dict[str, str]] = {}
+    checks_humans = False
     report: str
 
     def __init__(self, sender: Sender, store: MemoryStore | None = None, **options: Any) -> None:
@@ -186,6 +190,8 @@ class FlaskPages(Site):
         self.otp.init_app(self.app)
         self.otp.find_account(lambda phone: "7" if phone == KNOWN else None)
         self.otp.set_password(lambda _account, _password: None)
+        if self.checks_humans:
+            self.otp.human_check(lambda: is_human(request.headers))
         self.mount()
         return on_wsgi(self.app.wsgi_app)
 
@@ -235,6 +241,8 @@ class DjangoSite(Site):
         users.create_user("ann", password="open sesame", phone=KNOWN)
         options = {key.upper(): value for key, value in self.parts.items()}
         setting = {**BASE, **options, "SENDER": self.sender, "DELIVER_IN_BACKGROUND": False}
+        if self.checks_humans:
+            setting["HUMAN_CHECK"] = lambda request: is_human(request.headers)
         opened.enter_context(override_settings(OTPVERIFY=setting))
         ours = path("", include("otpverify.integrations.django.urls"))
         opened.enter_context(urlconf(*self.view.urls(), ours))
@@ -293,6 +301,14 @@ class DjangoOwnAsyncJson(DjangoOwnJson):
     view = AsyncEnter
 
 
+def is_human(headers: Any) -> bool:
+    return bool(headers.get("x-human") == "yes")
+
+
+async def passed_human_check(request: Request) -> bool:
+    return is_human(request.headers)
+
+
 async def has_account(phone: TypedPhone) -> bool:
     return phone == KNOWN
 
@@ -304,6 +320,9 @@ def fastapi_app() -> FastAPI:
     app.add_middleware(SessionMiddleware, secret_key=SECRET)
     app.include_router(otp_router("reset", deliver=has_account), prefix="/cookie")
     app.include_router(otp_router("reset", deliver=has_account, session=TOKENS), prefix="/token")
+    app.include_router(
+        otp_router("reset", deliver=has_account, human_check=passed_human_check), prefix="/human"
+    )
     app.include_router(report_router())
     verifier = AsyncVerifier(_no_sender)
     app.dependency_overrides[get_verifier] = lambda: verifier
@@ -333,6 +352,8 @@ class FastApi(Site):
 
     def open(self, opened: ExitStack) -> httpx2.Client:
         app = fastapi_app()
+        if self.checks_humans:
+            self.steps = {name: f"/human/{at[8:]}" for name, at in self.steps.items()}  # type: ignore[misc]  # of this site alone
         verifier = AsyncVerifier(self.sender, **self.parts)
         before = app.dependency_overrides[get_verifier]
         app.dependency_overrides[get_verifier] = lambda: verifier

@@ -94,8 +94,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         return make(request, background=self.delivers_in_background)
 
     def get_human_check(self) -> Callable[[HttpRequest], Any] | None:
-        """A function of the request that says whether it brings a human check that was passed, if
-        there are human checks. That of the setting `HUMAN_CHECK`."""
+        """Says whether a request passed a human check; that of the setting `HUMAN_CHECK`."""
         return conf.function("HUMAN_CHECK")
 
     def get_binding(self) -> Mapping[str, str] | None:
@@ -303,9 +302,8 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
 
     def _code_page(self, carried: Carried, context: dict[str, Any]) -> HttpResponseBase:
         form = self.code_form_class()
-        said = Sentence(
-            "Attempts left: %(count)s", params={"count": context["pending"].attempts_left}
-        )
+        left = {"count": context["pending"].attempts_left}
+        said = Sentence("Attempts left: %(count)s", params=left)
         form.fields["code"].help_text = requests.say(said)
         form.fields["code"].widget.attrs["data-length"] = context["length"]
         return self.render_form([self.code_template_name], form, carried, **context)
@@ -347,8 +345,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         return self.follow(await self.web_flow.cancel())
 
     async def get_status(self) -> HttpResponseBase:
-        """Where the flow stands, as JSON. It never sets the session, since it may come beside
-        another request of the page."""
+        """Where the flow stands, as JSON. It sets no session: it may come beside other requests."""
         response = api.respond(await self.web_flow.status())
         session.leave_session(self.request, response)
         return response
