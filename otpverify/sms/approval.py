@@ -31,7 +31,7 @@ _NO_CONTROLS = str.maketrans("", "", _CONTROLS)
 _DOT = "[.\u3002\uff0e\uff61]"
 _SCHEME_OR_DOT = (
     rf"(://|\bwww{_DOT})(?=[^\s#])"
-    rf"|(?<=\S)({_DOT})(?=[^\W\d_][^\s!-,./:-@\[-`{{-~\u3002\uff0e\uff61])"
+    rf"|(?<!\s)({_DOT})(?=[^\W\d_][^\s!-,./:-@\[-`{{-~\u3002\uff0e\uff61])"
 )
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
 _IPV4 = rf"(?<![0-9]){_OCTET}(?:\.{_OCTET}){{3,}}(?![0-9])"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from babel import Locale
 from bidi import get_display
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from support import OTHER_PHONE, PHONE, Face
 
 from otpverify import ConfigurationError, Messages
@@ -267,6 +267,7 @@ PIECES += [
     tag=st.sampled_from(TAGS),
     value=st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=30),
 )
+@example(tag="ja", value=".http")  # no space separates it from the colon
 @settings(max_examples=300)
 def test_nothing_in_a_binding_can_be_tapped(tag: str, value: str) -> None:
     text = render(Messages(), locale=tag, binding={"payee": value, "note": value})
