@@ -21,6 +21,7 @@ pytest.register_assert_rewrite(
         f"{__name__}.{name}"
         for name in (
             "base",
+            "costly_hash",
             "delivery",
             "fraud",
             "limits",
@@ -34,6 +35,7 @@ pytest.register_assert_rewrite(
 )
 
 from otpverify.testing.conformance.base import Driven, Timeline
+from otpverify.testing.conformance.costly_hash import CostlyHash
 from otpverify.testing.conformance.delivery import Delivery
 from otpverify.testing.conformance.fraud import FraudStoreConformance
 from otpverify.testing.conformance.inspection import Inspection
@@ -49,6 +51,7 @@ __all__ = ["Driven", "FraudStoreConformance", "Reference", "StoreConformance", "
 class StoreConformance(
     Operations,
     Proofs,
+    CostlyHash,
     Concealment,
     Delivery,
     Limits,
