@@ -36,7 +36,7 @@ def read(database: sqlite3.Connection, name: str) -> Any:
         retention, streaks = kinds.Retention(*found[2]), starmap(kinds.FailureStreak, found[4])
         return kinds.PhoneState(tuple(sends), tuple(failures), retention, found[3], tuple(streaks))
     if name.startswith("challenge"):
-        codes = (kinds.LiveCode(bytes.fromhex(digest), *rest) for digest, *rest in found[0])
+        codes = (kinds.LiveCode(code and bytes.fromhex(code), *rest) for code, *rest in found[0])
         return kinds.ChallengeState(tuple(codes), *found[1:])
     return kinds.CounterState(tuple(found[0]), kinds.Retention(*found[1]), found[2])
 
@@ -78,8 +78,8 @@ class SqliteStore:
     def open(self, key: Key, opening: kinds.Opening, policy: Policy) -> Opened | Refused:
         return self._on(key, transitions.open_, opening, policy)
 
-    def admit(self, key: Key, opening: kinds.Opening, policy: Policy) -> Refused | None:
-        return self._look(key, transitions.admit, opening, policy)
+    def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Standing | None:
+        return self._on(key, transitions.place, at, digest, policy)
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         return self._look(key, transitions.peek, policy)

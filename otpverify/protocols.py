@@ -66,12 +66,14 @@ class Store(Protocol):
     its operations are so short that an event loop can call them directly."""
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused:
-        """Check cooldown, limits and failure budget; reserve a send; put the code in place."""
+        """Check cooldown, limits and failure budget; reserve a send; put the code in place. An
+        opening without a digest is of a costly hasher: its code is equal to nothing until `place`
+        brings the digest."""
         ...
 
-    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
-        """Say whether `open` would refuse, and change nothing. The opening's digest is not looked
-        at. Asked before a costly hash is computed."""
+    def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Standing | None:
+        """Put the digest in place of the code whose send `open` reserved at `at`. `None`, and
+        nothing is changed, when the challenge was used, cancelled or has expired meanwhile."""
         ...
 
     def peek(self, key: Key, policy: Policy) -> Checked:
@@ -94,8 +96,8 @@ class Store(Protocol):
     def release(
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None:
-        """Give the send reserved at `at` back (called once for a reservation), and void the code
-        with that digest if one is given. Never bring a challenge back. `None` when no live
+        """Give the send reserved at `at` back (called once for a reservation), and void its code
+        if it has that digest, or none yet. Never bring a challenge back. `None` when no live
         challenge is left."""
         ...
 
@@ -189,7 +191,7 @@ class AsyncStore(Protocol):
     process_local: ClassVar[bool]
 
     async def open(self, key: Key, opening: Opening, policy: Policy) -> Opened | Refused: ...
-    async def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None: ...
+    async def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Standing | None: ...
     async def peek(self, key: Key, policy: Policy) -> Checked: ...
     async def claim(self, key: Key, policy: Policy) -> Checked: ...
     async def check(
@@ -214,7 +216,7 @@ class Hasher(Protocol):
     """Turns a code, with the facts that it is bound to, into the digest in the store."""
 
     costly: ClassVar[bool]
-    """Takes milliseconds on purpose: a cheap read goes first, and it runs off the event loop."""
+    """Takes milliseconds on purpose: limits are asked first, and it runs off the event loop."""
 
     needs_secret: ClassVar[bool]
     """Is worth nothing with a secret that dies with the process."""

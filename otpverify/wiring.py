@@ -34,7 +34,7 @@ Lift: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _STORE_OPERATIONS = (
     "open",
-    "admit",
+    "place",
     "peek",
     "claim",
     "check",

@@ -27,13 +27,13 @@ from otpverify.core.state import (
 )
 
 __all__ = [
-    "admit",
     "check",
     "claim",
     "give_back",
     "inspect",
     "open_",
     "peek",
+    "place",
     "redeem",
     "release",
     "report",
@@ -51,9 +51,10 @@ def open_(
     policy: Policy,
     now: int,
 ) -> tuple[Opened | Refused, PhoneState, ChallengeState | None]:
-    """Reserve a send and put a code in place, or refuse and change nothing."""
-    refusal = admit(phone, challenge, key, opening, policy, now)
+    """Reserve a send and put a code in place, or refuse and change nothing. Without a digest, the
+    code waits for `place`: no code that a person enters is equal to it."""
     phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
+    refusal = _refusal(phone, challenge, key, opening, policy, now)
     if refusal is not None:
         return refusal, phone, challenge
     if opening.new or challenge is None:
@@ -69,25 +70,29 @@ def open_(
     return Opened(at, _standing(phone, challenge, key, policy, now)), phone, challenge
 
 
-def admit(
+def place(
     phone: PhoneState,
     challenge: ChallengeState | None,
     key: Key,
-    opening: Opening,
+    at: int,
+    digest: bytes,
     policy: Policy,
     now: int,
-) -> Refused | None:
-    """Whether `open_` would refuse. Its digest is not looked at, so that it need not be computed
-    for a request that is refused."""
+) -> tuple[Standing | None, PhoneState, ChallengeState | None]:
+    """Put the digest in place that the code reserved at `at` waits for: a costly hash is computed
+    after its send was reserved, so that however many requests arrive at once, only those that are
+    admitted are hashed.
+
+    `None`, and nothing is changed, when the challenge was used, cancelled or has expired meanwhile,
+    or the send was given back. A repeat changes nothing.
+    """
     phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
-    concealed = opening.concealed
-    if not opening.new:
-        if challenge is None or not challenge.codes:
-            return Refused(Refusal.GONE)
-        concealed = challenge.concealed
-        if challenge.attempts >= policy.max_attempts:
-            return Refused(Refusal.ATTEMPTS, _until_send(phone, challenge, key, policy, now))
-    return send_limits.refusal(phone, key.scope, policy, now, concealed=concealed)
+    good = _good(challenge, now)
+    if challenge is None or not any(c.at == at and c.digest in (None, digest) for c in good):
+        return None, phone, challenge
+    codes = (replace(c, digest=digest) if c.at == at else c for c in challenge.codes)
+    challenge = replace(challenge, codes=tuple(codes))
+    return _standing(phone, challenge, key, policy, now), phone, challenge
 
 
 def peek(
@@ -133,8 +138,9 @@ def check(
     if answer.verdict is not Verdict.PENDING or challenge is None:
         return answer, phone, challenge
     # All of them are compared, also after a match: the time reveals nothing.
-    live = _good(challenge, now)[-policy.live_codes :]
-    matches = [code.at for code in live if hmac.compare_digest(code.digest, digest)]
+    placed = [(code.at, code.digest) for code in _good(challenge, now) if code.digest is not None]
+    live = placed[-policy.live_codes :]
+    matches = [at for at, expected in live if hmac.compare_digest(expected, digest)]
     if matches and not challenge.decoy:
         accepted = Checked(Verdict.ACCEPTED, age=max(0, now - matches[-1]))
         used = ChallengeState(codes=(), proof=now + policy.proof_ttl)
@@ -164,15 +170,16 @@ def release(
     policy: Policy,
     now: int,
 ) -> tuple[Standing | None, PhoneState, ChallengeState | None]:
-    """Give the send reserved at `at` back; void its code when `undelivered` names its digest.
+    """Give the send reserved at `at` back; void its code when `undelivered` names its digest, or
+    when it still waits for one.
 
     A challenge that was used or cancelled meanwhile stays gone.
     """
     phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
     phone = send_limits.without_send(phone, send_limits.find(phone, key, at))
-    if challenge is not None and undelivered is not None:
-        void = (at, undelivered)
-        codes = tuple(code for code in challenge.codes if (code.at, code.digest) != void)
+    if challenge is not None:
+        void = (None, undelivered)
+        codes = tuple(code for code in challenge.codes if code.at != at or code.digest not in void)
         challenge = _kept(replace(challenge, codes=codes), now)
     if challenge is None or not challenge.codes:
         return None, phone, challenge
@@ -249,6 +256,24 @@ def unlock(phone: PhoneState, scope: str | None, now: int) -> PhoneState:
     """The phone without what limits it, for one scope or for all. Challenges stay as they are:
     one that was used stays used, and attempts stay counted."""
     return send_limits.without_events(phone, scope, now)
+
+
+def _refusal(
+    phone: PhoneState,
+    challenge: ChallengeState | None,
+    key: Key,
+    opening: Opening,
+    policy: Policy,
+    now: int,
+) -> Refused | None:
+    concealed = opening.concealed
+    if not opening.new:
+        if challenge is None or not challenge.codes:
+            return Refused(Refusal.GONE)
+        concealed = challenge.concealed
+        if challenge.attempts >= policy.max_attempts:
+            return Refused(Refusal.ATTEMPTS, _until_send(phone, challenge, key, policy, now))
+    return send_limits.refusal(phone, key.scope, policy, now, concealed=concealed)
 
 
 def _good(challenge: ChallengeState | None, now: int) -> list[LiveCode]:

@@ -12,7 +12,7 @@ class Opening:
     """What `open` puts in place.
 
     Attributes:
-        digest: The code's digest.
+        digest: The code's digest; `None`: it follows with `place`.
         new: A new challenge; otherwise a further code on a live one.
         concealed: Whether there is an account must not show: its sends are counted apart from all
             others, a delivery report gives none of them back, and its status stays queued. A
@@ -20,7 +20,7 @@ class Opening:
         decoy: No code will ever match. A decoy is always concealed.
     """
 
-    digest: bytes = field(repr=False)
+    digest: bytes | None = field(repr=False)
     new: bool
     concealed: bool = False
     decoy: bool = False
@@ -106,9 +106,10 @@ class PhoneState:
 @dataclass(frozen=True, slots=True)
 class LiveCode:
     """The digest of one code, good until `expires`; its message was reserved at `at`, and got as
-    far as `status` says."""
+    far as `status` says. Without a digest, no code is equal to it, and it takes no other's place
+    among the live codes."""
 
-    digest: bytes = field(repr=False)
+    digest: bytes | None = field(repr=False)
     expires: int
     at: int
     status: str = DeliveryStatus.QUEUED

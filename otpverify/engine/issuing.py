@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,7 +23,13 @@ from otpverify.core.state import Opening
 from otpverify.engine.events import UNOBSERVED, Observation
 from otpverify.engine.fraud import Counted, Judged, Protection
 from otpverify.engine.ports import Ports, call_port
-from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected, OtpVerifyError
+from otpverify.errors import (
+    ChallengeExpired,
+    ConfigurationError,
+    DeliveryError,
+    DeliveryRejected,
+    OtpVerifyError,
+)
 
 T = TypeVar("T")
 _log = logging.getLogger("otpverify")
@@ -85,7 +92,7 @@ class CodeRequest:
     decoy: bool = False
     seen: Observation = UNOBSERVED
 
-    def opening(self, digest: bytes = b"") -> Opening:
+    def opening(self, digest: bytes | None) -> Opening:
         """What the store is asked to open."""
         return Opening(digest, new=self.new, concealed=self.concealed, decoy=self.decoy)
 
@@ -124,8 +131,6 @@ class Issuer:
         message's id is made up. So it is where the fraud policy refuses.
         """
         subject = request.subject
-        if self.costly_hash:
-            await self._refuse_before_hashing(request)
         fixed = self._fixed_code(subject.phone)
         code = fixed or codes.draw(secrets.randbelow, self.policy.code_length)
         text = await self._text(request, code)
@@ -183,17 +188,15 @@ class Issuer:
         now = utc_now()
         return {to for to, test in self.policy.test_numbers.items() if test.in_force(now)}
 
-    async def _refuse_before_hashing(self, request: CodeRequest) -> None:
-        call = self.ports.admit(request.subject.key, request.opening(), self.policy)
-        refused = await call_port(call, Refused, type(None))
-        if refused is not None:
-            raise answers.not_sent(refused)
-
     async def _open(
         self, request: CodeRequest, code: str, counted: Counted
     ) -> tuple[Opened, bytes]:
+        """Reserve the send, and put the code in place. What a limit refuses is never hashed at a
+        cost: a costly hash follows when the send is reserved."""
+        digest = None
         try:
-            digest = await self.digest(request.subject, code)
+            if not self.costly_hash:
+                digest = await self.digest(request.subject, code)
             call = self.ports.open(request.subject.key, request.opening(digest), self.policy)
             answer = await call_port(call, Opened, Refused)
             if isinstance(answer, Refused):
@@ -201,7 +204,27 @@ class Issuer:
         except OtpVerifyError:
             await self._uncount(request, counted)
             raise
+        if digest is None:
+            return await self._place(request, answer.at, code, counted)
         return answer, digest
+
+    async def _place(
+        self, request: CodeRequest, at: int, code: str, counted: Counted
+    ) -> tuple[Opened, bytes]:
+        """Hash the code whose send was reserved at `at`, and put it in place, or give the send
+        back."""
+        digest = None
+        try:
+            digest = await self.digest(request.subject, code)
+            call = self.ports.place(request.subject.key, at, digest, self.policy)
+            standing = await call_port(call, Standing, type(None))
+            if standing is None:
+                raise ChallengeExpired  # used or cancelled while its code was hashed
+        except OtpVerifyError:
+            with suppress(OtpVerifyError):  # it is logged
+                await self._release(request, at, digest, counted)
+            raise
+        return Opened(at, standing), digest
 
     async def _undo(
         self,
@@ -218,15 +241,24 @@ class Issuer:
         void = None if stays else digest
         if request.new and not stays:
             failure.challenge = None
+        with suppress(OtpVerifyError):  # the caller must learn that nothing was delivered
+            standing = await self._release(request, at, void, counted)
+            failure.challenge = (
+                described(request.subject, standing, utc_now()) if standing else None
+            )
+
+    async def _release(
+        self, request: CodeRequest, at: int, void: bytes | None, counted: Counted
+    ) -> Standing | None:
         call = self.ports.release(request.subject.key, at, void, self.policy)
         try:
             standing = await call_port(call, Standing, type(None))
         except OtpVerifyError as error:
-            # The caller must learn that nothing was delivered; the reservation lapses by itself.
+            # The reservation lapses by itself.
             _log.warning("A send could not be given back: %s", error)
-            return
-        failure.challenge = described(request.subject, standing, utc_now()) if standing else None
+            raise
         await self._uncount(request, counted)
+        return standing
 
     async def _count(self, request: CodeRequest, text: str, *, charge: bool) -> Counted:
         """Count the message in all that spans phones. A test number's costs nothing: `charge` is

@@ -27,7 +27,7 @@ class Ports:
     async; whether the sender asks for delivery reports, and how it reads them."""
 
     open: Callable[[Key, Opening, Policy], Awaitable[Opened | Refused]]
-    admit: Callable[[Key, Opening, Policy], Awaitable[Refused | None]]
+    place: Callable[[Key, int, bytes, Policy], Awaitable[Standing | None]]
     peek: Callable[[Key, Policy], Awaitable[Checked]]
     claim: Callable[[Key, Policy], Awaitable[Checked]]
     check: Callable[[Key, bytes, Policy, bool], Awaitable[Checked]]

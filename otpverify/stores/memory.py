@@ -122,12 +122,15 @@ class MemoryStore:
                 self._save(key, new_phone, new_challenge)
             return answer
 
-    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
-        """See `Store.admit`."""
+    def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Standing | None:
+        """See `Store.place`."""
         with _LOCK.get():
             now = self._tick()
-            phone, challenge = self._load(key)
-            return transitions.admit(phone, challenge, key, opening, policy, now)
+            answer, new_phone, new_challenge = transitions.place(
+                *self._load(key), key, at, digest, policy, now
+            )
+            self._save(key, new_phone, new_challenge)
+            return answer
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""

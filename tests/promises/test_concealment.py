@@ -12,7 +12,7 @@ from dataclasses import astuple, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
@@ -22,6 +22,7 @@ from support import LONG, OTHER_PHONE, PHONE, SECRET, Face, wrong
 from otpverify import (
     Challenge,
     ChallengeExpired,
+    ConfigurationError,
     CooldownActive,
     DeliveryRejected,
     DeliveryStatus,
@@ -38,6 +39,8 @@ from otpverify import (
     RateLimited,
     Receipt,
     SqliteStore,
+    StoreError,
+    Verifier,
 )
 from otpverify.testing import code_in
 
@@ -49,15 +52,31 @@ IP = "192.0.2.7"
 
 
 class CountingHasher:
-    """Costly as Argon2 is, and counts."""
+    """Costly as Argon2 is, and counts.
 
-    costly = True
+    Args:
+        seconds: How long a digest takes.
+        while_hashing: Called by each digest.
+    """
 
-    def __init__(self) -> None:
-        self.calls = 0
+    costly: ClassVar[bool] = True
+    needs_secret: ClassVar[bool] = False
+
+    def __init__(
+        self, seconds: float = 0, while_hashing: Callable[[], object] = lambda: None
+    ) -> None:
+        self.seconds = seconds
+        self.while_hashing = while_hashing
+        self._hashed: list[bytes] = []
+
+    @property
+    def calls(self) -> int:
+        return len(self._hashed)
 
     def digest(self, secret: bytes, message: bytes, salt: bytes) -> bytes:
-        self.calls += 1
+        self._hashed.append(message)  # atomic, unlike a counter
+        time.sleep(self.seconds)
+        self.while_hashing()
         return hashlib.sha256(secret + message + salt).digest()
 
 
@@ -342,6 +361,32 @@ class TestRefusedIsCheap:
                 verifier.resend(PHONE, challenge=challenge.id)
         assert hasher.calls == 1
 
+    @pytest.mark.parametrize("deliver", [None, True, False], ids=["ordinary", "known", "decoy"])
+    def test_starts_at_the_same_moment(
+        self, make: Make, mode: Any, store: Any, deliver: bool | None
+    ) -> None:
+        hasher, gateway = CountingHasher(seconds=0.002), Gateway()
+        verifier = make(gateway, store=store, hasher=hasher)
+        answers = mode.together([partial(verifier.start, PHONE, deliver=deliver)] * 200)
+        assert sum(isinstance(answer, Challenge) for answer in answers) == 1
+        assert sum(isinstance(answer, CooldownActive) for answer in answers) == 199
+        assert hasher.calls == 1
+        assert len(gateway.messages) == (deliver is not False)
+
+    def test_resends_at_the_same_moment(self, make: Make, mode: Any, store: Any) -> None:
+        hasher, gateway = CountingHasher(seconds=0.002), Gateway()
+        policy = Policy(resend_cooldown_seconds=0, sends_per_phone=(Limit(2, 3600),))
+        verifier = make(gateway, store=store, hasher=hasher, policy=policy)
+        challenge = verifier.start(PHONE)
+        call = partial(verifier.resend, PHONE, challenge=challenge.id)
+        answers = mode.together([call] * 200)
+        assert sum(isinstance(answer, Challenge) for answer in answers) == 1
+        assert sum(isinstance(answer, RateLimited) for answer in answers) == 199
+        assert hasher.calls == 2
+        assert len(gateway.messages) == 2
+        code = code_in(gateway.messages[-1].text)
+        assert verifier.check(PHONE, code, challenge=challenge.id).phone == PHONE
+
     def test_starts_over_a_limit(self, make: Make, store: Any) -> None:
         hasher = CountingHasher()
         policy = Policy(resend_cooldown_seconds=0, sends_per_ip=(Limit(7, 3600),))
@@ -399,3 +444,149 @@ class TestRefusedIsCheap:
             *others, right = mode.together(calls)
             assert getattr(right, "phone", None) == PHONE
             assert all(isinstance(one, IncorrectCode | ChallengeExpired) for one in others)
+
+
+class TestWhileACodeIsHashed:
+    """The send is reserved, and its code is not in place yet."""
+
+    POLICY = Policy(
+        resend_cooldown_seconds=0,
+        sends_per_phone=(Limit(3, 3600),),
+        sends_per_ip=(Limit(3, 3600),),
+    )
+
+    def site(self, make: Make, store: Any) -> tuple[Face, CountingHasher, Gateway, Verifier]:
+        """A verifier, its hasher and gateway; and a verifier of another process."""
+        hasher, gateway = CountingHasher(), Gateway()
+        other = Verifier(
+            Gateway(), store=store, secret=SECRET, hasher=CountingHasher(), policy=self.POLICY
+        )
+        verifier = make(gateway, store=store, hasher=hasher, policy=self.POLICY)
+        return verifier, hasher, gateway, other
+
+    def expect_sends(self, verifier: Face, used: int, *, concealed: bool = False) -> None:
+        """So many sends of the phone count, and as many of the address."""
+        deliver = True if concealed else None
+        challenge = verifier.start(PHONE, client_ip=IP, deliver=deliver)
+        assert challenge.sends_left == 2 - used
+        for _ in range(2 - used):
+            verifier.start(OTHER_PHONE, client_ip=IP)
+        with pytest.raises(RateLimited) as raised:
+            verifier.start(OTHER_PHONE, client_ip=IP)
+        assert raised.value.scope == "sends_per_ip"
+
+    @pytest.mark.parametrize("concealed", [False, True])
+    def test_a_cancel_ends_a_resend(self, make: Make, store: Any, concealed: bool) -> None:
+        verifier, hasher, gateway, other = self.site(make, store)
+        deliver = True if concealed else None
+        challenge = verifier.start(PHONE, client_ip=IP, deliver=deliver)
+        hasher.while_hashing = lambda: other.cancel(PHONE, challenge=challenge.id)
+        with pytest.raises(ChallengeExpired):
+            verifier.resend(PHONE, challenge=challenge.id, client_ip=IP)
+        hasher.while_hashing = lambda: None
+        assert len(gateway.messages) == 1
+        with pytest.raises(ChallengeExpired):
+            verifier.check(PHONE, code_in(gateway.messages[0].text), challenge=challenge.id)
+        self.expect_sends(verifier, 1, concealed=concealed)
+
+    def test_the_earlier_code_is_accepted_and_ends_a_resend(self, make: Make, store: Any) -> None:
+        verifier, hasher, gateway, other = self.site(make, store)
+        challenge = verifier.start(PHONE, client_ip=IP)
+        code, accepted = code_in(gateway.messages[0].text), []
+
+        def check() -> None:
+            with suppress(ChallengeExpired):
+                accepted.append(other.check(PHONE, code, challenge=challenge.id))
+
+        hasher.while_hashing = check
+        with pytest.raises(ChallengeExpired):
+            verifier.resend(PHONE, challenge=challenge.id, client_ip=IP)
+        hasher.while_hashing = lambda: None
+        (verified,) = accepted
+        assert len(gateway.messages) == 1
+        assert other.redeem(PHONE, verified.proof).phone == PHONE
+        self.expect_sends(verifier, 1)
+
+    def test_a_wrong_code_is_wrong(self, make: Make, store: Any) -> None:
+        verifier, hasher, gateway, other = self.site(make, store)
+        challenge = verifier.start(PHONE, client_ip=IP)
+        first, answers = code_in(gateway.messages[0].text), []
+
+        def check() -> None:
+            try:
+                other.check(PHONE, wrong(first), challenge=challenge.id)
+            except IncorrectCode as error:
+                answers.append(error.attempts_left)
+
+        hasher.while_hashing = check
+        resent = verifier.resend(PHONE, challenge=challenge.id, client_ip=IP)
+        hasher.while_hashing = lambda: None
+        assert answers == [4]
+        assert resent.attempts_left == 4
+        code = code_in(gateway.messages[-1].text)
+        assert verifier.check(PHONE, code, challenge=challenge.id).phone == PHONE
+
+    @pytest.mark.parametrize("deliver", [None, True, False], ids=["ordinary", "known", "decoy"])
+    def test_a_hasher_that_fails_gives_the_send_back(
+        self, make: Make, store: Any, deliver: bool | None
+    ) -> None:
+        verifier, hasher, gateway, _ = self.site(make, store)
+
+        def fail() -> None:
+            raise MemoryError
+
+        hasher.while_hashing = fail
+        for _ in range(5):
+            with pytest.raises(ConfigurationError, match="MemoryError"):
+                verifier.start(PHONE, client_ip=IP, deliver=deliver)
+        hasher.while_hashing = lambda: None
+        assert gateway.messages == []
+        assert verifier.inspect(PHONE).purposes == ()
+        self.expect_sends(verifier, 0, concealed=deliver is not None)
+
+    def test_a_store_that_fails_then_sends_nothing(self, make: Make, store: Any) -> None:
+        challenge = self.site(make, store)[0].start(PHONE, client_ip=IP)
+        verifier, hasher, gateway, _ = self.site(make, FailsToPlace(store))
+        with pytest.raises(StoreError):
+            verifier.resend(PHONE, challenge=challenge.id, client_ip=IP)
+        assert hasher.calls == 1
+        assert gateway.messages == []
+        self.expect_sends(self.site(make, store)[0], 1)
+
+    def test_a_process_that_ends_leaves_a_send_and_no_code(self, store: Any) -> None:
+        hasher, gateway = CountingHasher(), Gateway()
+        verifier = Verifier(gateway, store=store, secret=SECRET, hasher=hasher, policy=self.POLICY)
+        challenge = verifier.start(PHONE, client_ip=IP)
+
+        def end() -> None:
+            raise SystemExit
+
+        hasher.while_hashing = end
+        for call in (verifier.resend, verifier.start):
+            of: dict[str, Any] = {} if call == verifier.start else {"challenge": challenge.id}
+            with pytest.raises(SystemExit):
+                call(PHONE, client_ip=IP, **of)
+        hasher.while_hashing = lambda: None
+        assert len(gateway.messages) == 1
+        with pytest.raises(RateLimited):
+            verifier.start(PHONE)
+        assert verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.QUEUED
+        code = code_in(gateway.messages[0].text)
+        with pytest.raises(IncorrectCode):
+            verifier.check(PHONE, wrong(code), challenge=challenge.id)
+        assert verifier.check(PHONE, code, challenge=challenge.id).phone == PHONE
+
+
+class FailsToPlace:
+    """A store whose `place` fails."""
+
+    process_local = False
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def place(self, *_: Any) -> NoReturn:
+        raise StoreError("The store does not answer.")

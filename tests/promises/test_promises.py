@@ -659,12 +659,12 @@ class TestFaults:
         [OSError("refused"), StoreError("down"), None, True, "accepted", b"1", 1.5],
         ids=repr,
     )
-    @pytest.mark.parametrize("operation", ["open", "admit", "check", "claim", "reserve"])
+    @pytest.mark.parametrize("operation", ["open", "place", "check", "claim", "reserve"])
     def test_a_store_that_fails_or_lies(
         self, make: Make, outbox: OutboxSender, operation: str, answer: object
     ) -> None:
-        if operation == "admit" and answer is None:
-            answer = ()  # None is its answer to what is admitted
+        if operation == "place" and answer is None:
+            answer = ()  # None is its answer to what is gone
         store = self.Broken(operation, answer)
         verifier = make(store=store)
         challenge = verifier.start(PHONE, client_ip="192.0.2.1")
@@ -674,7 +674,7 @@ class TestFaults:
             lambda: verifier.start(OTHER_PHONE, client_ip="192.0.2.1"),
         ]
         with pytest.raises(StoreError) as caught:
-            calls[operation in ("open", "admit", "reserve")]()
+            calls[operation in ("open", "place", "reserve")]()
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None
         assert len(outbox.messages) == 1

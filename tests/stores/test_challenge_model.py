@@ -73,6 +73,7 @@ class Sent:
     given_back: bool = False
     status: DeliveryStatus = DeliveryStatus.QUEUED
     void: bool = False
+    placed: bool = True
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Model:
         return [c for c in self.codes if not c.void and now < c.expires]
 
     def accepts(self, digest: bytes, policy: Policy, now: float) -> bool:
-        newest = self.good(now)[-policy.live_codes :]
+        newest = [code for code in self.good(now) if code.placed][-policy.live_codes :]
         return not self.decoy and digest in [code.digest for code in newest]
 
     def alive(self, now: float) -> bool:
@@ -193,7 +194,15 @@ class Store(RuleBasedStateMachine):
                 found[refusal] = max(wait, found.get(refusal, 0))
         return found
 
-    def opened(self, answer: Opened | Refused, model: Model, digest: bytes, policy: Policy) -> bool:
+    def opened(
+        self,
+        answer: Opened | Refused,
+        model: Model,
+        digest: bytes,
+        policy: Policy,
+        *,
+        follows: bool,
+    ) -> bool:
         refusals = self.refusals(model, policy)
         if refusals:
             assert isinstance(answer, Refused)
@@ -207,7 +216,7 @@ class Store(RuleBasedStateMachine):
             named = [round(code.at * 1000) + 1 for code in model.codes if not code.void]
             at = max([at, *named])
         assert answer.at == at, "no two of a challenge are the same"
-        sent = Sent(digest, at / 1000, self.now + 60)
+        sent = Sent(digest, at / 1000, self.now + 60, placed=not follows)
         model.codes.append(sent)
         self.happened(model, sent, policy)
         assert answer.standing.expires_in == 60_000
@@ -238,32 +247,52 @@ class Store(RuleBasedStateMachine):
         scope=st.sampled_from(SCOPES),
         kind=st.sampled_from(KINDS),
         one=ONE,
+        follows=st.booleans(),
     )
-    def start(self, phone: str, scope: str, kind: tuple[bool, bool], one: int) -> Model:
+    def start(
+        self, phone: str, scope: str, kind: tuple[bool, bool], one: int, follows: bool
+    ) -> Model:
         number, policy = next(_count), self.policy(one)
         model = Model(Key(phone, f"{phone} {scope}", f"challenge {number}"), *kind)
         digest = b"code %d" % number
-        opening = Opening(digest, new=True, concealed=kind[0], decoy=kind[1])
-        admitted = self.store.admit(model.key, opening, policy)
+        code = None if follows else digest
+        opening = Opening(code, new=True, concealed=kind[0], decoy=kind[1])
         answer = self.store.open(model.key, opening, policy)
-        assert admitted == (answer if isinstance(answer, Refused) else None)
-        if self.opened(answer, model, digest, policy):
+        if self.opened(answer, model, digest, policy, follows=follows):
             self.all.append(model)
         return model
 
-    @rule(model=challenges, one=ONE)
-    def resend(self, model: Model, one: int) -> None:
+    @rule(model=challenges, one=ONE, follows=st.booleans())
+    def resend(self, model: Model, one: int, follows: bool) -> None:
         digest, policy = b"code %d" % next(_count), self.policy(one)
-        admitted = self.store.admit(model.key, Opening(b"", new=False), policy)
-        answer = self.store.open(model.key, Opening(digest, new=False), policy)
-        assert admitted == (answer if isinstance(answer, Refused) else None)
+        code = None if follows else digest
+        answer = self.store.open(model.key, Opening(code, new=False), policy)
         if not model.alive(self.now):
             assert answer == Refused(Refusal.GONE)
         elif model.wrong >= policy.max_attempts:
             assert isinstance(answer, Refused)
             assert answer.refusal is Refusal.ATTEMPTS
         else:
-            self.opened(answer, model, digest, policy)
+            self.opened(answer, model, digest, policy, follows=follows)
+
+    @rule(model=challenges, which=st.integers(0, 5), other=st.booleans(), one=ONE)
+    def place(self, model: Model, which: int, other: bool, one: int) -> None:
+        """The digest of a code that waits for it; or of one that does not, which is a repeat."""
+        if which >= len(model.codes):
+            return
+        sent, policy = model.codes[which], self.policy(one)
+        if sent.void and any(code.at == sent.at for code in model.codes if code is not sent):
+            return  # its instant names another send by now
+        digest = b"another" if other and sent.placed else sent.digest
+        standing = self.store.place(model.key, round(sent.at * 1000), digest, policy)
+        fits = not model.over and sent in model.good(self.now) and digest == sent.digest
+        assert (standing is not None) == fits
+        if standing is not None:
+            sent.placed = True
+            assert standing.attempts_left == self.left(model, policy)
+            assert (standing.decoy, standing.concealed) == (model.decoy, model.concealed)
+            newest = max(code.expires for code in model.good(self.now))
+            assert standing.expires_in == round(1000 * (newest - self.now))
 
     @rule(model=challenges, which=st.integers(-1, 5), one=ONE, claim=st.booleans())
     def check(self, model: Model, which: int, one: int, claim: bool) -> None:
@@ -310,7 +339,7 @@ class Store(RuleBasedStateMachine):
         at = round(sent.at * 1000)
         answer = self.store.release(model.key, at, undelivered, self.policy(one))
         sent.given_back = True
-        sent.void = sent.void or void
+        sent.void = sent.void or void or not sent.placed
         assert (answer is not None) == model.alive(self.now)
 
     @rule(

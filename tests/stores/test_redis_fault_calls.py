@@ -43,7 +43,7 @@ KEY = Key("phone", "scope", "challenge")
 DIRECT: dict[str, tuple[Any, ...]] = {
     "open": (KEY, Opening(bytes(32), new=True), POLICY),
     "peek": (KEY, POLICY),
-    "admit": (KEY, Opening(b"", new=True), POLICY),
+    "place": (KEY, 1, bytes(32), POLICY),
     "claim": (KEY, POLICY),
     "check": (KEY, bytes(32), POLICY),
     "redeem": (KEY,),

@@ -4,6 +4,7 @@ longer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ ALL = [*POLICIES.values(), Policy()]
 ONE = st.integers(0, 2)
 """Which of up to three policies a step has."""
 KIND = st.sampled_from([{}, {"concealed": True}, {"decoy": True}])
+MAY = st.booleans()
 STATUSES = st.sampled_from(DeliveryStatus)
 REPORTS = st.tuples(STATUSES, st.booleans())
 
@@ -68,11 +70,13 @@ class Beside(RuleBasedStateMachine):
     def policy(self, one: int) -> Policy:
         return self.policies[one % len(self.policies)]
 
-    def open(self, where: Key, opening: Opening, one: int) -> Any:
-        self.both("admit", where, opening, self.policy(one))
+    def open(self, where: Key, opening: Opening, one: int, *, follows: bool = False) -> Any:
+        """Its digest follows with `place` sooner or later, or not at all."""
+        code = opening.digest
+        opening = replace(opening, digest=None) if follows else opening
         answer = self.both("open", where, opening, self.policy(one))
         if isinstance(answer, Opened):
-            return multiple((where, answer.at, opening.digest))
+            return multiple((where, answer.at, code))
         return multiple()
 
     @rule(
@@ -88,9 +92,21 @@ class Beside(RuleBasedStateMachine):
         self.open(where, Opening(digest(0), new=True, **kind), one)
         return where
 
-    @rule(target=sends, where=challenges, kind=KIND, code=st.integers(0, 2), one=ONE)
-    def begin_again(self, where: Key, kind: dict[str, bool], code: int, one: int) -> Any:
-        return self.open(where, Opening(digest(code), new=True, **kind), one)
+    @rule(target=sends, where=challenges, kind=KIND, code=st.integers(0, 2), one=ONE, follows=MAY)
+    def begin_again(
+        self, where: Key, kind: dict[str, bool], code: int, one: int, follows: bool
+    ) -> Any:
+        return self.open(where, Opening(digest(code), new=True, **kind), one, follows=follows)
+
+    @rule(send=sends, code=st.integers(0, 9), one=ONE)
+    def bring_the_digest(self, send: tuple[Key, int, bytes], code: int, one: int) -> None:
+        """Mostly the digest of that send."""
+        where, at, own = send
+        self.both("place", where, at, digest(code) if code < 3 else own, self.policy(one))
+
+    @rule(where=challenges, ago=st.integers(0, 5_000), one=ONE)
+    def place_what_was_not_reserved(self, where: Key, ago: int, one: int) -> None:
+        self.both("place", where, self.clock.ms - ago, digest(0), self.policy(one))
 
     @rule(where=challenges, claims=st.integers(1, 6), code=st.integers(0, 3), one=ONE)
     def claim(self, where: Key, claims: int, code: int, one: int) -> None:
@@ -99,9 +115,9 @@ class Beside(RuleBasedStateMachine):
             if answer.verdict is Verdict.PENDING:
                 self.both("check", where, digest(code), self.policy(one), True)
 
-    @rule(target=sends, where=challenges, code=st.integers(0, 2), one=ONE)
-    def resend(self, where: Key, code: int, one: int) -> Any:
-        return self.open(where, Opening(digest(code), new=False), one)
+    @rule(target=sends, where=challenges, code=st.integers(0, 2), one=ONE, follows=MAY)
+    def resend(self, where: Key, code: int, one: int, follows: bool) -> Any:
+        return self.open(where, Opening(digest(code), new=False), one, follows=follows)
 
     @rule(where=challenges, codes=st.lists(st.integers(0, 3), min_size=1, max_size=6), one=ONE)
     def check(self, where: Key, codes: list[int], one: int) -> None:

@@ -131,9 +131,9 @@ class AsyncRedisStore(AsyncClosing):
         """See `Store.open`."""
         return replies.opened(await self._run(self.scripts.open(key, opening, policy)), policy)
 
-    async def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
-        """See `Store.admit`."""
-        return replies.admitted(await self._run(self.scripts.admit(key, opening, policy)), policy)
+    async def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Standing | None:
+        """See `Store.place`."""
+        return replies.standing(await self._run(self.scripts.place(key, at, digest, policy)))
 
     async def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
@@ -159,7 +159,7 @@ class AsyncRedisStore(AsyncClosing):
     ) -> Standing | None:
         """See `Store.release`."""
         call = self.scripts.release(key, at, undelivered, policy)
-        return replies.released(await self._run(call))
+        return replies.standing(await self._run(call))
 
     async def report(
         self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True

@@ -51,12 +51,6 @@ def opened(reply: object, policy: Policy) -> Opened | Refused:
     return _sound(_refused(numbers, policy))
 
 
-def admitted(reply: object, policy: Policy) -> Refused | None:
-    """The answer to `admit`."""
-    numbers = _integers(reply)
-    return None if numbers == [1] else _sound(_refused(numbers, policy))
-
-
 def _refused(numbers: Sequence[int], policy: Policy) -> Refused:
     match numbers:
         case [0, wait, 0]:
@@ -100,8 +94,8 @@ def redeemed(reply: object) -> bool:
     raise nonsense()
 
 
-def released(reply: object) -> Standing | None:
-    """The answer to `release`."""
+def standing(reply: object) -> Standing | None:
+    """The answer to `place` and `release`."""
     match _integers(reply):
         case [0]:
             return None

@@ -39,6 +39,7 @@ _NONCE_BYTES = 6
 _SHORTEST_PAUSE_SECONDS = 0.001
 _LONGEST_PAUSE_SECONDS = 0.016
 _DIGEST_BYTES = 32  # what a record has room for
+_TO_FOLLOW = bytes(_DIGEST_BYTES)  # in place of the digest that `place` brings
 _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
 STATUSES = tuple(DeliveryStatus)
@@ -103,10 +104,11 @@ class Scripts:
         self._last: tuple[Policy | None, bytes] = (None, b"")
 
     def open(self, key: Key, opening: Opening, policy: Policy) -> Call:
-        return self._call("open", key, policy, _nonce() + _digest(opening.digest) + _mode(opening))
+        digest = _TO_FOLLOW if opening.digest is None else _digest(opening.digest)
+        return self._call("open", key, policy, _nonce() + digest + _mode(opening))
 
-    def admit(self, key: Key, opening: Opening, policy: Policy) -> Call:
-        return self._call("admit", key, policy, _mode(opening))
+    def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Call:
+        return self._call("place", key, policy, at.to_bytes(6, "big") + _digest(digest))
 
     def peek(self, key: Key, policy: Policy) -> Call:
         return self._call("peek", key, policy)
@@ -223,8 +225,10 @@ def _mode(opening: Opening) -> bytes:
 
 
 def _digest(digest: bytes) -> bytes:
-    """A digest as a record holds it. A hasher of someone's own may give any length."""
-    return digest if len(digest) == _DIGEST_BYTES else hashlib.sha256(digest).digest()
+    """A digest as a record holds it. A hasher of someone's own may give any length, and any
+    bytes."""
+    as_it_is = len(digest) == _DIGEST_BYTES and digest != _TO_FOLLOW
+    return digest if as_it_is else hashlib.sha256(digest).digest()
 
 
 def _nonce() -> bytes:

@@ -138,9 +138,9 @@ class RedisStore(Closing):
         """See `Store.open`."""
         return replies.opened(self._run(self.scripts.open(key, opening, policy)), policy)
 
-    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
-        """See `Store.admit`."""
-        return replies.admitted(self._run(self.scripts.admit(key, opening, policy)), policy)
+    def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Standing | None:
+        """See `Store.place`."""
+        return replies.standing(self._run(self.scripts.place(key, at, digest, policy)))
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
@@ -163,7 +163,7 @@ class RedisStore(Closing):
         self, key: Key, at: int, undelivered: bytes | None, policy: Policy
     ) -> Standing | None:
         """See `Store.release`."""
-        return replies.released(self._run(self.scripts.release(key, at, undelivered, policy)))
+        return replies.standing(self._run(self.scripts.release(key, at, undelivered, policy)))
 
     def report(
         self, key: Key, at: int, status: DeliveryStatus, policy: Policy, give_back: bool = True

@@ -66,7 +66,7 @@ def encode(state: State) -> str:
             [[streak.scope, streak.count, streak.at, streak.window] for streak in state.streaks],
         ]
     elif isinstance(state, ChallengeState):
-        codes = [[c.digest.hex(), c.expires, c.at, c.status] for c in state.codes]
+        codes = [[_hex(c.digest), c.expires, c.at, c.status] for c in state.codes]
         plain = [codes, state.attempts, state.decoy, state.proof, state.concealed]
     elif isinstance(state, Kept):
         plain = [list(state.record), state.expires]
@@ -75,6 +75,10 @@ def encode(state: State) -> str:
     else:
         plain = [state.log, [state.retention.window, state.retention.count], state.expires]
     return json.dumps(plain, separators=(",", ":"))
+
+
+def _hex(digest: bytes | None) -> str | None:
+    return None if digest is None else digest.hex()
 
 
 def decode(name: str, text: object) -> Any:
@@ -141,7 +145,8 @@ def _challenge(
 
 
 def _code(digest: Any, expires: Any, at: Any, status: Any) -> LiveCode:
-    return LiveCode(bytes.fromhex(digest), _whole(expires), _whole(at), DeliveryStatus(status))
+    known = None if digest is None else bytes.fromhex(digest)
+    return LiveCode(known, _whole(expires), _whole(at), DeliveryStatus(status))
 
 
 def _counter(log: Any, retention: Any, expires: Any) -> CounterState:

@@ -86,10 +86,9 @@ class SqliteStore(Closing):
         """See `Store.open`."""
         return self._on(key, transitions.open_, opening, policy)
 
-    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
-        """See `Store.admit`."""
-        (phone, challenge), now = self._read(*rows.names(key))
-        return transitions.admit(phone or PhoneState(), challenge, key, opening, policy, now)
+    def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Standing | None:
+        """See `Store.place`."""
+        return self._on(key, transitions.place, at, digest, policy)
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""

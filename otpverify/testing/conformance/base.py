@@ -60,6 +60,11 @@ def further(code: object) -> Opening:
     return Opening(digest(code), new=False)
 
 
+def to_follow(*, new: bool = True, concealed: bool = False) -> Opening:
+    """A code whose digest follows with `place`."""
+    return Opening(None, new=new, concealed=concealed)
+
+
 class Timeline:
     """Time that stands still until it is moved. Called, it gives seconds as `time.time` does."""
 
@@ -75,7 +80,7 @@ class Driven:
     """The store under test. It awaits an async store's calls on an event loop of its own."""
 
     open: Callable[[Key, Opening, Policy], Opened | Refused]
-    admit: Callable[[Key, Opening, Policy], Refused | None]
+    place: Callable[[Key, int, bytes, Policy], Standing | None]
     peek: Callable[[Key, Policy], Checked]
     claim: Callable[[Key, Policy], Checked]
     check: Callable[..., Checked]

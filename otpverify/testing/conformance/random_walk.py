@@ -48,9 +48,13 @@ class Reference:
         self._save(key, phone, challenge)
         return answer
 
-    def admit(self, key: Key, opening: Opening, policy: Policy) -> Refused | None:
-        """See `Store.admit`."""
-        return transitions.admit(*self._load(key), key, opening, policy, self._now())
+    def place(self, key: Key, at: int, digest: bytes, policy: Policy) -> Standing | None:
+        """See `Store.place`."""
+        answer, phone, challenge = transitions.place(
+            *self._load(key), key, at, digest, policy, self._now()
+        )
+        self._save(key, phone, challenge)
+        return answer
 
     def peek(self, key: Key, policy: Policy) -> Checked:
         """See `Store.peek`."""
@@ -183,14 +187,14 @@ WALKS = {name: (policy,) for name, policy in POLICIES.items()} | {
 """The policies of the walks: one for a whole walk, or a different one for each step."""
 NETWORK = (Limit(3, 20), Limit(5, 100))
 NETWORKS = (NETWORK, (Limit(9, 5),), (Limit(2, 50),))
-SEED = "walk 73"
+SEED = "walk 125"
 """500 steps of it meet every answer and every limit."""
 # Mostly short: otherwise nothing would be refused.
 PAUSES = (1, 1, 999, 4_999, 5_000, 5_000, 5_000, 9_999, 25_000, 60_000, 99_999)
 _OPERATIONS = {
     "start": 18,
     "resend": 18,
-    "admit": 5,
+    "place": 10,
     "claim": 5,
     "check": 50,
     "peek": 12,
@@ -220,6 +224,7 @@ class Walker:
         self._policies = policies
         self._codes: dict[Key, list[bytes]] = {}
         self._sent: list[tuple[Key, int, bytes]] = []
+        self._awaited: list[tuple[Key, int, bytes]] = []
         self._released: list[tuple[Key, int]] = []
         self._taken: list[tuple[str, int]] = []
         self._used: list[Key] = []
@@ -237,8 +242,11 @@ class Walker:
         name, *args = step
         if name == "open" and isinstance(answer, Opened):
             where, opening, _ = args
-            self._codes.setdefault(where, []).append(opening.digest)
-            self._sent.append((where, answer.at, opening.digest))
+            code = opening.digest or self._new_digest()
+            self._codes.setdefault(where, []).append(code)
+            self._sent.append((where, answer.at, code))
+            if opening.digest is None:
+                self._awaited.append((where, answer.at, code))
         elif name == "claim" and answer == Checked(Verdict.PENDING):
             self._claimed.append(args[0])
         elif name == "check" and answer == Checked(Verdict.ACCEPTED):
@@ -254,6 +262,11 @@ class Walker:
         self._count += 1
         return digest(self._count)
 
+    def _code(self) -> bytes | None:
+        """The digest of an opening, or none: then it follows."""
+        code = self._new_digest()
+        return code if self._draw.random() < 0.7 else None
+
     def _some_key(self) -> Key:
         known = list(self._codes)
         if not known or self._draw.random() < 0.05:
@@ -264,20 +277,22 @@ class Walker:
     def _start(self) -> Step:
         phone, purpose = self._draw.choice((1, 2)), self._draw.choice(("login", "reset"))
         kind = self._draw.random()
-        opening = Opening(self._new_digest(), new=True, concealed=kind < 0.25, decoy=kind < 0.1)
+        code = self._code()
+        opening = Opening(code, new=True, concealed=kind < 0.25, decoy=kind < 0.1)
         return "open", key(phone, purpose, self._count), opening, self._policy
 
-    def _admit(self) -> Step:
-        if self._draw.random() < 0.5:
-            return "admit", self._some_key(), Opening(b"", new=False), self._policy
-        concealed = self._draw.random() < 0.5
-        return "admit", self._some_key(), Opening(b"", new=True, concealed=concealed), self._policy
+    def _place(self) -> Step:
+        if not self._awaited or self._draw.random() < 0.1:
+            return "place", self._some_key(), 1, self._new_digest(), self._policy
+        # Sometimes again, as when an answer was lost.
+        again = self._draw.random() < 0.2
+        return "place", *(self._awaited[-1] if again else self._awaited.pop()), self._policy
 
     def _claim(self) -> Step:
         return "claim", self._some_key(), self._policy
 
     def _resend(self) -> Step:
-        return "open", self._some_key(), Opening(self._new_digest(), new=False), self._policy
+        return "open", self._some_key(), Opening(self._code(), new=False), self._policy
 
     def _check(self) -> Step:
         claimed = bool(self._claimed) and self._draw.random() < 0.5

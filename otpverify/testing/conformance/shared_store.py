@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from otpverify.core.answers import Checked, Opened, Refusal, Refused, Reserved, Verdict
+import pytest
+
+from otpverify.core.answers import Checked, Opened, Refusal, Refused, Reserved, Standing, Verdict
 from otpverify.core.limits import DAY_SECONDS, Limit
 from otpverify.core.policy import Policy
 from otpverify.testing.conformance.base import (
@@ -18,10 +20,12 @@ from otpverify.testing.conformance.base import (
     MINUTE,
     Base,
     Driven,
+    Step,
     digest,
     first,
     further,
     key,
+    to_follow,
 )
 
 
@@ -87,6 +91,46 @@ class Races(Base):
         for phone in range(3 * self.repeats):
             store.opened(key(phone), first("x"), FREE)
             store.together([("open", key(phone), further(code), FREE) for code in "abc"])
+            answer = store.check(key(phone), digest("abc"[phone % 3]), FREE)
+            assert answer.verdict is Verdict.ACCEPTED
+
+    def test_a_place_beside_a_check_loses_neither_code(self, store: Driven) -> None:
+        for phone in range(4 * self.repeats):
+            store.opened(key(phone), first("a"), FREE)
+            at = store.opened(key(phone), to_follow(new=False), FREE).at
+            steps = [
+                ("place", key(phone), at, digest("b"), FREE),
+                ("check", key(phone), digest("wrong"), FREE),
+            ]
+            answers = store.together(steps if phone % 2 else steps[::-1])
+            assert kinds(answers) == {Standing: 1, Verdict.WRONG: 1}
+            code = "a" if phone % 4 < 2 else "b"
+            assert store.check(key(phone), digest(code), FREE).verdict is Verdict.ACCEPTED
+
+    @pytest.mark.parametrize("end", ["check", "cancel"])
+    def test_a_place_beside_the_end_brings_nothing_back(self, store: Driven, end: str) -> None:
+        """A right code, or a cancel."""
+        for phone in range(4 * self.repeats):
+            store.opened(key(phone), first("a"), FREE)
+            at = store.opened(key(phone), to_follow(new=False), FREE).at
+            ends = ("check", key(phone), digest("a"), FREE)
+            steps: list[Step] = [
+                ("place", key(phone), at, digest("b"), FREE),
+                ends if end == "check" else ("cancel", key(phone)),
+            ]
+            answers = kinds(store.together(steps if phone % 2 else steps[::-1]))
+            assert answers[Verdict.ACCEPTED] == (end == "check")
+            assert store.check(key(phone), digest("b"), FREE).verdict is Verdict.GONE
+            assert store.place(key(phone), at, digest("b"), FREE) is None
+
+    def test_digests_placed_at_once_are_all_good(self, store: Driven) -> None:
+        for phone in range(3 * self.repeats):
+            opened = [store.opened(key(phone), to_follow(new=not n), FREE) for n in range(3)]
+            places = [
+                ("place", key(phone), one.at, digest(code), FREE)
+                for one, code in zip(opened, "abc", strict=True)
+            ]
+            assert kinds(store.together(places)) == {Standing: 3}
             answer = store.check(key(phone), digest("abc"[phone % 3]), FREE)
             assert answer.verdict is Verdict.ACCEPTED
 

@@ -516,9 +516,9 @@ class Down(MemoryStore):
         self._refuse()
         return super().open(*args)
 
-    def admit(self, *args: Any) -> Any:
+    def place(self, *args: Any) -> Any:
         self._refuse()
-        return super().admit(*args)
+        return super().place(*args)
 
     def claim(self, *args: Any) -> Any:
         self._refuse()

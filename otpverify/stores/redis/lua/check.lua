@@ -28,9 +28,10 @@ if left > 0 then
   -- The newest live codes. Digests are keyed: how long this takes tells a guesser nothing.
   local live, sent_at = 0, nil
   for from = #raw - 50, codes_at, -51 do
-    if live < live_codes and unpack_bytes('>I6', raw, from) > now then
+    local expected = sub(raw, from + 19, from + 50)
+    if live < live_codes and expected ~= TO_FOLLOW and unpack_bytes('>I6', raw, from) > now then
       live = live + 1
-      if not sent_at and sub(raw, from + 19, from + 50) == digest then
+      if not sent_at and expected == digest then
         sent_at = unpack_bytes('>I6', raw, from + 12)
       end
     end

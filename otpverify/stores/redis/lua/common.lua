@@ -1,4 +1,4 @@
--- What admit, open, peek, claim, check, release, report and status begin with. What it computes is
+-- What open, place, peek, claim, check, release, report and status begin with. What it computes is
 -- defined by otpverify/core/challenge.py and send_limits.py; it is tested against them, answer by
 -- answer. A function would be made in each run, at the price of a command, so there is none here.
 --
@@ -22,7 +22,7 @@
 -- A challenge is 'L' (live), 'C' (concealed) or 'D' (decoy, concealed), its attempts (4 bytes), a count (1 byte) of the nonces
 -- of its last attempts and the nonces (6 bytes each), then its codes, oldest first, of 51 bytes:
 -- expiry (6 bytes), nonce (6), the instant that names its send (6), its message's status (1),
--- digest (32). Statuses are 0 queued, 1 sent, 2 delivered, above that failed. A used one is 'U',
+-- digest (32), which is zeros until place.lua brings it. Statuses are 0 queued, 1 sent, 2 delivered, above that failed. A used one is 'U',
 -- the nonce of its use (6), the end of its proof (6), and the nonce by which that was redeemed (6)
 -- if it was.
 
@@ -33,6 +33,7 @@ local scope, ttl, max_attempts, live_codes, cooldown, budget, budget_window, row
 local limits_at = 61
 local added_at = limits_at + 10 * limit_count -- where what the operation adds begins
 local SPARE = 100 -- what a log holds beyond the largest count
+local TO_FOLLOW = string.rep('\0', 32) -- in place of a digest that place.lua brings
 
 local log, raw = unpack(call('MGET', KEYS[1], KEYS[2]))
 log = log or ''

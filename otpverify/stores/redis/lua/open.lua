@@ -1,8 +1,8 @@
 -- Check cooldown, limits and failure budget; reserve a send; put a code in place.
 --
 -- KEYS   phone, challenge
--- ARGV   scope, policy, nonce (6 bytes), digest (32), 'N' (new), 'C' (new, concealed), 'D' (new
---        decoy) or 'R' (a further code)
+-- ARGV   scope, policy, nonce (6 bytes), digest (32; zeros: place.lua brings it), 'N' (new), 'C'
+--        (new, concealed), 'D' (new decoy) or 'R' (a further code)
 -- Reply  "1 at expires_in resend_in attempts_left sends_left kind" (see standing.lua)
 --        "0 wait which" refused by a limit (see send_wait)
 --        "2 wait" no attempts left; "3" no such challenge
@@ -29,7 +29,21 @@ end
 if repeated then
   at = repeated
 else
--- include admission
+  if mode ~= 'R' then
+    if mode == 'N' then
+      sends, last = visible, last_visible
+    else
+      sends, last = hidden, last_hidden
+    end
+  elseif not kind then
+    return '3'
+  elseif attempts >= max_attempts then
+    return '2 ' .. send_wait()
+  end
+  local refused_for, refused_by = send_wait()
+  if refused_for > 0 then
+    return '0 ' .. refused_for .. ' ' .. refused_by
+  end
   if mode ~= 'R' then
     kind, live, left = mode == 'N' and 'L' or mode, '', math.min(max_attempts, admitted)
     raw, expires = kind .. '\0\0\0\0\0', 0

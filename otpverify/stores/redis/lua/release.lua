@@ -1,4 +1,5 @@
--- Give the send reserved at an instant back; void its code if it was not delivered.
+-- Give the send reserved at an instant back; void its code if it was not delivered, or still waits
+-- for its digest.
 --
 -- KEYS   phone, challenge
 -- ARGV   scope, policy, at (6 bytes), and the digest (32) of the undelivered code if there is one
@@ -12,15 +13,16 @@ local at, undelivered = unpack_bytes('>I6', arguments, added_at), sub(arguments,
 -- include sends
 -- include unsend
 
-if kind and undelivered ~= '' then
-  local void, kept = pack_bytes('>I6', at), sub(raw, 1, codes_at - 1)
-  expires = 0
-  for from = codes_at, #raw, 51 do
-    if sub(raw, from + 12, from + 17) ~= void or sub(raw, from + 19, from + 50) ~= undelivered then
-      kept = kept .. sub(raw, from, from + 50)
-      expires = math.max(expires, (unpack_bytes('>I6', raw, from)))
-    end
+local void, kept, until_last = pack_bytes('>I6', at), '', 0
+for from = codes_at or 1, kind and #raw or 0, 51 do
+  local digest = sub(raw, from + 19, from + 50)
+  if sub(raw, from + 12, from + 17) ~= void or (digest ~= undelivered and digest ~= TO_FOLLOW) then
+    kept = kept .. sub(raw, from, from + 50)
+    until_last = math.max(until_last, (unpack_bytes('>I6', raw, from)))
   end
+end
+if kind and #kept < #raw - codes_at + 1 then
+  kept, expires = sub(raw, 1, codes_at - 1) .. kept, until_last
   if expires > now then
     call('PSETEX', KEYS[2], expires - now, kept)
   else
