@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Receipt as Receipt,
         Verified as Verified,
     )
+    from otpverify.core.traffic import Traffic as Traffic
     from otpverify.errors import (
         AttemptsExhausted as AttemptsExhausted,
         ChallengeExpired as ChallengeExpired,
@@ -109,6 +110,7 @@ _MODULES = {
     "otpverify.core.results": (
         "Challenge DeliveryReport DeliveryStatus Event Message Receipt Verified"
     ),
+    "otpverify.core.traffic": "Traffic",
     "otpverify.errors": (
         "AttemptsExhausted ChallengeExpired ConfigurationError CooldownActive "
         "DeliveryError DeliveryRejected DeliveryUnavailable DestinationBlocked "

@@ -11,6 +11,7 @@ from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
+from otpverify.core.traffic import Traffic
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.issuing import Caller
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
@@ -372,3 +373,20 @@ class Verifier(Closing):
             StoreError: The store cannot answer; call it again.
         """
         run_sync(self._engine.unlock(phone, purpose))
+
+    def traffic(self, hours: int = 24) -> list[Traffic]:
+        """What was sent, entered and refused in the last hours, by country. It needs `fraud`.
+
+        Args:
+            hours: How many, from 1 to 336 (two weeks). The window begins with an hour, and one of
+                more than 48 hours with a day (UTC), so that it is up to an hour, or a day, longer.
+
+        Returns:
+            First the countries where most money was asked for codes that nobody entered, whether
+            it was spent or refused.
+
+        Raises:
+            ConfigurationError: There is no `fraud`, or `hours` is out of range.
+            StoreError: The store cannot answer.
+        """
+        return run_sync(self._engine.traffic(hours))

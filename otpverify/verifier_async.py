@@ -11,6 +11,7 @@ from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
+from otpverify.core.traffic import Traffic
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.issuing import Caller
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
@@ -215,3 +216,8 @@ class AsyncVerifier(AsyncClosing):
         """See `Verifier.unlock`."""
         require_asyncio("AsyncVerifier")
         await self._engine.unlock(phone, purpose)
+
+    async def traffic(self, hours: int = 24) -> list[Traffic]:
+        """See `Verifier.traffic`."""
+        require_asyncio("AsyncVerifier")
+        return await self._engine.traffic(hours)

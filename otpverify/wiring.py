@@ -48,7 +48,7 @@ _STORE_OPERATIONS = (
     "reserve",
     "give_back",
 )
-_FRAUD_OPERATIONS = ("charge", "credit", "refund")
+_FRAUD_OPERATIONS = ("charge", "credit", "refund", "traffic")
 _IO_THREADS = 32
 
 

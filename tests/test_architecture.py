@@ -232,6 +232,7 @@ def test_public_names() -> None:
         "Store",
         "StoreError",
         "TestNumber",
+        "Traffic",
         "VerificationFailed",
         "Verified",
         "Verifier",

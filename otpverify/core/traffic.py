@@ -29,6 +29,8 @@ LIFETIME = (MOST_HOURS + 2 * DAY_HOURS) * HOUR
 """Milliseconds for which a tally is kept after its last count."""
 MILLIONTHS = 1_000_000
 """Money is counted in millionths: sums of whole numbers are exact, in every store."""
+_LATEST = 1 << 47
+"""Milliseconds that a calendar has."""
 FEW_MESSAGES = 10
 """Of fewer messages, a low conversion may be chance."""
 LOW_CONVERSION = 0.2
@@ -166,6 +168,20 @@ def totals(tallies: Iterable[tuple[str, Tally | None]], hours: int, now: int) ->
     """The counts of all countries that have any."""
     found = [(country, total(tally, hours, now)) for country, tally in tallies]
     return Totals(now, tuple(sorted((country, one) for country, one in found if any(one))))
+
+
+def is_sound(answer: object) -> bool:
+    """Whether an answer of a store can be true."""
+    if not isinstance(answer, Totals) or not isinstance(answer.countries, tuple):
+        return False
+    if type(answer.at) is not int or not 0 <= answer.at < _LATEST:
+        return False
+    return all(
+        isinstance(country, str)
+        and isinstance(counts, Counts)
+        and all(type(one) is int and one >= 0 for one in counts)
+        for country, counts in answer.countries
+    )
 
 
 def check_hours(hours: object) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from otpverify.core import answers, codes, inspection, phone, tokens
+from otpverify.core import answers, codes, inspection, phone, tokens, traffic
 from otpverify.core.answers import Checked, Verdict
 from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
 from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
 from otpverify.core.phone import SendRequest, country_of
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Inspected
+from otpverify.core.traffic import Totals, Traffic, check_hours, describe
 from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
 from otpverify.engine.issuing import Caller, CodeRequest, Issuer, OperationResult, utc_now
 from otpverify.engine.ports import call_port
@@ -180,6 +181,16 @@ class Engine:
         seen = self.observe("unlock", purpose or "")
         to = self.parse(seen, raw)
         await self.observed(seen, to, lambda to: self._unlock(to, purpose))
+
+    async def traffic(self, hours: int) -> list[Traffic]:
+        """What was sent and entered, by country. It only reads, so there is no event."""
+        check_hours(hours)
+        if self.issuer.fraud is None:
+            raise ConfigurationError(
+                "Traffic is counted for a FraudPolicy: pass fraud=FraudPolicy() to the verifier."
+            )
+        call = self.issuer.ports.traffic(hours)
+        return describe(await call_port(call, Totals, sound=traffic.is_sound), hours)
 
     async def _start(
         self,

@@ -16,6 +16,7 @@ from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt, ReportFields
 from otpverify.core.state import Inspected, Opening
+from otpverify.core.traffic import Totals
 from otpverify.errors import OtpVerifyError, StoreError
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Ports:
     charge: Callable[[FraudKey, Request, Rules], Awaitable[Charged | Overdrawn | Full | Refused]]
     credit: Callable[[FraudKey, Rules], Awaitable[Credited | None]]
     refund: Callable[[FraudKey, Charged, float, Rules], Awaitable[None]]
+    traffic: Callable[[int], Awaitable[Totals]]
     send: Callable[[Message], Awaitable[Receipt]]
     digest: Callable[[bytes, bytes, bytes], Awaitable[bytes]]
     render: Callable[..., Awaitable[str]]

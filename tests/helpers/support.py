@@ -20,6 +20,7 @@ from otpverify import (
     Challenge,
     DeliveryReport,
     DeliveryStatus,
+    Traffic,
     Verified,
     Verifier,
 )
@@ -139,6 +140,7 @@ METHODS = (
     "status",
     "inspect",
     "unlock",
+    "traffic",
 )
 
 
@@ -154,6 +156,7 @@ class Face:
     status: Callable[..., DeliveryStatus]
     inspect: Callable[..., PhoneInspection]
     unlock: Callable[..., None]
+    traffic: Callable[..., list[Traffic]]
 
     def __init__(
         self, verifier: Verifier | AsyncVerifier, run: Callable[[Callable[[], Any]], Any]
