@@ -122,9 +122,10 @@ class Traffic:
 
     @property
     def suspicious(self) -> bool:
-        """Fewer than a fifth of at least ten messages had their code entered. It may be SMS
-        pumping, or a carrier that does not deliver."""
-        return self.sent >= FEW_MESSAGES and self.verified < LOW_CONVERSION * self.sent
+        """At least ten messages were asked for, refused ones included, and fewer than a fifth had
+        their code entered. It may be SMS pumping, or a carrier that does not deliver."""
+        asked = self.sent + self.refused
+        return asked >= FEW_MESSAGES and self.verified < LOW_CONVERSION * asked
 
 
 def add(tally: Tally | None, counts: Counts, now: int) -> Tally:

@@ -33,7 +33,7 @@ all       973       721         74%   50,130  100.25
 Last 5 hours
 Nothing was sent or refused.
 
-! Fewer than a fifth of at least ten messages had their code entered."""
+! Fewer than a fifth of the messages that were asked for had their code entered."""
 
 
 def window(hours: int, *countries: tuple[str, Counts]) -> Window:

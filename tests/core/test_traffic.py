@@ -125,13 +125,23 @@ def test_first_comes_where_most_money_is_asked_for_in_vain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "verified", "suspicious"),
-    [(9, 0, False), (10, 0, True), (10, 2, False), (11, 2, True), (10, 11, False), (0, 0, False)],
+    ("sent", "verified", "refused", "suspicious"),
+    [
+        (9, 0, 0, False),
+        (10, 0, 0, True),
+        (10, 2, 0, False),
+        (11, 2, 0, True),
+        (10, 11, 0, False),
+        (0, 0, 0, False),
+        (0, 0, 10, True),
+        (10, 2, 1, True),
+        (950, 712, 2_000, False),
+    ],
 )
 def test_few_codes_of_ten_messages_are_suspicious(
-    sent: int, verified: int, suspicious: bool
+    sent: int, verified: int, refused: int, suspicious: bool
 ) -> None:
-    (one,) = describe(Totals(BEGIN, (("EE", Counts(sent, verified)),)), 1)
+    (one,) = describe(Totals(BEGIN, (("EE", Counts(sent, verified, refused)),)), 1)
     assert one.suspicious is suspicious
 
 

@@ -1,0 +1,36 @@
+-- What was counted in all countries in a window, as core/traffic.py defines it; see fraud_traffic.
+--
+-- KEYS   of each country its tally and its past
+-- ARGV   hours
+-- Reply  the time; then of each country that has any counts: its number, 1 and up, and its counts
+
+-- include clock
+local HOUR, TRAFFIC = 3600000, '>I4i6i6i6i6d'
+local hours = tonumber(ARGV[1])
+local first = math.floor(now / HOUR) - hours
+if hours > 48 then
+  first = first - first % 24
+end
+local found = redis.call('MGET', unpack(KEYS))
+local reply = { string.format('%.0f', now) }
+for place = 1, #KEYS, 2 do
+  local raw = (found[place + 1] or '') .. (found[place] or '')
+  assert(#raw % 36 == 0, 'a foreign value')
+  local counts, any = { 0, 0, 0, 0, 0 }, false
+  for from = 1, #raw, 36 do
+    local record = { struct.unpack(TRAFFIC, raw, from) }
+    if record[1] >= first then
+      for nth = 1, 5 do
+        counts[nth] = counts[nth] + record[nth + 1]
+      end
+    end
+  end
+  for nth = 1, 5 do
+    any = any or counts[nth] > 0
+    counts[nth] = string.format('%.0f', math.max(0, counts[nth]))
+  end
+  if any then
+    reply[#reply + 1] = (place + 1) / 2 .. ' ' .. table.concat(counts, ' ')
+  end
+end
+return table.concat(reply, ' ')
