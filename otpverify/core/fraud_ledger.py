@@ -255,7 +255,7 @@ def _charge(
     ledger: Ledger, key: FraudKey, request: Request, rules: Rules, now: int
 ) -> tuple[Charged | Overdrawn | Full | Refused, Ledger]:
     network, event = ledger.network, None
-    if key.network and rules.sends_per_ip:
+    if counts_network(key, rules):
         reserved, network = send_limits.reserve(network, rules.sends_per_ip, now)
         if isinstance(reserved, Refused):
             return reserved, ledger
@@ -263,7 +263,8 @@ def _charge(
     taken, counted = caps.take(amounts(rules, request.price), _parts(ledger), now)
     if isinstance(taken, Full):
         return taken, ledger
-    number = ledger.number if key.number and rules.trusted and not request.concealed else None
+    counted_number = counts_number(key, rules) and not request.concealed
+    number = ledger.number if counted_number else None
     known = not request.concealed and (request.known or (number is not None and number.known))
     before = _records(ledger)
     answer, after = fraud.charge(before, request._replace(known=known), rules.rates, now)
@@ -289,7 +290,7 @@ def credit(ledger: Ledger, key: FraudKey, rules: Rules, now: int) -> tuple[Credi
     """Give back for a right code, to the accounts that paid for the challenge's newest message,
     and know its number. `None`: nothing was charged, or it was credited before."""
     bill = ledger.bill
-    if key.number and rules.trusted:
+    if counts_number(key, rules):
         ledger = ledger._replace(number=KnownNumber(0, now + rules.trusted))
     if bill is None:
         return None, ledger
@@ -347,6 +348,16 @@ def is_sound(answer: object) -> bool:
         case Full():
             return isinstance(answer.cap, Cap) and _is_wait(answer.retry_in or 0)
     return answers.is_sound(answer)
+
+
+def counts_network(key: FraudKey, rules: Rules) -> bool:
+    """Whether an IP network's messages are counted."""
+    return bool(key.network and rules.sends_per_ip)
+
+
+def counts_number(key: FraudKey, rules: Rules) -> bool:
+    """Whether anything is kept of a number."""
+    return bool(key.number and rules.trusted)
 
 
 def amounts(rules: Rules, price: float) -> list[tuple[Cap, float]]:

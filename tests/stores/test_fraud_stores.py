@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from redis_support import stop_servers
+from redis_support import PLACES, Place, stop_servers
 from support import REPEATS
 
-from otpverify import MemoryStore, SqliteStore, StoreError
+from otpverify import AsyncRedisStore, MemoryStore, RedisStore, SqliteStore, StoreError
+from otpverify.core.answers import Refused
+from otpverify.core.caps import Cap, Full
 from otpverify.core.fraud import DAY, Overdrawn, Rates, Request
-from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, Rules
+from otpverify.core.fraud_ledger import TOTAL, Charged, Credited, FraudKey, KnownNumber, Rules
+from otpverify.core.limits import Limit
 from otpverify.protocols import Clock
+from otpverify.stores.redis.replies import charged as read_charged
+from otpverify.stores.redis.scripts import Call
 from otpverify.testing.conformance import FraudStoreConformance, Timeline
 
 __all__ = ["stop_servers"]
@@ -37,6 +42,37 @@ class TestSqliteStore(FraudStoreConformance):
 
     def close_store(self, store: SqliteStore) -> None:
         store.close()
+
+
+class TestRedisStore(FraudStoreConformance):
+    crowd = 12
+    steps = max(500, 10 * REPEATS)
+
+    @pytest.fixture(autouse=True, params=PLACES, ids="-".join)
+    def _place(self, request: pytest.FixtureRequest) -> None:
+        self.place = Place(*request.param)
+
+    def make_store(self, clock: Clock) -> RedisStore:
+        return self.place.store(clock)
+
+    def close_store(self, store: RedisStore) -> None:
+        self.place.tidy()
+
+
+class TestAsyncRedisStore(FraudStoreConformance):
+    crowd = 12
+    steps = 150
+
+    @pytest.fixture(autouse=True, params=PLACES[:1], ids="-".join)
+    def _place(self, request: pytest.FixtureRequest) -> None:
+        self.place = Place(*request.param)
+
+    def make_store(self, clock: Clock) -> AsyncRedisStore:
+        return self.place.async_store(clock)
+
+    async def close_store(self, store: AsyncRedisStore) -> None:
+        await store.aclose()
+        self.place.tidy()
 
 
 def test_a_full_store_refuses_and_forgets_nothing() -> None:
@@ -80,3 +116,40 @@ def test_marks_are_forgotten_when_they_are_forgiven() -> None:
     clock.ms += DAY // 48 + 1_000
     len(store)  # expires
     assert len(store._accounts) == before
+
+
+@pytest.mark.parametrize("place", PLACES[:1], ids="-".join)
+def test_a_call_that_is_repeated_counts_once(place: tuple[str, str]) -> None:
+    """As redis-py does when a connection broke, and the reply may have been lost."""
+    there = Place(*place)
+    store = there.store(Timeline())
+    cap = Cap(TOTAL, 100, DAY)
+    rules = RULES._replace(caps=(cap,), sends_per_ip=(Limit(100, 60),))
+    here = FraudKey("prefix 1", "EE", "number", "challenge", "network")
+    with there.server.client() as client:
+
+        def repeated(call: Call) -> bytes:
+            keys = len(call.keys)
+            replies = [client.eval(call.script.text, keys, *call.keys, *call.args) for _ in "12345"]
+            assert len(set(replies)) == 1
+            return bytes(replies[0])
+
+        first = read_charged(repeated(store.scripts.charge(here, Request(0.1), rules)), rules)
+        assert isinstance(first, Charged)
+        assert first.first
+        for _ in range(7):
+            assert isinstance(store.charge(here, Request(0.1), rules), Charged)
+        assert repeated(store.scripts.charge(here, Request(0.1), rules)).startswith(b"0 0")
+        assert repeated(store.scripts.credit(here, rules)) == b"1"
+        again = read_charged(repeated(store.scripts.charge(here, Request(0.1), rules)), rules)
+        assert isinstance(again, Charged)
+        assert store.known("number") == KnownNumber(1, again.at + 90 * DAY)
+        repeated(store.scripts.refund(here, again, 0.1, rules))
+        assert store.known("number") == KnownNumber(0, again.at + 90 * DAY)
+    # Of the nine that were admitted, one came back; eight count in the network and the cap.
+    forced = Request(0.1, forced=True)
+    loose = rules._replace(caps=(cap._replace(amount=9),), sends_per_ip=(Limit(9, 60),))
+    assert isinstance(store.charge(here, forced, loose), Charged)
+    assert isinstance(store.charge(here, forced, loose), Refused)
+    assert isinstance(store.charge(here._replace(network=""), forced, loose), Full)
+    there.tidy()

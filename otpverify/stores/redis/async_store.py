@@ -16,8 +16,9 @@ from otpverify._event_loops import PerLoop
 from otpverify._sync import AsyncClosing, require_asyncio
 from otpverify.core import challenge as transitions
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
-from otpverify.core.fraud import Charge, Overdrawn, Rates, Request
-from otpverify.core.fraud_ledger import FraudKey
+from otpverify.core.caps import Full
+from otpverify.core.fraud import Overdrawn, Request
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -197,17 +198,28 @@ class AsyncRedisStore(AsyncClosing):
         """See `Store.give_back`."""
         replies.done(await self._run(self.scripts.give_back(counter, at)))
 
-    async def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+    async def charge(
+        self, key: FraudKey, request: Request, rules: Rules
+    ) -> Charged | Overdrawn | Full | Refused:
         """See `FraudStore.charge`."""
-        return replies.charged(await self._run(self.scripts.charge(key, request, rates)))
+        call = self.scripts.charge(key, request, rules)
+        return replies.charged(await self._run(call), rules)
 
-    async def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+    async def credit(self, key: FraudKey, rules: Rules) -> Credited | None:
         """See `FraudStore.credit`."""
-        replies.done(await self._run(self.scripts.credit(key, paid, price, rates)))
+        return replies.credited(await self._run(self.scripts.credit(key, rules)))
 
-    async def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+    async def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None:
         """See `FraudStore.refund`."""
-        replies.done(await self._run(self.scripts.refund(key, paid, price, rates)))
+        replies.done(await self._run(self.scripts.refund(key, charged, price, rules)))
+
+    async def known(self, number: str) -> KnownNumber | None:
+        """See `FraudStore.known`."""
+        return replies.known(await self._run(self.scripts.known(number)))
+
+    async def unlock_number(self, number: str) -> None:
+        """See `FraudStore.unlock_number`."""
+        replies.done(await self._run(self.scripts.unlock_number(number)))
 
     async def health(self) -> Health:
         """What the server says of itself: version, eviction, persistence, and what to fix.

@@ -18,7 +18,9 @@ from otpverify.core.answers import (
     Verdict,
     is_sound,
 )
+from otpverify.core.caps import LEVELS, Full
 from otpverify.core.fraud import Charge, Group, Overdrawn
+from otpverify.core.fraud_ledger import Charged, Credited, KnownNumber, Rules
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
@@ -33,7 +35,7 @@ from otpverify.core.state import (
     Send,
 )
 from otpverify.errors import StoreError
-from otpverify.stores.redis.scripts import STATUSES
+from otpverify.stores.redis.scripts import ACCOUNTS, OBSERVED, STATUSES, WORLD_PAID
 
 T = TypeVar("T")
 
@@ -114,16 +116,56 @@ def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
     raise nonsense()
 
 
-_REASONS = ("prefix", "country", "world")
+_CHARGED = re.compile(rb"1 ([0-9]{1,15}) ([0-9]{1,15}) ([0-7]|8|9|10) ([01]) ([01]) ([0-3]*)")
 
 
-def charged(reply: object) -> Charge | Overdrawn:
+def charged(reply: object, rules: Rules) -> Charged | Overdrawn | Full | Refused:
     """The answer to `charge`."""
+    found = _CHARGED.fullmatch(_text(reply).encode())
+    if found is not None and len(found[6]) == len(rules.caps):
+        at, event, bill, raised, first = (int(number) for number in found.groups()[:5])
+        paid, would_refuse = _bill(bill)
+        levels = zip(rules.caps, (int(digit) for digit in found[6].decode()), strict=True)
+        reached = tuple((cap, LEVELS[level - 1]) for cap, level in levels if level)
+        return _sound(
+            Charged(at, paid, would_refuse, reached, event or None, raised == 1, first == 1)
+        )
     match _integers(reply):
-        case [1, group, 0 | 1 as world] if 0 <= group < len(Group):
-            return Charge(Group(group), world == 1)
-        case [0, reason, wait] if 0 <= reason < len(_REASONS) and wait >= 0:
-            return Overdrawn(_REASONS[reason], wait)
+        case [0, account, wait] if 0 <= account < len(ACCOUNTS) and wait >= 0:
+            return Overdrawn(ACCOUNTS[account], wait)
+        case [2, which, wait] if 0 < which <= len(rules.sends_per_ip):
+            return _sound(Refused(Refusal.NETWORK, wait, rules.sends_per_ip[which - 1]))
+        case [3, which, wait] if 0 < which <= len(rules.caps) and wait >= -1:
+            return Full(rules.caps[which - 1], None if wait < 0 else wait)
+    raise nonsense()
+
+
+def _bill(kind: int) -> tuple[Charge | None, str | None]:
+    """Who paid, or whose account refused; fraud_ledger.lua describes it."""
+    if kind >= OBSERVED:
+        return None, ACCOUNTS[kind - OBSERVED]
+    return Charge(Group(kind % WORLD_PAID), kind >= WORLD_PAID), None
+
+
+def credited(reply: object) -> Credited | None:
+    """The answer to `credit`."""
+    match _integers(reply):
+        case [0]:
+            return None
+        case [1]:
+            return Credited()
+        case [2, account] if 0 <= account < len(ACCOUNTS):
+            return Credited(ACCOUNTS[account])
+    raise nonsense()
+
+
+def known(reply: object) -> KnownNumber | None:
+    """The answer to `known`."""
+    match _integers(reply):
+        case [0]:
+            return None
+        case [1, unanswered, expires] if unanswered >= 0 and 0 <= expires < 1 << 48:
+            return KnownNumber(unanswered, expires)
     raise nonsense()
 
 
@@ -221,7 +263,7 @@ def _challenge(kind: str, words: Iterator[str]) -> ChallengeState | None:
 
 
 def done(reply: object) -> None:
-    """The answer to `cancel`, `give_back`, `unlock`, `credit` and `refund`."""
+    """The answer to `cancel`, `give_back`, `unlock`, `refund` and `unlock_number`."""
     if _integers(reply) != [1]:
         raise nonsense()
 

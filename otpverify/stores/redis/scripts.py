@@ -22,8 +22,17 @@ from typing import NamedTuple, TypeAlias
 
 from redis.exceptions import NoScriptError
 
-from otpverify.core.fraud import Charge, Rates, Request
-from otpverify.core.fraud_ledger import FraudKey
+from otpverify.core.fraud import Request
+from otpverify.core.fraud_ledger import (
+    Charged,
+    FraudKey,
+    Rules,
+    amounts,
+    counts_network,
+    counts_number,
+    names as fraud_names,
+    number_name,
+)
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -44,6 +53,11 @@ _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
 STATUSES = tuple(DeliveryStatus)
 """By the number that the scripts know a status by."""
+ACCOUNTS = ("prefix", "country", "world")
+"""By the number that the scripts know an account that refuses by."""
+WORLD_PAID, OBSERVED = 4, 8
+"""What is added to a group in a bill, and to the number of an account; fraud_ledger.lua says how.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,40 +171,45 @@ class Scripts:
     def give_back(self, counter: str, at: int) -> Call:
         return Call(self._load("give_back"), (self._counter(counter),), (at,))
 
-    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Call:
-        flags = request.known + 2 * request.human + 4 * request.forced
-        numbers = struct.pack(">Bdd", flags, request.price, rates.at_risk)
-        return Call(self._load("fraud_charge"), self._accounts(key), (numbers,))
+    def charge(self, key: FraudKey, request: Request, rules: Rules) -> Call:
+        number = counts_number(key, rules) and not request.concealed
+        known = request.known and not request.concealed
+        flags = bytes([known, request.human, request.forced, request.observed, number])
+        numbers = struct.pack(">dd", request.price, rules.rates.at_risk)
+        argument = numbers + rules.remember.to_bytes(6, "big") + flags
+        for cap, taken in amounts(rules, request.price):
+            argument += struct.pack(">dd", taken, cap.amount) + cap.window.to_bytes(6, "big")
+        if counts_network(key, rules):
+            argument += _counted(rules.sends_per_ip)
+        return Call(self._load("fraud_charge"), self._ledger(key, rules), (argument,))
 
-    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> Call:
-        return self._give(key, paid, price, rates, 1 / rates.conversion, 1.0)
+    def credit(self, key: FraudKey, rules: Rules) -> Call:
+        trusted = rules.trusted if counts_number(key, rules) else 0
+        numbers = struct.pack(">dd", rules.rates.at_risk, 1 / rules.rates.conversion)
+        argument = numbers + trusted.to_bytes(6, "big")
+        return Call(self._load("fraud_credit"), self._ledger(key, rules)[:6], (argument,))
 
-    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> Call:
-        return self._give(key, paid, price, rates, 1.0, 0.0)
+    def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> Call:
+        argument = struct.pack(">dd", price, rules.rates.at_risk)
+        argument += _packed(((charged.at, 6), (charged.network or 0, 6)))
+        argument += bytes([_bill(charged), charged.raised, charged.first])
+        for cap, taken in amounts(rules, price):
+            argument += struct.pack(">d", taken) + cap.window.to_bytes(6, "big")
+        return Call(self._load("fraud_refund"), self._ledger(key, rules), (argument,))
 
-    def _give(
-        self,
-        key: FraudKey,
-        paid: Charge,
-        price: float,
-        rates: Rates,
-        times: float,
-        earned: float,
-    ) -> Call:
-        numbers = struct.pack(
-            ">BBdddd", paid.group, paid.world, price, rates.at_risk, times, earned
-        )
-        return Call(self._load("fraud_give"), self._accounts(key), (numbers,))
+    def known(self, number: str) -> Call:
+        return Call(self._load("fraud_known"), (self._fraud(number_name(number)),), ())
 
-    def _accounts(self, key: FraudKey) -> tuple[bytes, bytes, bytes, bytes]:
-        # One slot for all: one script answers for a prefix, its country and the world.
-        begin = f"{self._prefix}:{{f}}:".encode()
-        return (
-            begin + b"p:" + key.prefix.encode(),
-            begin + b"c:" + key.country.encode(),
-            begin + b"w",
-            begin + b"n:" + _nonce(),
-        )
+    def unlock_number(self, number: str) -> Call:
+        return Call(self._load("fraud_unlock"), (self._fraud(number_name(number)),), ())
+
+    def _ledger(self, key: FraudKey, rules: Rules) -> tuple[bytes, ...]:
+        nonce = self._fraud("n") + _nonce()
+        return (nonce, *map(self._fraud, fraud_names(key, rules)))
+
+    def _fraud(self, name: str) -> bytes:
+        # One slot for all: one script answers for everything that a message concerns.
+        return f"{self._prefix}:{{f}}:{name}".encode()
 
     def _call(self, name: str, key: Key, policy: Policy, added: bytes = b"") -> Call:
         # One argument for all: redis-py takes longer over each than the script over unpacking.
@@ -229,6 +248,13 @@ def _digest(digest: bytes) -> bytes:
     bytes."""
     as_it_is = len(digest) == _DIGEST_BYTES and digest != _TO_FOLLOW
     return digest if as_it_is else hashlib.sha256(digest).digest()
+
+
+def _bill(charged: Charged) -> int:
+    """Who paid, as fraud_ledger.lua writes it."""
+    if charged.paid is None:
+        return OBSERVED + ACCOUNTS.index(charged.would_refuse or "")
+    return charged.paid.group + WORLD_PAID * charged.paid.world
 
 
 def _nonce() -> bytes:

@@ -16,8 +16,9 @@ from otpverify._per_process import PerProcess
 from otpverify._sync import Closing, run_sync
 from otpverify.core import challenge as transitions
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
-from otpverify.core.fraud import Charge, Overdrawn, Rates, Request
-from otpverify.core.fraud_ledger import FraudKey
+from otpverify.core.caps import Full
+from otpverify.core.fraud import Overdrawn, Request
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
@@ -201,17 +202,28 @@ class RedisStore(Closing):
         """See `Store.give_back`."""
         replies.done(self._run(self.scripts.give_back(counter, at)))
 
-    def charge(self, key: FraudKey, request: Request, rates: Rates) -> Charge | Overdrawn:
+    def charge(
+        self, key: FraudKey, request: Request, rules: Rules
+    ) -> Charged | Overdrawn | Full | Refused:
         """See `FraudStore.charge`."""
-        return replies.charged(self._run(self.scripts.charge(key, request, rates)))
+        call = self.scripts.charge(key, request, rules)
+        return replies.charged(self._run(call), rules)
 
-    def credit(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+    def credit(self, key: FraudKey, rules: Rules) -> Credited | None:
         """See `FraudStore.credit`."""
-        replies.done(self._run(self.scripts.credit(key, paid, price, rates)))
+        return replies.credited(self._run(self.scripts.credit(key, rules)))
 
-    def refund(self, key: FraudKey, paid: Charge, price: float, rates: Rates) -> None:
+    def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None:
         """See `FraudStore.refund`."""
-        replies.done(self._run(self.scripts.refund(key, paid, price, rates)))
+        replies.done(self._run(self.scripts.refund(key, charged, price, rules)))
+
+    def known(self, number: str) -> KnownNumber | None:
+        """See `FraudStore.known`."""
+        return replies.known(self._run(self.scripts.known(number)))
+
+    def unlock_number(self, number: str) -> None:
+        """See `FraudStore.unlock_number`."""
+        replies.done(self._run(self.scripts.unlock_number(number)))
 
     def health(self) -> Health:
         """What the server says of itself: version, eviction, persistence, and what to fix.

@@ -1,16 +1,80 @@
--- Take a message's price from the accounts of its prefix, its country and the world, or refuse.
+-- Count a message in the IP network's limits, the caps and the accounts, or refuse it.
 --
--- KEYS   see fraud_accounts.lua
--- ARGV   what is known of the request (1 byte: 1 known, 2 human, 4 forced, added), price, at_risk
---        (doubles)
--- Reply  "1 group world": the account of the country that paid (0 new, 1 proven, 2 human,
---        3 known), and whether the world paid, too
---        "0 reason wait": 0 prefix, 1 country, 2 world; milliseconds
+-- KEYS   see fraud_ledger
+-- ARGV   price, at_risk (doubles), remember (6 bytes), what is known of the request (5 bytes, 1 for
+--        true: known, human, forced, observed, the number is counted); of each cap what the message
+--        takes, amount (doubles), window (6); the network's limits, or nothing, as in reserve
+-- Reply  "1 at event bill raised first levels": event names what the network's limits counted (0:
+--        nothing); bill as in fraud_ledger; raised and first are 0 or 1; levels has a digit for
+--        each cap: 0, or 1, 2, 3 for 50, 80 or 100% reached
+--        "0 which wait": an account refuses, 0 prefix, 1 country, 2 world; milliseconds
+--        "2 which wait": a limit of the network, 1 and up
+--        "3 which wait": a cap, 1 and up; -1: it never fits
+--
+-- include fraud_ledger
+-- include fraud_caps
+-- include fraud_network
+local price, at_risk, remember, known, human, forced, observed, counted =
+  struct.unpack('>ddI6BBBBB', ARGV[1])
+known, human, forced, observed, counted =
+  known == 1, human == 1, forced == 1, observed == 1, counted == 1
 
--- include clock
+local limits, network, which, longest = 28 + 22 * (#KEYS - 7), had[7] or '', 0, 0
+local counts_network = limits <= #ARGV[1]
+if counts_network and network ~= '' then
+  assert(#network > 10 and #network % 6 == 4, 'a foreign value')
+  local window = struct.unpack('>I6', network)
+  for from = limits + 10, #ARGV[1], 10 do
+    local most, period = struct.unpack('>I4I6', ARGV[1], from)
+    local place = #network - 6 * most + 1
+    local at = place > 10 and struct.unpack('>I6', network, place)
+    if at and at > now - window and at + period - now > longest then
+      which, longest = (from - limits) / 10, at + period - now
+    end
+  end
+  if longest > 0 then
+    return replies('2 ' .. which .. ' ' .. longest)
+  end
+end
+
+local windows, longest_cap, full, levels = {}, 0, nil, ''
+for place = 1, #KEYS - 7 do
+  local takes, most, window = struct.unpack('>ddI6', ARGV[1], 28 + 22 * (place - 1))
+  local raw = had[7 + place] or ''
+  local begin, sum = 9, 0
+  if raw ~= '' then
+    begin, sum = cap_live(raw, window)
+  end
+  if sum + takes > most then
+    local wait, rest = takes > most and math.huge or 0, sum
+    for from = begin, #raw, 14 do
+      local part, amount = struct.unpack('>I6d', raw, from)
+      rest = rest - amount
+      if rest + takes <= most then
+        wait = math.max(wait, part_ends(part, window) - now)
+        break
+      end
+    end
+    if not full or wait > longest_cap then
+      full, longest_cap = place, wait
+    end
+  end
+  local level = 0
+  for nth, percent in ipairs({ 50, 80, 100 }) do
+    local reached = percent / 100 * most
+    if sum < reached and reached <= sum + takes then
+      level = nth
+    end
+  end
+  levels = levels .. level
+  windows[place] = { raw, window, begin, sum, takes }
+end
+if full then
+  return replies('3 ' .. full .. ' ' .. (longest_cap == math.huge and -1 or longest_cap))
+end
+
 -- include fraud_accounts
-local flags, price, at_risk = struct.unpack('>Bdd', ARGV[1])
-local forced, human, known = flags >= 4, math.floor(flags / 2) % 2 == 1, flags % 2 == 1
+known = known or counted and number and tonumber(number) < 3
 local place = human and 2 or 1
 local limit = prefix_limit()
 local owns = faded(prefix[place], limit, prefix_days)
@@ -33,14 +97,14 @@ local function overdrawn(after, most, forgiven, share, mark)
 end
 
 local reason, wait
-local country_limit, credit, forgiven = country_terms(at_risk, group)
+local country_limit, credit, forgiven = country_terms(group)
 local after = lapsed(country[group], country_limit, credit, forgiven, country_days) - price
 local mark = 1 / 6
 wait = overdrawn(after, country_limit, forgiven, 3 / 4, mark)
 if wait then
   reason = 1
 end
-local world_pays, most, after_world = group ~= 4 and after < 0, world_limit(at_risk), 0
+local world_pays, most, after_world = group ~= 4 and after < 0, world_limit(), 0
 if world_pays then
   after_world = lapsed(world[place], most, most, most, world_days) - price
   if not wait then
@@ -54,20 +118,42 @@ if group ~= 4 and owns - 1 < -math.max(limit, 1) then
   reason, wait = 0, math.ceil((-math.max(limit, 1) - (owns - 1)) / limit * DAY)
 end
 
+local paid
 if wait and not forced then
   if reason ~= 0 and group <= 2 then
     local left = group == 2 and owns - 1 or math.min(owns, -mark)
-    if owns - left >= mark / 10 then
+    if owns - left >= mark / 10 then -- a write for each refused start would be too many
       keep_prefix(place, left)
     end
   end
-  return replies(string.format('0 %d %.0f', reason, wait))
+  if not observed then
+    return replies('0 ' .. reason .. ' ' .. wait)
+  end
+  paid = 8 + reason
+else
+  keep_country(group, math.max(after, -math.max(country_limit, price)))
+  if group ~= 4 then
+    keep_prefix(place, math.max(owns - 1, -limit))
+  end
+  if world_pays then
+    keep_world(place, math.max(after_world, -math.max(most, price)))
+  end
+  paid = group - 1 + (world_pays and 4 or 0)
 end
-keep_country(at_risk, group, math.max(after, -math.max(country_limit, price)))
-if group ~= 4 then
-  keep_prefix(place, math.max(owns - 1, -limit))
+
+redis.call('SET', KEYS[6], struct.pack('>Bd', paid, price), 'PX', remember)
+local raised = counted and number
+if raised then
+  redis.call('SET', KEYS[5], tonumber(number) + 1, 'KEEPTTL')
 end
-if world_pays then
-  keep_world(at_risk, place, math.max(after_world, -math.max(most, price)))
+for nth, window in ipairs(windows) do
+  local raw, length, begin, sum, takes = unpack(window)
+  local part = math.floor(now * 60 / length)
+  cap_put(KEYS[7 + nth], raw, length, begin, sum, part, takes)
 end
-return replies(string.format('1 %d %d', group - 1, world_pays and 1 or 0))
+local event = 0
+if counts_network then
+  event = count_event(KEYS[7], network, ARGV[1]:sub(limits, limits + 9))
+end
+return replies('1 ' .. now .. ' ' .. event .. ' ' .. paid .. ' ' .. (raised and 1 or 0) .. ' ' ..
+  (bill and 0 or 1) .. ' ' .. levels)

@@ -1,0 +1,49 @@
+-- Caps on messages and money, as core/caps.py defines them: windows in 60 parts, of which each
+-- counts until all of it is older than the window.
+--
+-- A value is the sum of the parts (a double, whole), and each part, oldest first: number (6 bytes),
+-- amount (a double).
+
+local function part_ends(part, window)
+  return math.ceil((part + 1) * window / 60) + window
+end
+
+-- A cap's value without the parts that are over: where the others begin, and their sum.
+local function cap_live(raw, window)
+  local begin, sum = 9, struct.unpack('>d', raw)
+  assert(#raw > 8 and #raw % 14 == 8 and is_finite(sum), 'a foreign value')
+  while begin < #raw do
+    local part, amount = struct.unpack('>I6d', raw, begin)
+    if part_ends(part, window) > now then
+      break
+    end
+    begin, sum = begin + 14, sum - amount
+  end
+  return begin, sum
+end
+
+-- Add to a part, or take from it. `begin` and `sum` are those of the live parts.
+local function cap_put(key, raw, window, begin, sum, part, amount)
+  local stop = #raw -- up to here parts are older
+  while stop > begin and struct.unpack('>I6', raw, stop - 13) >= part do
+    stop = stop - 14
+  end
+  local after = stop + 1
+  if after < #raw then
+    local number, taken = struct.unpack('>I6d', raw, after)
+    if number == part then
+      after, amount, sum = after + 14, math.max(0, taken + amount), sum - taken
+    end
+  end
+  local parts = raw:sub(begin, stop)
+  if amount > 0 then
+    parts, sum = parts .. struct.pack('>I6d', part, amount), sum + amount
+  end
+  parts = parts .. raw:sub(after)
+  if parts ~= '' then
+    local last = part_ends(struct.unpack('>I6', parts, #parts - 13), window)
+    redis.call('SET', key, struct.pack('>d', sum) .. parts, 'PX', last - now)
+  elseif raw ~= '' then
+    redis.call('DEL', key)
+  end
+end

@@ -1,0 +1,12 @@
+-- What is known of a number.
+--
+-- KEYS   number
+-- Reply  "0": no code was entered for it, or long ago; "1 unanswered expires": how many messages
+--        were sent since its last right code; when it is known no more
+
+-- include clock
+local number = redis.call('GET', KEYS[1])
+if not number then
+  return '0'
+end
+return '1 ' .. number .. ' ' .. now + redis.call('PTTL', KEYS[1])

@@ -1,0 +1,38 @@
+-- What fraud_charge, fraud_credit and fraud_refund begin with: all that one message concerns, as
+-- core/fraud_ledger.py defines it; they are tested against it, answer by answer.
+--
+-- KEYS   nonce, prefix, country, world, number, bill, network, then one for each cap; a script may
+--        do without the last of them
+--
+-- prefix, country, world: their accounts; see fraud_accounts. All numbers are big-endian.
+-- number: how many messages were sent to it since its last right code, in digits.
+-- bill: what a challenge was charged: who paid (1 byte: the group, 0 new, 1 proven, 2 human,
+-- 3 known, and 4 added if the world paid, too; or 8 prefix, 9 country, 10 world: its account
+-- refused, and the message was only observed), price (a double).
+-- The nonce's key holds the reply for half a minute, so that a call that is repeated, since its
+-- reply got lost, counts once.
+
+-- include clock
+local had = redis.call('MGET', unpack(KEYS))
+if had[1] then
+  return had[1]
+end
+local function is_finite(number)
+  return number - number == 0
+end
+local present = 0
+for place = 2, #KEYS do
+  if had[place] then
+    present = present + 1
+  end
+end
+-- MGET is silent about values of other types.
+assert(redis.call('EXISTS', unpack(KEYS)) == present, 'a foreign value')
+local number, bill = had[5], had[6]
+assert(not number or number:find('^%d+$') and #number < 16, 'a foreign value')
+assert(not bill or #bill == 9 and is_finite(struct.unpack('>d', bill, 2)), 'a foreign value')
+
+local function replies(reply)
+  redis.call('SET', KEYS[1], reply, 'PX', 30000)
+  return reply
+end

@@ -1,0 +1,36 @@
+-- Give back everything that was counted for a message that was certainly not sent.
+--
+-- KEYS   see fraud_ledger
+-- ARGV   price, at_risk (doubles), at, event (6 bytes each), bill, raised, first (1 byte each), as
+--        fraud_charge replied; of each cap what the message took (a double) and window (6)
+-- Reply  "1"
+
+-- include fraud_ledger
+-- include fraud_caps
+-- include fraud_network
+local price, at_risk, at, event, paid, raised, first = struct.unpack('>ddI6I6BBB', ARGV[1])
+-- include fraud_accounts
+if paid < 8 then
+  give(paid % 4 + 1, paid >= 4, price, 1, 0)
+end
+if raised == 1 and number then
+  redis.call('SET', KEYS[5], math.max(0, tonumber(number) - 1), 'KEEPTTL')
+end
+if first == 1 then
+  redis.call('DEL', KEYS[6])
+end
+if event > 0 and had[7] then
+  remove_event(KEYS[7], had[7], event)
+end
+for place = 1, #KEYS - 7 do
+  local took, window = struct.unpack('>dI6', ARGV[1], 32 + 14 * (place - 1))
+  local raw = had[7 + place]
+  if raw then
+    local begin, sum = cap_live(raw, window)
+    local part = math.floor(at * 60 / window)
+    if part_ends(part, window) > now then
+      cap_put(KEYS[7 + place], raw, window, begin, sum, part, -took)
+    end
+  end
+end
+return replies('1')
