@@ -135,39 +135,51 @@ def is_sound(answer: object) -> bool:
     is the caller's to judge."""
     match answer:
         case Opened():
-            return _number(answer.at, _LATEST) and _standing(answer.standing)
+            return is_instant(answer.at) and _standing(answer.standing)
         case Standing():
             return _standing(answer)
         case Reserved():
-            return _number(answer.at, _LATEST)
+            return is_instant(answer.at)
         case Refused():
             limited = answer.limit is None or isinstance(answer.limit, Limit)
             known = isinstance(answer.refusal, Refusal)
-            return limited and known and _number(answer.retry_in, _LONGEST)
+            return limited and known and is_wait(answer.retry_in)
         case Checked():
-            waits = _number(answer.retry_in, _LONGEST)
-            left = _number(answer.attempts_left, LARGEST)
-            age = answer.age is None or _number(answer.age, _LONGEST)
+            waits = is_wait(answer.retry_in)
+            left = is_count(answer.attempts_left)
+            age = answer.age is None or is_wait(answer.age)
             return isinstance(answer.verdict, Verdict) and waits and left and age
         case Reported():
-            return _flags(answer.known, answer.changed, answer.given_back)
+            return are_flags(answer.known, answer.changed, answer.given_back)
     return True
 
 
 def _standing(standing: object) -> bool:
     if not isinstance(standing, Standing):
         return False
-    durations = all(_number(one, _LONGEST) for one in (standing.expires_in, standing.resend_in))
-    left = standing.sends_left is None or _number(standing.sends_left, LARGEST)
-    counts = left and _number(standing.attempts_left, LARGEST)
-    return durations and counts and _flags(standing.decoy, standing.concealed)
+    durations = all(is_wait(one) for one in (standing.expires_in, standing.resend_in))
+    left = standing.sends_left is None or is_count(standing.sends_left)
+    counts = left and is_count(standing.attempts_left)
+    return durations and counts and are_flags(standing.decoy, standing.concealed)
 
 
-def _number(value: object, most: int) -> bool:
+def is_instant(value: object) -> bool:
+    """Whether it can be an instant in milliseconds."""
+    return is_count(value, _LATEST)
+
+
+def is_wait(value: object) -> bool:
+    """Whether it can be a time in milliseconds that somebody is told to wait."""
+    return is_count(value, _LONGEST)
+
+
+def is_count(value: object, most: int = LARGEST) -> bool:
+    """Whether it is a whole number that is not negative, and at most that."""
     return type(value) is int and 0 <= value <= most
 
 
-def _flags(*values: object) -> bool:
+def are_flags(*values: object) -> bool:
+    """Whether each is true or false."""
     return all(isinstance(value, bool) for value in values)
 
 

@@ -27,6 +27,7 @@ from otpverify.core.fraud import (
     PREFIX_LIMIT,
     PREFIX_MEMORY_DAYS,
     Charge,
+    Group,
     Overdrawn,
     Rates,
     Record,
@@ -41,8 +42,8 @@ from otpverify.core.traffic import MILLIONTHS, Counts, Tally
 UNANSWERED = 3
 """A number is known no more when so many messages in a row were not answered: it may be another's
 by now, or one that an attacker answered once."""
-REASONS = ("prefix", "country", "world")
-"""The accounts that may refuse."""
+ACCOUNTS = ("prefix", "country", "world")
+"""Whose account refuses a message."""
 TOTAL, SPEND = "total", "spend"
 """The names of caps on messages and on money."""
 
@@ -327,27 +328,29 @@ def refund(ledger: Ledger, charged: Charged, price: float, rules: Rules, now: in
     )
 
 
+def is_sound(answer: object) -> bool:
+    """Whether an answer of a store can be true, as `answers.is_sound` says of the others."""
+    match answer:
+        case Overdrawn():
+            return answer.reason in ACCOUNTS and answers.is_wait(answer.retry_in)
+        case Full():
+            known = isinstance(answer.cap, Cap)
+            return known and (answer.retry_in is None or answers.is_wait(answer.retry_in))
+        case Charged():
+            named = answer.network is None or answers.is_instant(answer.network)
+            told = answers.are_flags(answer.raised, answer.first) and _are_levels(answer.reached)
+            return told and named and answers.is_instant(answer.at) and _is_bill(answer)
+        case Credited():
+            return answer.would_refuse is None or answer.would_refuse in ACCOUNTS
+        case KnownNumber():
+            return answers.is_count(answer.unanswered) and answers.is_instant(answer.expires)
+    return answers.is_sound(answer)
+
+
 def unlock(number: KnownNumber | None) -> KnownNumber | None:
     """Forget the unanswered messages to a number that was known. One that never was stays a
     stranger's."""
     return None if number is None else number._replace(unanswered=0)
-
-
-def is_sound(answer: object) -> bool:
-    """Whether an answer of a store can be true, as `answers.is_sound`."""
-    match answer:
-        case Charged():
-            reached = answer.reached
-            return answer.would_refuse in (None, *REASONS) and all(
-                isinstance(cap, Cap) and level in caps.LEVELS for cap, level in reached
-            )
-        case Credited():
-            return answer.would_refuse in (None, *REASONS)
-        case Overdrawn():
-            return answer.reason in REASONS and _is_wait(answer.retry_in)
-        case Full():
-            return isinstance(answer.cap, Cap) and _is_wait(answer.retry_in or 0)
-    return answers.is_sound(answer)
 
 
 def counts_network(key: FraudKey, rules: Rules) -> bool:
@@ -372,8 +375,19 @@ def lifetime(record: Record, memory_days: float, credit: float, debt_days: float
     return max(1, math.ceil(DAY / 1000 * (debt_days + max(earned, memory_days * rest))))
 
 
-def _is_wait(value: object) -> bool:
-    return type(value) is int and value >= 0
+def _are_levels(reached: Any) -> bool:
+    if not isinstance(reached, tuple):
+        return False
+    pairs = [one for one in reached if isinstance(one, tuple) and len(one) == 2]
+    sound = [isinstance(cap, Cap) and level in caps.LEVELS for cap, level in pairs]
+    return len(pairs) == len(reached) and all(sound)
+
+
+def _is_bill(charged: Charged) -> bool:
+    if charged.paid is None:
+        return charged.would_refuse in ACCOUNTS
+    paid = isinstance(charged.paid, Charge) and isinstance(charged.paid.group, Group)
+    return paid and answers.are_flags(charged.paid.world) and charged.would_refuse is None
 
 
 def _parts(ledger: Ledger) -> list[Parts]:

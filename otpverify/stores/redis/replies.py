@@ -16,11 +16,17 @@ from otpverify.core.answers import (
     Reserved,
     Standing,
     Verdict,
-    is_sound,
 )
 from otpverify.core.caps import LEVELS, Full
 from otpverify.core.fraud import Charge, Group, Overdrawn
-from otpverify.core.fraud_ledger import Charged, Credited, KnownNumber, Rules
+from otpverify.core.fraud_ledger import (
+    ACCOUNTS,
+    Charged,
+    Credited,
+    KnownNumber,
+    Rules,
+    is_sound,
+)
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
@@ -35,7 +41,7 @@ from otpverify.core.state import (
     Send,
 )
 from otpverify.errors import StoreError
-from otpverify.stores.redis.scripts import ACCOUNTS, OBSERVED, STATUSES, WORLD_PAID
+from otpverify.stores.redis.scripts import OBSERVED, STATUSES, WORLD_PAID
 
 T = TypeVar("T")
 
@@ -131,12 +137,12 @@ def charged(reply: object, rules: Rules) -> Charged | Overdrawn | Full | Refused
             Charged(at, paid, would_refuse, reached, event or None, raised == 1, first == 1)
         )
     match _integers(reply):
-        case [0, account, wait] if 0 <= account < len(ACCOUNTS) and wait >= 0:
-            return Overdrawn(ACCOUNTS[account], wait)
+        case [0, account, wait] if 0 <= account < len(ACCOUNTS):
+            return _sound(Overdrawn(ACCOUNTS[account], wait))
         case [2, which, wait] if 0 < which <= len(rules.sends_per_ip):
             return _sound(Refused(Refusal.NETWORK, wait, rules.sends_per_ip[which - 1]))
         case [3, which, wait] if 0 < which <= len(rules.caps) and wait >= -1:
-            return Full(rules.caps[which - 1], None if wait < 0 else wait)
+            return _sound(Full(rules.caps[which - 1], None if wait < 0 else wait))
     raise nonsense()
 
 
@@ -164,8 +170,8 @@ def known(reply: object) -> KnownNumber | None:
     match _integers(reply):
         case [0]:
             return None
-        case [1, unanswered, expires] if unanswered >= 0 and 0 <= expires < 1 << 48:
-            return KnownNumber(unanswered, expires)
+        case [1, unanswered, expires]:
+            return _sound(KnownNumber(unanswered, expires))
     raise nonsense()
 
 

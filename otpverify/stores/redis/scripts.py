@@ -24,6 +24,7 @@ from redis.exceptions import NoScriptError
 
 from otpverify.core.fraud import Request
 from otpverify.core.fraud_ledger import (
+    ACCOUNTS,
     Charged,
     FraudKey,
     Rules,
@@ -53,11 +54,8 @@ _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
 STATUSES = tuple(DeliveryStatus)
 """By the number that the scripts know a status by."""
-ACCOUNTS = ("prefix", "country", "world")
-"""By the number that the scripts know an account that refuses by."""
 WORLD_PAID, OBSERVED = 4, 8
-"""What is added to a group in a bill, and to the number of an account; fraud_ledger.lua says how.
-"""
+"""What a bill adds to a group, and to the place of an account; fraud_ledger.lua says how."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from otpverify.core.fraud import EMPTY, Charge, Group, Record
-from otpverify.core.fraud_ledger import Bill, Counted, Kept, KnownNumber
+from otpverify.core.fraud_ledger import ACCOUNTS, Bill, Counted, Kept, KnownNumber
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
@@ -24,6 +23,8 @@ from otpverify.core.state import (
 from otpverify.core.traffic import Counts, Tally
 from otpverify.errors import StoreError
 
+MOST = 1e15
+"""No sum of messages or of millionths of money comes near it; beyond it, sums are not exact."""
 State: TypeAlias = (
     PhoneState | ChallengeState | CounterState | Kept | KnownNumber | Bill | Counted | Tally
 )
@@ -173,8 +174,8 @@ def _bill(paid: Any, price: Any, would_refuse: Any, expires: Any) -> Bill:
     if paid is not None:
         group, world = paid
         paid = Charge(Group(_whole(group)), _truth(world))
-    if would_refuse is not None:
-        _text(would_refuse)
+    if (paid is None) != (would_refuse in ACCOUNTS):
+        raise ValueError
     return Bill(paid, _amount(price), would_refuse, _whole(expires))
 
 
@@ -198,7 +199,7 @@ def _counts(sent: Any, verified: Any, refused: Any, would_refuse: Any, cost: Any
 
 
 def _amount(value: Any) -> float:
-    if type(value) is not float or not math.isfinite(value):
+    if type(value) is not float or not abs(value) < MOST:
         raise TypeError
     return value
 

@@ -236,6 +236,8 @@ class SqliteStore(Closing):
         def change(*had: Any) -> tuple[T, *tuple[Any, ...]]:
             *states, now = had
             answer, ledger = transition(Ledger.of(states, now), now)
+            if not fraud_ledger.is_sound(answer):
+                raise rows.foreign()
             return answer, *ledger.states
 
         names = tuple(rows.fraud_name(name) for name in fraud_ledger.names(key, rules))

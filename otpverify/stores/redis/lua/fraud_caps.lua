@@ -14,6 +14,7 @@ local function cap_live(raw, window)
   assert(#raw > 8 and #raw % 14 == 8 and is_finite(sum), 'a foreign value')
   while begin < #raw do
     local part, amount = struct.unpack('>I6d', raw, begin)
+    assert(is_finite(amount), 'a foreign value')
     if part_ends(part, window) > now then
       break
     end

@@ -10,6 +10,21 @@
 -- include fraud_network
 local price, at_risk, at, event, paid, raised, first = struct.unpack('>ddI6I6BBB', ARGV[1])
 -- include fraud_accounts
+local windows = {}
+for place = 8, #KEYS do
+  local took, window = struct.unpack('>dI6', ARGV[1], 32 + 14 * (place - 8))
+  local part = math.floor(at * 60 / window)
+  if had[place] and part_ends(part, window) > now then
+    local begin, sum = cap_live(had[place], window)
+    windows[place] = { window, begin, sum, part, -took }
+  end
+end
+if event > 0 and had[7] then
+  remove_event(KEYS[7], had[7], event)
+end
+for place, window in pairs(windows) do
+  cap_put(KEYS[place], had[place], unpack(window))
+end
 if paid < 8 then
   give(paid % 4 + 1, paid >= 4, price, 1, 0)
 end
@@ -18,19 +33,5 @@ if raised == 1 and number then
 end
 if first == 1 then
   redis.call('DEL', KEYS[6])
-end
-if event > 0 and had[7] then
-  remove_event(KEYS[7], had[7], event)
-end
-for place = 1, #KEYS - 7 do
-  local took, window = struct.unpack('>dI6', ARGV[1], 32 + 14 * (place - 1))
-  local raw = had[7 + place]
-  if raw then
-    local begin, sum = cap_live(raw, window)
-    local part = math.floor(at * 60 / window)
-    if part_ends(part, window) > now then
-      cap_put(KEYS[7 + place], raw, window, begin, sum, part, -took)
-    end
-  end
 end
 return replies('1')
