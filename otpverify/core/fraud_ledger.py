@@ -172,16 +172,16 @@ class Ledger(NamedTuple):
     world: Kept | None = None
     number: KnownNumber | None = None
     bill: Bill | None = None
-    network: CounterState | None = None
     tally: Tally | None = None
+    network: CounterState | None = None
     caps: tuple[Counted | None, ...] = ()
 
     @classmethod
     def of(cls, states: Sequence[Any], now: int) -> Ledger:
         """From the states whose names `names` gives, in that order. What is over counts no more."""
         live = [None if state is None or state.expires <= now else state for state in states]
-        prefix, country, world, number, bill, network, tally, *counted = live
-        return cls(prefix, country, world, number, bill, network, tally, tuple(counted))
+        prefix, country, world, number, bill, tally, network, *counted = live
+        return cls(prefix, country, world, number, bill, tally, network, tuple(counted))
 
     @property
     def states(self) -> tuple[Any, ...]:
@@ -197,8 +197,8 @@ def names(key: FraudKey, rules: Rules) -> tuple[str, ...]:
         "w",
         number_name(key.number),
         f"b{key.challenge}",
-        f"i{key.network}",
         tally_name(key.country),
+        f"i{key.network}",
         *(f"m{cap.name}{cap.window}" for cap in rules.caps),
     )
 

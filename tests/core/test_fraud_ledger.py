@@ -239,7 +239,7 @@ def test_a_refund_leaves_no_trace(given: dict[str, Any], request_: Request, late
 
 def test_what_is_over_counts_no_more() -> None:
     tally = Tally(T0 // HOUR, Counts(1), (), T0 + HOUR)
-    states = [FULL_PREFIX, FULL_COUNTRY, None, TRUSTED, None, FULL_NETWORK, tally, FULL_CAP]
+    states = [FULL_PREFIX, FULL_COUNTRY, None, TRUSTED, None, tally, FULL_NETWORK, FULL_CAP]
     ends = max(state.expires for state in states if state is not None)
     assert Ledger.of(states, T0).states == tuple(states)
     assert Ledger.of(states, ends) == Ledger(caps=(None,))

@@ -28,6 +28,7 @@ from otpverify.core.fraud_ledger import (
     is_sound,
 )
 from otpverify.core.limits import Limit
+from otpverify.core.phone import COUNTRIES
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
@@ -40,6 +41,7 @@ from otpverify.core.state import (
     Retention,
     Send,
 )
+from otpverify.core.traffic import Counts, Totals
 from otpverify.errors import StoreError
 from otpverify.stores.redis.scripts import OBSERVED, STATUSES, WORLD_PAID
 
@@ -48,6 +50,7 @@ T = TypeVar("T")
 _VERDICTS = (Verdict.GONE, Verdict.EXHAUSTED, Verdict.PENDING, Verdict.WRONG, Verdict.ACCEPTED)
 _ACCEPTED = re.compile(rb"4 0(?: (0|[1-9][0-9]{0,14}))?")
 # No script gives a number of more digits, and `int` reads more than scripts write.
+_WHOLE = re.compile("0|[1-9][0-9]{0,23}")
 _NUMBERS = re.compile(rb"-?[0-9]{1,15}(?: -?[0-9]{1,15}){0,6}")
 
 
@@ -163,6 +166,21 @@ def credited(reply: object) -> Credited | None:
         case [2, account] if 0 <= account < len(ACCOUNTS):
             return Credited(ACCOUNTS[account])
     raise nonsense()
+
+
+def traffic(reply: object) -> Totals:
+    """The answer to `traffic`."""
+    words = _text(reply).split(" ")
+    if len(words) % 6 != 1 or not all(map(_WHOLE.fullmatch, words)):
+        raise nonsense()
+    at, *numbers = map(int, words)
+    found = []
+    for place in range(0, len(numbers), 6):
+        country, *counts = numbers[place : place + 6]
+        if not 0 < country <= len(COUNTRIES):
+            raise nonsense()
+        found.append((COUNTRIES[country - 1], Counts(*counts)))
+    return Totals(at, tuple(found))
 
 
 def known(reply: object) -> KnownNumber | None:

@@ -31,11 +31,14 @@ from otpverify.core.fraud_ledger import (
     amounts,
     counts_network,
     counts_number,
+    millionths,
     names as fraud_names,
     number_name,
+    tally_name,
 )
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
+from otpverify.core.phone import COUNTRIES
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.send_limits import policy_retention, retention_of
@@ -173,7 +176,7 @@ class Scripts:
         number = counts_number(key, rules) and not request.concealed
         known = request.known and not request.concealed
         flags = bytes([known, request.human, request.forced, request.observed, number])
-        numbers = struct.pack(">dd", request.price, rules.rates.at_risk)
+        numbers = struct.pack(">ddd", request.price, rules.rates.at_risk, millionths(request.price))
         argument = numbers + rules.remember.to_bytes(6, "big") + flags
         for cap, taken in amounts(rules, request.price):
             argument += struct.pack(">dd", taken, cap.amount) + cap.window.to_bytes(6, "big")
@@ -185,10 +188,12 @@ class Scripts:
         trusted = rules.trusted if counts_number(key, rules) else 0
         numbers = struct.pack(">dd", rules.rates.at_risk, 1 / rules.rates.conversion)
         argument = numbers + trusted.to_bytes(6, "big")
-        return Call(self._load("fraud_credit"), self._ledger(key, rules)[:6], (argument,))
+        # Nothing of the network or the caps comes back.
+        keys = self._ledger(key, rules)
+        return Call(self._load("fraud_credit"), (*keys[:7], keys[-1]), (argument,))
 
     def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> Call:
-        argument = struct.pack(">dd", price, rules.rates.at_risk)
+        argument = struct.pack(">ddd", price, rules.rates.at_risk, millionths(price))
         argument += _packed(((charged.at, 6), (charged.network or 0, 6)))
         argument += bytes([_bill(charged), charged.raised, charged.first])
         for cap, taken in amounts(rules, price):
@@ -201,9 +206,18 @@ class Scripts:
     def unlock_number(self, number: str) -> Call:
         return Call(self._load("fraud_unlock"), (self._fraud(number_name(number)),), ())
 
+    def traffic(self, hours: int) -> Call:
+        keys = [
+            self._fraud(name)
+            for country in COUNTRIES
+            for name in (tally_name(country), _past_name(country))
+        ]
+        return Call(self._load("traffic"), tuple(keys), (hours,))
+
     def _ledger(self, key: FraudKey, rules: Rules) -> tuple[bytes, ...]:
         nonce = self._fraud("n") + _nonce()
-        return (nonce, *map(self._fraud, fraud_names(key, rules)))
+        past = self._fraud(_past_name(key.country))
+        return (nonce, *map(self._fraud, fraud_names(key, rules)), past)
 
     def _fraud(self, name: str) -> bytes:
         # One slot for all: one script answers for everything that a message concerns.
@@ -246,6 +260,11 @@ def _digest(digest: bytes) -> bytes:
     bytes."""
     as_it_is = len(digest) == _DIGEST_BYTES and digest != _TO_FOLLOW
     return digest if as_it_is else hashlib.sha256(digest).digest()
+
+
+def _past_name(country: str) -> str:
+    """Of the hours of a tally that are over, which a message need not read."""
+    return f"h{country}"
 
 
 def _bill(charged: Charged) -> int:

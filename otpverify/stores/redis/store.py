@@ -24,6 +24,7 @@ from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Inspected, Opening
+from otpverify.core.traffic import Totals
 from otpverify.stores.redis import clients, replies, scripts
 from otpverify.stores.redis.connections import ConnectionPool
 from otpverify.stores.redis.health import Health, asking, read_health, store_error, warn_of_eviction
@@ -224,6 +225,10 @@ class RedisStore(Closing):
     def unlock_number(self, number: str) -> None:
         """See `FraudStore.unlock_number`."""
         replies.done(self._run(self.scripts.unlock_number(number)))
+
+    def traffic(self, hours: int) -> Totals:
+        """See `FraudStore.traffic`."""
+        return replies.traffic(self._run(self.scripts.traffic(hours)))
 
     def health(self) -> Health:
         """What the server says of itself: version, eviction, persistence, and what to fix.

@@ -7,8 +7,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import pytest
-
 from otpverify.core import fraud_ledger
 from otpverify.core.answers import Refusal, Refused
 from otpverify.core.caps import Cap, Full
@@ -164,8 +162,6 @@ class FraudStoreConformance(Base):
             if walk.rng.random() < 0.1:
                 store.pass_time(walk.rng.choice([1, 999, MINUTE, HOUR // 10, HOUR, 20 * HOUR]))
             operation, *args = step = walk.step()
-            if operation == "traffic" and not _counts_traffic(store):
-                continue
             answer = getattr(store, operation)(*args)
             assert answer == getattr(reference, operation)(*args, store.clock.ms)
             walk.learn(step, answer)
@@ -385,8 +381,6 @@ class FraudStoreConformance(Base):
         assert store.credit(other, RULES) is None
 
     def test_traffic_is_counted_by_country(self, store: Driven) -> None:
-        if not _counts_traffic(store):
-            pytest.skip("This store does not count traffic yet.")
         rules = RULES._replace(caps=(MESSAGES,))
         keys = [_key(n, n) for n in range(5)]
         charged = [store.charge(key, STRANGER, rules) for key in keys]
@@ -405,8 +399,6 @@ class FraudStoreConformance(Base):
         )
 
     def test_traffic_of_messages_at_once(self, store: Driven) -> None:
-        if not _counts_traffic(store):
-            pytest.skip("This store does not count traffic yet.")
         for number in range(self.repeats):
             keys = [_key(f"{number} {n}", f"{number} {n}", network="") for n in range(self.crowd)]
             store.together([("charge", key, CHEAP, RULES) for key in keys])
@@ -416,8 +408,6 @@ class FraudStoreConformance(Base):
         assert store.traffic(24).countries == (("EE", counts),)
 
     def test_traffic_is_kept_for_two_weeks(self, store: Driven) -> None:
-        if not _counts_traffic(store):
-            pytest.skip("This store does not count traffic yet.")
         begin = store.clock.ms
         for hour in range(30 * 24):
             if hour % 5 == 0:
@@ -430,10 +420,6 @@ class FraudStoreConformance(Base):
             assert (country, counts.sent, counts.cost) == ("EE", sent, 1_000 * sent)
         store.pass_time(16 * DAY)
         assert store.traffic(336) == Totals(store.clock.ms, ())
-
-
-def _counts_traffic(store: Driven) -> bool:
-    return hasattr(store.store, "traffic")
 
 
 def _key(prefix: object, challenge: object, network: str = "network 1") -> FraudKey:

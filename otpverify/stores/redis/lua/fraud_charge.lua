@@ -1,7 +1,7 @@
 -- Count a message in the IP network's limits, the caps and the accounts, or refuse it.
 --
 -- KEYS   see fraud_ledger
--- ARGV   price, at_risk (doubles), remember (6 bytes), what is known of the request (5 bytes, 1 for
+-- ARGV   price, at_risk, cost in millionths (doubles), remember (6 bytes), what is known of the request (5 bytes, 1 for
 --        true: known, human, forced, observed, the number is counted); of each cap what the message
 --        takes, amount (doubles), window (6); the network's limits, or nothing, as in reserve
 -- Reply  "1 at event bill raised first levels": event names what the network's limits counted (0:
@@ -14,12 +14,13 @@
 -- include fraud_ledger
 -- include fraud_caps
 -- include fraud_network
-local price, at_risk, remember, known, human, forced, observed, counted =
-  struct.unpack('>ddI6BBBBB', ARGV[1])
+-- include fraud_traffic
+local price, at_risk, cost, remember, known, human, forced, observed, counted =
+  struct.unpack('>dddI6BBBBB', ARGV[1])
 known, human, forced, observed, counted =
   known == 1, human == 1, forced == 1, observed == 1, counted == 1
 
-local limits, network, which, longest = 28 + 22 * (#KEYS - 7), had[7] or '', 0, 0
+local limits, network, which, longest = 36 + 22 * (#KEYS - 9), had[8] or '', 0, 0
 local counts_network = limits <= #ARGV[1]
 if counts_network and network ~= '' then
   assert(#network > 10 and #network % 6 == 4, 'a foreign value')
@@ -33,14 +34,15 @@ if counts_network and network ~= '' then
     end
   end
   if longest > 0 then
+    count_traffic(0, 0, 1, 0, 0)
     return replies('2 ' .. which .. ' ' .. longest)
   end
 end
 
 local windows, longest_cap, full, levels = {}, 0, nil, ''
-for place = 1, #KEYS - 7 do
-  local takes, most, window = struct.unpack('>ddI6', ARGV[1], 28 + 22 * (place - 1))
-  local raw = had[7 + place] or ''
+for place = 1, #KEYS - 9 do
+  local takes, most, window = struct.unpack('>ddI6', ARGV[1], 36 + 22 * (place - 1))
+  local raw = had[8 + place] or ''
   local begin, sum = 9, 0
   if raw ~= '' then
     begin, sum = cap_live(raw, window)
@@ -70,6 +72,7 @@ for place = 1, #KEYS - 7 do
   windows[place] = { raw, window, begin, sum, takes }
 end
 if full then
+  count_traffic(0, 0, 1, 0, 0)
   return replies('3 ' .. full .. ' ' .. (longest_cap == math.huge and -1 or longest_cap))
 end
 
@@ -127,6 +130,7 @@ if wait and not forced then
     end
   end
   if not observed then
+    count_traffic(0, 0, 1, 0, 0)
     return replies('0 ' .. reason .. ' ' .. wait)
   end
   paid = 8 + reason
@@ -149,11 +153,12 @@ end
 for nth, window in ipairs(windows) do
   local raw, length, begin, sum, takes = unpack(window)
   local part = math.floor(now * 60 / length)
-  cap_put(KEYS[7 + nth], raw, length, begin, sum, part, takes)
+  cap_put(KEYS[8 + nth], raw, length, begin, sum, part, takes)
 end
+count_traffic(1, 0, 0, paid >= 8 and 1 or 0, cost)
 local event = 0
 if counts_network then
-  event = count_event(KEYS[7], network, ARGV[1]:sub(limits, limits + 9))
+  event = count_event(KEYS[8], network, ARGV[1]:sub(limits, limits + 9))
 end
 return replies('1 ' .. now .. ' ' .. event .. ' ' .. paid .. ' ' .. (raised and 1 or 0) .. ' ' ..
   (bill and 0 or 1) .. ' ' .. levels)

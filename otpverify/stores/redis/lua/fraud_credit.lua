@@ -1,12 +1,13 @@
 -- Give back for a right code, and know its number.
 --
--- KEYS   see fraud_ledger; up to the bill
+-- KEYS   see fraud_ledger; without network and caps
 -- ARGV   at_risk, how many times the price comes back (doubles), how long the number is known
 --        (6 bytes; 0: nothing is kept of it)
 -- Reply  "0": nothing was charged for the challenge, or it was credited before; "1"; "2 which": an
 --        account refused the message, 0 prefix, 1 country, 2 world, so that nothing comes back
 
 -- include fraud_ledger
+-- include fraud_traffic
 local at_risk, more, trusted = struct.unpack('>ddI6', ARGV[1])
 -- include fraud_accounts
 if trusted > 0 then
@@ -16,6 +17,7 @@ if not bill then
   return replies('0')
 end
 redis.call('DEL', KEYS[6])
+count_traffic(0, 1, 0, 0, 0)
 local paid, price = struct.unpack('>Bd', bill)
 if paid >= 8 then
   return replies('2 ' .. paid - 8)

@@ -1,19 +1,20 @@
 -- What fraud_charge, fraud_credit and fraud_refund begin with: all that one message concerns, as
 -- core/fraud_ledger.py defines it; they are tested against it, answer by answer.
 --
--- KEYS   nonce, prefix, country, world, number, bill, network, then one for each cap; a script may
---        do without the last of them
+-- KEYS   nonce, prefix, country, world, number, bill, tally, network, then one for each cap, and the
+--        past in the end; fraud_credit does without network and caps
 --
 -- prefix, country, world: their accounts; see fraud_accounts. All numbers are big-endian.
 -- number: how many messages were sent to it since its last right code, in digits.
 -- bill: what a challenge was charged: who paid (1 byte: the group, 0 new, 1 proven, 2 human,
 -- 3 known, and 4 added if the world paid, too; or 8 prefix, 9 country, 10 world: its account
 -- refused, and the message was only observed), price (a double).
+-- tally, past: what was sent and entered in the country; see fraud_traffic.
 -- The nonce's key holds the reply for half a minute, so that a call that is repeated, since its
 -- reply got lost, counts once.
 
 -- include clock
-local had = redis.call('MGET', unpack(KEYS))
+local had = redis.call('MGET', unpack(KEYS, 1, #KEYS - 1))
 if had[1] then
   return had[1]
 end
@@ -21,13 +22,13 @@ local function is_finite(number)
   return number - number == 0
 end
 local present = 0
-for place = 2, #KEYS do
+for place = 2, #KEYS - 1 do
   if had[place] then
     present = present + 1
   end
 end
 -- MGET is silent about values of other types.
-assert(redis.call('EXISTS', unpack(KEYS)) == present, 'a foreign value')
+assert(redis.call('EXISTS', unpack(KEYS, 1, #KEYS - 1)) == present, 'a foreign value')
 local number, bill = had[5], had[6]
 assert(not number or number:find('^%d+$') and #number < 16, 'a foreign value')
 assert(not bill or #bill == 9 and is_finite(struct.unpack('>d', bill, 2)), 'a foreign value')
