@@ -1,11 +1,16 @@
-"""The accounts against SMS pumping, in every store and on every server."""
+"""What a fraud policy counts, in every store and on every server."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis_support import PLACES, Place, stop_servers
+from clusters import three_nodes
+from redis import RedisCluster
+from redis_support import PLACES, Place, load_at, stop_servers
 from support import REPEATS
 
 from otpverify import AsyncRedisStore, MemoryStore, RedisStore, SqliteStore, StoreError
@@ -16,11 +21,12 @@ from otpverify.core.fraud_ledger import TOTAL, Charged, Credited, FraudKey, Know
 from otpverify.core.limits import Limit
 from otpverify.protocols import Clock
 from otpverify.stores.redis.replies import charged as read_charged
-from otpverify.stores.redis.scripts import Call
+from otpverify.stores.redis.scripts import Call, Scripts
 from otpverify.testing.conformance import FraudStoreConformance, Timeline
 
 __all__ = ["stop_servers"]
 
+COUNT = itertools.count()
 RULES = Rules(Rates(10.0, 1 / 3), trusted=90 * DAY, remember=660_000)
 
 
@@ -73,6 +79,29 @@ class TestAsyncRedisStore(FraudStoreConformance):
     async def close_store(self, store: AsyncRedisStore) -> None:
         await store.aclose()
         self.place.tidy()
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[RedisCluster]:
+    with three_nodes("redis7") as cluster:
+        client = RedisCluster.from_url(cluster.url.replace("+cluster", ""), socket_timeout=5)
+        with contextlib.closing(client):
+            yield client
+
+
+class TestThreeNodes(FraudStoreConformance):
+    """All of a fraud policy lies in one slot of a cluster, so that nothing there is approximate."""
+
+    crowd = 12
+
+    @pytest.fixture(autouse=True)
+    def _nodes(self, nodes: RedisCluster) -> None:
+        self.client = nodes
+
+    def make_store(self, clock: Clock) -> RedisStore:
+        store = RedisStore(self.client)
+        store.scripts = Scripts(f"three{next(COUNT)}", load_at(clock, declared=True))
+        return store
 
 
 def test_a_full_store_refuses_and_forgets_nothing() -> None:
