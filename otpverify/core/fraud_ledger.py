@@ -37,7 +37,7 @@ from otpverify.core.fraud import (
 from otpverify.core.keys import Key, Secret
 from otpverify.core.limits import Limit
 from otpverify.core.state import CounterState
-from otpverify.core.traffic import MILLIONTHS, Counts, Tally
+from otpverify.core.traffic import MILLIONTHS, Counts, Tally, Totals
 
 UNANSWERED = 3
 """A number is known no more when so many messages in a row were not answered: it may be another's
@@ -342,6 +342,8 @@ def is_sound(answer: object) -> bool:
             return told and named and answers.is_instant(answer.at) and _is_bill(answer)
         case Credited():
             return answer.would_refuse is None or answer.would_refuse in ACCOUNTS
+        case Totals():
+            return traffic.is_sound(answer)
         case KnownNumber():
             return answers.is_count(answer.unanswered) and answers.is_instant(answer.expires)
     return answers.is_sound(answer)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from otpverify.core import answers, codes, inspection, phone, tokens, traffic
+from otpverify.core import answers, codes, fraud_ledger, inspection, phone, tokens
 from otpverify.core.answers import Checked, Verdict
 from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
 from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
@@ -190,7 +190,7 @@ class Engine:
                 "Traffic is counted for a FraudPolicy: pass fraud=FraudPolicy() to the verifier."
             )
         call = self.issuer.ports.traffic(hours)
-        return describe(await call_port(call, Totals, sound=traffic.is_sound), hours)
+        return describe(await call_port(call, Totals, sound=fraud_ledger.is_sound), hours)
 
     async def _start(
         self,

@@ -34,6 +34,7 @@ from otpverify.core.fraud_ledger import (
     millionths,
 )
 from otpverify.core.limits import Limit
+from otpverify.core.traffic import Counts, Totals
 from otpverify.testing.conformance import Timeline
 
 __all__ = ["stop_servers"]
@@ -51,6 +52,7 @@ CALLS: list[Callable[[Any], Any]] = [
     lambda store: store.refund(HERE, PAID, 0.1, RULES),
     lambda store: store.known(HERE.number),
     lambda store: store.unlock_number(HERE.number),
+    lambda store: store.traffic(336),
 ]
 COUNT = itertools.count()
 EXAMPLES = 300 if LONG else 40
@@ -111,6 +113,9 @@ class AsyncServer(Server):
 @example(b"3 1 999999999999999")
 @example(b"3 1 -2")
 @example(b"2 2 5")
+@example(b"1772366400000 1 1 2 3 4 5")
+@example(b"1772366400000 999 1 2 3 4 5")
+@example(b"999999999999999999 1 1 2 3 4 5")
 @example(b"1 5 999999999999999")
 def test_a_server_s_replies(reply: object) -> None:
     """Each is an answer that can be true, or a `StoreError`."""
@@ -145,6 +150,12 @@ def test_a_server_s_replies(reply: object) -> None:
         KnownNumber(-1, 1),
         KnownNumber(1, 1 << 48),
         Refused(Refusal.NETWORK, -1),
+        Totals(-1, ()),
+        Totals(1 << 48, ()),
+        Totals(1, [("EE", Counts())]),  # type: ignore[arg-type]
+        Totals(1, (("EE", Counts(-1)),)),
+        Totals(1, ((1, Counts()),)),  # type: ignore[arg-type]
+        Totals(1, (("EE", (1, 2, 3, 4, 5)),)),  # type: ignore[arg-type]
     ],
 )
 def test_answers_that_cannot_be_true(answer: object) -> None:
@@ -160,6 +171,7 @@ def doubles(*numbers: float) -> bytes:
 
 NAN, INFINITE, AT = float("nan"), float("inf"), (1_772_366_400_000).to_bytes(6, "big")
 LOG = (3_600_000).to_bytes(6, "big") + (50).to_bytes(4, "big")
+COUNTED = struct.pack(">I", int(time.time() // 3600)) + bytes(24) + doubles(0)
 FOREIGN = {
     "pprefix": [
         b"",
@@ -173,6 +185,7 @@ FOREIGN = {
     "knumber": [b"", b"x", b"-1", b"1.5", b"1e3", b"1" * 16],
     "bchallenge": [b"x", b"\1" + doubles(0, 0), b"\1" + doubles(NAN)],
     "inetwork": [b"x", LOG, LOG + b"x", LOG + AT + b"x"],
+    "tEE": [b"", b"x", COUNTED + b"x", COUNTED * 2, COUNTED[:28] + doubles(NAN)],
     f"mtotal{CAPS[0].window}": [b"x", doubles(1) + b"x", doubles(NAN), doubles(1) + AT],
 }
 
@@ -211,7 +224,7 @@ def test_foreign_values_are_errors_and_change_nothing(
 def test_values_of_other_types_are_errors_and_change_nothing(place: Place, name: str) -> None:
     with place.client() as client, place.server.client() as plain:
         store = RedisStore(client)
-        for call in CALLS if name.startswith("k") else CALLS[:4]:
+        for call in CALLS[:6] if name.startswith("k") else CALLS[:4]:
             if call is CALLS[2] and name[0] in "im":
                 continue
             plain.flushall()
@@ -221,13 +234,43 @@ def test_values_of_other_types_are_errors_and_change_nothing(place: Place, name:
             assert plain.keys() == [f"otpverify:{{f}}:{name}".encode()]
 
 
+@pytest.mark.parametrize("value", [b"x", COUNTED + b"x", None])
+def test_a_past_that_is_foreign_is_an_error_and_changes_nothing(
+    place: Place, value: bytes | None
+) -> None:
+    """It is read once an hour, and whenever traffic is."""
+    with place.client() as client, place.server.client() as plain:
+        store = RedisStore(client)
+        past = b"otpverify:{f}:hEE"
+        if value is None:
+            plain.hset(past, "field", "value")
+        else:
+            plain.set(past, value)
+        old = struct.pack(">I", int(time.time() // 3600) - 1)
+        plain.set("otpverify:{f}:tEE", old + COUNTED[4:])
+        plain.set("otpverify:{f}:bchallenge", b"\0" + doubles(0.1))
+        before = {key: plain.dump(key) for key in plain.scan_iter()}
+        for call in (*CALLS[:4], CALLS[-1]):
+            with pytest.raises(StoreError):
+                call(store)
+            assert {key: plain.dump(key) for key in plain.scan_iter()} == before
+
+
+@pytest.mark.parametrize("name", ["tEE", "hEE"])
+def test_traffic_of_another_type_is_an_error(place: Place, name: str) -> None:
+    with place.client() as client, place.server.client() as plain:
+        plain.hset(f"otpverify:{{f}}:{name}", "field", "value")
+        with pytest.raises(StoreError):
+            RedisStore(client).traffic(1)
+
+
 ROWS: st.SearchStrategy[object] = (
     NUMBERS | st.none() | st.booleans() | st.floats() | st.text(max_size=4) | st.just([[], {}])
 )
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from("pcwkbim"), ROWS, st.lists(st.integers(0, 5), max_size=3))
+@given(st.sampled_from("pcwkbimt"), ROWS, st.lists(st.integers(0, 5), max_size=3))
 @example("p", 1e300, [0, 1])
 @example("w", float("inf"), [0, 2, 0])
 @example("b", [9, True], [0])
@@ -281,6 +324,7 @@ def test_every_key_ends_when_nothing_needs_it_any_more(place: Place) -> None:
             "cEE": DAY + 1000,
             "w": DAY + 1000,
             "kknown": 90 * DAY,
+            "tEE": 16 * DAY,
             "bchallenge": 660_000,
             "banother": 660_000,
             "inetwork": 3_600_003,
@@ -305,7 +349,9 @@ def test_a_refund_leaves_the_store_as_it_was(place: Place) -> None:
             assert isinstance(charged, Charged)
             store.refund(HERE, charged, MESSAGE.price, RULES)
         left = [name for name in lives(plain) if not name.startswith("otpverify:{f}:n")]
-        assert sorted(left) == ["otpverify:{f}:cEE", "otpverify:{f}:pprefix", "otpverify:{f}:w"]
+        assert sorted(left) == [
+            f"otpverify:{{f}}:{name}" for name in ("cEE", "pprefix", "tEE", "w")
+        ]
         assert plain.pttl("otpverify:{f}:pprefix") <= 1_000
 
 

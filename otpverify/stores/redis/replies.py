@@ -180,7 +180,7 @@ def traffic(reply: object) -> Totals:
         if not 0 < country <= len(COUNTRIES):
             raise nonsense()
         found.append((COUNTRIES[country - 1], Counts(*counts)))
-    return Totals(at, tuple(found))
+    return _sound(Totals(at, tuple(found)))
 
 
 def known(reply: object) -> KnownNumber | None:

@@ -193,7 +193,7 @@ def _tally(hour: Any, current: Any, past: Any, expires: Any) -> Tally:
 def _counts(sent: Any, verified: Any, refused: Any, would_refuse: Any, cost: Any) -> Counts:
     # Negative where something was given back.
     for value in (sent, verified, refused, would_refuse, cost):
-        if type(value) is not int:
+        if type(value) is not int or not abs(value) < MOST:
             raise TypeError
     return Counts(sent, verified, refused, would_refuse, cost)
 

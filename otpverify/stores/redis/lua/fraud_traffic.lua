@@ -4,29 +4,36 @@
 --
 -- A tally is an hour (4 bytes, since the epoch) and its counts: sent, verified, refused, would be
 -- refused (6 bytes each, signed), cost in millionths of money (a double). The past is such records,
--- oldest first: hours, and days where they are older than two days.
+-- oldest first: hours, and days where they are older than two days. Foreign values are errors
+-- before anything is changed.
 
-local HOUR = 3600000
-local TRAFFIC = '>I4i6i6i6i6d'
+local HOUR, TRAFFIC, TRAFFIC_SIZE = 3600000, '>I4i6i6i6i6d', 36
 local TRAFFIC_LIFETIME = 16 * 24 * HOUR
+local hour, tally, past = math.floor(now / HOUR), nil, nil
+if had[7] then
+  assert(#had[7] == TRAFFIC_SIZE, 'a foreign value')
+  tally = { struct.unpack(TRAFFIC, had[7]) }
+  assert(is_finite(tally[6]), 'a foreign value')
+  if tally[1] < hour then
+    past = (redis.call('GET', KEYS[#KEYS]) or '') .. had[7]
+    assert(#past % TRAFFIC_SIZE == 0, 'a foreign value')
+  end
+end
 
-local function add_to_past(hour, raw)
-  local past = (redis.call('GET', KEYS[#KEYS]) or '') .. raw
-  assert(#past % 36 == 0, 'a foreign value')
+-- The past as it is kept: old hours as days, and old days dropped.
+local function keep_past()
   local first, kept = hour - 14 * 24, {}
   first = first - first % 24
-  for from = 1, #past, 36 do
-    local record = { struct.unpack(TRAFFIC, past, from) }
-    local begin, last = record[1], kept[#kept]
-    if begin < hour - 48 then
-      begin = begin - begin % 24
+  for from = 1, #past, TRAFFIC_SIZE do
+    local record, last = { struct.unpack(TRAFFIC, past, from) }, kept[#kept]
+    if record[1] < hour - 48 then
+      record[1] = record[1] - record[1] % 24
     end
-    if last and last[1] == begin then
+    if last and last[1] == record[1] then
       for nth = 2, 6 do
         last[nth] = last[nth] + record[nth]
       end
-    elseif begin >= first then
-      record[1] = begin
+    elseif record[1] >= first then
       kept[#kept + 1] = record
     end
   end
@@ -36,20 +43,15 @@ local function add_to_past(hour, raw)
   redis.call('SET', KEYS[#KEYS], table.concat(kept), 'PX', TRAFFIC_LIFETIME)
 end
 
-local function count_traffic(sent, verified, refused, would_refuse, cost)
-  local hour, raw = math.floor(now / HOUR), had[7]
-  if raw then
-    local begin, s, v, r, w, c = struct.unpack(TRAFFIC, raw)
-    assert(#raw == 36 and is_finite(c), 'a foreign value')
-    if hour <= begin then
-      hour = begin
-      sent, verified, refused = sent + s, verified + v, refused + r
-      would_refuse, cost = would_refuse + w, cost + c
-    else
-      add_to_past(hour, raw)
+local function count_traffic(...)
+  local counts = { hour, ... }
+  if past then
+    keep_past()
+  elseif tally then
+    counts[1] = tally[1]
+    for nth = 2, 6 do
+      counts[nth] = counts[nth] + tally[nth]
     end
   end
-  redis.call('SET', KEYS[7],
-    struct.pack(TRAFFIC, hour, sent, verified, refused, would_refuse, cost),
-    'PX', TRAFFIC_LIFETIME)
+  redis.call('SET', KEYS[7], struct.pack(TRAFFIC, unpack(counts)), 'PX', TRAFFIC_LIFETIME)
 end

@@ -11,10 +11,11 @@ local first = math.floor(now / HOUR) - hours
 if hours > 48 then
   first = first - first % 24
 end
-local found = redis.call('MGET', unpack(KEYS))
+local found, present = redis.call('MGET', unpack(KEYS)), 0
 local reply = { string.format('%.0f', now) }
 for place = 1, #KEYS, 2 do
   local raw = (found[place + 1] or '') .. (found[place] or '')
+  present = present + (found[place] and 1 or 0) + (found[place + 1] and 1 or 0)
   assert(#raw % 36 == 0, 'a foreign value')
   local counts, any = { 0, 0, 0, 0, 0 }, false
   for from = 1, #raw, 36 do
@@ -22,6 +23,7 @@ for place = 1, #KEYS, 2 do
     if record[1] >= first then
       for nth = 1, 5 do
         counts[nth] = counts[nth] + record[nth + 1]
+        assert(counts[nth] - counts[nth] == 0, 'a foreign value') -- neither infinite nor no number
       end
     end
   end
@@ -33,4 +35,6 @@ for place = 1, #KEYS, 2 do
     reply[#reply + 1] = (place + 1) / 2 .. ' ' .. table.concat(counts, ' ')
   end
 end
+-- MGET is silent about values of other types.
+assert(redis.call('EXISTS', unpack(KEYS)) == present, 'a foreign value')
 return table.concat(reply, ' ')
