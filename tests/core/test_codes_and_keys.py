@@ -180,6 +180,18 @@ def test_an_id_names_its_secret() -> None:
     assert Keyring([fixture_secret("z").encode()]).find(id_) is None
 
 
+def test_an_id_says_whether_its_challenge_is_concealed() -> None:
+    """Also under a secret that no longer signs; whose it is does not change."""
+    ring = Keyring([OTHER, SECRET])
+    for secret in ring:
+        plain = secret.new_id(secrets.token_bytes(16))
+        concealed = secret.new_id(secrets.token_bytes(16), concealed=True)
+        assert ring.find(plain) is ring.find(concealed) is secret
+        assert (secret.conceals(plain), secret.conceals(concealed)) == (False, True)
+        assert len(concealed) == len(plain)
+    assert len(list(ring)) == 2
+
+
 def test_ids_differ() -> None:
     assert len({RING.signing.new_id(secrets.token_bytes(16)) for _ in range(1000)}) == 1000
 

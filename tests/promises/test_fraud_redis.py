@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from clusters import three_nodes
 from redis_support import NAMES, Place, stop_servers
 from servers import Server
 from support import QUICK, SECRET
@@ -27,7 +28,7 @@ __all__ = ["stop_servers"]
 
 EVERYTHING = FraudPolicy(mode="enforce", total=(Limit(1000, 3600), Limit(5000, 86_400)))
 POLICY = Policy(resend_cooldown_seconds=0)
-IP = {"client_ip": "192.0.2.7"}
+IP: dict[str, Any] = {"client_ip": "192.0.2.7"}
 NUMBERS = [f"+99890123{n:04}" for n in range(200)]
 
 
@@ -86,3 +87,29 @@ def test_every_key_has_a_time_to_live(server: Server) -> None:
         assert len([key for key in keys if b"{f}" in key]) >= 6
         assert all(client.pttl(key) > 0 for key in keys)
         assert not any(number[1:].encode() in b"".join(keys) for number in NUMBERS)
+
+
+def test_three_nodes_decide_the_same() -> None:
+    """All that a policy counts is in one slot, so that a cluster is as exact as one server."""
+    with three_nodes("valkey9") as cluster:
+        outbox = OutboxSender()
+        with RedisStore.from_url(cluster.url) as store:
+            verifier = Verifier(
+                outbox,
+                store=store,
+                secret=SECRET,
+                hasher=HmacHasher(),
+                policy=POLICY,
+                fraud=EVERYTHING,
+            )
+            first = verifier.start(NUMBERS[0])
+            for number in NUMBERS[1:20]:
+                with suppress(DestinationBlocked):
+                    verifier.start(number)
+            assert len(outbox) == 8
+            verifier.check(NUMBERS[0], outbox.code(NUMBERS[0]), challenge=first.id)
+            for number in NUMBERS[20:40]:
+                with suppress(DestinationBlocked):
+                    verifier.start(number)
+            assert len(outbox) == 8 + 3
+            assert isinstance(verifier.start(NUMBERS[0]), Challenge), "its number is known"
