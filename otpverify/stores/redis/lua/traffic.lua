@@ -17,16 +17,17 @@ for place = 1, #KEYS, 2 do
   local raw = (found[place + 1] or '') .. (found[place] or '')
   present = present + (found[place] and 1 or 0) + (found[place + 1] and 1 or 0)
   assert(#raw % 36 == 0, 'a foreign value')
-  local counts, any = { 0, 0, 0, 0, 0 }, false
-  for from = 1, #raw, 36 do
-    local record = { struct.unpack(TRAFFIC, raw, from) }
-    if record[1] >= first then
-      for nth = 1, 5 do
-        counts[nth] = counts[nth] + record[nth + 1]
-        assert(counts[nth] - counts[nth] == 0, 'a foreign value') -- neither infinite nor no number
-      end
+  local sent, verified, refused, would_refuse, cost = 0, 0, 0, 0, 0
+  for from = #raw - 35, 1, -36 do
+    local begin, s, v, r, w, c = struct.unpack(TRAFFIC, raw, from)
+    assert(c - c == 0, 'a foreign value') -- infinite, or not a number
+    if begin < first then
+      break
     end
+    sent, verified, refused = sent + s, verified + v, refused + r
+    would_refuse, cost = would_refuse + w, cost + c
   end
+  local counts, any = { sent, verified, refused, would_refuse, cost }, false
   for nth = 1, 5 do
     any = any or counts[nth] > 0
     counts[nth] = string.format('%.0f', math.max(0, counts[nth]))
