@@ -9,14 +9,17 @@
 
 local HOUR, TRAFFIC, TRAFFIC_SIZE = 3600000, '>I4i6i6i6i6d', 36
 local TRAFFIC_LIFETIME = 16 * 24 * HOUR
-local hour, tally, past = math.floor(now / HOUR), nil, nil
+local hour, past = math.floor(now / HOUR), nil
+local had_hour, had_sent, had_verified, had_refused, had_would_refuse, had_cost = hour, 0, 0, 0, 0, 0
 if had[7] then
   assert(#had[7] == TRAFFIC_SIZE, 'a foreign value')
-  tally = { struct.unpack(TRAFFIC, had[7]) }
-  assert(is_finite(tally[6]), 'a foreign value')
-  if tally[1] < hour then
+  had_hour, had_sent, had_verified, had_refused, had_would_refuse, had_cost =
+    struct.unpack(TRAFFIC, had[7])
+  assert(is_finite(had_cost), 'a foreign value')
+  if had_hour < hour then
     past = (redis.call('GET', KEYS[#KEYS]) or '') .. had[7]
     assert(#past % TRAFFIC_SIZE == 0, 'a foreign value')
+    had_hour, had_sent, had_verified, had_refused, had_would_refuse, had_cost = hour, 0, 0, 0, 0, 0
   end
 end
 
@@ -43,15 +46,12 @@ local function keep_past()
   redis.call('SET', KEYS[#KEYS], table.concat(kept), 'PX', TRAFFIC_LIFETIME)
 end
 
-local function count_traffic(...)
-  local counts = { hour, ... }
+local function count_traffic(sent, verified, refused, would_refuse, cost)
   if past then
     keep_past()
-  elseif tally then
-    counts[1] = tally[1]
-    for nth = 2, 6 do
-      counts[nth] = counts[nth] + tally[nth]
-    end
   end
-  redis.call('SET', KEYS[7], struct.pack(TRAFFIC, unpack(counts)), 'PX', TRAFFIC_LIFETIME)
+  redis.call('SET', KEYS[7],
+    struct.pack(TRAFFIC, had_hour, had_sent + sent, had_verified + verified, had_refused + refused,
+      had_would_refuse + would_refuse, had_cost + cost),
+    'PX', TRAFFIC_LIFETIME)
 end
