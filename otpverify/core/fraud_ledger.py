@@ -34,7 +34,7 @@ from otpverify.core.fraud import (
     Records,
     Request,
 )
-from otpverify.core.keys import Key, Secret
+from otpverify.core.keys import Secret, Subject
 from otpverify.core.limits import Limit
 from otpverify.core.state import CounterState
 from otpverify.core.traffic import MILLIONTHS, Counts, Tally, Totals
@@ -214,23 +214,23 @@ def tally_name(country: str) -> str:
 
 
 def key_of(
-    secret: Secret, key: Key, phone: str, country: str | None, network: str | None
+    signing: Secret, subject: Subject, country: str | None, network: str | None = None
 ) -> FraudKey:
-    """The key of a message.
+    """The key of a message. All is tagged by the secret that signs now, but for the challenge:
+    codes of older challenges count where new ones do.
 
     Args:
-        secret: The one that signed the challenge's id.
-        key: The challenge.
-        phone: The number in E.164.
-        country: Its country; `None` if it belongs to none.
-        network: The IP network that asks, as `Secret.network_tag` takes it; `None` for none.
+        signing: The secret that signs.
+        subject: The phone and the challenge.
+        country: The phone's country; `None` if it belongs to none.
+        network: The tag of the IP network that asks; `None` for none.
     """
     return FraudKey(
-        secret.prefix_tag(fraud.prefix_of(phone)),
+        signing.prefix_tag(fraud.prefix_of(subject.phone)),
         country or "",
-        secret.number_tag(phone),
-        secret.charge_tag(key),
-        "" if network is None else secret.network_tag(network),
+        signing.number_tag(subject.phone),
+        subject.secret.charge_tag(subject.key),
+        network or "",
     )
 
 

@@ -7,11 +7,11 @@ import logging
 from dataclasses import dataclass
 from decimal import Decimal
 
-from otpverify.core import answers, fraud, fraud_ledger
+from otpverify.core import answers, fraud_ledger
 from otpverify.core.answers import Refused
 from otpverify.core.caps import Full
 from otpverify.core.fraud import Overdrawn, Request
-from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, Rules
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, Rules, key_of
 from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring, Subject
 from otpverify.core.prices import Prices
@@ -74,18 +74,6 @@ class Protection:
     rules: Rules
     keyring: Keyring
 
-    def key(self, subject: Subject, country: str | None, network: str | None = None) -> FraudKey:
-        """Where the store keeps what a message concerns. All is tagged by the secret that signs
-        now, but for the challenge: codes of older challenges count where new ones do."""
-        signing = self.keyring.signing
-        return FraudKey(
-            signing.prefix_tag(fraud.prefix_of(subject.phone)),
-            country or "",
-            signing.number_tag(subject.phone),
-            subject.secret.charge_tag(subject.key),
-            network or "",
-        )
-
     async def charge(self, ports: Ports, judged: Judged, text: str, seen: Observation) -> Counted:
         """Count a message everywhere but with its phone.
 
@@ -112,7 +100,7 @@ class Protection:
             concealed=judged.concealed,
             observed=mode == "observe",
         )
-        key = self.key(judged.subject, judged.country, judged.network)
+        key = key_of(self.keyring.signing, judged.subject, judged.country, judged.network)
         answer = await call_port(
             ports.charge(key, request, self.rules),
             *(Charged, Overdrawn, Full, Refused),
@@ -137,7 +125,7 @@ class Protection:
     ) -> None:
         """Give back for a right code. Failures are logged: a right code is never refused."""
         seen.note(mode=self.policy.mode_for(country))
-        call = ports.credit(self.key(subject, country), self.rules)
+        call = ports.credit(key_of(self.keyring.signing, subject, country), self.rules)
         try:
             answer = await call_port(call, Credited, type(None), sound=fraud_ledger.is_sound)
         except OtpVerifyError as error:

@@ -34,7 +34,7 @@ from otpverify.core.fraud_ledger import (
     unlock,
 )
 from otpverify.core.fraud_policy import FraudPolicy, SpendLimit
-from otpverify.core.keys import Keyring
+from otpverify.core.keys import Keyring, Subject
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.state import CounterState, Retention
@@ -272,18 +272,21 @@ def test_caps_count_money_in_millionths(money: float | Decimal, counted: int) ->
 
 
 def test_a_message_has_a_tag_for_each_thing() -> None:
-    secret = Keyring([hashlib.sha256(b"one").digest()]).signing
-    place = secret.key("+37256789045", "login", "an id")
-    key = key_of(secret, place, "+37256789045", "EE", "192.0.2.1")
-    assert key == key_of(secret, place, "+37256789045", "EE", "192.0.2.1")
-    tags = {key.prefix, key.number, key.challenge, key.network, *place}
+    ring = Keyring([hashlib.sha256(b"one").digest(), hashlib.sha256(b"other").digest()])
+    secret, other = ring
+    subject = Subject(secret, "+37256789045", "login", "an id")
+    network = secret.network_tag("192.0.2.1")
+    key = key_of(secret, subject, "EE", network)
+    assert key == key_of(secret, subject, "EE", network)
+    tags = {key.prefix, key.number, key.challenge, key.network, *subject.key}
     assert len(tags) == 7
     assert {len(tag) for tag in tags} == {22}
-    neighbour = key_of(secret, place, "+37256789046", None, None)
+    neighbour = key_of(secret, Subject(secret, "+37256789046", "login", "an id"), None)
     assert (neighbour.prefix, neighbour.country, neighbour.network) == (key.prefix, "", "")
     assert neighbour.number != key.number
-    other = Keyring([hashlib.sha256(b"other").digest()]).signing
-    assert not set(key_of(other, place, "+37256789045", "EE", "192.0.2.1")[2:]) & set(key)
+    rotated = key_of(other, subject, "EE")
+    assert rotated.challenge == key.challenge, "what was charged before is found"
+    assert not {rotated.prefix, rotated.number} & set(key)
 
 
 def test_every_state_has_a_name_of_its_own() -> None:
