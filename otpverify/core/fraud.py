@@ -7,8 +7,8 @@ falling share of entered codes (Page, 1954), bounded on both sides: however long
 before it, an attack takes no more than what lies between the balance and minus the limit.
 
 There are accounts of the number's prefix (in messages), of its country and of the world (in
-money). What is refused takes nothing, except that its prefix then owes one message: a prefix in
-which many ask has neither credit nor precedence soon.
+money). What is refused takes nothing but precedence: a prefix with credit pays one message, and one
+in which no code was ever entered owes a part of one, so that attacked prefixes soon come last.
 """
 
 from __future__ import annotations
@@ -39,20 +39,23 @@ SHARE = 0.005
 """A country may owe half a percent of what a day's entered codes cost there: seven minutes'
 worth."""
 WIDER = 3
-"""How many times as much the known numbers of a country, and the world, may owe; and how many times
-its share of the entered codes a country is forgiven a day. The world is two countries whose
-strangers' accounts are exhausted, and a reserve."""
-NEW_CREDIT = 0.2
-"""The credit of strangers of new prefixes, as a share of the limit. They are few: what they have
-earned would go to an attack on prefixes in which there are no people."""
-USABLE = {"country": 3 / 4, "world": 2 / 3}
+"""How many times as much the known numbers of a country may owe; and how many times its share of
+the entered codes a country is forgiven a day."""
+WORLD = 2
+"""How many countries' worth the world may owe. Both accounts of one country's strangers fit into
+it: a launch meets its country's limit first."""
+OWN = 0.1
+"""A country whose account owes up to a tenth of what a day's entered codes cost there leaves the
+world alone. Otherwise an attack on many countries would refuse the users of your own."""
+USABLE = 0.8
 """The share of a limit that new prefixes may use that owe something. The rest is left to those that
-owe nothing: an attack soon has its prefixes in debt, and people come from others. Both accounts of
-one country's strangers fit into the world's share: a launch meets its country's limit first."""
-MARKS = {"country": 1 / 6, "world": 1.0}
-"""What a new prefix owes at least in which a start was refused, in messages: it is forgiven in half
-an hour, after which a country's people need not wait for others after an attack, and in three
-hours."""
+owe nothing: an attack soon has its prefixes in debt, and people come from others."""
+MARKS = {"country": 1 / 3, "world": 1.0}
+"""What a prefix in which no code was ever entered owes at least after a refusal, in messages: it is
+forgiven in an hour, and in three hours. Longer marks would refuse people for longer after an attack
+on the first day; those of the world outlast an attack that asks each prefix twice an hour."""
+WORTH_A_WRITE = 1 / 30
+"""Messages. To write at each refused start, for less, would be too many writes."""
 
 
 class Group(enum.IntEnum):
@@ -179,17 +182,19 @@ def prefix_terms(earned: float) -> Terms:
 
 
 def country_terms(earned: float, rates: Rates, group: Group) -> Terms:
-    """The terms of a country's account, in money. Its credit lapses by the limit a day."""
+    """The terms of a country's account, in money. Its credit lapses by the limit a day. New
+    prefixes share no credit: it would go to an attack on prefixes in which there are no people."""
     times = WIDER if group is Group.KNOWN else 1
     limit = times * max(rates.at_risk / 2, SHARE * earned)
     forgiven = times * max(rates.at_risk / 2, WIDER * SHARE * earned)
-    return Terms(limit, limit * NEW_CREDIT if group is Group.NEW else limit, forgiven)
+    return Terms(limit, 0.0 if group is Group.NEW else limit, forgiven)
 
 
 def world_terms(earned: float, rates: Rates) -> Terms:
-    """The terms of the world's accounts, in money. Their credit lapses by the limit a day."""
-    limit = WIDER * max(rates.at_risk / 2, SHARE * earned)
-    return Terms(limit, limit, limit)
+    """The terms of the world's accounts, in money. They have no credit: it would go to an attack on
+    countries in which there are no people."""
+    limit = WORLD * max(rates.at_risk / 2, SHARE * earned)
+    return Terms(limit, 0.0, limit)
 
 
 def charge(
@@ -198,8 +203,8 @@ def charge(
     """Take a message's price from the accounts, all of them or none.
 
     Of strangers the prefix pays one message and the country the price; so does the world when the
-    country's account is in debt then. Of a known number its country's account for those pays
-    alone.
+    country's account then owes more than a part of what is earned there. Of a known number its
+    country's account for those pays alone.
     """
     price, (prefix, country, world) = request.price, records
     place = 1 if request.human else 0
@@ -207,13 +212,13 @@ def charge(
     terms_prefix = prefix_terms(earned_prefix)
     owns = _faded(prefix.balances[place], terms_prefix, _days(prefix, now))
     group = _group(request, owns)
-    new = (owns, terms_prefix.forgiven) if group is Group.NEW else None
+    new = _Newcomer(owns, terms_prefix.forgiven, not earned_prefix) if group is Group.NEW else None
 
     earned_country = _earned(country, now)
     terms_country = country_terms(earned_country, rates, group)
     after = _lapsed(country.balances[group], terms_country, _days(country, now)) - price
     refusal = _overdrawn("country", after, terms_country, price, new)
-    world_pays = group is not Group.KNOWN and after < 0
+    world_pays = group is not Group.KNOWN and after < -OWN * earned_country
     if world_pays:
         earned_world = _earned(world, now)
         terms_world = world_terms(earned_world, rates)
@@ -224,9 +229,8 @@ def charge(
 
     if refusal is not None and not request.forced:
         if refusal.reason != "prefix" and group <= Group.PROVEN:
-            mark = MARKS[refusal.reason]
-            left = owns - 1 if group is Group.PROVEN else min(owns, -mark)
-            if owns - left >= mark / 10:  # a write for each refused start would be too many
+            left = owns - 1 if new is None else new.refused(refusal.reason)
+            if owns - left >= WORTH_A_WRITE:
                 prefix = _prefix_with(prefix, earned_prefix, place, left, now)
         return refusal, Records(prefix, country, world)
     after = max(after, -max(terms_country.limit, price))
@@ -285,6 +289,19 @@ def _give(
     return Records(prefix, country, world)
 
 
+class _Newcomer(NamedTuple):
+    """A new prefix: what it has, how much it is forgiven a day, and whether no code was ever
+    entered in it."""
+
+    owns: float
+    forgiven: float
+    unused: bool
+
+    def refused(self, reason: str) -> float:
+        """What it has after a refusal."""
+        return min(self.owns, -MARKS[reason]) if self.unused else self.owns
+
+
 def _group(request: Request, owns: float) -> Group:
     if request.human:
         return Group.HUMAN
@@ -294,22 +311,18 @@ def _group(request: Request, owns: float) -> Group:
 
 
 def _overdrawn(
-    reason: str,
-    after: float,
-    terms: Terms,
-    price: float,
-    new: tuple[float, float] | None = None,
+    reason: str, after: float, terms: Terms, price: float, new: _Newcomer | None = None
 ) -> Overdrawn | None:
     """A refusal, if the account may not owe that much. One that owes nothing admits a message of
-    any price. Of a new prefix, `new` says what it has, and how much is forgiven in a day."""
+    any price."""
     whole = max(terms.limit, price)
-    part = whole if new is None else max(terms.limit * USABLE[reason], price)
-    if after >= -(part if new is not None and new[0] < 0 else whole):
+    part = whole if new is None else max(terms.limit * USABLE, price)
+    if after >= -(part if new is not None and new.owns < 0 else whole):
         return None
     days = (-part - after) / terms.forgiven
     if new is not None:
-        # The refusal marks the prefix. When that is forgiven, the whole limit is there for it.
-        clear = max(-new[0], MARKS[reason]) / new[1]
+        # When the prefix owes nothing any more, the whole limit is there for it.
+        clear = max(0.0, -new.refused(reason)) / new.forgiven
         days = min(days, max(clear, (-whole - after) / terms.forgiven))
     return Overdrawn(reason, math.ceil(days * DAY))
 

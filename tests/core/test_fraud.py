@@ -77,13 +77,13 @@ def test_the_terms_of_a_prefix(earned: float, limit: float) -> None:
 @pytest.mark.parametrize(
     ("earned", "group", "limit", "most", "forgiven"),
     [
-        (0, Group.NEW, 5, 1, 5),
+        (0, Group.NEW, 5, 0, 5),
         (0, Group.PROVEN, 5, 5, 5),
         (0, Group.HUMAN, 5, 5, 5),
         (0, Group.KNOWN, 15, 15, 15),
         (400, Group.PROVEN, 5, 5, 6),
         (2000, Group.PROVEN, 10, 10, 30),
-        (2000, Group.NEW, 10, 2, 30),
+        (2000, Group.NEW, 10, 0, 30),
         (2000, Group.KNOWN, 30, 30, 90),
     ],
 )
@@ -93,9 +93,9 @@ def test_the_terms_of_a_country(
     assert country_terms(earned, RATES, group) == pytest.approx((limit, most, forgiven))
 
 
-@pytest.mark.parametrize(("earned", "limit"), [(0, 15), (1000, 15), (2000, 30)])
+@pytest.mark.parametrize(("earned", "limit"), [(0, 10), (1000, 10), (2000, 20)])
 def test_the_terms_of_the_world(earned: float, limit: float) -> None:
-    assert world_terms(earned, RATES) == pytest.approx((limit, limit, limit))
+    assert world_terms(earned, RATES) == pytest.approx((limit, 0, limit))
 
 
 # --- who pays ------------------------------------------------------------------------------
@@ -113,10 +113,23 @@ def test_the_terms_of_the_world(earned: float, limit: float) -> None:
         ),
         # The country has credit: the world pays nothing.
         (
-            records(country=(0.1, 0, 0, 0)),
+            records(prefix=(1.0, 0), country=(0, 0.1, 0, 0)),
+            Request(0.1),
+            Charge(Group.PROVEN, False),
+            [[0, 0], [0, 0, 0, 0], [0, 0]],
+        ),
+        # Nor does it for a country that owes less than a tenth of a day's entered codes.
+        (
+            records(earned=(0, 1.1, 0)),
             Request(0.1),
             Charge(Group.NEW, False),
-            [[-1, 0], [0, 0, 0, 0], [0, 0]],
+            [[-1, 0], [-0.1, 0, 0, 0], [0, 0]],
+        ),
+        (
+            records(earned=(0, 0.9, 0)),
+            Request(0.1),
+            Charge(Group.NEW, True),
+            [[-1, 0], [-0.1, 0, 0, 0], [-0.1, 0]],
         ),
         # A prefix with a credit of one message is proven.
         (
@@ -136,7 +149,7 @@ def test_the_terms_of_the_world(earned: float, limit: float) -> None:
             records(prefix=(8.0, 0), country=(1, 1, 0, 1)),
             Request(0.1, human=True, known=True),
             Charge(Group.HUMAN, True),
-            [[8, -1], [1, 1, -0.1, 1], [0, -0.1]],
+            [[8, -1], [0, 1, -0.1, 1], [0, -0.1]],
         ),
         # A known number's prefix and world pay nothing.
         (
@@ -168,7 +181,7 @@ def test_which_accounts_pay(
         (records(prefix=(-7.5, 0)), Request(0.1), "prefix", 0.5 / 8 * 24),
         (records(prefix=(0, -8)), Request(0.1, human=True), "prefix", 1 / 8 * 24),
         (records(prefix=(-8, 0), world=(-7.5, 0)), Request(0.1, human=False), "prefix", 3),
-        (records(country=(-4.95, 0, 0, 0)), Request(0.1), "country", 0.5),  # the mark is forgiven
+        (records(country=(-4.95, 0, 0, 0)), Request(0.1), "country", 1),  # the mark is forgiven
         (
             records(prefix=(3.0, 0), country=(0, -5, 0, 0)),
             Request(0.1),
@@ -177,17 +190,30 @@ def test_which_accounts_pay(
         ),
         (records(country=(0, 0, 0, -15)), Request(0.3, known=True), "country", 0.3 / 15 * 24),
         (records(country=(0, 0, -5, 0)), Request(0.1, human=True), "country", 0.1 / 5 * 24),
-        (records(prefix=(5, 0), world=(-15, 0)), Request(0.3), "world", 0.3 / 15 * 24),
-        (records(world=(-15, 0)), Request(0.3), "world", 3),
-        (records(world=(0, -15)), Request(0.3, human=True), "world", 0.3 / 15 * 24),
+        (records(prefix=(5, 0), world=(-10, 0)), Request(0.3), "world", 0.3 / 10 * 24),
+        (records(world=(-10, 0)), Request(0.3), "world", 3),
+        (records(world=(0, -10)), Request(0.3, human=True), "world", 0.3 / 10 * 24),
         # A new prefix that owes something leaves a reserve to others.
         (
-            records(prefix=(-3, 0), country=(-3.75, 0, 0, 0)),
+            records(prefix=(-3, 0), country=(-4, 0, 0, 0)),
             Request(0.1),
             "country",
             0.1 / 5 * 24,
         ),
-        (records(prefix=(-0.1, 0), world=(-10, 0)), Request(0.1), "world", 0.1 / 15 * 24),
+        (records(prefix=(-0.1, 0), world=(-8, 0)), Request(0.1), "world", 0.1 / 10 * 24),
+        # Where codes were entered, no mark has to be forgiven, but what is owed has.
+        (
+            records(prefix=(0.5, 0), country=(-5, 0, 0, 0), earned=(1, 0, 0)),
+            Request(0.1),
+            "country",
+            0.1 / 5 * 24,
+        ),
+        (
+            records(prefix=(-0.5, 0), country=(-5, 0, 0, 0), earned=(1, 0, 0)),
+            Request(0.1),
+            "country",
+            0.5 / 8 * 24,
+        ),
     ],
 )
 def test_what_refuses_and_for_how_long(
@@ -206,7 +232,7 @@ def test_what_refuses_and_for_how_long(
 def test_prefixes_that_owe_nothing_have_the_reserve() -> None:
     country = records(country=(-4.5, 0, 0, 0))
     assert isinstance(charge(country, Request(0.1), RATES, T0)[0], Charge)
-    world = records(world=(-14, 0))
+    world = records(world=(-9.5, 0))
     assert isinstance(charge(world, Request(0.1), RATES, T0)[0], Charge)
 
 
@@ -215,11 +241,11 @@ def test_prefixes_that_owe_nothing_have_the_reserve() -> None:
     [
         (5.0, 4.0, 4.0),  # proven: a prefix in which many ask soon is so no longer
         (1.0, 0.0, 0.0),
-        (0.9, -1 / 6, -1.0),
-        (0.0, -1 / 6, -1.0),
-        (-0.1, -1 / 6, -1.0),
-        (-0.16, -0.16, -1.0),  # not worth a write
-        (-0.95, -0.95, -0.95),
+        (0.9, -1 / 3, -1.0),
+        (0.0, -1 / 3, -1.0),
+        (-0.1, -1 / 3, -1.0),
+        (-0.31, -0.31, -1.0),  # not worth a write
+        (-0.97, -0.97, -0.97),
         (-3.0, -3.0, -3.0),
     ],
 )
@@ -236,7 +262,19 @@ def test_a_refusal_takes_nothing_but_marks_its_prefix(
         assert (after.country, after.world) == (before.country, before.world)
 
 
-@pytest.mark.parametrize(("reason", "hours"), [("country", 0.5), ("world", 3)])
+@pytest.mark.parametrize("owns", [0.9, 0.0, -3.0])
+def test_a_refusal_leaves_no_mark_where_codes_were_entered(owns: float) -> None:
+    """Otherwise an attack on all prefixes would refuse their people for an hour after it."""
+    for before in (
+        records((owns, 0.0), (-5.0, 0.0, 0.0, 0.0), earned=(0.01, 0.0, 0.0)),
+        records((owns, 0.0), world=(-10.0, 0.0), earned=(0.01, 0.0, 0.0)),
+    ):
+        answer, after = charge(before, Request(0.1), RATES, T0)
+        assert isinstance(answer, Overdrawn)
+        assert after == before
+
+
+@pytest.mark.parametrize(("reason", "hours"), [("country", 1), ("world", 3)])
 def test_a_mark_is_forgiven(reason: str, hours: float) -> None:
     full = records(country=(-4.9, 0, 0, 0)) if reason == "country" else records(world=(-15.0, 0))
     answer, marked = charge(full, Request(0.2), RATES, T0)
@@ -266,7 +304,7 @@ def test_what_is_forced_is_counted_and_never_refused() -> None:
     for _ in range(300):
         answer, state = charge(state, Request(0.1, forced=True), RATES, T0)
         assert isinstance(answer, Charge)
-    assert balances(state) == [[-8, 0], [-5, 0, 0, 0], [-15, 0]]
+    assert balances(state) == [[-8, 0], [-5, 0, 0, 0], [-10, 0]]
 
 
 # --- what comes back -----------------------------------------------------------------------
@@ -275,24 +313,25 @@ def test_what_is_forced_is_counted_and_never_refused() -> None:
 @pytest.mark.parametrize(
     ("paid", "after", "earned"),
     [
-        (Charge(Group.NEW, True), [[3, 0], [0.3, 0, 0, 0], [0.3, 0]], (1, 0.1, 0.1)),
-        (Charge(Group.NEW, False), [[3, 0], [0.3, 0, 0, 0], [0, 0]], (1, 0.1, 0.1)),
-        (Charge(Group.PROVEN, True), [[3, 0], [0, 0.3, 0, 0], [0.3, 0]], (1, 0.1, 0.1)),
-        (Charge(Group.HUMAN, True), [[0, 3], [0, 0, 0.3, 0], [0, 0.3]], (1, 0.1, 0.1)),
+        (Charge(Group.NEW, True), [[3, 0], [-0.7, 0, 0, 0], [-0.7, -1]], (1, 0.1, 0.1)),
+        (Charge(Group.NEW, False), [[3, 0], [-0.7, 0, 0, 0], [-1, -1]], (1, 0.1, 0.1)),
+        (Charge(Group.PROVEN, True), [[3, 0], [-1, 0.3, 0, 0], [-0.7, -1]], (1, 0.1, 0.1)),
+        (Charge(Group.HUMAN, True), [[0, 3], [-1, 0, 0.3, 0], [-1, -0.7]], (1, 0.1, 0.1)),
         # Known numbers' codes fill their own account alone: strangers could live off them.
-        (Charge(Group.KNOWN, False), [[0, 0], [0, 0, 0, 0.3], [0, 0]], (0, 0.1, 0.1)),
+        (Charge(Group.KNOWN, False), [[0, 0], [-1, 0, 0, 0.3], [-1, -1]], (0, 0.1, 0.1)),
     ],
 )
 def test_a_right_code_gives_back_to_those_that_paid(
     paid: Charge, after: list[list[float]], earned: tuple[float, ...]
 ) -> None:
-    new = credit(records(), paid, 0.1, RATES, T0)
+    before = records(country=(-1, 0, 0, 0), world=(-1, -1))
+    new = credit(before, paid, 0.1, RATES, T0)
     assert balances(new) == after
     assert tuple(record.earned for record in new) == earned
 
 
 @pytest.mark.parametrize(
-    ("group", "most"), [(Group.NEW, 1), (Group.PROVEN, 5), (Group.HUMAN, 5), (Group.KNOWN, 15)]
+    ("group", "most"), [(Group.NEW, 0), (Group.PROVEN, 5), (Group.HUMAN, 5), (Group.KNOWN, 15)]
 )
 def test_credit_ends_at_the_limit(group: Group, most: float) -> None:
     state = records()
@@ -302,7 +341,7 @@ def test_credit_ends_at_the_limit(group: Group, most: float) -> None:
         state = credit(state, paid, 2.0, RATES, T0)
     assert state.country.balances[group] == most
     assert state.prefix.balances[place] == (0 if group is Group.KNOWN else 8)
-    assert state.world.balances[place] == (0 if group is Group.KNOWN else 15)
+    assert state.world.balances == (0, 0)
 
 
 def test_a_message_that_was_not_sent_comes_back_whole() -> None:
@@ -322,12 +361,12 @@ def test_a_message_that_was_not_sent_comes_back_whole() -> None:
 @pytest.mark.parametrize(
     ("hours", "prefix", "country", "world"),
     [
-        (0, -8, -5, -15),
-        (3, -7, -4.375, -13.125),
-        (12, -4, -2.5, -7.5),
+        (0, -8, -5, -10),
+        (3, -7, -4.375, -8.75),
+        (12, -4, -2.5, -5),
         (24, 0, 0, 0),
         (2400, 0, 0, 0),
-        (-24, -8, -5, -15),  # a clock that was set back makes no days
+        (-24, -8, -5, -10),  # a clock that was set back makes no days
     ],
 )
 def test_debts_are_forgiven_in_a_day(
@@ -349,8 +388,8 @@ def test_credit_in_money_lapses_in_a_day(days: float, left: float) -> None:
     before = records(country=(1, 5, 5, 15), world=(15, 15))
     state = refund(before, Charge(Group.HUMAN, True), 0.0, RATES, T0 + int(days * DAY))
     assert balances(state)[1:] == [
-        [max(0, 1 - 5 * days), left, left, 3 * left],
-        [3 * left, 3 * left],
+        [0, left, left, 3 * left],  # new prefixes and the world have none
+        [0, 0],
     ]
 
 

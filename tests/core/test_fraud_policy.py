@@ -132,14 +132,14 @@ def loss(first: str, further: str) -> Loss:
 
 
 def test_the_worst_case_by_default() -> None:
-    """By hand: at_risk 10, so a limit of 5 in a country, forgiven each day, and of 15 in all."""
+    """By hand: at_risk 10, so a limit of 5 in a country, forgiven each day, and of 10 in all."""
     worst = FraudPolicy(mode="enforce").worst_case(price_abroad=Decimal("0.434"))
     assert worst.prefix == loss("6.94", "3.47")  # 16 and 8 messages
     assert worst.country == loss("10", "5")
-    assert worst.abroad == loss("45", "15")
-    # New prefixes: 0.2 x 5 + 5 + 5; proven ones: 5 + 5 + 5.
-    assert worst.home == worst.home_patient == loss("26", "26")
-    assert worst.total == loss("71", "41")
+    assert worst.abroad == loss("20", "10")
+    # New prefixes: 5 + 5; proven ones: 5 + 5 + 5.
+    assert worst.home == worst.home_patient == loss("25", "25")
+    assert worst.total == loss("45", "35")
 
 
 def test_the_worst_case_grows_with_what_people_spend() -> None:
@@ -147,8 +147,8 @@ def test_the_worst_case_grows_with_what_people_spend() -> None:
         strangers_per_day=10_000, known_per_day=10_000, conversion=0.8
     )
     # Entered codes of 1,600 a day, all at once: 2,531. A limit of 12.66, forgiven 37.97 a day:
-    # (0.2 + 1 + 1 + 1) x 12.66 + 2 x 37.97.
-    assert worst.home == loss("116.43", "116.43")
+    # (1 + 1 + 1) x 12.66 + 2 x 37.97.
+    assert worst.home == loss("113.9", "113.9")
     assert worst.home_patient.first_day - worst.home.first_day == Decimal(1400)
     assert worst.country == loss("10", "5")
 

@@ -39,11 +39,11 @@ local function country_terms(group)
   local times = group == 4 and 3 or 1
   local limit = times * math.max(at_risk / 2, 0.005 * country_earned)
   local forgiven = times * math.max(at_risk / 2, 3 * 0.005 * country_earned)
-  return limit, group == 1 and limit * 0.2 or limit, forgiven
+  return limit, group == 1 and 0 or limit, forgiven
 end
 
 local function world_limit()
-  return 3 * math.max(at_risk / 2, 0.005 * world_earned)
+  return 2 * math.max(at_risk / 2, 0.005 * world_earned)
 end
 
 local function lapsed(balance, limit, credit, forgiven, days)
@@ -97,7 +97,7 @@ end
 
 local function keep_world(place, balance)
   local other, limit = 3 - place, world_limit()
-  world[place], world[other] = balance, lapsed(world[other], limit, limit, limit, world_days)
+  world[place], world[other] = balance, lapsed(world[other], limit, 0, limit, world_days)
   redis.call('SET', KEYS[4],
     struct.pack('>I6ddd', math.max(now, world_at), world_earned, world[1], world[2]),
     'PX', lifetime(1, world_earned, 1, 0))
@@ -119,9 +119,9 @@ local function give(group, world_paid, price, times, earned)
   if world_paid or earned ~= 0 then
     world_earned = world_earned + price * earned
     limit = world_limit()
-    balance = lapsed(world[place], limit, limit, limit, world_days)
+    balance = lapsed(world[place], limit, 0, limit, world_days)
     if world_paid then
-      balance = math.min(limit, balance + price * times)
+      balance = math.min(0, balance + price * times)
     end
     keep_world(place, balance)
   end

@@ -83,17 +83,25 @@ local limit = prefix_limit()
 local owns = faded(prefix[place], limit, prefix_days)
 local group = human and 3 or known and 4 or owns >= 1 and 2 or 1
 
+-- What the prefix has after a refusal: a proven one pays, and one without entered codes is marked.
+local function refused(mark)
+  if group == 2 then
+    return owns - 1
+  end
+  return group == 1 and prefix_earned == 0 and math.min(owns, -mark) or owns
+end
+
 -- The milliseconds until an account of money may owe so much, or nil if it may now. A new prefix
--- that owes something may use a share of the limit; `mark` is what it owes after a refusal.
-local function overdrawn(after, most, forgiven, share, mark)
+-- that owes something may use a share of the limit.
+local function overdrawn(after, most, forgiven, mark)
   local whole = math.max(most, price)
-  local part = group == 1 and math.max(most * share, price) or whole
+  local part = group == 1 and math.max(most * 0.8, price) or whole
   if after >= -((group == 1 and owns < 0) and part or whole) then
     return nil
   end
   local days = (-part - after) / forgiven
   if group == 1 then
-    local clear = math.max(-owns, mark) / limit
+    local clear = math.max(0, -refused(mark)) / limit
     days = math.min(days, math.max(clear, (-whole - after) / forgiven))
   end
   return math.ceil(days * DAY)
@@ -102,16 +110,16 @@ end
 local reason, wait
 local country_limit, credit, forgiven = country_terms(group)
 local after = lapsed(country[group], country_limit, credit, forgiven, country_days) - price
-local mark = 1 / 6
-wait = overdrawn(after, country_limit, forgiven, 3 / 4, mark)
+local mark = 1 / 3
+wait = overdrawn(after, country_limit, forgiven, mark)
 if wait then
   reason = 1
 end
-local world_pays, most, after_world = group ~= 4 and after < 0, world_limit(), 0
+local world_pays, most, after_world = group ~= 4 and after < -0.1 * country_earned, world_limit(), 0
 if world_pays then
-  after_world = lapsed(world[place], most, most, most, world_days) - price
+  after_world = lapsed(world[place], most, 0, most, world_days) - price
   if not wait then
-    wait = overdrawn(after_world, most, most, 2 / 3, 1)
+    wait = overdrawn(after_world, most, most, 1)
     if wait then
       reason, mark = 2, 1
     end
@@ -123,9 +131,9 @@ end
 
 local paid
 if wait and not forced then
-  if reason ~= 0 and group <= 2 then
-    local left = group == 2 and owns - 1 or math.min(owns, -mark)
-    if owns - left >= mark / 10 then -- a write for each refused start would be too many
+  if reason ~= 0 then
+    local left = refused(mark)
+    if owns - left >= 1 / 30 then -- a write for each refused start would be too many
       keep_prefix(place, left)
     end
   end
