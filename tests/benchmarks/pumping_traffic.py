@@ -8,7 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from otpverify.core import fraud
 from otpverify.core.fraud import DAY, Charge, Overdrawn, Rates, Record, Records, Request
@@ -76,20 +76,58 @@ class Asks(NamedTuple):
     delay: float = 22.0
 
 
+class Rule(Protocol):
+    """What decides, and keeps the accounts."""
+
+    def charge(self, number: Number, request: Request, now: int) -> Charge | Overdrawn:
+        """Take a message's price, or refuse."""
+
+    def credit(self, number: Number, paid: Charge, price: float, now: int) -> None:
+        """Give back for a right code."""
+
+
+class Accounts:
+    """The package's rule, with its records in memory."""
+
+    def __init__(self, rates: Rates) -> None:
+        self.rates = rates
+        self.prefixes: dict[tuple[str, int], Record] = {}
+        self.countries: dict[str, Record] = {}
+        self.world = fraud.EMPTY.world
+
+    def charge(self, number: Number, request: Request, now: int) -> Charge | Overdrawn:
+        """See `Rule`."""
+        answer, new = fraud.charge(self._records(number), request, self.rates, now)
+        self._keep(number, new)
+        return answer
+
+    def credit(self, number: Number, paid: Charge, price: float, now: int) -> None:
+        """See `Rule`."""
+        self._keep(number, fraud.credit(self._records(number), paid, price, self.rates, now))
+
+    def _records(self, number: Number) -> Records:
+        return Records(
+            self.prefixes.get(number[:2], fraud.EMPTY.prefix),
+            self.countries.get(number[0], fraud.EMPTY.country),
+            self.world,
+        )
+
+    def _keep(self, number: Number, new: Records) -> None:
+        self.prefixes[number[:2]], self.countries[number[0]], self.world = new
+
+
 @dataclass
 class Site:
     """What stands between requests and the SMS bill.
 
     Attributes:
+        rule: The fraud policy's.
         mode: `"tutorial"` (a cooldown), `"limits"` (per phone and address), and with them
             `"observe"`, `"enforce"` or `"check"` (`over="human_check"`).
     """
 
+    rule: Rule
     mode: str = "observe"
-    rates: Rates = RATES
-    prefixes: dict[tuple[str, int], Record] = field(default_factory=dict)
-    countries: dict[str, Record] = field(default_factory=dict)
-    world: Record = fraud.EMPTY.world
     known: dict[Number, list[float]] = field(default_factory=dict)
     sends: dict[object, deque[float]] = field(default_factory=dict)
 
@@ -101,17 +139,10 @@ class Site:
             return Overdrawn("limits", 0)
         if self.mode in ("tutorial", "limits"):
             return None
-        place = number[:2]
-        records = Records(
-            self.prefixes.get(place, fraud.EMPTY.prefix),
-            self.countries.get(number[0], fraud.EMPTY.country),
-            self.world,
-        )
         seen = self.known.get(number)
         known = seen is not None and seen[0] < UNANSWERED and now - seen[1] < TRUSTED
-        request = Request(price_of(number[0]), known, human)
-        answer, new = fraud.charge(records, request, self.rates, now)
-        self.prefixes[place], self.countries[number[0]], self.world = new
+        request = Request(price_of(number[0]), known, human and self.mode == "check")
+        answer = self.rule.charge(number, request, now)
         if seen is not None and isinstance(answer, Charge):
             seen[0] += 1
         return answer
@@ -127,10 +158,7 @@ class Site:
         if self.mode in ("tutorial", "limits"):
             return
         if paid is not None:
-            place = number[:2]
-            records = Records(self.prefixes[place], self.countries[number[0]], self.world)
-            new = fraud.credit(records, paid, price_of(number[0]), self.rates, now)
-            self.prefixes[place], self.countries[number[0]], self.world = new
+            self.rule.credit(number, paid, price_of(number[0]), now)
         self.known[number] = [0, now]
 
     def _within_limits(self, number: Number, address: int, now: int) -> bool:
@@ -161,7 +189,7 @@ class Seen:
 
     Attributes:
         people: Who asked for the first time.
-        refused: Those of them who were refused then, by time and number.
+        refused: Those of them whom the policy refused then: when, and why.
         lost: Those of them who were never sent a code.
         checks: Human checks shown to people.
         would_refuse: People who got a code that enforcing would have refused.
@@ -220,7 +248,7 @@ class Day:
         answer = site.ask(number, address, int(at), human=human)
         seen.people += first
         if isinstance(answer, Overdrawn) and (site.mode != "observe" or answer.reason == "limits"):
-            if first:
+            if first and answer.reason != "limits":
                 seen.refused.append((at, answer.reason))
 
             def again(then: float, human: bool = human) -> None:
@@ -236,7 +264,7 @@ class Day:
             elif tries < 2:
                 self._later(at + rng.uniform(30, 180) * SECOND, again)
             else:
-                seen.lost += 1
+                seen.lost += answer.reason != "limits"
             return
         seen.would_refuse += first and isinstance(answer, Overdrawn)
         site.sent(number, address, int(at))
