@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 from otpverify import (
     BlockNumberTypes,
     ConfigurationError,
+    FraudPolicy,
     Limit,
     MemoryStore,
     Messages,
@@ -48,6 +49,7 @@ _FAULTS = [
     *((f"+1 202 555 01{nn}", fault.description) for nn, fault in FAULTS.items() if fault.common),
     *((f"+1 202 555 01{nn}", found.description) for nn, found in REPORTS.items() if found.common),
 ]
+PROTECTION = FraudPolicy(mode="enforce", over="human_check")
 _WENT_WRONG = ("Something went wrong here", str(BUSY))
 _ERRORS = {
     404: ("Page not found", "There is no page at this address."),
@@ -61,6 +63,7 @@ def create_app(
     url: str | None = None,
     cooldown_seconds: int = 60,
     sender: Sender | None = None,
+    fraud: FraudPolicy | None = PROTECTION,
 ) -> Flask:
     """The site as a Flask application. All its state is in memory.
 
@@ -69,6 +72,7 @@ def create_app(
         url: The site's own address, for delivery reports; without it there are none.
         cooldown_seconds: Between two messages to one phone for one purpose.
         sender: Delivers the messages instead of the sandbox's own client.
+        fraud: The protection against SMS pumping; `None` for none.
 
     Returns:
         The application. To close it, call `app.extensions["otpverify_demo"]` one after the other.
@@ -99,6 +103,7 @@ def create_app(
         ),
         "messages": Messages(brand="Demo"),
         "guards": [BlockNumberTypes()],
+        "fraud": fraud,
         "region": "EE",
     }
     otp = OtpVerify(
@@ -128,6 +133,8 @@ def create_app(
         accounts.set_password(password)
         sessions.sign_out(account)
 
+    # A real site asks the provider of its CAPTCHA.
+    otp.human_check(lambda: request.form.get("human") == "yes")
     otp.account_loader(lambda: session.get("account"))
     otp.phone_of({USER: PHONE}.get)
     otp.find_account({PHONE: USER}.get)
@@ -191,7 +198,7 @@ class Site:
         sandbox: A started sandbox.
         host: The address to listen on.
         port: The port; 0 for any free one, `None` for 8000 or, when that is taken, a free one.
-        cooldown_seconds, sender: As for `create_app`.
+        cooldown_seconds, sender, fraud: As for `create_app`.
 
     Raises:
         ConfigurationError: It cannot listen on the port.
@@ -205,6 +212,7 @@ class Site:
         port: int | None = 0,
         cooldown_seconds: int = 60,
         sender: Sender | None = None,
+        fraud: FraudPolicy | None = PROTECTION,
     ) -> None:
         # Numbers that fail on purpose would fill the terminal with what the page says, too.
         logging.getLogger("otpverify.integrations").addHandler(logging.NullHandler())
@@ -212,7 +220,11 @@ class Site:
         bound = self._socket.getsockname()[1]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
         self._app = create_app(
-            sandbox, url=self.url, cooldown_seconds=cooldown_seconds, sender=sender
+            sandbox,
+            url=self.url,
+            cooldown_seconds=cooldown_seconds,
+            sender=sender,
+            fraud=fraud,
         )
         self._server = make_server(
             host,

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from typing import Any
 
@@ -55,14 +56,14 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def shared_site(sandbox: Sandbox) -> Iterator[Site]:
     """For tests that use a number of their own each."""
-    with Site(sandbox) as site:
+    with Site(sandbox, fraud=None) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
 def site(sandbox: Sandbox) -> Iterator[Site]:
     """For tests that use the account, without a cooldown to meet."""
-    with Site(sandbox, cooldown_seconds=0) as site:
+    with Site(sandbox, cooldown_seconds=0, fraud=None) as site:
         yield site
 
 
@@ -1023,3 +1024,16 @@ def test_the_usual_port_when_taken_is_another(
         with Site(sandbox, port=None) as site:
             assert site.url != f"http://127.0.0.1:{port}"
             assert requests.get(site.url, timeout=30).ok
+
+
+def test_a_prefix_in_which_nobody_enters_codes_needs_a_human_check(sandbox: Sandbox) -> None:
+    with Site(sandbox) as site, closing(Visitor(site.url)) as visitor:
+        for number in range(8):
+            assert ask_for_code(visitor, f"+3725123{number:04}").heading == "Enter the code"
+        page = ask_for_code(visitor, "+37251239999")
+        assert page.said == "Please confirm that you are human."
+        assert "I am a person" in page.html
+        assert sent_to(sandbox, "+37251239999") == 0
+        page = visitor.send("/phone", phone="+37251239999", human="yes")
+        assert page.heading == "Enter the code"
+        assert sent_to(sandbox, "+37251239999") == 1
