@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 def running_site(request: pytest.FixtureRequest) -> Iterator[Site]:
     if not LONG:  # a site that nobody looks at need not be started
         pytest.skip("see long_form")
-    with Site(request.param, fraud=None) as site:
+    with Site(request.param) as site:
         yield site
 
 

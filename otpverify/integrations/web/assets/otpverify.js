@@ -95,10 +95,13 @@
     if (line) return line[1];
     const half = Math.floor(length / 2);
     const parted = `\\p{Nd}{${half}}[ -]\\p{Nd}{${length - half}}`;
-    for (const digits of [`\\p{Nd}{${length}}`, parted]) {
-      const alone = `(?<!\\p{Nd})(?<!\\p{Nd}[.,])(${digits})(?![.,]?\\p{Nd})`;
-      const found = new Set([...text.matchAll(new RegExp(alone, "gu"))].map((match) => match[1]));
-      if (found.size === 1) return [...found][0];
+    // Messages quote what is not theirs, so a number outside of quotes goes first.
+    for (const part of [text.replace(/"[^"]*"/g, '""'), text]) {
+      for (const digits of [`\\p{Nd}{${length}}`, parted]) {
+        const alone = `(?<!\\p{Nd})(?<!\\p{Nd}[.,])(${digits})(?![.,]?\\p{Nd})`;
+        const found = new Set([...part.matchAll(new RegExp(alone, "gu"))].map((match) => match[1]));
+        if (found.size === 1) return [...found][0];
+      }
     }
     return null;
   }
