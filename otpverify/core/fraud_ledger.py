@@ -42,6 +42,11 @@ from otpverify.core.traffic import MILLIONTHS, Counts, Tally, Totals
 UNANSWERED = 3
 """A number is known no more when so many messages in a row were not answered: it may be another's
 by now, or one that an attacker answered once."""
+HALF = 0.5
+"""Less than half a message is not worth keeping."""
+LIFETIME = 30 * DAY
+"""Milliseconds for which the accounts of a country and of the world are kept: nothing is left of
+them then. There are few."""
 ACCOUNTS = ("prefix", "country", "world")
 """Whose account refuses a message."""
 TOTAL, SPEND = "total", "spend"
@@ -370,11 +375,16 @@ def amounts(rules: Rules, price: float) -> list[tuple[Cap, float]]:
     return [(cap, 1 if cap.name == TOTAL else millionths(price)) for cap in rules.caps]
 
 
-def lifetime(record: Record, memory_days: float, credit: float, debt_days: float = 1.0) -> int:
-    """Seconds for which a record matters: until its debts are forgiven, and less than half a
-    message, or half a unit of money, is left of the rest."""
-    earned, rest = math.log(max(1.0, 2 * record.earned)), math.log(max(1.0, 2 * credit))
-    return max(1, math.ceil(DAY / 1000 * (debt_days + max(earned, memory_days * rest))))
+def lifetime(prefix: Record) -> int:
+    """Seconds for which the record of a prefix matters: until its debts are forgiven, and less than
+    half a message is left of the rest. Prefixes are many: what an attacker makes a store hold who
+    invents them is forgotten when it is forgiven."""
+    debt, credit = max(0.0, -min(prefix.balances)), max(prefix.balances)
+    days = min(1.0, debt / PREFIX_LIMIT)
+    if prefix.earned > HALF or credit > HALF:
+        earned = math.log(max(1.0, prefix.earned / HALF))
+        days += max(earned, PREFIX_MEMORY_DAYS * math.log(max(1.0, credit / HALF)))
+    return max(1, math.ceil(DAY / 1000 * days))
 
 
 def _are_levels(reached: Any) -> bool:
@@ -410,17 +420,11 @@ def _records(ledger: Ledger) -> Records:
 
 
 def _with_records(ledger: Ledger, before: Records, after: Records, now: int) -> Ledger:
-    def again(
-        old: Kept | None, was: Record, new: Record, days: float, credit: float, debt: float
-    ) -> Kept | None:
-        return old if new is was else Kept(new, now + 1000 * lifetime(new, days, credit, debt))
+    def again(old: Kept | None, was: Record, new: Record, duration: int) -> Kept | None:
+        return old if new is was else Kept(new, now + duration)
 
-    # Those of prefixes are many: an attacker who invents prefixes has them forgotten when their
-    # marks are.
-    most, least = max(after.prefix.balances), min(after.prefix.balances)
-    debt = min(1.0, max(0.0, -least) / PREFIX_LIMIT)
     return ledger._replace(
-        prefix=again(ledger.prefix, before.prefix, after.prefix, PREFIX_MEMORY_DAYS, most, debt),
-        country=again(ledger.country, before.country, after.country, 1, 0.0, 1.0),
-        world=again(ledger.world, before.world, after.world, 1, 0.0, 1.0),
+        prefix=again(ledger.prefix, before.prefix, after.prefix, 1000 * lifetime(after.prefix)),
+        country=again(ledger.country, before.country, after.country, LIFETIME),
+        world=again(ledger.world, before.world, after.world, LIFETIME),
     )

@@ -16,17 +16,17 @@ from otpverify.core.limits import Limit
 from otpverify.core.state import Opening
 from otpverify.stores.redis.scripts import Call, Script, Scripts
 
-BATCH, BATCHES = 100, 200
-KEYS = 100_000
+BATCH, BATCHES = 50, 400
+KEYS = 20_000
 HOUR = DAY // 24
 CAPS = (
     Cap(TOTAL, 10**9, DAY),
     Cap(SPEND, millionths(10**6), HOUR),
     Cap(SPEND, millionths(10**6), DAY),
 )
-RULES = Rules(Rates(10.0, 1 / 3), 90 * DAY, 660_000, (), (Limit(10, 3600),))
+RULES = Rules(Rates(10.0, 1 / 3), 90 * DAY, 660_000, (), (Limit(100, 3600),))
 FULL = RULES._replace(caps=CAPS)
-CHEAP = 0.0001
+CHEAP = 0.00001
 PAID = Charged(int(time.time() * 1000), Charge(Group.NEW, True))
 SCRIPTS = Scripts("otpverify")
 
@@ -57,9 +57,9 @@ def tag(number: int, kind: str = "p") -> str:
 
 
 def key(number: int, country: str = "EE") -> FraudKey:
-    """Somebody's message: 20 a prefix, and 5 a network."""
+    """Somebody's message: 4 a prefix, and 5 a network."""
     return FraudKey(
-        tag(number // 20), country, tag(number, "k"), tag(number, "b"), tag(number // 5, "i")
+        tag(number // 4), country, tag(number, "k"), tag(number, "b"), tag(number // 5, "i")
     )
 
 
@@ -87,6 +87,12 @@ def times(client: Any) -> None:
     def refund(number: int) -> Call:
         return SCRIPTS.refund(key(number, "LV"), PAID, CHEAP, FULL)
 
+    for number in range(3):  # codes are entered, so that the country has credit, as a rule
+        for call in (
+            SCRIPTS.charge(key(-number), Request(2.0), RULES),
+            SCRIPTS.credit(key(-number), RULES),
+        ):
+            client.eval(call.script.text, len(call.keys), *call.keys, *call.args)
     cases: dict[str, Callable[[int], Call]] = {
         "`charge`: a stranger, with the address": charge(stranger, RULES, "EE"),
         "`credit`: the same, a right code": credit("EE"),
@@ -100,11 +106,63 @@ def times(client: Any) -> None:
         row(name, f"{server_time(client, make):.1f}")
 
 
+def sizes(client: Any) -> None:
+    """Print what each kind of key takes: what is freed when all of that kind are deleted."""
+    client.flushall()
+    forced = Request(0.0, forced=True)
+    operations: list[Callable[[int], Call]] = [
+        lambda n: SCRIPTS.charge(each(n), forced, RULES),
+        lambda n: SCRIPTS.credit(each(n), RULES),
+        lambda n: SCRIPTS.charge(each(n), forced, FULL),
+    ]
+    for make in operations:
+        script = make(0).script
+        client.script_load(script.text)
+        for begin in range(0, KEYS, BATCH):
+            with client.pipeline(transaction=False) as pipe:
+                for number in range(begin, begin + BATCH):
+                    call = make(number)
+                    pipe.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+                pipe.execute()
+    kinds = {
+        "prefix": "p",
+        "known number": "k",
+        "challenge that was charged": "b",
+        "IP network, one event": "i",
+    }
+    row("what is kept", "bytes")
+    row("---", "---")
+    for name, letter in kinds.items():
+        before, keys = used(client), list(client.scan_iter(f"*}}:{letter}*", count=1_000))
+        for begin in range(0, len(keys), 1_000):
+            client.delete(*keys[begin : begin + 1_000])
+        row(name, f"{(before - used(client)) / len(keys):.0f}")
+    for name, letter in (("country", "c"), ("traffic of a country, one hour", "t")):
+        row(name, client.memory_usage(f"otpverify:{{f}}:{letter}EE"))
+    for cap in CAPS[:1]:
+        row(
+            "cap, one of at most 61 parts",
+            client.memory_usage(f"otpverify:{{f}}:m{cap.name}{cap.window}"),
+        )
+
+
+def each(number: int) -> FraudKey:
+    """A message of which nothing is shared but the country."""
+    return FraudKey(tag(number), "EE", tag(number, "k"), tag(number, "b"), tag(number, "i"))
+
+
+def used(client: Any) -> int:
+    """Bytes in use."""
+    return int(client.info("memory")["used_memory"])
+
+
 def main() -> None:
     """Print both tables."""
     with pinned_server() as server:
         client = server.client(socket_timeout=60)
         times(client)
+        print()
+        sizes(client)
 
 
 if __name__ == "__main__":

@@ -255,8 +255,10 @@ def test_support_has_unanswered_messages_forgotten() -> None:
 
 
 def test_records_are_kept_for_as_long_as_they_matter() -> None:
-    assert lifetime(Record(0, 0.0, (0.0, 0.0)), 90, 0.0, 0.0) == 1
-    assert lifetime(Record(0, 0.0, (-5.0, 0.0)), 1, 0.0) == 86_400
+    assert lifetime(Record(0, 0.0, (0.0, 0.0))) == 1
+    assert lifetime(Record(0, 0.0, (-2.0, 0.4))) == 86_400 // 4
+    assert lifetime(Record(0, 400.0, (-90.0, 0.0))) == pytest.approx(86_400 * (1 + 6.68), rel=0.01)
+    assert lifetime(Record(0, 2.0, (0.0, 4.0))) == pytest.approx(86_400 * 90 * 2.08, rel=0.01)
     _, marked = charge(ledger(country=FULL_COUNTRY), KEY, Request(0.1), RULES, T0)
     assert marked.prefix is not None
     assert marked.prefix.expires == T0 + HOUR  # the mark is forgiven then

@@ -1,20 +1,25 @@
 -- Count a message in the IP network's limits, the caps and the accounts, or refuse it.
 --
 -- KEYS   see fraud_ledger
--- ARGV   price, at_risk, cost in millionths (doubles), remember (6 bytes), what is known of the request (5 bytes, 1 for
---        true: known, human, forced, observed, the number is counted); of each cap what the message
---        takes, amount (doubles), window (6); the network's limits, or nothing, as in reserve
+-- ARGV   price, at_risk, cost in millionths (doubles), remember (6 bytes), what is known of the
+--        request (5 bytes, 1 for true: known, human, forced, observed, the number is counted); of
+--        each cap what the message takes, amount (doubles), window (6); the network's limits, or
+--        nothing, as in reserve
 -- Reply  "1 at event bill raised first levels": event names what the network's limits counted (0:
 --        nothing); bill as in fraud_ledger; raised and first are 0 or 1; levels has a digit for
 --        each cap: 0, or 1, 2, 3 for 50, 80 or 100% reached
 --        "0 which wait": an account refuses, 0 prefix, 1 country, 2 world; milliseconds
 --        "2 which wait": a limit of the network, 1 and up
 --        "3 which wait": a cap, 1 and up; -1: it never fits
---
+
 -- include fraud_ledger
 -- include fraud_caps
 -- include fraud_network
 -- include fraud_traffic
+local nonce = KEYS[1]:sub(-6)
+if bill and bill:sub(10, 15) == nonce then
+  return bill:sub(16)
+end
 local price, at_risk, cost, remember, known, human, forced, observed, counted =
   struct.unpack('>dddI6BBBBB', ARGV[1])
 known, human, forced, observed, counted =
@@ -39,7 +44,7 @@ if counts_network and network ~= '' then
   end
 end
 
-local windows, longest_cap, full, levels = {}, 0, nil, ''
+local begins, sums, longest_cap, full, levels = {}, {}, 0, nil, ''
 for place = 1, #KEYS - 9 do
   local takes, most, window = struct.unpack('>ddI6', ARGV[1], 36 + 22 * (place - 1))
   local raw = had[8 + place] or ''
@@ -47,7 +52,8 @@ for place = 1, #KEYS - 9 do
   if raw ~= '' then
     begin, sum = cap_live(raw, window)
   end
-  if sum + takes > most then
+  local after = sum + takes
+  if after > most then
     local wait, rest = takes > most and math.huge or 0, sum
     for from = begin, #raw, 14 do
       local part, amount = struct.unpack('>I6d', raw, from)
@@ -62,14 +68,14 @@ for place = 1, #KEYS - 9 do
     end
   end
   local level = 0
-  for nth, percent in ipairs({ 50, 80, 100 }) do
-    local reached = percent / 100 * most
-    if sum < reached and reached <= sum + takes then
-      level = nth
-    end
+  if sum < most and most <= after then
+    level = 3
+  elseif sum < 0.8 * most and 0.8 * most <= after then
+    level = 2
+  elseif sum < 0.5 * most and 0.5 * most <= after then
+    level = 1
   end
-  levels = levels .. level
-  windows[place] = { raw, window, begin, sum, takes }
+  begins[place], sums[place], levels = begin, sum, levels .. level
 end
 if full then
   count_traffic(0, 0, 1, 0, 0)
@@ -153,20 +159,21 @@ else
   paid = group - 1 + (world_pays and 4 or 0)
 end
 
-redis.call('SET', KEYS[6], struct.pack('>Bd', paid, price), 'PX', remember)
 local raised = counted and number
 if raised then
   redis.call('SET', KEYS[5], tonumber(number) + 1, 'KEEPTTL')
 end
-for nth, window in ipairs(windows) do
-  local raw, length, begin, sum, takes = unpack(window)
-  local part = math.floor(now * 60 / length)
-  cap_put(KEYS[8 + nth], raw, length, begin, sum, part, takes)
+for place, begin in ipairs(begins) do
+  local takes, _, window = struct.unpack('>ddI6', ARGV[1], 36 + 22 * (place - 1))
+  cap_put(KEYS[8 + place], had[8 + place] or '', window, begin, sums[place],
+    math.floor(now * 60 / window), takes)
 end
 count_traffic(1, 0, 0, paid >= 8 and 1 or 0, cost)
 local event = 0
 if counts_network then
   event = count_event(KEYS[8], network, ARGV[1]:sub(limits, limits + 9))
 end
-return replies('1 ' .. now .. ' ' .. event .. ' ' .. paid .. ' ' .. (raised and 1 or 0) .. ' ' ..
-  (bill and 0 or 1) .. ' ' .. levels)
+local reply = '1 ' .. now .. ' ' .. event .. ' ' .. paid .. ' ' .. (raised and 1 or 0) .. ' ' ..
+  (bill and 0 or 1) .. ' ' .. levels
+redis.call('SET', KEYS[6], struct.pack('>Bd', paid, price) .. nonce .. reply, 'PX', remember)
+return reply

@@ -10,6 +10,7 @@
 -- include fraud_traffic
 local at_risk, more, trusted = struct.unpack('>ddI6', ARGV[1])
 -- include fraud_accounts
+-- include fraud_give
 if trusted > 0 then
   redis.call('SET', KEYS[5], '0', 'PX', trusted)
 end

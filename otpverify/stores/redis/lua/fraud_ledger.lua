@@ -8,10 +8,11 @@
 -- number: how many messages were sent to it since its last right code, in digits.
 -- bill: what a challenge was charged: who paid (1 byte: the group, 0 new, 1 proven, 2 human,
 -- 3 known, and 4 added if the world paid, too; or 8 prefix, 9 country, 10 world: its account
--- refused, and the message was only observed), price (a double).
+-- refused, and the message was only observed), price (a double), the nonce (6 bytes) and the reply of
+-- that charge.
 -- tally, past: what was sent and entered in the country; see fraud_traffic.
 -- The nonce's key holds the reply for half a minute, so that a call that is repeated, since its
--- reply got lost, counts once.
+-- reply got lost, counts once. The reply of a charge lies in its bill instead: most calls are those.
 
 -- include clock
 local had = redis.call('MGET', unpack(KEYS, 1, #KEYS - 1))
@@ -31,9 +32,9 @@ end
 assert(redis.call('EXISTS', unpack(KEYS, 1, #KEYS - 1)) == present, 'a foreign value')
 local number, bill = had[5], had[6]
 assert(not number or number:find('^%d+$') and #number < 16, 'a foreign value')
-assert(not bill or #bill == 9 and is_finite(struct.unpack('>d', bill, 2)), 'a foreign value')
+assert(not bill or #bill > 15 and is_finite(struct.unpack('>d', bill, 2)), 'a foreign value')
 
 local function replies(reply)
-  redis.call('SET', KEYS[1], reply, 'PX', 30000)
+  redis.call('SET', KEYS[1], reply, 'PX', '30000')
   return reply
 end

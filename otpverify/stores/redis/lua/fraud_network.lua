@@ -1,10 +1,7 @@
--- The log of an IP network: what is counted, and taken out again, as `reserve` and `give_back` of
--- core/send_limits.py define it.
+-- The log of an IP network: what is counted, as `reserve` of core/send_limits.py defines it.
 --
 -- A value is the retention (window in 6 bytes, count in 4) of all limits that it was counted for,
 -- and instants (6), oldest first. It is kept as a phone's log is; see common.lua.
-
-local SPARE = 100 -- what a log holds beyond the largest count
 
 -- Count one event. `retention` is that of the limits of this call. Gives what names the event.
 local function count_event(key, raw, retention)
@@ -30,32 +27,7 @@ local function count_event(key, raw, retention)
     at, stop = at + 1, stop + 6
   end
   local log = raw:sub(begin, stop) .. struct.pack('>I6', at) .. raw:sub(stop + 1)
-  log = log:sub(math.max(1, #log - (count + SPARE) * 6 + 1))
+  log = log:sub(math.max(1, #log - (count + 100) * 6 + 1))
   redis.call('SET', key, struct.pack('>I6I4', window, count) .. log, 'PX', at + window - now)
   return at
-end
-
--- Take one event out again, unless the log is full: it may have dropped an older one that would
--- count in its place.
-local function remove_event(key, raw, at)
-  assert(#raw > 10 and #raw % 6 == 4, 'a foreign value')
-  local window, count = struct.unpack('>I6I4', raw)
-  local found, recent = nil, 0
-  for from = #raw - 5, 11, -6 do
-    local one = struct.unpack('>I6', raw, from)
-    if one > now - window then
-      recent = recent + 1
-    end
-    if one == at then
-      found = from
-    end
-  end
-  if not found or recent >= count + SPARE then
-    return
-  end
-  if #raw == 16 then
-    redis.call('DEL', key)
-  else
-    redis.call('SET', key, raw:sub(1, found - 1) .. raw:sub(found + 6), 'KEEPTTL')
-  end
 end

@@ -1,17 +1,44 @@
 -- Give back everything that was counted for a message that was certainly not sent.
 --
 -- KEYS   see fraud_ledger
--- ARGV   price, at_risk, cost in millionths (doubles), at, event (6 bytes each), bill, raised, first (1 byte each), as
---        fraud_charge replied; of each cap what the message took (a double) and window (6)
+-- ARGV   price, at_risk, cost in millionths (doubles), at, event (6 bytes each), bill, raised, first
+--        (1 byte each), as fraud_charge replied; of each cap what the message took (a double) and
+--        window (6)
 -- Reply  "1"
 
 -- include fraud_ledger
 -- include fraud_caps
--- include fraud_network
 -- include fraud_traffic
+
+-- Take one event out of a network's log, unless it is full (100 events beyond the largest count): it
+-- may have dropped an older one that would count in its place.
+local function remove_event(key, raw, at)
+  assert(#raw > 10 and #raw % 6 == 4, 'a foreign value')
+  local window, count = struct.unpack('>I6I4', raw)
+  local found, recent = nil, 0
+  for from = #raw - 5, 11, -6 do
+    local one = struct.unpack('>I6', raw, from)
+    if one > now - window then
+      recent = recent + 1
+    end
+    if one == at then
+      found = from
+    end
+  end
+  if not found or recent >= count + 100 then
+    return
+  end
+  if #raw == 16 then
+    redis.call('DEL', key)
+  else
+    redis.call('SET', key, raw:sub(1, found - 1) .. raw:sub(found + 6), 'KEEPTTL')
+  end
+end
+
 local price, at_risk, cost, at, event, paid, raised, first =
   struct.unpack('>dddI6I6BBB', ARGV[1])
 -- include fraud_accounts
+-- include fraud_give
 local windows = {}
 for place = 9, #KEYS - 1 do
   local took, window = struct.unpack('>dI6', ARGV[1], 40 + 14 * (place - 9))
