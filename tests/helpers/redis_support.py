@@ -57,20 +57,10 @@ local redis = {{call = function(command, key, ...)
       found[place] = due_of(found[place]) > at and found[place]:sub(7)
     end
     return found
-  elseif command == 'EXISTS' then
-    local found = 0
-    for _, one in ipairs({{key, ...}}) do
-      local text = server.call('TYPE', one).ok == 'string'
-      local there = not text or due_of(server.call('GET', one)) > at
-      found = found + (there and server.call('EXISTS', one) or 0)
-    end
-    return found
   end
   if command == 'GET' then
     local raw = server.call('GET', key)
     return due_of(raw) > at and raw:sub(7)
-  elseif command == 'PTTL' then
-    return due_of(server.call('GET', key)) - at
   elseif command == 'PSETEX' then
     return put(key, given[2], tonumber(given[1]))
   elseif command == 'SET' and given[2] == 'PX' then

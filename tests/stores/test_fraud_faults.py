@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import sqlite3
 import struct
 import time
@@ -191,12 +192,15 @@ FOREIGN = {
     ],
     "cEE": [b"x", AT + doubles(0, 0, 0), AT + doubles(0, 0, 0, NAN, 0), AT + doubles(*[0.0] * 6)],
     "w": [b"x", AT + doubles(0, 0), AT + doubles(0, 0, -INFINITE)],
-    "knumber": [b"", b"x", b"-1", b"1.5", b"1e3", b"1" * 16],
+    "knumber": [b"", b"x", b"0", b"1" * 9, b"1" * 11],
     "bchallenge": [b"x", b"\1" + doubles(0), b"\1" + doubles(NAN) + b"nonce 1 5 0 0 0 1 00"],
     "inetwork": [b"x", LOG, LOG + b"x", LOG + AT + b"x"],
     "tEE": [b"", b"x", COUNTED + b"x", COUNTED * 2, COUNTED[:28] + doubles(NAN)],
     f"mtotal{CAPS[0].window}": [b"x", doubles(1) + b"x", doubles(NAN), doubles(1) + AT],
 }
+
+
+STORES = Path(__file__).parents[2] / "docs" / "how-to" / "stores.md"
 
 
 @pytest.fixture(params=PLACES[:1] + PLACES[-1:], ids="-".join)
@@ -308,6 +312,24 @@ def _changed(state: Any, value: Any, places: list[int]) -> Any:
         return value
     at = places[0] % len(state)
     return [*state[:at], _changed(state[at], value, places[1:]), *state[at + 1 :]]
+
+
+def test_a_user_of_the_documented_rights_may_do_everything(place: Place) -> None:
+    documented = re.search("needs `([^`]+)`", STORES.read_text("utf-8"))
+    assert documented is not None
+    rights = documented[1].split()
+    if place.cluster:
+        rights += ["+cluster", "+command"]
+    calls: list[Callable[[Any], Any]] = [*CALLS, lambda store: store.traffic(24)]
+    with place.server.client() as admin:
+        admin.execute_command(
+            "ACL", "SETUSER", "limited", "reset", "on", ">word", "~otpverify:*", *rights
+        )
+        url = place.server.url.replace("//", "//limited:word@")
+        with RedisStore.from_url(url) as store:
+            for call in calls:
+                assert is_sound(call(store))
+        admin.execute_command("ACL", "DELUSER", "limited")
 
 
 # --- keys ---------------------------------------------------------------------------------------

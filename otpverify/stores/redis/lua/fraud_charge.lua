@@ -83,7 +83,7 @@ if full then
 end
 
 -- include fraud_accounts
-known = known or counted and number and tonumber(number) < 3
+known = known or counted and number and unanswered < 3
 local place = human and 2 or 1
 local limit = prefix_limit()
 local owns = faded(prefix[place], limit, prefix_days)
@@ -161,7 +161,7 @@ end
 
 local raised = counted and number
 if raised then
-  redis.call('SET', KEYS[5], tonumber(number) + 1, 'KEEPTTL')
+  redis.call('SET', KEYS[5], struct.pack('>I6I4', known_until, unanswered + 1), 'KEEPTTL')
 end
 for place, begin in ipairs(begins) do
   local takes, _, window = struct.unpack('>ddI6', ARGV[1], 36 + 22 * (place - 1))

@@ -12,7 +12,7 @@ local at_risk, more, trusted = struct.unpack('>ddI6', ARGV[1])
 -- include fraud_accounts
 -- include fraud_give
 if trusted > 0 then
-  redis.call('SET', KEYS[5], '0', 'PX', trusted)
+  redis.call('SET', KEYS[5], struct.pack('>I6I4', now + trusted, 0), 'PX', trusted)
 end
 if not bill then
   return replies('0')

@@ -4,9 +4,10 @@
 -- Reply  "0": no code was entered for it, or long ago; "1 unanswered expires": how many messages
 --        were sent since its last right code; when it is known no more
 
--- include clock
 local number = redis.call('GET', KEYS[1])
 if not number then
   return '0'
 end
-return '1 ' .. number .. ' ' .. now + redis.call('PTTL', KEYS[1])
+assert(#number == 10, 'a foreign value')
+local expires, unanswered = struct.unpack('>I6I4', number)
+return '1 ' .. unanswered .. ' ' .. expires

@@ -5,7 +5,8 @@
 --        past in the end; fraud_credit does without network and caps
 --
 -- prefix, country, world: their accounts; see fraud_accounts. All numbers are big-endian.
--- number: how many messages were sent to it since its last right code, in digits.
+-- number: when it is known no more (6 bytes), how many messages were sent to it since its last right
+-- code (4).
 -- bill: what a challenge was charged: who paid (1 byte: the group, 0 new, 1 proven, 2 human,
 -- 3 known, and 4 added if the world paid, too; or 8 prefix, 9 country, 10 world: its account
 -- refused, and the message was only observed), price (a double), the nonce (6 bytes) and the reply of
@@ -22,16 +23,16 @@ end
 local function is_finite(number)
   return number - number == 0
 end
-local present = 0
 for place = 2, #KEYS - 1 do
-  if had[place] then
-    present = present + 1
+  if not had[place] then
+    redis.call('GET', KEYS[place]) -- an error if it is of another type, of which MGET says nothing
   end
 end
--- MGET is silent about values of other types.
-assert(redis.call('EXISTS', unpack(KEYS, 1, #KEYS - 1)) == present, 'a foreign value')
-local number, bill = had[5], had[6]
-assert(not number or number:find('^%d+$') and #number < 16, 'a foreign value')
+local number, bill, known_until, unanswered = had[5], had[6], nil, nil
+if number then
+  assert(#number == 10, 'a foreign value')
+  known_until, unanswered = struct.unpack('>I6I4', number)
+end
 assert(not bill or #bill > 15 and is_finite(struct.unpack('>d', bill, 2)), 'a foreign value')
 
 local function replies(reply)

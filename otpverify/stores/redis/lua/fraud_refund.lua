@@ -58,7 +58,8 @@ if paid < 8 then
   give(paid % 4 + 1, paid >= 4, price, 1, 0)
 end
 if raised == 1 and number then
-  redis.call('SET', KEYS[5], math.max(0, tonumber(number) - 1), 'KEEPTTL')
+  unanswered = math.max(0, unanswered - 1)
+  redis.call('SET', KEYS[5], struct.pack('>I6I4', known_until, unanswered), 'KEEPTTL')
 end
 count_traffic(-1, 0, 0, paid >= 8 and -1 or 0, -cost)
 if first == 1 then

@@ -11,11 +11,15 @@ local first = math.floor(now / HOUR) - hours
 if hours > 48 then
   first = first - first % 24
 end
-local found, present = redis.call('MGET', unpack(KEYS)), 0
+local found = redis.call('MGET', unpack(KEYS))
+for place, key in ipairs(KEYS) do
+  if not found[place] then
+    redis.call('GET', key) -- an error if it is of another type, of which MGET says nothing
+  end
+end
 local reply = { string.format('%.0f', now) }
 for place = 1, #KEYS, 2 do
   local raw = (found[place + 1] or '') .. (found[place] or '')
-  present = present + (found[place] and 1 or 0) + (found[place + 1] and 1 or 0)
   assert(#raw % 36 == 0, 'a foreign value')
   local sent, verified, refused, would_refuse, cost = 0, 0, 0, 0, 0
   for from = #raw - 35, 1, -36 do
@@ -36,6 +40,4 @@ for place = 1, #KEYS, 2 do
     reply[#reply + 1] = (place + 1) / 2 .. ' ' .. table.concat(counts, ' ')
   end
 end
--- MGET is silent about values of other types.
-assert(redis.call('EXISTS', unpack(KEYS)) == present, 'a foreign value')
 return table.concat(reply, ' ')
