@@ -360,8 +360,9 @@ class Verifier(Closing):
         First make sure by another way than this phone that the person is its owner (NIST SP
         800-63B-4, 4.2, account recovery). Then the policy counts from zero, as for a new number.
         Challenges stay as they are: one that was used or cancelled stays so, and one whose attempts
-        are used up needs a new start. `sends_per_ip` and `undelivered_per_phone` stay. An event
-        with the outcome `"unlocked"` is reported.
+        are used up needs a new start. A number that was known to the fraud policy is known again,
+        if no purpose is named; a stranger's stays a stranger's. `sends_per_ip` and
+        `undelivered_per_phone` stay. An event with the outcome `"unlocked"` is reported.
 
         Args:
             phone: The number, as for `start`.

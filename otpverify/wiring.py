@@ -48,7 +48,7 @@ _STORE_OPERATIONS = (
     "reserve",
     "give_back",
 )
-_FRAUD_OPERATIONS = ("charge", "credit", "refund", "traffic")
+_FRAUD_OPERATIONS = ("charge", "credit", "refund", "known", "unlock_number", "traffic")
 _IO_THREADS = 32
 
 

@@ -23,6 +23,9 @@ def inspection_sections(found: PhoneInspection) -> Iterator[Section]:
     """An inspection in words: first the number, then each purpose."""
     sends = (("Sends", found.sends), ("Concealed sends", found.concealed_sends))
     lines = [f"{name}: {'; '.join(map(_use, uses))}" for name, uses in sends if uses]
+    if found.known is not None:
+        unanswered = f", {found.unanswered} messages unanswered" if found.unanswered else ""
+        lines.append(f"Known to the fraud policy: {'yes' if found.known else 'no'}{unanswered}")
     if not found.purposes:
         lines.append("Nothing else is known of it.")
     yield Section(f"{mask(found.phone)} at {_time(found.inspected_at)}", tuple(lines))

@@ -109,6 +109,9 @@ class PhoneInspection:
         sends: How much of each of `Policy.sends_per_phone` ordinary sends use.
         concealed_sends: The same of concealed sends, which are counted apart.
         purposes: What is known for each purpose.
+        known: Whether the fraud policy takes it for a known number; `None` without a policy.
+        unanswered: The messages since its last right code that were not answered, if it is known or
+            was until then.
     """
 
     phone: str
@@ -116,12 +119,15 @@ class PhoneInspection:
     sends: tuple[LimitUse, ...] = ()
     concealed_sends: tuple[LimitUse, ...] = ()
     purposes: tuple[PurposeInspection, ...] = ()
+    known: bool | None = None
+    unanswered: int = 0
 
     def __repr__(self) -> str:
         return (
             f"PhoneInspection(phone={mask(self.phone)!r}, "
             f"inspected_at={self.inspected_at.isoformat()}, sends={self.sends}, "
-            f"concealed_sends={self.concealed_sends}, purposes={self.purposes})"
+            f"concealed_sends={self.concealed_sends}, purposes={self.purposes}, "
+            f"known={self.known}, unanswered={self.unanswered})"
         )
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from otpverify.core import answers, codes, fraud_ledger, inspection, phone, tokens
 from otpverify.core.answers import Checked, Verdict
+from otpverify.core.fraud_ledger import KnownNumber
 from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
 from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
 from otpverify.core.phone import SendRequest, country_of
@@ -172,7 +173,16 @@ class Engine:
         for other in others:
             if other.purposes:
                 first = replace(first, purposes=(*first.purposes, *other.purposes))
-        return first
+        if self.issuer.fraud is None:
+            return first
+        number = await call_port(
+            self.issuer.ports.known(self.issuer.keyring.signing.number_tag(to)),
+            *(KnownNumber, type(None)),
+            sound=fraud_ledger.is_sound,
+        )
+        if number is None:
+            return replace(first, known=False)
+        return replace(first, known=number.known, unanswered=number.unanswered)
 
     async def unlock(self, raw: str, purpose: str | None) -> None:
         """Clear what limits a phone."""
@@ -324,6 +334,9 @@ class Engine:
             key = secret.key(to, purpose or "", "")
             scope = None if purpose is None else key.scope
             await call_port(self.issuer.ports.unlock(key.phone, scope), type(None))
+        if purpose is None and self.issuer.fraud is not None:
+            tag = self.issuer.keyring.signing.number_tag(to)
+            await call_port(self.issuer.ports.unlock_number(tag), type(None))
         return OperationResult("unlocked", None)
 
     async def _claim(self, subject: Subject) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
 from otpverify.core.caps import Full
 from otpverify.core.fraud import Overdrawn, Request
-from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, Rules
+from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.phone import SendRequest
@@ -44,6 +44,8 @@ class Ports:
     charge: Callable[[FraudKey, Request, Rules], Awaitable[Charged | Overdrawn | Full | Refused]]
     credit: Callable[[FraudKey, Rules], Awaitable[Credited | None]]
     refund: Callable[[FraudKey, Charged, float, Rules], Awaitable[None]]
+    known: Callable[[str], Awaitable[KnownNumber | None]]
+    unlock_number: Callable[[str], Awaitable[None]]
     traffic: Callable[[int], Awaitable[Totals]]
     send: Callable[[Message], Awaitable[Receipt]]
     digest: Callable[[bytes, bytes, bytes], Awaitable[bytes]]

@@ -16,6 +16,7 @@ from otpverify import (
     ConfigurationError,
     DeliveryStatus,
     Event,
+    FraudPolicy,
     IncorrectCode,
     InvalidPhoneNumber,
     Limit,
@@ -41,6 +42,36 @@ def guess(verifier: Face, outbox: OutboxSender, times: int, **options: Any) -> s
                 PHONE, wrong(code), challenge=challenge.id, purpose=options.get("purpose", "verify")
             )
     return challenge.id
+
+
+class TestKnownToTheFraudPolicy:
+    def test_without_a_policy(self, verifier: Face) -> None:
+        assert verifier.inspect(PHONE).known is None
+
+    def test_a_right_code_makes_it_known_and_unanswered_messages_end_that(
+        self, make: Callable[..., Face], outbox: OutboxSender
+    ) -> None:
+        verifier = make(fraud=FraudPolicy(mode="enforce"), policy=FAST)
+        assert verifier.inspect(PHONE).known is False
+        challenge = verifier.start(PHONE)
+        verifier.check(PHONE, outbox.code(), challenge=challenge.id)
+        seen = verifier.inspect(PHONE)
+        assert (seen.known, seen.unanswered) == (True, 0)
+        for number in (1, 2, 3):
+            verifier.start(PHONE)
+            seen = verifier.inspect(PHONE)
+            assert (seen.known, seen.unanswered) == (number < 3, number)
+        verifier.unlock(PHONE, purpose="verify")
+        assert verifier.inspect(PHONE).known is False
+        verifier.unlock(PHONE)
+        seen = verifier.inspect(PHONE)
+        assert (seen.known, seen.unanswered) == (True, 0)
+
+    def test_a_stranger_stays_one(self, make: Callable[..., Face]) -> None:
+        verifier = make(fraud=FraudPolicy(mode="enforce"))
+        verifier.start(PHONE)
+        verifier.unlock(PHONE)
+        assert verifier.inspect(PHONE).known is False
 
 
 class TestInspect:
