@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import REPEATS
+from support import REPEATS, long_form
 
 from otpverify import Policy
 from otpverify.core.limits import Limit
@@ -33,6 +33,7 @@ def load() -> Any:
 SqliteStore = load().SqliteStore
 
 
+@long_form
 class TestSqliteStore(StoreConformance):
     crowd = 8
     repeats = 1

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import Place, stop_servers
-from support import LONG, OTHER_PHONE, PHONE, SECRET, Face, wrong
+from support import LONG, OTHER_PHONE, PHONE, SECRET, Face, Mode, share_stores, wrong
 
 from otpverify import (
     Challenge,
@@ -115,7 +115,8 @@ STORES = ("memory", "sqlite", "redis")
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+def store(request: pytest.FixtureRequest, mode: Mode, tmp_path: Path) -> Iterator[Any]:
+    share_stores(mode, request.param, "memory")
     if request.param == "memory":
         yield MemoryStore()
         return

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import Place, stop_servers
-from support import PHONE, Face
+from support import PHONE, Face, Mode, long_form, share_stores
 
 from otpverify import (
     AllowNumbers,
@@ -66,8 +66,9 @@ OTHERS = [f"+9989{operator}{n:07}" for n in range(0, 9_000_000, 10_007) for oper
 """Others, of as many prefixes."""
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+@pytest.fixture(params=["memory", pytest.param("sqlite", marks=long_form), "redis"])
+def store(request: pytest.FixtureRequest, mode: Mode, tmp_path: Path) -> Iterator[Any]:
+    share_stores(mode, request.param, "memory")
     if request.param == "memory":
         yield MemoryStore()
         return

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 import pytest
 import uvloop
 from servers import Server, binary, store_of
-from support import LONG, PHONE, QUICK, SECRET, AsyncMode, Face, Mode, dealt, wrong
+from support import LONG, PHONE, QUICK, SECRET, AsyncMode, Face, Mode, dealt, long_form, wrong
 
 from otpverify import (
     HmacHasher,
@@ -336,7 +336,11 @@ class TestProcesses:
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize(
+    "loop",
+    [LOOPS["asyncio"], pytest.param(LOOPS["uvloop"], marks=long_form)],
+    ids=LOOPS,
+)
 class TestTasks:
     """200 tasks on one client."""
 

@@ -20,6 +20,7 @@ from typing import IO, Any
 import pytest
 from clusters import three_nodes
 from servers import Server, binary
+from support import long_form
 
 from otpverify import RedisStore, SqliteStore
 from otpverify.core.caps import Cap, Full
@@ -111,7 +112,10 @@ def _lines(process: subprocess.Popen[str]) -> IO[str]:
     return process.stdout
 
 
-@pytest.fixture(scope="module", params=["valkey9", "three nodes", "file"])
+@pytest.fixture(
+    scope="module",
+    params=["valkey9", *(pytest.param(kind, marks=long_form) for kind in ("three nodes", "file"))],
+)
 def crowd(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Crowd]:
