@@ -9,7 +9,7 @@ import mmap
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -107,27 +107,23 @@ def _on_the_stack() -> tuple[str, int] | None:
     return None
 
 
-def _main_stack() -> Iterator[tuple[str, FrameType]]:
+def _main_stack() -> list[tuple[str, FrameType]]:
     """The main thread's frames, innermost first, and the modules that they belong to. A forked
     process has those of its parent at the bottom."""
-    frame = _main_frame()
-    while frame is not None:
-        yield str(frame.f_globals.get("__name__")), frame
-        frame = frame.f_back
-
-
-def _main_frame() -> FrameType | None:
-    if threading.current_thread() is threading.main_thread():
-        return sys._getframe()
-    # Before 3.11.9 a collection within it waits forever for a lock that it holds (CPython's issue
-    # 106883).
+    # In Python 3.11 a collection must not begin between the frames of another thread: that thread
+    # would run, and leave the frame that is read (CPython's issue 106883 is a part of it).
     collects = gc.isenabled()
     gc.disable()
     try:
-        return sys._current_frames().get(threading.main_thread().ident or 0)
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)
+        found = []
+        while frame is not None:
+            found.append((str(frame.f_globals.get("__name__")), frame))
+            frame = frame.f_back
     finally:
         if collects:
             gc.enable()
+    return found
 
 
 def _is_worker() -> bool:
