@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from celery import Celery
@@ -70,7 +71,7 @@ class Queue:
         self.store = LastingStore()
         self.events: list[Event] = []
         self.app = Celery("tests", broker="memory://", set_as_current=False)
-        self.app.conf.task_default_queue = f"queue-{id(self)}"
+        self.app.conf.task_default_queue = f"queue-{uuid4()}"
         self.sender = self.make(**options)
         self.verifier = self.verify()
 
@@ -355,7 +356,7 @@ def test_a_worker_whose_clock_is_wrong_sends_once_and_gives_nothing_back(
     offset = [0.0]
     queue.store = LastingStore(clock=lambda: time.time() - offset[0])
     queue.app = Celery("clocks", broker="memory://", set_as_current=False)
-    queue.app.conf.task_default_queue = f"clocks-{id(queue)}"
+    queue.app.conf.task_default_queue = f"clocks-{uuid4()}"
     queue.sender = queue.make()
     verifier = queue.verify(policy=Policy(sends_per_phone=(Limit(1, 10**7),)))
     verifier.start(PHONE)
@@ -569,7 +570,7 @@ def test_a_store_that_is_full_fails_closed(mode: Mode, outbox: OutboxSender) -> 
     queue = Queue(mode, outbox)
     queue.store = LastingStore(capacity=1, counter_capacity=1)
     queue.app = Celery("full", broker="memory://", set_as_current=False)
-    queue.app.conf.task_default_queue = f"full-{id(queue)}"
+    queue.app.conf.task_default_queue = f"full-{uuid4()}"
     queue.sender = queue.make(store=queue.store)
     queue.sender.send(Message(PHONE, "Your table is ready."))
     (message,) = queue.waiting

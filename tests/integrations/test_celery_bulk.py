@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from celery import Celery
@@ -46,7 +47,7 @@ class Site:
         self.app = Celery(
             "bulk", broker="memory://", backend="cache+memory://", set_as_current=False
         )
-        self.app.conf.task_default_queue = f"bulk-{id(self)}"
+        self.app.conf.task_default_queue = f"bulk-{uuid4()}"
         self.app.conf.task_store_eager_result = True
         self.store = LastingStore()
         self.client = sandbox.client(retry=Retry(attempts=1))
@@ -305,8 +306,8 @@ def test_a_secret_that_does_not_fit(site: Site) -> None:
     other.conf.task_store_eager_result = True
     bulk = site.make(other, secret=OTHER_SECRET)
     job = site.bulk.send(NUMBERS[:2], TEXT, job="buses")
+    other.conf.task_default_queue = site.app.conf.task_default_queue
     site.app = other
-    site.app.conf.task_default_queue = f"bulk-{id(site)}"
     site.work()
     assert site.phones == []
     with pytest.raises(ConfigurationError, match="No secret of this worker"):
