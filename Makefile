@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# More than a machine with two cores has: a third of the suite waits for servers.
+# More than a machine with two cores has: some tests wait for servers and processes.
 WORKERS ?= 3
 # Many tests start programs, which would all compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,7 +17,7 @@ demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machi
 	@$(BIN)/python -m otpverify demo
 
 test: $(VENV)/$(if $(OTPVERIFY_TEST_LONG),dev,test).done ## Run the test suite
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 12
 
 docs: $(VENV)/docs.done ## Build the pages of docs/ as a site in build/docs
 	$(BIN)/python -m sphinx -q -b html -W --keep-going docs build/docs

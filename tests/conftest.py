@@ -54,6 +54,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(params=[Mode, AsyncMode], ids=lambda mode: mode.name)
 def mode(request: pytest.FixtureRequest) -> Iterator[Mode]:
+    asynchronous = request.param is AsyncMode
+    if asynchronous and not LONG and request.node.get_closest_marker("sync_in_short_form"):
+        pytest.skip("takes long; the long form asks in both modes")
     made: Mode = request.param()
     yield made
     made.close()

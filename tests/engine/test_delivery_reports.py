@@ -41,6 +41,8 @@ from otpverify import (
 from otpverify.sandbox import Sandbox
 from otpverify.sms import callback_params
 
+pytestmark = pytest.mark.sync_in_short_form
+
 __all__ = ["stop_servers"]
 
 Shape = Literal["post", "get"]

@@ -34,6 +34,8 @@ from otpverify import (
 from otpverify.core.keys import Keyring
 from otpverify.testing import OutboxSender
 
+pytestmark = pytest.mark.sync_in_short_form
+
 __all__ = ["stop_servers"]
 
 LONDON = "+442079460958"

@@ -44,6 +44,8 @@ from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.celery.delivery import QueuedMessage
 from otpverify.testing import OutboxSender
 
+pytestmark = pytest.mark.sync_in_short_form
+
 NAME = "otpverify.deliver"
 BUSY = DeliveryUnavailable("Busy.", provider_code="rate_limited", maybe_sent=False, retry_after=7)
 NO = DeliveryRejected("No.", provider_code="invalid_phone_number")

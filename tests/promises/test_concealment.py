@@ -223,7 +223,16 @@ def test_a_known_and_an_unknown_number_see_the_same(
     assert {RateLimited, IncorrectCode} <= kinds, "limits were met"
 
 
-@pytest.mark.parametrize("failure", ["taken", "rejected", "maybe sent"])
+@pytest.mark.parametrize(
+    ("store", "failure"),
+    [
+        (store, failure)
+        for store in STORES
+        for failure in ("taken", "rejected", "maybe sent")
+        if LONG or store == STORES[0] or failure == "taken"
+    ],
+    indirect=["store"],
+)
 @pytest.mark.parametrize("over", ["refuse", "human_check"])
 def test_a_fraud_policy_shows_nothing_either(
     make: Make, store: Any, clock: FrozenDateTimeFactory, failure: str, over: str

@@ -37,6 +37,8 @@ from otpverify.core.keys import Key
 from otpverify.core.state import Opening
 from otpverify.testing import OutboxSender, code_in
 
+pytestmark = pytest.mark.sync_in_short_form
+
 __all__ = ["visit"]
 
 KEY = Key("phone", "scope", "challenge")

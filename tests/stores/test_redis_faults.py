@@ -41,6 +41,8 @@ from otpverify import (
 from otpverify.core.keys import Key
 from otpverify.testing import OutboxSender, code_in
 
+pytestmark = pytest.mark.sync_in_short_form
+
 TIMEOUT = 0.3
 BOUND = 2 * (TIMEOUT + TIMEOUT) + 3
 """What the timeouts promise, and three seconds for a machine that does other things."""

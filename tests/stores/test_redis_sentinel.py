@@ -32,6 +32,8 @@ from otpverify import (
 )
 from otpverify.testing import OutboxSender
 
+pytestmark = pytest.mark.sync_in_short_form
+
 SERVICE = "codes"
 TIMEOUT = 0.4
 DOWN_AFTER = 0.2  # until a sentinel gives a primary up

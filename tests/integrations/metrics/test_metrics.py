@@ -45,6 +45,8 @@ from otpverify.sandbox import Sandbox
 from otpverify.settings_table import function_of
 from otpverify.testing import OutboxSender
 
+pytestmark = pytest.mark.sync_in_short_form
+
 Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
