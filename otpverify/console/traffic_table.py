@@ -51,8 +51,8 @@ def _table(window: Window, room: int) -> Table:
     table.add_column("")
     most = max(one.sent for one in window.countries)
     for one in window.countries:
-        colour = _BAD if one.suspicious else _GOOD
-        bars = iter((_bar(one.sent, most, _NEUTRAL), _bar(one.verified, one.sent, colour)))
+        shade = _BAD if one.suspicious else _GOOD
+        bars = iter((_bar(one.sent, most, _NEUTRAL), _bar(one.verified, one.sent, shade)))
         cells: list[RenderableType] = []
         for heading, cell in zip(window.headings, window.cells(one), strict=True):
             cells.append(cell)

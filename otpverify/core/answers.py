@@ -169,7 +169,7 @@ def is_instant(value: object) -> bool:
 
 
 def is_wait(value: object) -> bool:
-    """Whether it can be a time in milliseconds that somebody is told to wait."""
+    """Whether it can be a time in milliseconds that somebody has to wait."""
     return is_count(value, _LONGEST)
 
 

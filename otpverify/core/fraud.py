@@ -119,8 +119,8 @@ class Request(NamedTuple):
         known: The number is known, or the caller vouches for it.
         human: The caller saw a human check passed. It counts before `known`.
         forced: It is sent in any case, as to a country that is allowed. The accounts count it.
-        concealed: Whether there is an account must not show: it is judged as a stranger's, whatever
-            is known of the number. `fraud_ledger` sees to that, and to the next.
+        concealed: Whether there is an account must not show: it is judged as a stranger's, also if
+            the number is known. `fraud_ledger` sees to that, and to the next.
         observed: It is sent, too, if the accounts refuse; then they are charged nothing.
     """
 
