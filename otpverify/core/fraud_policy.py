@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 from otpverify.core import fraud
@@ -262,7 +262,9 @@ class FraudPolicy:
 
 
 def _money(amount: float) -> Decimal:
-    return Decimal(repr(round(amount, 2)))
+    """In hundredths, rounded up: a bound must not be below what it bounds."""
+    exact = Decimal(repr(round(amount, 6)))  # without the noise of binary fractions
+    return exact.quantize(Decimal("0.01"), ROUND_CEILING)
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
