@@ -111,6 +111,15 @@ class HumanCheckRequired(DestinationBlocked):
     CAPTCHA. After it was passed, call again with `human_checked=True`. It is raised only with
     `FraudPolicy(over="human_check")`."""
 
+    def __init__(
+        self,
+        message: str = "Please confirm that you are human.",
+        *,
+        reason: str = "",
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, retry_after=retry_after)
+
 
 class CountPerSeconds(Protocol):
     """What `RateLimited.limit` offers; in practice an `otpverify.Limit`."""

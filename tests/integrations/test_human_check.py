@@ -51,6 +51,7 @@ def test_a_human_check_that_was_passed_sends_the_code(kind: type[Site]) -> None:
             if site.programs:
                 assert seen[0].status == 403
                 assert "urn:otpverify:problem:human-check-required" in seen[0].body
+                assert '"reason"' not in seen[0].body
             site.client.headers.update(HUMAN)
             seen = site.send(step, phone=KNOWN)
             assert ASKED not in seen[-1].body
@@ -68,6 +69,7 @@ def test_a_site_without_human_checks_does_not_ask_for_one(kind: type[Site]) -> N
         outbox.clear()
         seen = site.send("start", phone=KNOWN)
     assert "We cannot send a code to this number. You can try again" in seen[-1].body
+    assert "prefix" not in seen[0].body
     assert ASKED not in seen[-1].body
     assert len(outbox) == 0
 

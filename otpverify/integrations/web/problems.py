@@ -24,6 +24,7 @@ from otpverify import (
     StoreError,
     VerificationFailed,
 )
+from otpverify.core.fraud_ledger import SPEND, TOTAL
 from otpverify.integrations.web import sentences
 from otpverify.integrations.web.sentences import Sentence, explain
 
@@ -174,10 +175,13 @@ def _more(error: OtpVerifyError) -> dict[str, Value]:
             return {"retry_after": error.retry_after, "limit": error.scope}
         case AttemptsExhausted():
             return {"retry_after": error.retry_after}
-        case DestinationBlocked(retry_after=None):
+        case DestinationBlocked(retry_after=None) if error.reason not in (TOTAL, SPEND):
             return {"reason": error.reason}
+        # Whose account or which cap refuses, an attacker could watch.
+        case HumanCheckRequired() | DestinationBlocked(retry_after=None):
+            return {}
         case DestinationBlocked():
-            return {"reason": error.reason, "retry_after": error.retry_after}
+            return {"retry_after": error.retry_after}
         case DeliveryError():
             return {"maybe_sent": error.maybe_sent}
     return {}
