@@ -118,9 +118,10 @@ class Request(NamedTuple):
         price: What it costs, in money.
         known: The number is known, or the caller vouches for it.
         human: The caller saw a human check passed. It counts before `known`.
-        forced: It is sent in any case, as to a country that is allowed. The accounts count it.
+        forced: It is sent in any case, as to a country that is allowed. The accounts count it as
+            long as they admit it. `fraud_ledger` sees to that, and to the next two.
         concealed: Whether there is an account must not show: it is judged as a stranger's, also if
-            the number is known. `fraud_ledger` sees to that, and to the next.
+            the number is known.
         observed: It is sent, too, if the accounts refuse; then they are charged nothing.
     """
 
@@ -227,19 +228,16 @@ def charge(
     if group is not Group.KNOWN:
         refusal = _overdrawn("prefix", owns - 1, terms_prefix, 1.0) or refusal
 
-    if refusal is not None and not request.forced:
+    if refusal is not None:
         if refusal.reason != "prefix" and group <= Group.PROVEN:
             left = owns - 1 if new is None else new.refused(refusal.reason)
             if owns - left >= WORTH_A_WRITE:
                 prefix = _prefix_with(prefix, earned_prefix, place, left, now)
         return refusal, Records(prefix, country, world)
-    after = max(after, -max(terms_country.limit, price))
     country = _country_with(country, earned_country, rates, group, after, now)
     if group is not Group.KNOWN:
-        owns = max(owns - 1, -terms_prefix.limit)
-        prefix = _prefix_with(prefix, earned_prefix, place, owns, now)
+        prefix = _prefix_with(prefix, earned_prefix, place, owns - 1, now)
     if world_pays:
-        after_world = max(after_world, -max(terms_world.limit, price))
         world = _world_with(world, earned_world, rates, place, after_world, now)
     return Charge(group, world_pays), Records(prefix, country, world)
 

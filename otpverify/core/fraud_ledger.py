@@ -95,8 +95,9 @@ class Charged(NamedTuple):
 
     Attributes:
         at: When it was charged: `refund` gives the caps back what they counted then.
-        paid: Which accounts paid; `None` if they refused, and the request was only observed.
-        would_refuse: Whose account refused: `"prefix"`, `"country"` or `"world"`.
+        paid: Which accounts paid; `None` if they refused what was observed or forced.
+        would_refuse: Whose account refused what was observed: `"prefix"`, `"country"` or
+            `"world"`.
         reached: The caps that reached a level with it, and which.
         network: Names what the IP network's limits counted; `None` for nothing.
         raised: The number is known for some time, and has one more unanswered message now.
@@ -152,7 +153,7 @@ class Bill(NamedTuple):
     Attributes:
         paid: Which accounts paid; `None` for none.
         price: What they paid.
-        would_refuse: Whose account refused it.
+        would_refuse: Whose account refused it, as it was only observed.
         expires: When its code can be entered no more, in milliseconds.
     """
 
@@ -274,11 +275,13 @@ def _charge(
     known = not request.concealed and (request.known or (number is not None and number.known))
     before = _records(ledger)
     answer, after = fraud.charge(before, request._replace(known=known), rules.rates, now)
+    paid, would_refuse = (answer, None) if isinstance(answer, Charge) else (None, answer.reason)
+    if paid is None and request.forced:
+        # Nobody pays: what an account had no room for must not come back to it.
+        after, would_refuse = before, None
     accounts = _with_records(ledger, before, after, now)
-    if isinstance(answer, Overdrawn) and not request.observed:
+    if isinstance(answer, Overdrawn) and not (request.observed or request.forced):
         return answer, accounts
-    paid = answer if isinstance(answer, Charge) else None
-    would_refuse = None if isinstance(answer, Charge) else answer.reason
     if number is not None:
         number = number._replace(unanswered=number.unanswered + 1)
     charged = Charged(
@@ -397,7 +400,7 @@ def _are_levels(reached: Any) -> bool:
 
 def _is_bill(charged: Charged) -> bool:
     if charged.paid is None:
-        return charged.would_refuse in ACCOUNTS
+        return charged.would_refuse in (None, *ACCOUNTS)
     paid = isinstance(charged.paid, Charge) and isinstance(charged.paid.group, Group)
     return paid and answers.are_flags(charged.paid.world) and charged.would_refuse is None
 

@@ -299,14 +299,6 @@ def test_other_refusals_change_nothing(before: Records, request_: Request) -> No
     assert after == before
 
 
-def test_what_is_forced_is_counted_and_never_refused() -> None:
-    state = records()
-    for _ in range(300):
-        answer, state = charge(state, Request(0.1, forced=True), RATES, T0)
-        assert isinstance(answer, Charge)
-    assert balances(state) == [[-8, 0], [-5, 0, 0, 0], [-10, 0]]
-
-
 # --- what comes back -----------------------------------------------------------------------
 
 

@@ -159,6 +159,51 @@ def test_forced_messages_meet_caps_and_networks_alone() -> None:
     assert refused.refusal is Refusal.NETWORK
 
 
+def test_what_is_forced_is_counted_for_as_long_as_there_is_room() -> None:
+    forced, state, paid = Request(0.1, forced=True), Ledger(), []
+    rules = RULES._replace(caps=(), sends_per_ip=())
+    for _ in range(300):
+        answer, state = charge(state, KEY, forced, rules, T0)
+        assert isinstance(answer, Charged)
+        assert answer.would_refuse is None
+        paid.append(answer.paid)
+    assert paid == [Charge(Group.NEW, True)] * 8 + [None] * 292
+    assert state.tally is not None
+    assert state.tally.current == Counts(sent=300, cost=30_000_000)
+
+
+POOR_PREFIX = Kept(Record(T0, 0.0, (-8.0, -8.0)), T0 + DAY)
+POOR = [
+    {"prefix": POOR_PREFIX},
+    {"country": FULL_COUNTRY},
+    {"country": Kept(Record(T0, 0.0, (-4.9, -4.9, -4.9, -14.9)), T0 + DAY)},
+    {"world": Kept(Record(T0, 0.0, (-10.0, -10.0)), T0 + DAY)},
+    {"prefix": Kept(Record(T0, 2.0, (1.0, 1.0)), T0 + DAY), "country": FULL_COUNTRY},
+    {"prefix": POOR_PREFIX, "country": FULL_COUNTRY, "number": TRUSTED},
+]
+
+
+@pytest.mark.parametrize("given", POOR)
+@pytest.mark.parametrize("human", [False, True])
+def test_what_is_forced_and_comes_back_makes_no_money(given: dict[str, Any], human: bool) -> None:
+    before = state = ledger(**given)
+    forced = Request(0.2, human=human, forced=True)
+    for _ in range(20):
+        answer, state = charge(state, KEY, forced, RULES, T0)
+        assert isinstance(answer, Charged)
+        assert (answer.paid, answer.would_refuse) == (None, None)
+        state = refund(state, answer, forced.price, RULES, T0)
+        assert state[:3] == before[:3]
+    _, state = charge(state, KEY, forced, RULES, T0)
+    assert state.bill == Bill(None, 0.2, None, T0 + 660_000)
+    credited, state = credit(state, KEY, RULES, T0)
+    assert credited == Credited(None)
+    assert state[:3] == before[:3]
+    assert state.number == KnownNumber(0, T0 + 90 * DAY)
+    assert state.tally is not None
+    assert state.tally.current == Counts(sent=1, verified=1, cost=200_000)
+
+
 def test_what_is_observed_charges_caps_networks_and_numbers_alone() -> None:
     poor = ledger(country=FULL_COUNTRY, number=KnownNumber(5, T0 + DAY))
     answer, after = charge(poor, KEY, MONEY._replace(observed=True), RULES, T0)
@@ -231,7 +276,7 @@ def test_a_refund_leaves_no_trace(given: dict[str, Any], request_: Request, late
     assert (after.number, after.caps) == (before.number, before.caps)
     assert (after.network and after.network.log) == (before.network and before.network.log)
     assert (after.bill is None) == (before.bill is None)
-    if later == 0 and answer.paid is not None and not request_.forced:
+    if later == 0 and (answer.paid is not None or request_.forced):
         for one, other in zip(after[:3], before[:3], strict=True):
             had = other.record.balances if isinstance(other, Kept) else ()
             assert not isinstance(one, Kept) or one.record.balances == pytest.approx(

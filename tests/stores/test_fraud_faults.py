@@ -116,6 +116,7 @@ class AsyncServer(Server):
 @given(REPLIES)
 @example(b"1 1772366400000 0 3 1 1 00")
 @example(b"1 1772366400000 0 11 1 1 00")
+@example(b"1 1772366400000 0 12 1 1 00")
 @example(b"1 1772366400000 0 3 1 1 0")
 @example(b"1 1772366400000 0 3 1 1 04")
 @example(b"1 999999999999999 0 3 1 1 00")
@@ -147,7 +148,7 @@ def test_a_server_s_replies(reply: object) -> None:
         Full(CAPS[0], -1),
         Full("total", 1),  # type: ignore[arg-type]
         Charged(-1, Charge(Group.NEW, True)),
-        Charged(1, None),
+        Charged(1, None, "elsewhere"),
         Charged(1, Charge(Group.NEW, True), "prefix"),
         Charged(1, Charge(0, True)),  # type: ignore[arg-type]
         Charged(1, Charge(Group.NEW, 1)),  # type: ignore[arg-type]

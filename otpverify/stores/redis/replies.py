@@ -43,7 +43,7 @@ from otpverify.core.state import (
 )
 from otpverify.core.traffic import Counts, Totals
 from otpverify.errors import StoreError
-from otpverify.stores.redis.scripts import OBSERVED, STATUSES, WORLD_PAID
+from otpverify.stores.redis.scripts import NOBODY, OBSERVED, STATUSES, WORLD_PAID
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
     raise nonsense()
 
 
-_CHARGED = re.compile(rb"1 ([0-9]{1,15}) ([0-9]{1,15}) ([0-7]|8|9|10) ([01]) ([01]) ([0-3]*)")
+_CHARGED = re.compile(rb"1 ([0-9]{1,15}) ([0-9]{1,15}) ([0-9]|10|11) ([01]) ([01]) ([0-3]*)")
 
 
 def charged(reply: object, rules: Rules) -> Charged | Overdrawn | Full | Refused:
@@ -151,6 +151,8 @@ def charged(reply: object, rules: Rules) -> Charged | Overdrawn | Full | Refused
 
 def _bill(kind: int) -> tuple[Charge | None, str | None]:
     """Who paid, or whose account refused; fraud_ledger.lua describes it."""
+    if kind == NOBODY:
+        return None, None
     if kind >= OBSERVED:
         return None, ACCOUNTS[kind - OBSERVED]
     return Charge(Group(kind % WORLD_PAID), kind >= WORLD_PAID), None

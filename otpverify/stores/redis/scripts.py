@@ -57,8 +57,9 @@ _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
 STATUSES = tuple(DeliveryStatus)
 """By the number that the scripts know a status by."""
-WORLD_PAID, OBSERVED = 4, 8
-"""What a bill adds to a group, and to the place of an account; fraud_ledger.lua says how."""
+WORLD_PAID, OBSERVED, NOBODY = 4, 8, 11
+"""What a bill adds to a group, and to the place of an account, and what it says if nobody paid;
+fraud_ledger.lua says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +270,10 @@ def _past_name(country: str) -> str:
 
 def _bill(charged: Charged) -> int:
     """Who paid, as fraud_ledger.lua writes it."""
+    if charged.would_refuse is not None:
+        return OBSERVED + ACCOUNTS.index(charged.would_refuse)
     if charged.paid is None:
-        return OBSERVED + ACCOUNTS.index(charged.would_refuse or "")
+        return NOBODY
     return charged.paid.group + WORLD_PAID * charged.paid.world
 
 

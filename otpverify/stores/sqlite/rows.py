@@ -174,7 +174,7 @@ def _bill(paid: Any, price: Any, would_refuse: Any, expires: Any) -> Bill:
     if paid is not None:
         group, world = paid
         paid = Charge(Group(_whole(group)), _truth(world))
-    if (paid is None) != (would_refuse in ACCOUNTS):
+    if would_refuse is not None and (paid is not None or would_refuse not in ACCOUNTS):
         raise ValueError
     return Bill(paid, _amount(price), would_refuse, _whole(expires))
 

@@ -110,7 +110,7 @@ class Walk:
                 price,
                 known=rng.random() < 0.1,
                 human=rng.random() < 0.1,
-                forced=rng.random() < 0.05,
+                forced=rng.random() < 0.1,
                 concealed=rng.random() < 0.1,
                 observed=rng.random() < 0.2,
             )
@@ -168,7 +168,8 @@ class FraudStoreConformance(Base):
             seen |= _kinds(answer)
         if self.steps >= 500:
             everything = {"prefix", "country", "world", *Group, TOTAL, SPEND, Refusal.NETWORK}
-            assert seen >= everything | {"observed", "level", "raised", "again", "credited"}
+            everything |= {"observed", "forced", "level", "raised", "again", "credited"}
+            assert seen >= everything
 
     def test_starts_at_once_take_no_more_than_there_is(self, store: Driven) -> None:
         for number in range(self.repeats):
@@ -361,6 +362,23 @@ class FraudStoreConformance(Base):
         stranger = key._replace(number="number 2")
         assert isinstance(store.charge(stranger, CHEAP, RULES), Overdrawn)
 
+    def test_what_is_forced_takes_and_gives_no_more_than_there_is(self, store: Driven) -> None:
+        forced, key = CHEAP._replace(forced=True), _key(1, 9)
+        for challenge in range(8):
+            assert store.charge(_key(1, challenge), forced, RULES).paid == NEW
+        for _ in range(10):
+            charged = store.charge(key, forced, RULES)
+            assert (charged.paid, charged.would_refuse) == (None, None)
+            store.refund(key, charged, CHEAP.price, RULES)
+        store.charge(key, forced, RULES)
+        assert store.credit(key, RULES) == Credited(None)
+        assert store.credit(key, RULES) is None
+        assert store.known(key.number).known
+        stranger = key._replace(number="number 2")
+        assert isinstance(store.charge(stranger, CHEAP, RULES), Overdrawn)
+        counts = Counts(sent=9, verified=1, refused=1, cost=9_000)
+        assert store.traffic(1).countries == (("EE", counts),)
+
     def test_a_challenge_earns_once_for_its_newest_message(self, store: Driven) -> None:
         assert store.charge(HERE, CHEAP, RULES).first
         again = store.charge(HERE, Request(0.001, human=True), RULES)
@@ -439,7 +457,8 @@ def _kinds(answer: object) -> set[object]:
         case Credited():
             return {"credited"}
         case Charged():
-            found: set[object] = {"observed"} if answer.paid is None else {answer.paid.group}
+            unpaid = "forced" if answer.would_refuse is None else "observed"
+            found: set[object] = {unpaid} if answer.paid is None else {answer.paid.group}
             found |= {"level"} if answer.reached else set()
             found |= {"raised"} if answer.raised else set()
             return found if answer.first else found | {"again"}

@@ -136,7 +136,9 @@ if group ~= 4 and owns - 1 < -math.max(limit, 1) then
 end
 
 local paid
-if wait and not forced then
+if wait and forced then
+  paid = 11 -- what an account had no room for must not come back to it
+elseif wait then
   if reason ~= 0 then
     local left = refused(mark)
     if owns - left >= 1 / 30 then -- a write for each refused start would be too many
@@ -149,12 +151,12 @@ if wait and not forced then
   end
   paid = 8 + reason
 else
-  keep_country(group, math.max(after, -math.max(country_limit, price)))
+  keep_country(group, after)
   if group ~= 4 then
-    keep_prefix(place, math.max(owns - 1, -limit))
+    keep_prefix(place, owns - 1)
   end
   if world_pays then
-    keep_world(place, math.max(after_world, -math.max(most, price)))
+    keep_world(place, after_world)
   end
   paid = group - 1 + (world_pays and 4 or 0)
 end
@@ -168,7 +170,7 @@ for place, begin in ipairs(begins) do
   cap_put(KEYS[8 + place], had[8 + place] or '', window, begin, sums[place],
     math.floor(now * 60 / window), takes)
 end
-count_traffic(1, 0, 0, paid >= 8 and 1 or 0, cost)
+count_traffic(1, 0, 0, (paid >= 8 and paid < 11) and 1 or 0, cost)
 local event = 0
 if counts_network then
   event = count_event(KEYS[8], network, ARGV[1]:sub(limits, limits + 9))

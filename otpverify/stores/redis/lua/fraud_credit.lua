@@ -20,8 +20,10 @@ end
 redis.call('DEL', KEYS[6])
 count_traffic(0, 1, 0, 0, 0)
 local paid, price = struct.unpack('>Bd', bill)
-if paid >= 8 then
+if paid >= 8 and paid < 11 then
   return replies('2 ' .. paid - 8)
 end
-give(paid % 4 + 1, paid >= 4, price, more, 1)
+if paid < 8 then
+  give(paid % 4 + 1, paid >= 4, price, more, 1)
+end
 return replies('1')

@@ -9,7 +9,7 @@
 -- code (4).
 -- bill: what a challenge was charged: who paid (1 byte: the group, 0 new, 1 proven, 2 human,
 -- 3 known, and 4 added if the world paid, too; or 8 prefix, 9 country, 10 world: its account
--- refused, and the message was only observed), price (a double), the nonce (6 bytes) and the reply of
+-- refused, and the message was only observed; or 11: nobody, as it was forced), price (a double), the nonce (6 bytes) and the reply of
 -- that charge.
 -- tally, past: what was sent and entered in the country; see fraud_traffic.
 -- The nonce's key holds the reply for half a minute, so that a call that is repeated, since its

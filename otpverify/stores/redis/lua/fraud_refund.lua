@@ -61,7 +61,7 @@ if raised == 1 and number then
   unanswered = math.max(0, unanswered - 1)
   redis.call('SET', KEYS[5], struct.pack('>I6I4', known_until, unanswered), 'KEEPTTL')
 end
-count_traffic(-1, 0, 0, paid >= 8 and -1 or 0, -cost)
+count_traffic(-1, 0, 0, (paid >= 8 and paid < 11) and -1 or 0, -cost)
 if first == 1 then
   redis.call('DEL', KEYS[6])
 end
