@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Hashable
 from typing import Any, ClassVar, TypeVar
 
@@ -36,8 +38,17 @@ from otpverify.stores.clock import MonotonicClock
 from otpverify.stores.workers import Claim, can_fork, refuse_several_workers
 
 _State = TypeVar(
-    "_State", PhoneState, ChallengeState, CounterState, Kept | Counted, KnownNumber, Bill, Tally
+    "_State",
+    PhoneState,
+    ChallengeState,
+    CounterState,
+    Kept,
+    Kept | Counted,
+    KnownNumber,
+    Bill,
+    Tally,
 )
+_log = logging.getLogger("otpverify")
 _COUNTERS_PER_CHALLENGE = 10
 # One for all stores: there is hardly ever a second. It is held for microseconds.
 _LOCK = ForkLock()
@@ -59,8 +70,8 @@ class MemoryStore:
         capacity: The most live challenges, and proofs that may still be redeemed.
         counter_capacity: The most phones and IP networks whose counters are remembered (for as
             long as the policy's longest window, a day by default); 10 times `capacity` if left
-            out. With a `FraudPolicy` also the most prefixes, the most known numbers, and the most
-            challenges that were charged.
+            out. With a `FraudPolicy` also the most prefixes, the most known numbers (a further
+            one stays a stranger's), and the most challenges that were charged.
         clock: Seconds; by default `time.time`, which tests can move. It may be set back: then
             it is not believed, and no code lives longer for it.
         allow_workers: Do not object to several worker processes, which then knowingly have a
@@ -94,10 +105,13 @@ class MemoryStore:
         self._phones: TLRUCache[Hashable, PhoneState] = self._table(counter_capacity)
         self._challenges: TLRUCache[Hashable, ChallengeState] = self._table(capacity)
         self._counters: TLRUCache[Hashable, CounterState] = self._table(counter_capacity)
-        self._accounts: TLRUCache[Hashable, Kept | Counted] = self._table(counter_capacity)
+        self._prefixes: TLRUCache[Hashable, Kept] = self._table(counter_capacity)
+        # Of countries, the world and caps: they are few, and nobody can invent them.
+        self._accounts: TLRUCache[Hashable, Kept | Counted] = self._table(math.inf)
         self._known: TLRUCache[Hashable, KnownNumber] = self._table(counter_capacity)
         self._bills: TLRUCache[Hashable, Bill] = self._table(counter_capacity)
         self._tallies: TLRUCache[Hashable, Tally] = self._table(len(COUNTRIES))
+        self._told_full = False
 
     def __repr__(self) -> str:
         return f"<MemoryStore with {len(self)} challenges>"
@@ -247,23 +261,36 @@ class MemoryStore:
         with _LOCK.get():
             now = self._tick()
             answer, ledger = fraud_ledger.charge(self._ledger(key, rules), key, request, rules, now)
-            self._keep(key, rules, ledger, refused=not isinstance(answer, Charged))
+            named = self._named(key, rules, ledger)
+            if isinstance(answer, Charged):
+                for name, state in named.items():
+                    if state is not None:
+                        self._require_room(self._fraud_table(name), name)
+            # What is refused may leave a mark, which is not worth an error.
+            self._keep(named)
             return answer
 
     def credit(self, key: FraudKey, rules: Rules) -> Credited | None:
-        """See `FraudStore.credit`. Raises `StoreError` at capacity."""
+        """See `FraudStore.credit`. At capacity it gives back all the same, and the number stays a
+        stranger's."""
         with _LOCK.get():
             now = self._tick()
             answer, ledger = fraud_ledger.credit(self._ledger(key, rules), key, rules, now)
-            self._keep(key, rules, ledger)
-            return answer
+            full = self._keep(self._named(key, rules, ledger)) and not self._told_full
+            self._told_full = self._told_full or full
+        if full:
+            _log.warning(
+                "The MemoryStore is full: right codes make no further number known, or give "
+                "nothing back to their prefix. Give it more counter_capacity, or use RedisStore."
+            )
+        return answer
 
     def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None:
-        """See `FraudStore.refund`. Raises `StoreError` at capacity."""
+        """See `FraudStore.refund`."""
         with _LOCK.get():
             now = self._tick()
-            had = self._ledger(key, rules)
-            self._keep(key, rules, fraud_ledger.refund(had, charged, price, rules, now))
+            ledger = fraud_ledger.refund(self._ledger(key, rules), charged, price, rules, now)
+            self._keep(self._named(key, rules, ledger))
 
     def known(self, number: str) -> KnownNumber | None:
         """See `FraudStore.known`."""
@@ -289,28 +316,34 @@ class MemoryStore:
         names = fraud_ledger.names(key, rules)
         return Ledger.of([self._fraud_table(name).get(name) for name in names], self._now)
 
-    def _keep(self, key: FraudKey, rules: Rules, ledger: Ledger, *, refused: bool = False) -> None:
-        named = list(zip(fraud_ledger.names(key, rules), ledger.states, strict=True))
-        for name, state in named:
-            if state is not None and not refused:
-                self._require_room(self._fraud_table(name), name)
-        for name, state in named:
+    @staticmethod
+    def _named(key: FraudKey, rules: Rules, ledger: Ledger) -> dict[str, Any]:
+        return dict(zip(fraud_ledger.names(key, rules), ledger.states, strict=True))
+
+    def _keep(self, named: dict[str, Any]) -> bool:
+        """Save the states for which there is room. Whether there was none for one of them."""
+        left_out = False
+        for name, state in named.items():
             table = self._fraud_table(name)
-            # What is refused may leave a mark, which is not worth an error.
             if state is None or self._has_room(table, name):
                 self._put(table, name, state)
+            else:
+                left_out = True
+        return left_out
 
     def _fraud_table(self, name: str) -> TLRUCache[Hashable, Any]:
-        """Apart, so that who invents prefixes or challenges fills one of them alone."""
+        """Apart, so that who invents prefixes or challenges fills one of them alone. An operation
+        has one name at most in each that can be full, so that no two share the last place."""
         tables: dict[str, TLRUCache[Hashable, Any]] = {
             "b": self._bills,
             "i": self._counters,
             "k": self._known,
+            "p": self._prefixes,
             "t": self._tallies,
         }
         return tables.get(name[0], self._accounts)
 
-    def _table(self, capacity: int) -> TLRUCache[Hashable, _State]:
+    def _table(self, capacity: float) -> TLRUCache[Hashable, _State]:
         # One instant an operation: the tables see the time at which it began.
         table: TLRUCache[Hashable, _State] = TLRUCache(
             capacity, ttu=lambda _key, state, _now: state.expires, timer=lambda: self._now

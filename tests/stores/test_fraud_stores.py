@@ -9,15 +9,24 @@ from pathlib import Path
 
 import pytest
 from clusters import three_nodes
+from hypothesis import example, given, settings, strategies as st
 from redis import RedisCluster
 from redis_support import PLACES, Place, load_at, stop_servers
-from support import REPEATS
+from support import LONG, REPEATS
 
 from otpverify import AsyncRedisStore, MemoryStore, RedisStore, SqliteStore, StoreError
 from otpverify.core.answers import Refused
 from otpverify.core.caps import Cap, Full
 from otpverify.core.fraud import DAY, Overdrawn, Rates, Request
-from otpverify.core.fraud_ledger import TOTAL, Charged, Credited, FraudKey, KnownNumber, Rules
+from otpverify.core.fraud_ledger import (
+    SPEND,
+    TOTAL,
+    Charged,
+    Credited,
+    FraudKey,
+    KnownNumber,
+    Rules,
+)
 from otpverify.core.limits import Limit
 from otpverify.protocols import Clock
 from otpverify.stores.redis.replies import charged as read_charged
@@ -106,7 +115,7 @@ class TestThreeNodes(FraudStoreConformance):
 
 def test_a_full_store_refuses_and_forgets_nothing() -> None:
     """It refuses to count, so that an attacker who invents prefixes gets no message for it."""
-    store = MemoryStore(clock=Timeline(), counter_capacity=3)
+    store = MemoryStore(clock=Timeline(), counter_capacity=1)
     here = FraudKey("prefix 1", "EE", challenge="challenge")
     assert isinstance(store.charge(here, Request(0.1), RULES), Charged)
     with pytest.raises(StoreError, match="full"):
@@ -138,13 +147,139 @@ def test_marks_are_forgotten_when_they_are_forgiven() -> None:
     for number in range(50):
         key = FraudKey(f"prefix {number}", "EE", challenge=f"challenge {number}")
         store.charge(key, Request(0.1), RULES)
-    before = len(store._accounts)
+    before = len(store._prefixes)
     for number in range(50, 500):
         store.charge(FraudKey(f"prefix {number}", "EE"), Request(0.1), RULES)
-    assert len(store._accounts) == before + 450
+    assert len(store._prefixes) == before + 450
     clock.ms += DAY // 24 + 1_000
     len(store)  # expires
-    assert len(store._accounts) == before
+    assert len(store._prefixes) == before
+
+
+@pytest.mark.parametrize("prefixes", [1, 40], ids=["one prefix", "as many as there is room for"])
+def test_people_beyond_the_room_for_known_numbers_earn_for_their_accounts(
+    prefixes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everyone enters the code, so nobody is refused. It is said once that the store is full."""
+    clock = Timeline()
+    store = MemoryStore(clock=clock, counter_capacity=40)
+    for number in range(300):
+        clock.ms += DAY // 24
+        prefix, challenge = f"prefix {number % prefixes}", f"challenge {number}"
+        key = FraudKey(prefix, "EE", f"number {number}", challenge)
+        assert isinstance(store.charge(key, Request(3.0), RULES), Charged), number
+        assert store.credit(key, RULES) == Credited(), number
+        assert (store.known(f"number {number}") is not None) == (number < 40)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "full" in caplog.text
+    assert "number 40" not in caplog.text
+
+
+def test_a_right_code_counts_for_the_country_when_its_prefix_has_no_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A prefix may be forgiven and forgotten before the code is entered, and its place taken."""
+    clock = Timeline()
+    rules = RULES._replace(remember=DAY)
+    full, roomy = MemoryStore(clock=clock, counter_capacity=2), MemoryStore(clock=clock)
+    friend = FraudKey("prefix", "EE", challenge="challenge")
+    for store in (full, roomy):
+        store.charge(friend, Request(1.0), rules)
+    clock.ms += DAY // 6
+    for store in (full, roomy):
+        # Strangers of two prefixes, in both; no place is left in one of them.
+        for number in range(2):
+            key = FraudKey(f"other {number}", "LV", challenge="other")
+            store.charge(key, Request(1.0), rules)
+        assert store.credit(friend, rules) == Credited()
+        assert store.credit(friend, rules) is None
+    assert full._accounts["cEE"] == roomy._accounts["cEE"]
+    assert full._accounts["w"] == roomy._accounts["w"]
+    assert caplog.text.count("full") == 1
+
+
+def test_what_is_not_sent_comes_back_when_its_prefix_has_no_room() -> None:
+    clock = Timeline()
+    rules = RULES._replace(caps=(Cap(TOTAL, 2, DAY),))
+    store = MemoryStore(clock=clock, counter_capacity=1)
+    late = FraudKey("prefix", "EE", challenge="challenge")
+    charged = store.charge(late, Request(1.0), rules)
+    assert isinstance(charged, Charged)
+    clock.ms += DAY // 6
+    assert isinstance(store.charge(FraudKey("other", "EE"), Request(1.0), rules), Charged)
+    store.refund(late, charged, 1.0, rules)
+    assert isinstance(store.charge(FraudKey("other", "EE"), Request(1.0), rules), Charged)
+    assert isinstance(store.charge(FraudKey("other", "EE"), Request(1.0), rules), Full)
+
+
+def test_invented_prefixes_refuse_no_known_number_of_another_country() -> None:
+    """Nor does a country whose accounts lapsed meanwhile, the world, or a cap lack room."""
+    clock = Timeline()
+    rules = RULES._replace(caps=(Cap(TOTAL, 1_000, DAY), Cap(TOTAL, 100, DAY // 24)))
+    store = MemoryStore(clock=clock, counter_capacity=40)
+    friend = FraudKey("home", "EE", "number", "challenge")
+    assert isinstance(store.charge(friend, Request(0.1), rules), Charged)
+    assert store.credit(friend, rules) == Credited()
+    clock.ms += 40 * DAY
+    for number in range(200):
+        key = FraudKey(f"prefix {number}", "UZ", challenge="invented")
+        with contextlib.suppress(StoreError):
+            store.charge(key, Request(1.0), rules)
+    assert len(store._prefixes) == 40
+    for challenge in ("again", "and again"):
+        there = friend._replace(challenge=challenge)
+        assert isinstance(store.charge(there, Request(0.1), rules), Charged)
+        assert store.credit(there, rules) == Credited()
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["charge", "charge", "credit", "refund"]),
+        st.integers(0, 4),  # which prefix, challenge and network
+        st.sampled_from(["EE", "LV", ""]),
+        st.sampled_from([0, 1_000, DAY // 24, DAY // 4, 40 * DAY]),
+    ),
+    max_size=30,
+)
+
+
+@given(capacity=st.integers(1, 4), steps=STEPS)
+@example(capacity=1, steps=[("charge", 0, "EE", DAY // 6)] * 4)
+@example(capacity=3, steps=[("charge", place, "EE", DAY // 9) for place in range(5)])
+@settings(max_examples=500 if LONG else 60)
+def test_a_full_store_counts_all_of_a_message_or_nothing(
+    capacity: int, steps: list[tuple[str, int, str, int]]
+) -> None:
+    """Beside a store with room that is spared what the full one refuses to count, it answers the
+    same: nothing that it took on was dropped for want of room."""
+    clock = Timeline()
+    rules = Rules(
+        Rates(1_000_000.0, 1 / 3),  # only prefixes refuse, and those refusals leave no marks
+        trusted=0,
+        remember=20_000,
+        caps=(Cap(TOTAL, 6, DAY), Cap(TOTAL, 4, DAY // 24), Cap(SPEND, 5_000_000, DAY)),
+        sends_per_ip=(Limit(5, 86_400),),
+    )
+    small, roomy = MemoryStore(clock=clock, counter_capacity=capacity), MemoryStore(clock=clock)
+    newest: dict[FraudKey, Charged] = {}
+    for what, place, country, pause in steps:
+        clock.ms += pause
+        key = FraudKey(f"p{place}", country, "", f"c{place}", f"n{place % 3}")
+        if what == "charge":
+            try:
+                answer = small.charge(key, Request(1.0), rules)
+            except StoreError:
+                continue
+            assert roomy.charge(key, Request(1.0), rules) == answer
+            if isinstance(answer, Charged):
+                newest[key] = answer
+        elif what == "credit":
+            assert small.credit(key, rules) == roomy.credit(key, rules)
+        elif key in newest and newest[key].at + rules.remember > clock.ms:
+            charged = newest.pop(key)  # its prefix is there still
+            for store in (small, roomy):
+                store.refund(key, charged, 1.0, rules)
+        assert small.traffic(24) == roomy.traffic(24)
 
 
 @pytest.mark.parametrize("place", PLACES[:1], ids="-".join)
