@@ -41,6 +41,13 @@ class Counted:
     cost: Decimal | None = None
     withheld: DestinationBlocked | None = None
 
+    def report(self, seen: Observation) -> None:
+        """Report what the message meant to the policy. Call it when nothing else refuses it."""
+        if self.charged is not None:
+            seen.note(would_refuse=self.charged.would_refuse)
+            for cap, level in self.charged.reached:
+                seen.cap(cap.name, level)
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -107,9 +114,6 @@ class Protection:
             sound=fraud_ledger.is_sound,
         )
         if isinstance(answer, Charged):
-            seen.note(would_refuse=answer.would_refuse)
-            for cap, level in answer.reached:
-                seen.cap(cap.name, level)
             return Counted(key=key, charged=answer, cost=cost)
         if isinstance(answer, Refused):
             raise answers.not_sent(answer)

@@ -138,6 +138,7 @@ class Issuer:
         opened, digest = await self._open(request, code, counted)
         request.seen.about(subject.secret, subject.key)
         request.seen.note(concealed=opened.standing.concealed)
+        counted.report(request.seen)
         now = utc_now()
         describe = partial(described, subject, opened.standing, now)
         concealed = describe(secrets.token_hex(16)) if opened.standing.concealed else None
@@ -192,10 +193,12 @@ class Issuer:
         self, request: CodeRequest, code: str, counted: Counted
     ) -> tuple[Opened, bytes]:
         """Reserve the send, and put the code in place. What a limit refuses is never hashed at a
-        cost: a costly hash follows when the send is reserved."""
+        cost: a costly hash follows when the send is reserved. A code that is not sent gets no
+        digest, and so takes no other's place."""
         digest = None
+        withheld = counted.withheld is not None
         try:
-            if not self.costly_hash:
+            if not self.costly_hash and not withheld:
                 digest = await self.digest(request.subject, code)
             call = self.ports.open(request.subject.key, request.opening(digest), self.policy)
             answer = await call_port(call, Opened, Refused)
@@ -204,6 +207,8 @@ class Issuer:
         except OtpVerifyError:
             await self._uncount(request, counted)
             raise
+        if withheld:
+            return answer, b""
         if digest is None:
             return await self._place(request, answer.at, code, counted)
         return answer, digest
@@ -257,7 +262,8 @@ class Issuer:
             # The reservation lapses by itself.
             _log.warning("A send could not be given back: %s", error)
             raise
-        await self._uncount(request, counted)
+        finally:  # the accounts may be on another node, which answers
+            await self._uncount(request, counted)
         return standing
 
     async def _count(self, request: CodeRequest, text: str, *, charge: bool) -> Counted:

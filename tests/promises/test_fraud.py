@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import Place, stop_servers
-from support import PHONE, Face, Mode, long_form, share_stores
+from support import PHONE, QUICK, Face, Mode, fixture_secret, long_form, share_stores
 
 from otpverify import (
     AllowNumbers,
+    Argon2Hasher,
     Challenge,
     CooldownActive,
     DeliveryRejected,
@@ -52,7 +53,6 @@ __all__ = ["stop_servers"]
 Make = Callable[..., Face]
 FREE = Policy(resend_cooldown_seconds=0, sends_per_ip=(), sends_per_phone=())
 UZ_PRICE = Decimal("0.434")
-"""The worst case is in whole cents."""
 PRICES = Prices(
     {"UZ": UZ_PRICE, "EE": Decimal("0.1"), "DE": Decimal("0.1")}, default=Decimal("0.2")
 )
@@ -380,6 +380,14 @@ class TestCaps:
         assert refused.retry_after is not None
         assert 3600 <= refused.retry_after <= 3660
 
+    def test_what_another_limit_refuses_reaches_no_level(self, site: Sites) -> None:
+        fraud = FraudPolicy(mode="enforce", spend=SPEND, total=(Limit(4, 3600),))
+        capped = site(fraud=fraud, policy=Policy())
+        capped.start(PHONE)
+        for _ in range(5):
+            assert isinstance(capped.start(PHONE), CooldownActive)
+        assert [event.operation for event in capped.events] == ["start"] * 6
+
     @pytest.mark.parametrize("how", ["observe", "enforce", "allow"])
     def test_caps_hold_in_every_mode_and_for_everybody(self, site: Sites, how: str) -> None:
         fraud = FraudPolicy(
@@ -516,6 +524,7 @@ def test_test_numbers_cost_and_earn_nothing(site: Sites, clock: FrozenDateTimeFa
     for _ in range(20):
         challenge = watched.face.start("+998901230000")
         watched.face.check("+998901230000", "123456", challenge=challenge.id)
+    assert watched.face.inspect("+998901230000").known is False
     assert watched.sent(ONE_PREFIX[1:30]) == 8
 
 
@@ -571,6 +580,27 @@ class TestConcealed:
         attacked.enter(ONE_PREFIX[1], first)
         attacked.face.resend(ONE_PREFIX[0], challenge=challenge.id)
         attacked.enter(ONE_PREFIX[0], challenge)
+
+    def test_a_resend_that_is_not_sent_leaves_the_code_that_was(self, site: Sites) -> None:
+        for hasher in (HmacHasher(), QUICK):
+            attacked = site(hasher=hasher, secret=fixture_secret(hasher.costly))
+            challenge = attacked.face.start(ONE_PREFIX[0], deliver=True)
+            attacked.exhaust()
+            before = len(attacked.outbox)
+            for _ in range(4):
+                attacked.face.resend(ONE_PREFIX[0], challenge=challenge.id)
+            assert len(attacked.outbox) == before
+            attacked.enter(ONE_PREFIX[0], challenge)
+
+    def test_what_is_not_sent_is_not_hashed(self, site: Sites) -> None:
+        hasher = Counting()
+        attacked = site(hasher=hasher)
+        attacked.exhaust()
+        before = hasher.calls
+        for deliver in (True, False):
+            challenge = attacked.face.start(ONE_PREFIX[0], deliver=deliver)
+            attacked.face.resend(ONE_PREFIX[0], challenge=challenge.id)
+        assert hasher.calls == before
 
     def test_known_numbers_and_trust_do_not_matter(self, site: Sites) -> None:
         attacked = site()
@@ -629,6 +659,18 @@ class TestConcealed:
         for phone in ONE_PREFIX[:8]:
             attacked.face.start(phone, deliver=False)
         assert attacked.sent(ONE_PREFIX[8:20]) == 0
+
+
+class Counting(Argon2Hasher):
+    """Counts what it hashes."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_kib=8, iterations=1, allow_weak=True)
+        self.calls = 0
+
+    def digest(self, secret: bytes, message: bytes, salt: bytes) -> bytes:
+        self.calls += 1
+        return super().digest(secret, message, salt)
 
 
 class Failing:
@@ -705,6 +747,16 @@ class TestFailures:
         with caplog.at_level(logging.WARNING, "otpverify"):
             assert isinstance(failing.start(PHONE), DeliveryRejected)
         assert "could not be given back" in caplog.text
+
+    def test_what_was_charged_comes_back_where_the_send_does_not(
+        self, site: Sites, store: Any
+    ) -> None:
+        """They may be on two nodes of a cluster."""
+        failing = site(store=Failing(store, "release"))
+        failing.outbox.fail_with = DeliveryRejected("no")
+        for phone in ONE_PREFIX[:20]:
+            assert isinstance(failing.start(phone), DeliveryRejected)
+        assert site().sent(ONE_PREFIX[20:40]) == 8
 
     def test_a_failing_open_gives_back_what_was_charged(self, site: Sites, store: Any) -> None:
         failing = site(store=Failing(store, "open"))
