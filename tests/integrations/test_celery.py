@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -30,18 +31,23 @@ from otpverify import (
     DeliveryStatus,
     DeliveryUnavailable,
     Event,
+    FallbackSender,
+    FraudPolicy,
     Limit,
     MemoryStore,
     Message,
     Policy,
+    Prices,
     RateLimited,
     Receipt,
     Retry,
     StoreError,
 )
 from otpverify.core.answers import Reported
+from otpverify.gateways.smspm.prices import published_prices
 from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.celery.delivery import QueuedMessage
+from otpverify.integrations.web.background import BackgroundSender
 from otpverify.testing import OutboxSender
 
 pytestmark = pytest.mark.sync_in_short_form
@@ -1050,3 +1056,48 @@ def test_an_application_that_runs_tasks_at_once(mode: Mode, outbox: OutboxSender
     verifier = mode.make(sender, store=store, secret=SECRET, hasher=QUICK)
     challenge = verifier.start(PHONE)
     assert verifier.check(PHONE, outbox.code(), challenge=challenge.id)
+
+
+class Priced(OutboxSender):
+    """A sender that has prices of its own."""
+
+    prices = Prices({"EE": Decimal(2)}, default=Decimal(3))
+
+
+PRICED: dict[str, Callable[[MemoryStore], Any]] = {
+    "fallback": lambda _: FallbackSender(OutboxSender(), Priced()),
+    "background": lambda _: BackgroundSender(Priced()),
+    "celery": lambda store: CelerySender(eager(), Priced(), store=store, secret=SECRET),
+    "celery, fallback": lambda store: CelerySender(
+        eager(), FallbackSender(OutboxSender(), Priced()), store=store, secret=SECRET
+    ),
+    "fallback, celery": lambda store: FallbackSender(
+        OutboxSender(), CelerySender(eager(), Priced(), store=store, secret=SECRET)
+    ),
+    "background, celery": lambda store: BackgroundSender(
+        CelerySender(eager(), Priced(), store=store, secret=SECRET)
+    ),
+}
+
+
+@pytest.mark.parametrize("wrapped", PRICED)
+def test_the_prices_of_a_sender_count_behind_others(wrapped: str, mode: Mode) -> None:
+    store = MemoryStore()
+    events: list[Event] = []
+    verifier = mode.make(
+        PRICED[wrapped](store),
+        store=store,
+        secret=SECRET,
+        hasher=QUICK,
+        fraud=FraudPolicy(),
+        on_event=events.append,
+    )
+    verifier.start(PHONE)
+    assert events[0].cost == Decimal(2)
+
+
+def test_without_prices_those_of_the_list_count(queue: Queue) -> None:
+    assert queue.sender.prices is None
+    events: list[Event] = []
+    queue.verify(fraud=FraudPolicy(), on_event=events.append).start(PHONE)
+    assert events[0].cost == published_prices().of("EE")

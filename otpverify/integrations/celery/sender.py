@@ -30,6 +30,7 @@ from otpverify import (
     Verifier,
 )
 from otpverify.core.keys import Keyring
+from otpverify.core.prices import Prices
 from otpverify.core.secret_strength import Secrets, read_secrets
 from otpverify.gateways.delivery_reports import report_reader
 from otpverify.integrations.celery.delivery import Delivery, QueuedMessage
@@ -150,6 +151,11 @@ class CelerySender:
 
     def __repr__(self) -> str:
         return f"<CelerySender {self._name}>"
+
+    @property
+    def prices(self) -> Prices | None:
+        """The prices of the sender that delivers, if it has some."""
+        return getattr(self._delivery.sender, "prices", None)
 
     def send(self, message: Message) -> Receipt:
         """Put a message on the queue.
