@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from otpverify.core.phone import REGIONS
@@ -28,7 +28,7 @@ class Prices:
         ConfigurationError: A country does not exist, or a price is not an amount of money.
     """
 
-    per_segment: Mapping[str, Decimal]
+    per_segment: Mapping[str, Decimal] = field(hash=False)
     currency: str = "EUR"
     date: str | None = None
     default: Decimal | None = None

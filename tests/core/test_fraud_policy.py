@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,24 @@ def test_the_defaults_watch_and_refuse_nothing() -> None:
     assert hash(policy) == hash(FraudPolicy())
     with pytest.raises(AttributeError):
         policy.mode = "enforce"  # type: ignore[misc]  # that it is frozen is what is tested
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Prices({"EE": Decimal("0.04")}),
+        lambda: Prices({}, default=Decimal("0.04")),
+        lambda: SpendLimit(prices=Prices({"EE": Decimal("0.04")})),
+        lambda: FraudPolicy(spend=SpendLimit(prices=Prices({"EE": Decimal("0.04")}))),
+        lambda: FraudPolicy(
+            countries={"UZ": "block"}, total=(Limit(5, 60),), spend=SpendLimit(per_day=Decimal(5))
+        ),
+    ],
+    ids=["prices", "a default price", "a limit with prices", "a policy with prices", "the rest"],
+)
+def test_equal_ones_are_one_key(make: Callable[[], object]) -> None:
+    assert make() is not make()
+    assert {make(): 1}[make()] == 1
 
 
 @pytest.mark.parametrize(
