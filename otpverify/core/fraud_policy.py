@@ -41,7 +41,7 @@ class SpendLimit:
         prices: What a segment costs. Without it, the gateway's published prices.
 
     Raises:
-        ConfigurationError: An amount is not a `Decimal` above 0, or nothing is given.
+        ConfigurationError: An amount is not a `Decimal` of at least 0.000001, or nothing is given.
     """
 
     per_hour: Decimal | None = None

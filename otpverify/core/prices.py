@@ -11,6 +11,8 @@ from otpverify.errors import ConfigurationError
 
 HIGHEST = Decimal(1_000_000)
 """The largest amount of money: sums of it stay exact enough in a store's numbers."""
+LOWEST = Decimal("0.000001")
+"""The smallest amount above 0. Stores count money in millionths: less would be nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def check_amount(name: str, value: object) -> Decimal:
     """An amount of money as a `Decimal`.
 
     Raises:
-        ConfigurationError: It is not a number from 0 to `HIGHEST`.
+        ConfigurationError: It is neither 0 nor a number from `LOWEST` to `HIGHEST`.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         value = Decimal(value)
@@ -72,4 +74,6 @@ def check_amount(name: str, value: object) -> Decimal:
         raise ConfigurationError(
             f'{name} must be a Decimal such as Decimal("0.04"), from 0 to {HIGHEST:,}.'
         )
+    if 0 < value < LOWEST:
+        raise ConfigurationError(f"{name} is too small to count: above 0, {LOWEST} is the least.")
     return value

@@ -120,6 +120,51 @@ def test_prices_that_are_wrong_are_named(options: dict[str, Any], says: str) -> 
         Prices(**options)
 
 
+AMOUNTS: dict[str, Callable[[Any], object]] = {
+    "per_hour": lambda amount: SpendLimit(per_hour=amount).per_hour,
+    "per_day": lambda amount: SpendLimit(per_day=amount).per_day,
+    "at_risk": lambda amount: FraudPolicy(at_risk=amount).at_risk,
+    "per_segment": lambda amount: Prices({"EE": amount}).of("EE"),
+    "default": lambda amount: Prices({}, default=amount).of("EE"),
+    "price": lambda amount: FraudPolicy().worst_case(price=amount) and amount,
+    "price_abroad": lambda amount: FraudPolicy().worst_case(price_abroad=amount) and amount,
+}
+"""All that take money, and what they make of it."""
+ABOVE_0 = {"per_hour", "per_day", "at_risk"}
+
+
+@pytest.mark.parametrize("amount", ["1E-400", "1E-320", "4E-7", "5E-7", "9.99999E-7"])
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_amounts_that_would_count_as_nothing_are_refused(name: str, amount: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}.* is too small to count"):
+        AMOUNTS[name](Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    "amount", [Decimal("0.000001"), Decimal("0.0000015"), 1, Decimal("1E+6"), Decimal("0.04")]
+)
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_amounts_that_count(name: str, amount: Any) -> None:
+    assert AMOUNTS[name](amount) == amount
+
+
+@pytest.mark.parametrize("name", AMOUNTS)
+@pytest.mark.parametrize("nothing", [0, Decimal(0), Decimal("0E-400"), Decimal("-0")])
+def test_a_price_may_be_0_and_a_limit_may_not(name: str, nothing: Any) -> None:
+    if name in ABOVE_0:
+        with pytest.raises(ConfigurationError, match=f"{name} must be above 0"):
+            AMOUNTS[name](nothing)
+    else:
+        assert AMOUNTS[name](nothing) == 0
+
+
+@pytest.mark.parametrize("amount", ["0.000001", "0.0000014"])
+def test_the_smallest_limit_counts(amount: str) -> None:
+    (cap,) = FraudPolicy(spend=SpendLimit(per_day=Decimal(amount))).caps
+    assert cap.amount == 1
+    assert FraudPolicy(at_risk=Decimal(amount)).rates.at_risk == float(amount)
+
+
 def test_a_country_without_a_price_has_the_highest_or_the_default() -> None:
     assert PRICES.of("EE") == Decimal("0.04")
     assert PRICES.of("US") == PRICES.of(None) == Decimal("0.434")
