@@ -5,8 +5,8 @@ of `fraud`. What refuses changes nothing, but for the mark that the accounts lea
 `credit` and `refund` undo it: for a right code, and for a message that was certainly not sent.
 
 Beside the accounts a store keeps which numbers are known (how many messages to them nobody answered
-since their last right code), and what each challenge was charged for its newest message, so that it
-earns once, and the accounts that paid.
+since their last right code), and what each challenge was charged for its messages, so that it earns
+once, for the newest one that was not refunded, and the accounts that paid.
 
 The mirror of this file in Lua is `stores/redis/lua/fraud_*.lua`.
 """
@@ -14,7 +14,7 @@ The mirror of this file in Lua is `stores/redis/lua/fraud_*.lua`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -42,6 +42,9 @@ from otpverify.core.traffic import MILLIONTHS, Counts, Tally, Totals
 UNANSWERED = 3
 """A number is known no more when so many messages in a row were not answered: it may be another's
 by now, or one that an attacker answered once."""
+BILLS = 8
+"""Of a challenge, so many bills are kept. More messages of one challenge are not under way at once;
+those that a limit refuses are refunded."""
 HALF = 0.5
 """Less than half a message is not worth keeping."""
 LIFETIME = 30 * DAY
@@ -101,7 +104,7 @@ class Charged(NamedTuple):
         reached: The caps that reached a level with it, and which.
         network: Names what the IP network's limits counted; `None` for nothing.
         raised: The number is known for some time, and has one more unanswered message now.
-        first: The challenge was charged nothing before.
+        bill: Names the bill among those of the challenge.
     """
 
     at: int
@@ -110,7 +113,7 @@ class Charged(NamedTuple):
     reached: tuple[tuple[Cap, int], ...] = ()
     network: int | None = None
     raised: bool = False
-    first: bool = True
+    bill: int = 0
 
 
 class Credited(NamedTuple):
@@ -148,19 +151,32 @@ class KnownNumber(NamedTuple):
 
 
 class Bill(NamedTuple):
-    """What a challenge was charged for its newest message.
+    """What a challenge was charged for a message.
 
     Attributes:
         paid: Which accounts paid; `None` for none.
         price: What they paid.
         would_refuse: Whose account refused it, as it was only observed.
         expires: When its code can be entered no more, in milliseconds.
+        name: The instant in milliseconds, or a later one if another bill has that name.
     """
 
     paid: Charge | None
     price: float
     would_refuse: str | None
     expires: int
+    name: int
+
+
+class Bills(NamedTuple):
+    """What a challenge was charged: at least one bill, oldest first."""
+
+    all: tuple[Bill, ...]
+
+    @property
+    def expires(self) -> int:
+        """When none of them counts any more."""
+        return max(bill.expires for bill in self.all)
 
 
 class Counted(NamedTuple):
@@ -177,7 +193,7 @@ class Ledger(NamedTuple):
     country: Kept | None = None
     world: Kept | None = None
     number: KnownNumber | None = None
-    bill: Bill | None = None
+    bills: Bills | None = None
     tally: Tally | None = None
     network: CounterState | None = None
     caps: tuple[Counted | None, ...] = ()
@@ -186,8 +202,9 @@ class Ledger(NamedTuple):
     def of(cls, states: Sequence[Any], now: int) -> Ledger:
         """From the states whose names `names` gives, in that order. What is over counts no more."""
         live = [None if state is None or state.expires <= now else state for state in states]
-        prefix, country, world, number, bill, tally, network, *counted = live
-        return cls(prefix, country, world, number, bill, tally, network, tuple(counted))
+        prefix, country, world, number, bills, tally, network, *counted = live
+        bills = bills and _bills(bill for bill in bills.all if bill.expires > now)
+        return cls(prefix, country, world, number, bills, tally, network, tuple(counted))
 
     @property
     def states(self) -> tuple[Any, ...]:
@@ -284,36 +301,38 @@ def _charge(
         return answer, accounts
     if number is not None:
         number = number._replace(unanswered=number.unanswered + 1)
-    charged = Charged(
-        now, paid, would_refuse, taken.reached, event, number is not None, ledger.bill is None
-    )
+    had = _all(ledger.bills)
+    name = max(now, had[-1].name + 1) if had else now
+    bill = Bill(paid, float(request.price), would_refuse, now + rules.remember, name)
+    charged = Charged(now, paid, would_refuse, taken.reached, event, number is not None, bill.name)
     return charged, accounts._replace(
         number=number or ledger.number,
-        bill=Bill(paid, float(request.price), would_refuse, now + rules.remember),
+        bills=Bills((*had, bill)[-BILLS:]),
         network=network,
         caps=_kept_caps(rules, counted),
     )
 
 
 def credit(ledger: Ledger, key: FraudKey, rules: Rules, now: int) -> tuple[Credited | None, Ledger]:
-    """Give back for a right code, to the accounts that paid for the challenge's newest message,
-    and know its number. `None`: nothing was charged, or it was credited before."""
-    bill = ledger.bill
+    """Give back for a right code, to the accounts that paid for the challenge's newest message
+    that was not refunded, and know its number. `None`: nothing was charged, or it was credited
+    before."""
     if counts_number(key, rules):
         ledger = ledger._replace(number=KnownNumber(0, now + rules.trusted))
-    if bill is None:
+    if ledger.bills is None:
         return None, ledger
+    bill = ledger.bills.all[-1]
     if bill.paid is not None:
         before = _records(ledger)
         after = fraud.credit(before, bill.paid, bill.price, rules.rates, now)
         ledger = _with_records(ledger, before, after, now)
     tally = traffic.add(ledger.tally, Counts(verified=1), now)
-    return Credited(bill.would_refuse), ledger._replace(bill=None, tally=tally)
+    return Credited(bill.would_refuse), ledger._replace(bills=None, tally=tally)
 
 
 def refund(ledger: Ledger, charged: Charged, price: float, rules: Rules, now: int) -> Ledger:
-    """Give back everything that was counted for a message that was certainly not sent. A challenge
-    that was charged before can still earn."""
+    """Give back everything that was counted for a message that was certainly not sent. The
+    challenge's other messages can still earn."""
     if charged.paid is not None:
         before = _records(ledger)
         after = fraud.refund(before, charged.paid, price, rules.rates, now)
@@ -329,7 +348,7 @@ def refund(ledger: Ledger, charged: Charged, price: float, rules: Rules, now: in
     back = Counts(sent=-1, would_refuse=-int(observed), cost=-millionths(price))
     return ledger._replace(
         number=number,
-        bill=None if charged.first else ledger.bill,
+        bills=_bills(bill for bill in _all(ledger.bills) if bill.name != charged.bill),
         network=network,
         tally=traffic.add(ledger.tally, back, now),
         caps=_kept_caps(rules, counted),
@@ -346,8 +365,9 @@ def is_sound(answer: object) -> bool:
             return known and (answer.retry_in is None or answers.is_wait(answer.retry_in))
         case Charged():
             named = answer.network is None or answers.is_instant(answer.network)
-            told = answers.are_flags(answer.raised, answer.first) and _are_levels(answer.reached)
-            return told and named and answers.is_instant(answer.at) and _is_bill(answer)
+            told = answers.are_flags(answer.raised) and _are_levels(answer.reached)
+            instants = answers.is_instant(answer.at) and answers.is_instant(answer.bill)
+            return told and named and instants and _is_bill(answer)
         case Credited():
             return answer.would_refuse is None or answer.would_refuse in ACCOUNTS
         case Totals():
@@ -403,6 +423,15 @@ def _is_bill(charged: Charged) -> bool:
         return charged.would_refuse in (None, *ACCOUNTS)
     paid = isinstance(charged.paid, Charge) and isinstance(charged.paid.group, Group)
     return paid and answers.are_flags(charged.paid.world) and charged.would_refuse is None
+
+
+def _all(bills: Bills | None) -> tuple[Bill, ...]:
+    return () if bills is None else bills.all
+
+
+def _bills(bills: Iterable[Bill]) -> Bills | None:
+    found = tuple(bills)
+    return Bills(found) if found else None
 
 
 def _parts(ledger: Ledger) -> list[Parts]:

@@ -15,7 +15,7 @@ from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved,
 from otpverify.core.caps import Full
 from otpverify.core.fraud import Overdrawn, Request
 from otpverify.core.fraud_ledger import (
-    Bill,
+    Bills,
     Charged,
     Counted,
     Credited,
@@ -45,7 +45,7 @@ _State = TypeVar(
     Kept,
     Kept | Counted,
     KnownNumber,
-    Bill,
+    Bills,
     Tally,
 )
 _log = logging.getLogger("otpverify")
@@ -109,7 +109,7 @@ class MemoryStore:
         # Of countries, the world and caps: they are few, and nobody can invent them.
         self._accounts: TLRUCache[Hashable, Kept | Counted] = self._table(math.inf)
         self._known: TLRUCache[Hashable, KnownNumber] = self._table(counter_capacity)
-        self._bills: TLRUCache[Hashable, Bill] = self._table(counter_capacity)
+        self._bills: TLRUCache[Hashable, Bills] = self._table(counter_capacity)
         self._tallies: TLRUCache[Hashable, Tally] = self._table(len(COUNTRIES))
         self._told_full = False
 

@@ -13,9 +13,11 @@ from otpverify.core.answers import Refusal, Refused
 from otpverify.core.caps import Cap, Full
 from otpverify.core.fraud import DAY, Charge, Group, Overdrawn, Rates, Record, Request
 from otpverify.core.fraud_ledger import (
+    BILLS,
     SPEND,
     TOTAL,
     Bill,
+    Bills,
     Charged,
     Counted,
     Credited,
@@ -86,9 +88,9 @@ def test_what_refuses_first(given: dict[str, Any], refuses: str | None) -> None:
 def test_a_charge_counts_everywhere() -> None:
     answer, after = charge(ledger(number=TRUSTED), KEY, MONEY, RULES, T0)
     paid = Charge(Group.KNOWN, False)
-    assert answer == Charged(T0, paid, None, (), T0, raised=True, first=True)
+    assert answer == Charged(T0, paid, None, (), T0, raised=True, bill=T0)
     assert after.number == KnownNumber(2, TRUSTED.expires)
-    assert after.bill == Bill(paid, 0.4, None, T0 + 660_000)
+    assert after.bills == Bills((Bill(paid, 0.4, None, T0 + 660_000, T0),))
     assert after.network is not None
     assert after.network.log == (T0,)
     assert [counted.parts[0][1] for counted in after.caps if counted] == [1, 400_000]
@@ -195,7 +197,7 @@ def test_what_is_forced_and_comes_back_makes_no_money(given: dict[str, Any], hum
         state = refund(state, answer, forced.price, RULES, T0)
         assert state[:3] == before[:3]
     _, state = charge(state, KEY, forced, RULES, T0)
-    assert state.bill == Bill(None, 0.2, None, T0 + 660_000)
+    assert state.bills == Bills((Bill(None, 0.2, None, T0 + 660_000, T0),))
     credited, state = credit(state, KEY, RULES, T0)
     assert credited == Credited(None)
     assert state[:3] == before[:3]
@@ -207,10 +209,10 @@ def test_what_is_forced_and_comes_back_makes_no_money(given: dict[str, Any], hum
 def test_what_is_observed_charges_caps_networks_and_numbers_alone() -> None:
     poor = ledger(country=FULL_COUNTRY, number=KnownNumber(5, T0 + DAY))
     answer, after = charge(poor, KEY, MONEY._replace(observed=True), RULES, T0)
-    assert answer == Charged(T0, None, "country", (), T0, raised=True, first=True)
+    assert answer == Charged(T0, None, "country", (), T0, raised=True, bill=T0)
     assert after.country == poor.country
     assert after.world is None
-    assert after.bill == Bill(None, 0.4, "country", T0 + 660_000)
+    assert after.bills == Bills((Bill(None, 0.4, "country", T0 + 660_000, T0),))
     assert after.number == KnownNumber(6, T0 + DAY)
     assert after.network is not None
     assert after.caps[0] is not None
@@ -224,7 +226,7 @@ def test_a_right_code_gives_back_once() -> None:
     _, charged = charge(ledger(), KEY, MONEY, RULES, T0)
     credited, after = credit(charged, KEY, RULES, T0)
     assert credited == Credited()
-    assert after.bill is None
+    assert after.bills is None
     assert after.prefix is not None
     assert after.country is not None
     assert after.prefix.record.balances[0] == 2
@@ -233,6 +235,49 @@ def test_a_right_code_gives_back_once() -> None:
     assert again is None
     assert last.country == after.country
     assert last.number == KnownNumber(0, T0 + 1 + 90 * DAY)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(list(range(4)))), max_size=12),
+    st.integers(0, 1),
+)
+def test_a_challenge_earns_for_its_newest_message_that_was_sent(
+    steps: list[tuple[int, int]], later: int
+) -> None:
+    """Messages of one challenge, of which any may be refunded at any time, in any order."""
+    rules = RULES._replace(caps=(), sends_per_ip=())
+    now, state = T0, Ledger()
+    sent: list[tuple[Charged, Request]] = []
+    for kind, which in steps:
+        now += later
+        if kind and len(sent) < BILLS:
+            request = Request(which / 100, human=kind == 1)
+            answer, state = charge(state, KEY, request, rules, now)
+            assert isinstance(answer, Charged)
+            sent.append((answer, request))
+        elif sent:
+            back, request = sent.pop(which % len(sent))
+            state = refund(state, back, request.price, rules, now)
+        bills = () if state.bills is None else state.bills.all
+        assert [(bill.paid, bill.price) for bill in bills] == [
+            (answer.paid, request.price) for answer, request in sent
+        ]
+        assert len({bill.name for bill in bills}) == len(bills)
+    credited, state = credit(state, KEY, rules, now)
+    assert credited == (Credited() if sent else None)
+    assert state.bills is None
+
+
+def test_few_bills_of_a_challenge_are_kept_and_none_that_is_over() -> None:
+    rules = RULES._replace(caps=(), sends_per_ip=())
+    state = Ledger()
+    for n in range(BILLS + 3):
+        _, state = charge(state, KEY, Request(n / 1000, known=True), rules, T0 + n)
+    assert state.bills is not None
+    assert [bill.price for bill in state.bills.all] == [n / 1000 for n in range(3, BILLS + 3)]
+    last = Ledger.of(state.states, T0 + 660_000 + BILLS + 1)
+    assert last.bills == Bills(state.bills.all[-1:])
+    assert Ledger.of(state.states, T0 + 660_000 + BILLS + 2).bills is None
 
 
 def test_levels_of_caps() -> None:
@@ -259,7 +304,7 @@ STATES = st.fixed_dictionaries(
         "prefix": st.just(FULL_PREFIX),
         "country": st.just(FULL_COUNTRY),
         "number": st.builds(KnownNumber, st.integers(0, 4), st.just(T0 + DAY)),
-        "bill": st.just(Bill(Charge(Group.NEW, True), 0.1, None, T0 + 5)),
+        "bills": st.just(Bills((Bill(Charge(Group.NEW, True), 0.1, None, T0 + 60_000, T0),))),
         "network": st.just(CounterState((T0 - 5,), Retention(60_000, 2), T0 + 60_000)),
     },
 )
@@ -275,7 +320,7 @@ def test_a_refund_leaves_no_trace(given: dict[str, Any], request_: Request, late
     assert total(after.tally, 1, T0 + later) == Counts()
     assert (after.number, after.caps) == (before.number, before.caps)
     assert (after.network and after.network.log) == (before.network and before.network.log)
-    assert (after.bill is None) == (before.bill is None)
+    assert after.bills == before.bills
     if later == 0 and (answer.paid is not None or request_.forced):
         for one, other in zip(after[:3], before[:3], strict=True):
             had = other.record.balances if isinstance(other, Kept) else ()

@@ -54,7 +54,7 @@ RULES = Rules(Rates(10.0, 1 / 3), 90 * DAY, 660_000, CAPS, (Limit(50, 3600),))
 HERE = FraudKey("prefix", "EE", "number", "challenge", "network")
 MESSAGE = Request(0.1)
 NOW = int(time.time() * 1000)
-PAID = Charged(NOW, Charge(Group.NEW, True), None, (), NOW, True, False)
+PAID = Charged(NOW, Charge(Group.NEW, True), None, (), NOW, True, NOW)
 CALLS: list[Callable[[Any], Any]] = [
     lambda store: store.charge(HERE, MESSAGE, RULES),
     lambda store: store.charge(HERE, MESSAGE._replace(observed=True), RULES),
@@ -157,6 +157,8 @@ def test_a_server_s_replies(reply: object) -> None:
         Charged(1, None, "prefix", None),  # type: ignore[arg-type]
         Charged(1, None, "prefix", (), 1 << 48),
         Charged(1, None, "prefix", (), 1, 1),  # type: ignore[arg-type]
+        Charged(1, None, "prefix", (), 1, True, -1),
+        Charged(1, None, "prefix", (), 1, True, 1 << 48),
         Credited("elsewhere"),
         KnownNumber(-1, 1),
         KnownNumber(1, 1 << 48),
@@ -182,6 +184,13 @@ def doubles(*numbers: float) -> bytes:
 
 NAN, INFINITE, AT = float("nan"), float("inf"), (1_772_366_400_000).to_bytes(6, "big")
 LOG = (3_600_000).to_bytes(6, "big") + (50).to_bytes(4, "big")
+REPLY = b"nonce 1 5 0 0 0 5 00"
+
+
+def bill(price: float) -> bytes:
+    return AT + (1 << 47).to_bytes(6, "big") + b"\1" + doubles(price)
+
+
 COUNTED = struct.pack(">I", int(time.time() // 3600)) + bytes(24) + doubles(0)
 FOREIGN = {
     "pprefix": [
@@ -194,7 +203,15 @@ FOREIGN = {
     "cEE": [b"x", AT + doubles(0, 0, 0), AT + doubles(0, 0, 0, NAN, 0), AT + doubles(*[0.0] * 6)],
     "w": [b"x", AT + doubles(0, 0), AT + doubles(0, 0, -INFINITE)],
     "knumber": [b"", b"x", b"0", b"1" * 9, b"1" * 11],
-    "bchallenge": [b"x", b"\1" + doubles(0), b"\1" + doubles(NAN) + b"nonce 1 5 0 0 0 1 00"],
+    "bchallenge": [
+        b"",
+        b"x",
+        b"\0" + REPLY,
+        b"\1" + bill(0),
+        b"\2" + bill(0) + REPLY,
+        b"\1" + bill(NAN) + REPLY,
+        b"\2" + bill(0) + bill(INFINITE) + REPLY,
+    ],
     "inetwork": [b"x", LOG, LOG + b"x", LOG + AT + b"x"],
     "tEE": [b"", b"x", COUNTED + b"x", COUNTED * 2, COUNTED[:28] + doubles(NAN)],
     f"mtotal{CAPS[0].window}": [b"x", doubles(1) + b"x", doubles(NAN), doubles(1) + AT],
@@ -262,7 +279,7 @@ def test_a_past_that_is_foreign_is_an_error_and_changes_nothing(
             plain.set(past, value)
         old = struct.pack(">I", int(time.time() // 3600) - 1)
         plain.set("otpverify:{f}:tEE", old + COUNTED[4:])
-        plain.set("otpverify:{f}:bchallenge", b"\0" + doubles(0.1))
+        plain.set("otpverify:{f}:bchallenge", b"\1" + bill(0.1) + REPLY)
         before = {key: plain.dump(key) for key in plain.scan_iter()}
         for call in (*CALLS[:4], CALLS[-1]):
             with pytest.raises(StoreError):
@@ -287,8 +304,9 @@ ROWS: st.SearchStrategy[object] = (
 @given(st.sampled_from("pcwkbimt"), ROWS, st.lists(st.integers(0, 5), max_size=3))
 @example("p", 1e300, [0, 1])
 @example("w", float("inf"), [0, 2, 0])
-@example("b", [9, True], [0])
-@example("b", "elsewhere", [2])
+@example("b", [], [0])
+@example("b", [9, True], [0, 0, 0])
+@example("b", "elsewhere", [0, 0, 2])
 def test_rows_of_a_file(tmp_path: Path, kind: str, value: Any, places: list[int]) -> None:
     """Rows in which somebody changed something: a true answer, or a `StoreError`."""
     path = tmp_path / f"{next(COUNT)}.db"

@@ -125,20 +125,18 @@ def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
     raise nonsense()
 
 
-_CHARGED = re.compile(rb"1 ([0-9]{1,15}) ([0-9]{1,15}) ([0-9]|10|11) ([01]) ([01]) ([0-3]*)")
+_CHARGED = re.compile(rb"1 ([0-9]{1,15}) ([0-9]{1,15}) ([0-9]|10|11) ([01]) ([0-9]{1,15}) ([0-3]*)")
 
 
 def charged(reply: object, rules: Rules) -> Charged | Overdrawn | Full | Refused:
     """The answer to `charge`."""
     found = _CHARGED.fullmatch(_text(reply).encode())
     if found is not None and len(found[6]) == len(rules.caps):
-        at, event, bill, raised, first = (int(number) for number in found.groups()[:5])
-        paid, would_refuse = _bill(bill)
+        at, event, payer, raised, bill = (int(number) for number in found.groups()[:5])
+        paid, would_refuse = _payer(payer)
         levels = zip(rules.caps, (int(digit) for digit in found[6].decode()), strict=True)
         reached = tuple((cap, LEVELS[level - 1]) for cap, level in levels if level)
-        return _sound(
-            Charged(at, paid, would_refuse, reached, event or None, raised == 1, first == 1)
-        )
+        return _sound(Charged(at, paid, would_refuse, reached, event or None, raised == 1, bill))
     match _integers(reply):
         case [0, account, wait] if 0 <= account < len(ACCOUNTS):
             return _sound(Overdrawn(ACCOUNTS[account], wait))
@@ -149,7 +147,7 @@ def charged(reply: object, rules: Rules) -> Charged | Overdrawn | Full | Refused
     raise nonsense()
 
 
-def _bill(kind: int) -> tuple[Charge | None, str | None]:
+def _payer(kind: int) -> tuple[Charge | None, str | None]:
     """Who paid, or whose account refused; fraud_ledger.lua describes it."""
     if kind == NOBODY:
         return None, None

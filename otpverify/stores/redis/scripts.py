@@ -195,8 +195,8 @@ class Scripts:
 
     def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> Call:
         argument = struct.pack(">ddd", price, rules.rates.at_risk, millionths(price))
-        argument += _packed(((charged.at, 6), (charged.network or 0, 6)))
-        argument += bytes([_bill(charged), charged.raised, charged.first])
+        argument += _packed(((charged.at, 6), (charged.network or 0, 6), (charged.bill, 6)))
+        argument += bytes([_payer(charged), charged.raised])
         for cap, taken in amounts(rules, price):
             argument += struct.pack(">d", taken) + cap.window.to_bytes(6, "big")
         return Call(self._load("fraud_refund"), self._ledger(key, rules), (argument,))
@@ -268,7 +268,7 @@ def _past_name(country: str) -> str:
     return f"h{country}"
 
 
-def _bill(charged: Charged) -> int:
+def _payer(charged: Charged) -> int:
     """Who paid, as fraud_ledger.lua writes it."""
     if charged.would_refuse is not None:
         return OBSERVED + ACCOUNTS.index(charged.would_refuse)

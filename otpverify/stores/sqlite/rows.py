@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from otpverify.core.fraud import EMPTY, Charge, Group, Record
-from otpverify.core.fraud_ledger import ACCOUNTS, Bill, Counted, Kept, KnownNumber
+from otpverify.core.fraud_ledger import ACCOUNTS, Bill, Bills, Counted, Kept, KnownNumber
 from otpverify.core.keys import Key
 from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import (
@@ -26,7 +26,7 @@ from otpverify.errors import StoreError
 MOST = 1e15
 """No sum of messages or of millionths of money comes near it; beyond it, sums are not exact."""
 State: TypeAlias = (
-    PhoneState | ChallengeState | CounterState | Kept | KnownNumber | Bill | Counted | Tally
+    PhoneState | ChallengeState | CounterState | Kept | KnownNumber | Bills | Counted | Tally
 )
 
 
@@ -71,7 +71,7 @@ def encode(state: State) -> str:
         plain = [codes, state.attempts, state.decoy, state.proof, state.concealed]
     elif isinstance(state, Kept):
         plain = [list(state.record), state.expires]
-    elif isinstance(state, KnownNumber | Bill | Counted | Tally):
+    elif isinstance(state, KnownNumber | Bills | Counted | Tally):
         plain = list(state)
     else:
         plain = [state.log, [state.retention.window, state.retention.count], state.expires]
@@ -170,13 +170,19 @@ def _number(unanswered: Any, expires: Any) -> KnownNumber:
     return KnownNumber(_whole(unanswered), _whole(expires))
 
 
-def _bill(paid: Any, price: Any, would_refuse: Any, expires: Any) -> Bill:
+def _bills(bills: Any) -> Bills:
+    if not bills:
+        raise ValueError
+    return Bills(tuple([_bill(*bill) for bill in bills]))
+
+
+def _bill(paid: Any, price: Any, would_refuse: Any, expires: Any, name: Any) -> Bill:
     if paid is not None:
         group, world = paid
         paid = Charge(Group(_whole(group)), _truth(world))
     if would_refuse is not None and (paid is not None or would_refuse not in ACCOUNTS):
         raise ValueError
-    return Bill(paid, _amount(price), would_refuse, _whole(expires))
+    return Bill(paid, _amount(price), would_refuse, _whole(expires), _whole(name))
 
 
 def _cap(parts: Any, expires: Any) -> Counted:
@@ -239,7 +245,7 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "fc": _country,
     "fw": _accounts,
     "fk": _number,
-    "fb": _bill,
+    "fb": _bills,
     "fi": _counter,
     "fm": _cap,
     "ft": _tally,

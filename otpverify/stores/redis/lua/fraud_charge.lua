@@ -5,9 +5,9 @@
 --        request (5 bytes, 1 for true: known, human, forced, observed, the number is counted); of
 --        each cap what the message takes, amount (doubles), window (6); the network's limits, or
 --        nothing, as in reserve
--- Reply  "1 at event bill raised first levels": event names what the network's limits counted (0:
---        nothing); bill as in fraud_ledger; raised and first are 0 or 1; levels has a digit for
---        each cap: 0, or 1, 2, 3 for 50, 80 or 100% reached
+-- Reply  "1 at event paid raised bill levels": event names what the network's limits counted (0:
+--        nothing); who paid as in fraud_ledger; raised is 0 or 1; bill names it; levels has a digit
+--        for each cap: 0, or 1, 2, 3 for 50, 80 or 100% reached
 --        "0 which wait": an account refuses, 0 prefix, 1 country, 2 world; milliseconds
 --        "2 which wait": a limit of the network, 1 and up
 --        "3 which wait": a cap, 1 and up; -1: it never fits
@@ -17,8 +17,8 @@
 -- include fraud_network
 -- include fraud_traffic
 local nonce = KEYS[1]:sub(-6)
-if bill and bill:sub(10, 15) == nonce then
-  return bill:sub(16)
+if newest:sub(1, 6) == nonce then
+  return newest:sub(7)
 end
 local price, at_risk, cost, remember, known, human, forced, observed, counted =
   struct.unpack('>dddI6BBBBB', ARGV[1])
@@ -175,7 +175,12 @@ local event = 0
 if counts_network then
   event = count_event(KEYS[8], network, ARGV[1]:sub(limits, limits + 9))
 end
+local bill = now
+if bills ~= '' then
+  bill = math.max(now, struct.unpack('>I6', bills, #bills - BILL_SIZE + 1) + 1)
+end
 local reply = '1 ' .. now .. ' ' .. event .. ' ' .. paid .. ' ' .. (raised and 1 or 0) .. ' ' ..
-  (bill and 0 or 1) .. ' ' .. levels
-redis.call('SET', KEYS[6], struct.pack('>Bd', paid, price) .. nonce .. reply, 'PX', remember)
+  bill .. ' ' .. levels
+bills = bills:sub(-7 * BILL_SIZE) .. struct.pack(BILL, bill, now + remember, paid, price)
+keep_bills(bills, nonce .. reply)
 return reply

@@ -14,12 +14,12 @@ local at_risk, more, trusted = struct.unpack('>ddI6', ARGV[1])
 if trusted > 0 then
   redis.call('SET', KEYS[5], struct.pack('>I6I4', now + trusted, 0), 'PX', trusted)
 end
-if not bill then
+if bills == '' then
   return replies('0')
 end
 redis.call('DEL', KEYS[6])
 count_traffic(0, 1, 0, 0, 0)
-local paid, price = struct.unpack('>Bd', bill)
+local paid, price = struct.unpack('>Bd', bills, #bills - 8)
 if paid >= 8 and paid < 11 then
   return replies('2 ' .. paid - 8)
 end

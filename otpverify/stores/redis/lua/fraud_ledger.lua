@@ -1,19 +1,20 @@
 -- What fraud_charge, fraud_credit and fraud_refund begin with: all that one message concerns, as
 -- core/fraud_ledger.py defines it; they are tested against it, answer by answer.
 --
--- KEYS   nonce, prefix, country, world, number, bill, tally, network, then one for each cap, and the
+-- KEYS   nonce, prefix, country, world, number, bills, tally, network, then one for each cap, and the
 --        past in the end; fraud_credit does without network and caps
 --
 -- prefix, country, world: their accounts; see fraud_accounts. All numbers are big-endian.
 -- number: when it is known no more (6 bytes), how many messages were sent to it since its last right
 -- code (4).
--- bill: what a challenge was charged: who paid (1 byte: the group, 0 new, 1 proven, 2 human,
--- 3 known, and 4 added if the world paid, too; or 8 prefix, 9 country, 10 world: its account
--- refused, and the message was only observed; or 11: nobody, as it was forced), price (a double), the nonce (6 bytes) and the reply of
--- that charge.
+-- bills: what a challenge was charged: how many bills (1 byte); of each, oldest first, name and
+-- expiry (6 bytes each), who paid (1 byte: the group, 0 new, 1 proven, 2 human, 3 known, and 4 added
+-- if the world paid, too; or 8 prefix, 9 country, 10 world: its account refused, and the message was
+-- only observed; or 11: nobody, as it was forced) and price (a double); then the nonce (6 bytes) and
+-- the reply of the newest charge.
 -- tally, past: what was sent and entered in the country; see fraud_traffic.
 -- The nonce's key holds the reply for half a minute, so that a call that is repeated, since its
--- reply got lost, counts once. The reply of a charge lies in its bill instead: most calls are those.
+-- reply got lost, counts once. The reply of a charge lies with its bill instead: most calls are those.
 
 -- include clock
 local had = redis.call('MGET', unpack(KEYS, 1, #KEYS - 1))
@@ -28,12 +29,36 @@ for place = 2, #KEYS - 1 do
     redis.call('GET', KEYS[place]) -- an error if it is of another type, of which MGET says nothing
   end
 end
-local number, bill, known_until, unanswered = had[5], had[6], nil, nil
+local number, known_until, unanswered = had[5], nil, nil
 if number then
   assert(#number == 10, 'a foreign value')
   known_until, unanswered = struct.unpack('>I6I4', number)
 end
-assert(not bill or #bill > 15 and is_finite(struct.unpack('>d', bill, 2)), 'a foreign value')
+local BILL, BILL_SIZE, bills, newest = '>I6I6Bd', 21, '', ''
+if had[6] then
+  local count = had[6]:byte() or 0
+  newest = had[6]:sub(2 + BILL_SIZE * count)
+  assert(count > 0 and #newest > 6, 'a foreign value')
+  for from = 2, BILL_SIZE * count, BILL_SIZE do
+    local _, expires, _, price = struct.unpack(BILL, had[6], from)
+    assert(is_finite(price), 'a foreign value')
+    if expires > now then
+      bills = bills .. had[6]:sub(from, from + BILL_SIZE - 1)
+    end
+  end
+end
+
+-- Keep these bills, with the nonce and the reply of the newest charge.
+local function keep_bills(kept, reply)
+  if kept == '' then
+    return redis.call('DEL', KEYS[6])
+  end
+  local last = 0
+  for from = 7, #kept, BILL_SIZE do
+    last = math.max(last, (struct.unpack('>I6', kept, from)))
+  end
+  redis.call('SET', KEYS[6], string.char(#kept / BILL_SIZE) .. kept .. reply, 'PX', last - now)
+end
 
 local function replies(reply)
   redis.call('SET', KEYS[1], reply, 'PX', '30000')

@@ -1,9 +1,9 @@
 -- Give back everything that was counted for a message that was certainly not sent.
 --
 -- KEYS   see fraud_ledger
--- ARGV   price, at_risk, cost in millionths (doubles), at, event (6 bytes each), bill, raised, first
---        (1 byte each), as fraud_charge replied; of each cap what the message took (a double) and
---        window (6)
+-- ARGV   price, at_risk, cost in millionths (doubles), at, event, bill (6 bytes each), who paid,
+--        raised (1 byte each), as fraud_charge replied; of each cap what the message took (a
+--        double) and window (6)
 -- Reply  "1"
 
 -- include fraud_ledger
@@ -35,13 +35,13 @@ local function remove_event(key, raw, at)
   end
 end
 
-local price, at_risk, cost, at, event, paid, raised, first =
-  struct.unpack('>dddI6I6BBB', ARGV[1])
+local price, at_risk, cost, at, event, bill, paid, raised =
+  struct.unpack('>dddI6I6I6BB', ARGV[1])
 -- include fraud_accounts
 -- include fraud_give
 local windows = {}
 for place = 9, #KEYS - 1 do
-  local took, window = struct.unpack('>dI6', ARGV[1], 40 + 14 * (place - 9))
+  local took, window = struct.unpack('>dI6', ARGV[1], 45 + 14 * (place - 9))
   local part = math.floor(at * 60 / window)
   if had[place] and part_ends(part, window) > now then
     local begin, sum = cap_live(had[place], window)
@@ -62,7 +62,13 @@ if raised == 1 and number then
   redis.call('SET', KEYS[5], struct.pack('>I6I4', known_until, unanswered), 'KEEPTTL')
 end
 count_traffic(-1, 0, 0, (paid >= 8 and paid < 11) and -1 or 0, -cost)
-if first == 1 then
-  redis.call('DEL', KEYS[6])
+local others = ''
+for from = 1, #bills, BILL_SIZE do
+  if struct.unpack('>I6', bills, from) ~= bill then
+    others = others .. bills:sub(from, from + BILL_SIZE - 1)
+  end
+end
+if #others < #bills then
+  keep_bills(others, newest)
 end
 return replies('1')
