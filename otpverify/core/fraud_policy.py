@@ -89,7 +89,7 @@ class WorstCase:
         prefix: One prefix in which you have no users.
         country: One country in which you have no users.
         abroad: All such countries at once.
-        home: Your users' country, all its prefixes, in one burst.
+        home: Your users' country, all its prefixes and known numbers, in one burst.
         home_patient: The same, by an attacker who is patient: who stays slow enough lives off the
             codes that your users enter.
         total: Everything at once.
@@ -204,7 +204,7 @@ class FraudPolicy:
         Args:
             strangers_per_day: Messages to numbers of your users' country that are not known, on
                 your busiest day.
-            known_per_day: The same, to known numbers.
+            known_per_day: The same, to known numbers, and those that you vouch for.
             price: Of a message to your users' country.
             price_abroad: Of a message to the most expensive country that `countries` leaves open.
             conversion: The share of these messages whose codes are entered.
@@ -239,12 +239,16 @@ class FraudPolicy:
         prefix = times * fraud.PREFIX_LIMIT * abroad
         world = fraud.world_terms(entered, self.rates)
         abroad_first = times * (world.credit + max(world.limit, abroad) + world.forgiven)
-        groups = [fraud.Group.NEW, fraud.Group.PROVEN] + [fraud.Group.HUMAN] * human
+        # Who enters a code is known from then on; whom the caller vouches for always is.
+        knows = known_per_day > 0 or (self.trusted_days > 0 and entered > 0)
+        groups = [fraud.Group.NEW, fraud.Group.PROVEN]
+        groups += [fraud.Group.HUMAN] * human + [fraud.Group.KNOWN] * knows
         home = 0.0
         for group in groups:
             terms = fraud.country_terms(entered, self.rates, group)
             home += terms.credit + max(terms.limit, cost) + terms.forgiven
-        patient = home + max(0.0, conversion / self.conversion - 1) * strangers_per_day * cost
+        surplus = max(0.0, conversion / self.conversion - 1) * cost
+        patient = home + surplus * (strangers_per_day + known_per_day)
         return WorstCase(
             prefix=loss(min(2 * prefix, country[0]), min(prefix, country[1])),
             country=loss(*country),

@@ -440,8 +440,8 @@ class Site:
         self.keep(country, prefix, new)
         return answer if isinstance(answer, Charge) else None
 
-    def attack(self, country: str, prefix: int) -> None:
-        if self.start(country, prefix) is not None:
+    def attack(self, country: str, prefix: int, *, known: bool = False) -> None:
+        if self.start(country, prefix, known=known) is not None:
             self.lost[country] = self.lost.get(country, 0) + self.price
             place = (country, prefix)
             self.lost_in[place] = self.lost_in.get(place, 0) + 1
@@ -507,6 +507,41 @@ def test_no_strategy_at_home_costs_more_than_the_worst_case(
     days = max(1, math.ceil((site.now - begin) / DAY))
     worst = FraudPolicy(mode="enforce").worst_case(strangers_per_day=strangers)
     assert sum(site.lost.values()) <= float(days * worst.home_patient.first_day)
+
+
+@settings(max_examples=40, deadline=None)
+@given(BURSTS, st.integers(0, 400), st.integers(0, 3), st.booleans())
+def test_no_strategy_on_known_numbers_costs_more_than_the_worst_case(
+    bursts: list[tuple[int, int, int, int]], people: int, share: int, strangers: bool
+) -> None:
+    """People come before the bursts and in them, known ones and strangers. Known numbers are
+    attacked, and strangers, too."""
+    site, known = Site(), 0
+    for number in range(people):
+        site.person("DE", number % 20, known=True)
+    for messages, pause, _, prefixes in bursts:
+        site.now += pause
+        for number in range(messages):
+            site.attack("DE", number % prefixes, known=True)
+            if strangers:
+                site.attack("DE", number % prefixes)
+            if number % 4 < share:
+                site.person("DE", number % 20, known=True)
+                known += 1
+    days = max(1, math.ceil((site.now - T0) / DAY))
+    worst = FraudPolicy(mode="enforce").worst_case(known_per_day=people + known)
+    assert sum(site.lost.values()) <= float(days * worst.home_patient.first_day)
+
+
+def test_a_patient_attacker_lives_off_the_codes_of_known_numbers() -> None:
+    site, people = Site(), 1_000
+    for _ in range(people):
+        site.person("DE", 0, known=True)
+        site.attack("DE", 0, known=True)
+        site.attack("DE", 0, known=True)
+        site.now += DAY // people
+    worst = FraudPolicy(mode="enforce").worst_case(known_per_day=people)
+    assert worst.home.first_day < sum(site.lost.values()) <= worst.home_patient.first_day
 
 
 def _decimal(price: float) -> Decimal:

@@ -211,10 +211,32 @@ def test_the_worst_case_grows_with_what_people_spend() -> None:
         strangers_per_day=10_000, known_per_day=10_000, conversion=0.8
     )
     # Entered codes of 1,600 a day, all at once: 2,531. A limit of 12.66, forgiven 37.97 a day:
-    # (1 + 1 + 1) x 12.66 + 2 x 37.97.
-    assert worst.home == loss("113.91", "113.91")
-    assert worst.home_patient.first_day - worst.home.first_day == Decimal(1400)
+    # (1 + 1 + 1) x 12.66 + 2 x 37.97 of strangers; 3 x (12.66 + 12.66 + 37.97) of known numbers.
+    assert worst.home == loss("303.74", "303.74")
+    assert worst.home_patient.first_day - worst.home.first_day == Decimal(2800)
     assert worst.country == loss("10", "5")
+
+
+@pytest.mark.parametrize(
+    ("options", "people", "home"),
+    [
+        ({}, {}, 25),
+        ({}, {"known_per_day": 1}, 70),  # 15 + 15 + 15 more
+        ({}, {"strangers_per_day": 1}, 70),  # who are known from their first code on
+        ({}, {"strangers_per_day": 1, "conversion": 0}, 25),
+        ({"trusted_days": 0}, {"strangers_per_day": 1}, 25),
+        ({"trusted_days": 0}, {"known_per_day": 1}, 70),  # the caller vouches for them
+        ({"trusted_days": 1, "over": "human_check"}, {"known_per_day": 1}, 85),
+        ({"at_risk": Decimal(30)}, {"known_per_day": 1}, 210),
+    ],
+    ids=str,
+)
+def test_known_numbers_have_an_account_of_their_own(
+    options: dict[str, Any], people: dict[str, Any], home: int
+) -> None:
+    worst = FraudPolicy(mode="enforce", **options).worst_case(**people)
+    assert worst.home == loss(str(home), str(home))
+    assert worst.total.first_day == worst.home_patient.first_day + worst.abroad.first_day
 
 
 def test_a_human_check_has_accounts_of_its_own() -> None:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -26,6 +27,7 @@ from otpverify import (
 )
 from otpverify.core.fraud import prefix_of
 from otpverify.core.phone import country_of
+from otpverify.testing.outbox import code_in
 
 FREE = Policy(resend_cooldown_seconds=0, sends_per_ip=(), sends_per_phone=())
 PREFIXES = {
@@ -94,6 +96,7 @@ class Attack:
     def __init__(self, fraud: FraudPolicy) -> None:
         self.now = 1_800_000_000.0
         self.sent: list[Sent] = []
+        self.text = ""
         self.numbers = iter(range(10_000_000))
         self.began: float | None = None
         self.verifier = Verifier(
@@ -107,6 +110,7 @@ class Attack:
 
     def send(self, message: Message) -> Receipt:
         """Count a message."""
+        self.text = message.text
         country = country_of(message.to)
         prefix = prefix_of(message.to)
         self.sent.append(Sent(self.now, country, prefix, PRICES.of(country)))
@@ -161,6 +165,39 @@ def test_no_strategy_costs_more(over: str, moves: list[Move], at_risk: int) -> N
         assert attack.cost(country=country) <= most(worst.country)
     for prefix in {one.prefix for one in attack.sent}:
         assert attack.cost(prefix=prefix) <= most(worst.prefix)
+
+
+@pytest.mark.parametrize(
+    ("trusted_days", "vouched", "people"),
+    [
+        (90, False, {"known_per_day": 200}),
+        (90, False, {"strangers_per_day": 200}),
+        (0, True, {"known_per_day": 200}),
+    ],
+    ids=["known numbers", "strangers who become known", "numbers that the caller vouches for"],
+)
+def test_known_numbers_cost_no_more(
+    trusted_days: int, vouched: bool, people: dict[str, Any]
+) -> None:
+    """Everybody enters a code; then messages that nobody answers go to the same numbers."""
+    price = Decimal("0.1")
+    fraud = FraudPolicy(
+        mode="enforce",
+        trusted_days=trusted_days,
+        spend=SpendLimit(prices=Prices({}, default=price)),
+    )
+    attack = Attack(fraud)
+    phones = [f"+3725678{number:04}" for number in range(200)]
+    for _ in range(2):  # once as strangers, and once as known numbers
+        for phone in phones:
+            challenge = attack.verifier.start(phone, trusted=vouched)
+            attack.verifier.check(phone, code_in(attack.text), challenge=challenge.id)
+    attack.sent.clear()
+    for phone in 3 * phones:
+        with contextlib.suppress(DestinationBlocked):
+            attack.verifier.start(phone, trusted=vouched)
+    lost = len(attack.sent) * price
+    assert 25 < lost <= fraud.worst_case(price=price, **people).home.first_day
 
 
 @given(moves=MOVES, count=st.integers(1, 30), budget=st.integers(1, 9))
