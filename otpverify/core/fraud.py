@@ -146,11 +146,11 @@ class Charge(NamedTuple):
 
 
 class Overdrawn(NamedTuple):
-    """An account refuses.
+    """Accounts refuse.
 
     Attributes:
-        reason: Whose account: `"prefix"`, `"country"` or `"world"`.
-        retry_in: Milliseconds until it admits a message of this price, if nothing else happens.
+        reason: Whose account does so for the longest time: `"prefix"`, `"country"` or `"world"`.
+        retry_in: Milliseconds until all admit a message of this price, if nothing else happens.
     """
 
     reason: str
@@ -218,19 +218,23 @@ def charge(
     earned_country = _earned(country, now)
     terms_country = country_terms(earned_country, rates, group)
     after = _lapsed(country.balances[group], terms_country, _days(country, now)) - price
-    refusal = _overdrawn("country", after, terms_country, price, new)
+    mark = MARKS["country"]
+    refusals = [_overdrawn("country", after, terms_country, price, mark, new)]
     world_pays = group is not Group.KNOWN and after < -OWN * earned_country
     if world_pays:
         earned_world = _earned(world, now)
         terms_world = world_terms(earned_world, rates)
         after_world = _lapsed(world.balances[place], terms_world, _days(world, now)) - price
-        refusal = refusal or _overdrawn("world", after_world, terms_world, price, new)
+        mark = MARKS["world"] if refusals[0] is None else mark
+        refusals.append(_overdrawn("world", after_world, terms_world, price, mark, new))
     if group is not Group.KNOWN:
-        refusal = _overdrawn("prefix", owns - 1, terms_prefix, 1.0) or refusal
+        refusals.insert(0, _overdrawn("prefix", owns - 1, terms_prefix, 1.0))
 
-    if refusal is not None:
-        if refusal.reason != "prefix" and group <= Group.PROVEN:
-            left = owns - 1 if new is None else new.refused(refusal.reason)
+    refused = [refusal for refusal in refusals if refusal is not None]
+    if refused:
+        refusal = max(refused, key=lambda one: one.retry_in)  # the first of those
+        if refused[0].reason != "prefix" and group <= Group.PROVEN:
+            left = owns - 1 if new is None else new.refused(mark)
             if owns - left >= WORTH_A_WRITE:
                 prefix = _prefix_with(prefix, earned_prefix, place, left, now)
         return refusal, Records(prefix, country, world)
@@ -295,9 +299,9 @@ class _Newcomer(NamedTuple):
     forgiven: float
     unused: bool
 
-    def refused(self, reason: str) -> float:
-        """What it has after a refusal."""
-        return min(self.owns, -MARKS[reason]) if self.unused else self.owns
+    def refused(self, mark: float) -> float:
+        """What it has after a refusal that leaves this mark."""
+        return min(self.owns, -mark) if self.unused else self.owns
 
 
 def _group(request: Request, owns: float) -> Group:
@@ -309,7 +313,12 @@ def _group(request: Request, owns: float) -> Group:
 
 
 def _overdrawn(
-    reason: str, after: float, terms: Terms, price: float, new: _Newcomer | None = None
+    reason: str,
+    after: float,
+    terms: Terms,
+    price: float,
+    mark: float = 0.0,
+    new: _Newcomer | None = None,
 ) -> Overdrawn | None:
     """A refusal, if the account may not owe that much. One that owes nothing admits a message of
     any price."""
@@ -320,7 +329,7 @@ def _overdrawn(
     days = (-part - after) / terms.forgiven
     if new is not None:
         # When the prefix owes nothing any more, the whole limit is there for it.
-        clear = max(0.0, -new.refused(reason)) / new.forgiven
+        clear = max(0.0, -new.refused(mark)) / new.forgiven
         days = min(days, max(clear, (-whole - after) / terms.forgiven))
     return Overdrawn(reason, math.ceil(days * DAY))
 

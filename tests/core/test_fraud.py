@@ -286,6 +286,55 @@ def test_a_mark_is_forgiven(reason: str, hours: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("prefix", "country", "world", "reason"),
+    [
+        (-7.5, -5, 0, "prefix"),
+        (-7.1, -5, 0, "country"),
+        (-7.5, -4.99, 0, "prefix"),
+        (0, -5, -9.97, "country"),
+        (0, -4.93, -10, "world"),
+        (-7.05, -4.93, -10, "world"),
+        (-7.9, -5, -10, "prefix"),
+    ],
+)
+def test_of_several_refusals_the_longest_counts(
+    prefix: float, country: float, world: float, reason: str
+) -> None:
+    # Of those who passed a human check, who may use all of a limit.
+    before = records(prefix=(0, prefix), country=(0, 0, country, 0), world=(0, world))
+    answer, after = charge(before, Request(0.1, human=True), RATES, T0)
+    assert isinstance(answer, Overdrawn)
+    assert answer.reason == reason
+    assert after == before
+    early, _ = charge(before, Request(0.1, human=True), RATES, T0 + answer.retry_in - 1000)
+    assert isinstance(early, Overdrawn)
+    assert early.reason == reason
+    late, _ = charge(before, Request(0.1, human=True), RATES, T0 + answer.retry_in)
+    assert isinstance(late, Charge)
+
+
+@given(
+    st.floats(-8, 2),
+    st.floats(-5, 0),
+    st.floats(-10, 0),
+    st.sampled_from([0.001, 0.1, 0.434, 1.3]),
+    st.booleans(),
+)
+def test_who_waits_as_long_as_is_said_is_admitted_by_all(
+    prefix: float, country: float, world: float, price: float, human: bool
+) -> None:
+    before = records(
+        prefix=(prefix, prefix), country=(country, country, country, 0), world=(world, world)
+    )
+    request_ = Request(price, human=human)
+    answer, after = charge(before, request_, RATES, T0)
+    if isinstance(answer, Overdrawn):
+        # One millisecond for what doubles cannot hold.
+        late, _ = charge(after, request_, RATES, T0 + answer.retry_in + 1)
+        assert isinstance(late, Charge)
+
+
+@pytest.mark.parametrize(
     ("before", "request_"),
     [
         (records(prefix=(-8, 0)), Request(0.1)),

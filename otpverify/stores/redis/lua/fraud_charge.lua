@@ -8,7 +8,8 @@
 -- Reply  "1 at event paid raised bill levels": event names what the network's limits counted (0:
 --        nothing); who paid as in fraud_ledger; raised is 0 or 1; bill names it; levels has a digit
 --        for each cap: 0, or 1, 2, 3 for 50, 80 or 100% reached
---        "0 which wait": an account refuses, 0 prefix, 1 country, 2 world; milliseconds
+--        "0 which wait": an account refuses, 0 prefix, 1 country, 2 world: the one that does so for
+--        the longest time; milliseconds
 --        "2 which wait": a limit of the network, 1 and up
 --        "3 which wait": a cap, 1 and up; -1: it never fits
 
@@ -125,21 +126,26 @@ local world_pays, most, after_world = group ~= 4 and after < -0.1 * country_earn
 if world_pays then
   after_world = lapsed(world[place], most, 0, most, world_days) - price
   if not wait then
-    wait = overdrawn(after_world, most, most, 1)
-    if wait then
-      reason, mark = 2, 1
-    end
+    mark = 1
+  end
+  local wait_world = overdrawn(after_world, most, most, mark)
+  if wait_world and wait_world > (wait or -1) then
+    reason, wait = 2, wait_world
   end
 end
-if group ~= 4 and owns - 1 < -math.max(limit, 1) then
-  reason, wait = 0, math.ceil((-math.max(limit, 1) - (owns - 1)) / limit * DAY)
+local prefix_refuses = group ~= 4 and owns - 1 < -math.max(limit, 1)
+if prefix_refuses then
+  local wait_prefix = math.ceil((-math.max(limit, 1) - (owns - 1)) / limit * DAY)
+  if wait_prefix >= (wait or -1) then
+    reason, wait = 0, wait_prefix
+  end
 end
 
 local paid
 if wait and forced then
   paid = 11 -- what an account had no room for must not come back to it
 elseif wait then
-  if reason ~= 0 then
+  if not prefix_refuses then
     local left = refused(mark)
     if owns - left >= 1 / 30 then -- a write for each refused start would be too many
       keep_prefix(place, left)
