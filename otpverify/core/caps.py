@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 BUCKETS = 60
 LEVELS = (50, 80, 100)
-"""The percentages of a cap that are reported when they are reached."""
+"""The percentages of a cap that are reported when they are reached. All of it is reached as soon as
+a further message of the same amount does not fit, which seldom comes out even."""
 
 
 class Cap(NamedTuple):
@@ -35,7 +36,7 @@ class Taken(NamedTuple):
 
     Attributes:
         at: When it was taken: `give` takes it from that part again.
-        reached: The caps that reached a level with it, and which.
+        reached: The caps that reached levels with it, and which.
     """
 
     at: int
@@ -80,11 +81,7 @@ def take(
     reached = []
     new = []
     for (cap, amount), parts in zip(caps, current, strict=True):
-        before = _sum(parts)
-        crossed = [
-            level for level in LEVELS if before < level / 100 * cap.amount <= before + amount
-        ]
-        reached += [(cap, level) for level in crossed[-1:]]
+        reached += [(cap, level) for level in _levels(cap, amount, _sum(parts))]
         new.append(_with(parts, _part(cap, now), amount))
     return Taken(now, tuple(reached)), tuple(new)
 
@@ -111,6 +108,13 @@ def used(parts: Parts, cap: Cap, now: int) -> float:
 def expires(parts: Parts, cap: Cap) -> int:
     """When the last of the parts counts no more."""
     return _ends(cap, parts[-1][0])
+
+
+def _levels(cap: Cap, amount: float, before: float) -> list[int]:
+    """The levels that an amount reaches. What comes next may be smaller, and fit again."""
+    after = before + amount
+    found = [level for level in LEVELS[:-1] if before < level / 100 * cap.amount <= after]
+    return [*found, LEVELS[-1]] if after + amount > cap.amount else found
 
 
 def _part(cap: Cap, at: int) -> int:

@@ -50,7 +50,43 @@ def test_levels_are_reported_once_when_they_are_reached() -> None:
         seen.append([level for _, level in answer.reached])
     assert seen == [[], [], [], [], [50], [], [], [80], [], [100]]
     answer, _ = take([(TEN, 9)], EMPTY, 0)
-    assert answer == Taken(0, ((TEN, 80),))  # the highest of several
+    # Several at once; and no other nine fit.
+    assert answer == Taken(0, ((TEN, 50), (TEN, 80), (TEN, 100)))
+
+
+@pytest.mark.parametrize(
+    ("amounts", "levels"),
+    [
+        ([0.3, 0.3, 0.3], [[], [50], [80, 100]]),  # 0.1 is left
+        ([0.45, 0.45], [[], [50, 80, 100]]),
+        ([0.75], [[50, 100]]),
+        ([0.5, 0.5], [[50], [80, 100]]),  # one more fits, and comes out even
+        ([0.6, 0.1, 0.1, 0.1, 0.1], [[50, 100], [], [80], [], [100]]),  # smaller ones fit
+        ([0.0, 1.0, 0.0], [[], [50, 80, 100], []]),  # what costs nothing always fits
+    ],
+)
+def test_all_of_a_cap_is_reached_when_no_such_message_fits(
+    amounts: list[float], levels: list[list[int]]
+) -> None:
+    cap, windows, seen = Cap("spend", 1_000_000, DAY), EMPTY, []
+    for count, amount in enumerate(amounts):
+        answer, windows = take([(cap, round(amount * 1_000_000))], windows, count)
+        assert isinstance(answer, Taken)
+        assert all(one is cap for one, _ in answer.reached)
+        seen.append([level for _, level in answer.reached])
+    assert seen == levels
+
+
+@given(st.integers(1, 1_000), st.integers(1, 1_000))
+def test_all_of_a_cap_is_reached_once_before_it_refuses(most: int, amount: int) -> None:
+    cap, windows, told = Cap("spend", most, HOUR), EMPTY, 0
+    while True:
+        answer, windows = take([(cap, amount)], windows, 0)
+        if isinstance(answer, Full):
+            break
+        assert not told, "nothing fits any more"
+        told += (cap, 100) in answer.reached
+    assert told == (amount <= most)
 
 
 def test_what_is_more_than_the_cap_never_fits() -> None:

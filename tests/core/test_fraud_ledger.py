@@ -286,7 +286,11 @@ def test_levels_of_caps() -> None:
         answer, state = charge(state, KEY._replace(network=""), Request(0.3), RULES, T0)
         assert isinstance(answer, Charged)
         seen.append([(cap.name, level) for cap, level in answer.reached])
-    assert seen == [[], [("total", 50), ("spend", 50)], [("total", 100), ("spend", 80)]]
+    assert seen == [
+        [],
+        [("total", 50), ("spend", 50)],
+        [("total", 80), ("total", 100), ("spend", 80), ("spend", 100)],  # no other 0.3 fits
+    ]
 
 
 REQUESTS = st.builds(

@@ -125,7 +125,7 @@ def reserved(reply: object, limits: tuple[Limit, ...]) -> Reserved | Refused:
     raise nonsense()
 
 
-_CHARGED = re.compile(rb"1 ([0-9]{1,15}) ([0-9]{1,15}) ([0-9]|10|11) ([01]) ([0-9]{1,15}) ([0-3]*)")
+_CHARGED = re.compile(rb"1 ([0-9]{1,15}) ([0-9]{1,15}) ([0-9]|10|11) ([01]) ([0-9]{1,15}) ([0-7]*)")
 
 
 def charged(reply: object, rules: Rules) -> Charged | Overdrawn | Full | Refused:
@@ -135,7 +135,12 @@ def charged(reply: object, rules: Rules) -> Charged | Overdrawn | Full | Refused
         at, event, payer, raised, bill = (int(number) for number in found.groups()[:5])
         paid, would_refuse = _payer(payer)
         levels = zip(rules.caps, (int(digit) for digit in found[6].decode()), strict=True)
-        reached = tuple((cap, LEVELS[level - 1]) for cap, level in levels if level)
+        reached = tuple(
+            (cap, level)
+            for cap, digit in levels
+            for place, level in enumerate(LEVELS)
+            if digit >> place & 1
+        )
         return _sound(Charged(at, paid, would_refuse, reached, event or None, raised == 1, bill))
     match _integers(reply):
         case [0, account, wait] if 0 <= account < len(ACCOUNTS):

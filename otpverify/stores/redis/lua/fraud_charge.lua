@@ -7,7 +7,7 @@
 --        nothing, as in reserve
 -- Reply  "1 at event paid raised bill levels": event names what the network's limits counted (0:
 --        nothing); who paid as in fraud_ledger; raised is 0 or 1; bill names it; levels has a digit
---        for each cap: 0, or 1, 2, 3 for 50, 80 or 100% reached
+--        for each cap: 0, and 1, 2, 4 added for 50, 80 and 100% reached
 --        "0 which wait": an account refuses, 0 prefix, 1 country, 2 world: the one that does so for
 --        the longest time; milliseconds
 --        "2 which wait": a limit of the network, 1 and up
@@ -69,12 +69,14 @@ for place = 1, #KEYS - 9 do
     end
   end
   local level = 0
-  if sum < most and most <= after then
-    level = 3
-  elseif sum < 0.8 * most and 0.8 * most <= after then
-    level = 2
-  elseif sum < 0.5 * most and 0.5 * most <= after then
+  if sum < 0.5 * most and 0.5 * most <= after then
     level = 1
+  end
+  if sum < 0.8 * most and 0.8 * most <= after then
+    level = level + 2
+  end
+  if after + takes > most then -- no further message of that amount fits
+    level = level + 4
   end
   begins[place], sums[place], levels = begin, sum, levels .. level
 end
