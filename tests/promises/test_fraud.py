@@ -306,6 +306,19 @@ class TestComesBack:
         attacked.exhaust()
         assert isinstance(attacked.start(owner), Challenge)
 
+    def test_what_is_allowed_and_comes_back_makes_room_for_nobody(self, site: Sites) -> None:
+        """What the accounts had no room for, neither a failure nor a right code gives them."""
+        friend = ONE_PREFIX[1234]
+        attacked = site(guards=[AllowNumbers(friend)])
+        attacked.exhaust()
+        attacked.outbox.fail_with = DeliveryRejected("no")
+        for _ in range(20):
+            attacked.start(friend)
+        attacked.outbox.fail_with = None
+        assert attacked.sent(ONE_PREFIX[:20]) == 0
+        attacked.verify(friend)
+        assert attacked.sent(ONE_PREFIX[:20]) == 0
+
     def test_what_may_have_been_sent_is_charged(self, site: Sites) -> None:
         attacked = site()
         attacked.outbox.fail_with = DeliveryUnavailable("time-out", maybe_sent=True)
