@@ -140,7 +140,7 @@ def assert_shows_nothing(text: bytes, challenges: list[Challenge], codes: list[s
     for code in codes:
         assert code.encode() not in text, code
         assert code[::-1].encode() not in text, code
-    for word in (PURPOSE, IP, IP[::-1], "EUR", "login", SECRET, SECRET[:8]):
+    for word in (PURPOSE, IP, IP[::-1], "25.00 EUR", "login", SECRET, SECRET[:8]):
         assert word.encode() not in text, word
     assert bytes(map(int, IP.split("."))) not in text
 
