@@ -12,7 +12,7 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext as django_gettext, ngettext as django_ngettext
 
 from otpverify.integrations.django import conf
-from otpverify.integrations.web.languages import translations
+from otpverify.integrations.web.languages import translated
 from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import Sentence
 
@@ -74,17 +74,7 @@ def locale() -> str:
 def say(sentence: Sentence) -> str:
     """A sentence in the page's language: by the project's own catalogues, or else by those that
     come with the library."""
-    ours = translations(locale())
-
-    def gettext(text: str) -> str:
-        found = django_gettext(text)
-        return ours.gettext(text) if found == text else found
-
-    def ngettext(one: str, many: str, count: int) -> str:
-        found = django_ngettext(one, many, count)
-        return ours.ngettext(one, many, count) if found in (one, many) else found
-
-    return sentence.translated(gettext, ngettext)
+    return translated(sentence, locale(), django_gettext, django_ngettext)
 
 
 def _say_text(text: str) -> str:

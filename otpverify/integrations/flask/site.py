@@ -11,7 +11,7 @@ from flask import Flask, Response, current_app, request, session
 
 from otpverify import ConfigurationError, Messages, OtpVerifyError, Verifier
 from otpverify.integrations.web.flow import Accounts, Flow
-from otpverify.integrations.web.languages import page_language, translations
+from otpverify.integrations.web.languages import page_language, translated, translations
 from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, explained, problem_of
 from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence, password_length
@@ -249,21 +249,12 @@ class Site:
     def say(self, sentence: Sentence) -> str:
         """A sentence in the person's language: by the application's translations, or else by those
         that come with the library."""
-        ours = translations(self.locale())
         function = self.hooks.get("translations")
         if function is None:
+            ours = translations(self.locale())
             return sentence.translated(ours.gettext, ours.ngettext)
         theirs = function()
-
-        def gettext(text: str) -> str:
-            found = theirs.gettext(text)
-            return ours.gettext(text) if found == text else str(found)
-
-        def ngettext(one: str, many: str, count: int) -> str:
-            found = theirs.ngettext(one, many, count)
-            return ours.ngettext(one, many, count) if found in (one, many) else str(found)
-
-        return sentence.translated(gettext, ngettext)
+        return translated(sentence, self.locale(), theirs.gettext, theirs.ngettext)
 
     def problem(self, problem: Problem | OtpVerifyError) -> Response:
         """The reply for programs to a problem, or to a request that ended with an error.

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import gettext
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+
+from otpverify.integrations.web.sentences import Sentence
 
 DOMAIN: Final = "otpverify"
 LOCALES: Final = Path(__file__).parent / "locale"
@@ -79,3 +82,29 @@ def translations(tag: str) -> gettext.NullTranslations:
         return gettext.NullTranslations()
     known = ["_".join(names[:count]) for count in range(len(names), 0, -1)]
     return gettext.translation(DOMAIN, LOCALES, known, fallback=True)
+
+
+def translated(
+    sentence: Sentence,
+    tag: str,
+    own_gettext: Callable[[str], str],
+    own_ngettext: Callable[[str, str, int], str],
+) -> str:
+    """A sentence in a language: by the site's own catalogue, or else by the library's.
+
+    Args:
+        sentence: The sentence.
+        tag: A BCP 47 tag.
+        own_gettext, own_ngettext: The site's. A text that they return as it is has no translation.
+    """
+    ours = translations(tag)
+
+    def text(one: str) -> str:
+        found = own_gettext(one)
+        return ours.gettext(one) if found == one else str(found)
+
+    def text_of(one: str, many: str, count: int) -> str:
+        found = own_ngettext(one, many, count)
+        return ours.ngettext(one, many, count) if found in (one, many) else str(found)
+
+    return sentence.translated(text, text_of)
