@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from otpverify.console import inspection, traffic as tables
 from otpverify.core.results import Message, Receipt, mask
 from otpverify.core.traffic import MOST_HOURS
-from otpverify.errors import ConfigurationError, ExtraMissing
+from otpverify.errors import ConfigurationError, DeliveryUnavailable, ExtraMissing
 
 if TYPE_CHECKING:
     from otpverify.settings import Parts, Settings
@@ -139,8 +139,8 @@ class _NoGateway:
     """Stands in for the gateway, whose credentials support does not need."""
 
     def send(self, message: Message) -> Receipt:
-        """Never called: the commands send nothing."""
-        raise NotImplementedError
+        """Not called: the commands send nothing."""
+        raise DeliveryUnavailable(f"{message!r} was not sent.", maybe_sent=False)
 
 
 @contextmanager
