@@ -46,7 +46,7 @@ windows = st.one_of(st.sampled_from([1, 24, 48, 49, 72, 336]), st.integers(1, 33
 def test_a_window_has_exactly_what_happened_since_it_began(
     events: list[tuple[int, Counts]], pause: int, hours: list[int]
 ) -> None:
-    """Whatever was merged into days by then."""
+    """What was merged into days by then."""
     tally, now, log = None, BEGIN, []
     for wait, one in events:
         now += wait

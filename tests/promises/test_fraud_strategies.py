@@ -1,4 +1,4 @@
-"""Promise 12 as a property: whatever an attacker does who enters no codes, it costs no more than
+"""Promise 12 as a property: an attacker who enters no codes never costs more than
 `FraudPolicy.worst_case` says. Random strategies against a verifier, in time that is moved."""
 
 from __future__ import annotations
