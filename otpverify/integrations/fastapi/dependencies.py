@@ -218,9 +218,10 @@ class Proof:
         phone: The phone that it is said to be for, in E.164. Nothing is proved before `redeem`.
     """
 
-    def __init__(self, flow: Flow, phone: str) -> None:
+    def __init__(self, flow: Flow, phone: str, max_age: float | None = None) -> None:
         self.phone = phone
         self._flow = flow
+        self._max_age = max_age
 
     def __repr__(self) -> str:
         return f"Proof(phone={mask(self.phone)!r})"
@@ -236,9 +237,9 @@ class Proof:
                 another binding.
             StoreError: The store cannot answer. The proof may still be good.
         """
-        outcome = await self._flow.redeem()
+        outcome = await self._flow.redeem(max_age=self._max_age)
         if isinstance(outcome.error, problems.ProofRequired):
-            raise ProofRequired
+            raise ProofRequired(self._flow.purpose)
         return cast("Verified", outcome.raised().verified)
 
 
@@ -248,15 +249,22 @@ def held_proof(
     recipient: Dependency | None = None,
     verifier: Dependency = get_verifier,
     session: Dependency = cookie_session,
+    max_age: float | None = None,
 ) -> Callable[..., Awaitable[Proof]]:
     """A dependency that gives the session's `Proof`, or answers 403 when it holds none. It costs
     nothing before `await proof.redeem()`, so a request that is refused for another reason, such as
     a new password that is too short, can be repeated without another code.
 
+    A route that never redeems it needs "a code within the last `max_age` seconds", and so may
+    others: one code serves them all. Such routes look at the session alone. Put in the `subject`
+    of the `recipient` what changes with the account's password, so that the proof ends with it.
+
     Args:
         purpose: The flow's.
         recipient, verifier, session: As given to `otp_router`. `ConfigurationError` is raised for
             a proof that needs the `recipient` of its router where it was left out here.
+        max_age: How many seconds ago the code may have been right, at most the policy's
+            `proof_ttl_seconds`, which is the default.
 
     Raises:
         ConfigurationError: The purpose is not a text.
@@ -274,10 +282,10 @@ def held_proof(
         flow = Flow(found, held, purpose=purpose, recipient=to)
         if recipient is None and isinstance(flow.entry, Entry):
             _check_that_it_was_typed(flow.entry, purpose)
-        entry = await flow.current()
+        entry = await flow.current(max_age=max_age)
         if not isinstance(entry, Entry):
-            raise ProofRequired
-        return Proof(flow, entry.subject if to is None else to.phone)
+            raise ProofRequired(purpose)
+        return Proof(flow, entry.subject if to is None else to.phone, max_age)
 
     return proof
 

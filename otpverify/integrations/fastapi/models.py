@@ -205,6 +205,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "limit": {**_TEXT, "description": "Which limit was reached."},
         "reason": {**_TEXT, "description": "Why the number is refused."},
         "maybe_sent": {"type": "boolean", "description": "Whether a code may arrive."},
+        "purpose": {**_TEXT, "description": "The flow to start, where a proof is required."},
         "session_empty": {
             "type": "boolean",
             "description": (
@@ -258,7 +259,7 @@ def documented(route: str, *, token: bool) -> dict[str, Any]:
 
 def proof_responses() -> dict[int | str, dict[str, Any]]:
     """The errors of a route that needs a proof, for its `responses`: 403 and 503."""
-    return problems((PROOF_REQUIRED, {}), (problem_of(StoreError("")), {}))
+    return problems((PROOF_REQUIRED, {"purpose": "payment"}), (problem_of(StoreError("")), {}))
 
 
 def problems(

@@ -29,7 +29,8 @@ class ProofRequired(problems.ProofRequired, HTTPException):
     """A route needs a proof that the request's session does not hold, or that is no longer good.
     FastAPI answers with 403 also without `add_exception_handlers`."""
 
-    def __init__(self) -> None:
+    def __init__(self, purpose: str = "") -> None:
+        problems.ProofRequired.__init__(self, purpose)
         HTTPException.__init__(self, PROOF_REQUIRED.status, str(PROOF_REQUIRED.detail))
 
 

@@ -232,14 +232,14 @@ class Flow:
         try:
             entry, to = await self._current(max_age)
             if not isinstance(entry, Proof) or to is None:
-                return self._refused(ProofRequired(), entry)
+                return self._refused(ProofRequired(self.purpose), entry)
             verified = await _settled(
                 self.verifier.redeem(
                     to.phone, entry.proof, purpose=self.purpose, binding=to.binding
                 )
             )
         except (VerificationFailed, InvalidPhoneNumber):
-            return self._refused(ProofRequired())
+            return self._refused(ProofRequired(self.purpose))
         except OtpVerifyError as error:
             return replace(self._refused(explained(error), self.entry), page=Page.NEXT)
         self._save(None)

@@ -46,7 +46,8 @@ class Problem:
         title: The kind in words, always the same.
         detail: The description of this occurrence, for the person; translatable.
         more: Further members: `attempts_left`, `retry_after` (seconds), `limit`, `reason`,
-            `maybe_sent`.
+            `maybe_sent`; where a proof is required, `purpose` and `start`: the flow to start, and
+            its address.
         headers: Those that the reply needs, such as `Retry-After`.
     """
 
@@ -74,10 +75,17 @@ class Problem:
 
 
 class ProofRequired(VerificationFailed):
-    """The session holds no proof that is valid here: the person must enter a code first."""
+    """The session holds no proof that is valid here: the person must enter a code first.
 
-    def __init__(self) -> None:
+    Attributes:
+        purpose: What the code is for: the flow to start.
+        start: The address that starts it for programs; empty if it is not known here.
+    """
+
+    def __init__(self, purpose: str = "", start: str = "") -> None:
         super().__init__("Enter a code first.")
+        self.purpose = purpose
+        self.start = start
 
 
 # The first that fits. A configuration error, or any other error, is the server's fault.
@@ -184,4 +192,7 @@ def _more(error: OtpVerifyError) -> dict[str, Value]:
             return {"retry_after": error.retry_after}
         case DeliveryError():
             return {"maybe_sent": error.maybe_sent}
+        case ProofRequired():
+            named = {"purpose": error.purpose, "start": error.start}
+            return {name: value for name, value in named.items() if value}
     return {}
