@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar, cast
 
-from flask import Blueprint, Flask, Response, current_app, redirect, request, session, url_for
+from flask import Blueprint, Flask, Response, request, session
 from flask.blueprints import BlueprintSetupState
 
 from otpverify import (
@@ -28,17 +27,24 @@ from otpverify import (
 from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import exempt, json_blueprint
-from otpverify.integrations.flask.flows import FLOWS
+from otpverify.integrations.flask.flows import (
+    FlowPages,
+    Login,
+    PasswordReset,
+    PhoneConfirmation,
+)
+from otpverify.integrations.flask.proofs import BoundBy, FreshProof, require_proof
 from otpverify.integrations.flask.site import NEEDED, Binding, Site, State, state_for
 from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.outcome import State as FlowState
-from otpverify.integrations.web.problems import PROOF_REQUIRED, ProofRequired
 from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.session import Pending, Recipient, forget_flows
 
 F = TypeVar("F", bound=Callable[..., Any])
-BoundBy: TypeAlias = Mapping[str, str] | Callable[..., Mapping[str, str]] | None
+FLOWS: Final[dict[str, type[FlowPages]]] = {
+    flow.name: flow for flow in (Login, PhoneConfirmation, PasswordReset, FreshProof)
+}
 _OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof")
 
 
@@ -209,32 +215,9 @@ class OtpVerify:
             ConfigurationError: The purpose is not a text, as where the parentheses are left out
                 (`@otp.proof_required`), or it is one of the three flows' own.
         """
-        check_words(purpose, None)
-        if purpose in _OURS:
-            raise ConfigurationError(f"The purpose {purpose!r} has a flow of its own.")
-        self._site.proof_purposes.add(purpose)
-
-        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-            @wraps(view)
-            def guarded(*args: Any, **kwargs: Any) -> Any:
-                bound = binding(**(request.view_args or {})) if callable(binding) else binding
-                verified = self._redeem(purpose, bound, max_age)
-                if verified is not None:
-                    return current_app.ensure_sync(view)(*args, verified=verified, **kwargs)
-                if not ask:
-                    return self._site.problem(PROOF_REQUIRED)
-                found = self._site.state.mounted.get("proof")
-                if found is None:
-                    raise ConfigurationError(
-                        'proof_required needs the flow "proof": otp.blueprint("proof").'
-                    )
-                pages.put(f"binding {purpose}", dict(bound) if bound else None)
-                target = pages.here()
-                return redirect(url_for(f"{found}.proof", purpose=purpose, next=target), 303)
-
-            return guarded
-
-        return decorate
+        return require_proof(
+            self._site, purpose, ask=ask, binding=binding, max_age=max_age, ours=_OURS
+        )
 
     def register_error_handlers(self, app: Flask | Blueprint) -> None:
         """Answer the library's errors with problem details (RFC 9457), for views that talk to
@@ -359,26 +342,6 @@ class OtpVerify:
         return self._site.flow(
             purpose, recipient=lambda subject: Recipient(phone, subject, binding)
         )
-
-    def _redeem(self, purpose: str, binding: Binding, max_age: float | None) -> Verified | None:
-        if not {"account_loader", "phone_of"} <= set(self._hooks):
-            raise ConfigurationError("proof_required needs @otp.account_loader and @otp.phone_of.")
-        account = self._site.account()
-        if account is None:
-            return None
-
-        def find(subject: str) -> Recipient | None:
-            to = self._site.recipient_of(account, binding)
-            # One of the application's views may have started it for the phone that was typed.
-            known = to is not None and subject in (to.subject, to.phone)
-            return Recipient(to.phone, subject, binding) if to is not None and known else None
-
-        outcome = run_sync(self._site.flow(purpose, recipient=find).redeem(max_age=max_age))
-        if outcome.error is not None and not isinstance(outcome.error, ProofRequired):
-            raise outcome.error
-        if outcome.verified is not None:
-            pages.put(f"binding {purpose}", None)
-        return outcome.verified
 
     def _add_report(self, blueprint: Blueprint) -> None:
         """`/sms/report`, for the gateway: it has no session; the token in the address

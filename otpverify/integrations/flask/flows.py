@@ -1,5 +1,4 @@
-"""The pages: login, phone confirmation, password reset, and a fresh proof for people who are
-signed in.
+"""The pages: login, phone confirmation and password reset.
 
 Every POST answers with a redirect, so that a reload never sends or checks anything again. The
 challenge is the session's, never a form's; addresses hold neither code, challenge nor proof.
@@ -16,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
-from flask import Blueprint, abort, current_app, redirect, request, url_for
+from flask import Blueprint, current_app, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from otpverify import (
@@ -37,7 +36,7 @@ from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, S
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.phone import hint
 
-_NO_PHONE: Final = Sentence("This account has no phone number to send a code to.")
+NO_PHONE: Final = Sentence("This account has no phone number to send a code to.")
 _START_HERE: Final = Sentence("Start here.")
 
 
@@ -330,7 +329,7 @@ class Login(FlowPages):
             raise Refused(Sentence("The user name or password is incorrect."), user)
         to = self.site.recipient_of(str(account))
         if to is None:
-            raise Refused(_NO_PHONE, user)
+            raise Refused(NO_PHONE, user)
         return Begun(to, user)
 
     def succeed(self, verified: Verified, subject: str) -> Response:
@@ -428,61 +427,3 @@ class PasswordReset(PhoneConfirmation):
             return self.refuse(ChallengeExpired())
         response = self.site.call("set_password", str(account), password)
         return self.finish(outcome.verified, response, self.target())
-
-
-class FreshProof(FlowPages):
-    """A person who is signed in proves the account's phone once more, for a purpose of the
-    application's. The session holds the account, and the binding that a view asked for."""
-
-    name = "proof"
-    path = "/proof/<purpose>"
-    first_field = ""
-
-    @property
-    def purpose(self) -> str:  # type: ignore[override]  # it is in the address here
-        """What the proof is for; one that some view needs."""
-        purpose = str((request.view_args or {})["purpose"])
-        if purpose not in self.site.proof_purposes:
-            abort(404)
-        return purpose
-
-    def first(self) -> str | Response:
-        """For people who are signed in."""
-        if self.site.account() is None:
-            login = self.site.state.mounted.get("login")
-            if login is None:
-                abort(401)
-            again = self.url("", next=request.args.get("next"))
-            return redirect(url_for(f"{login}.login", next=again), 303)
-        return super().first()
-
-    def begin(self) -> Begun:
-        """The account that is signed in."""
-        to = self.site.recipient_of(self.site.account(), self.binding)
-        if to is None:
-            raise Refused(_NO_PHONE)
-        return Begun(to)
-
-    def find(self, subject: str) -> Recipient | None:
-        """The account that is signed in; it cannot continue another account's challenge."""
-        account = self.site.account()
-        return self.site.recipient_of(account, self.binding) if account == subject else None
-
-    def succeed(self, verified: Verified, _: str) -> Response:
-        """Leave the proof for the view that needs it."""
-        return self.finish(verified, None, self.target())
-
-    def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:
-        """A page that shows the binding that the code approves."""
-        return super().show(template, carried, step, **{"binding": self.binding or {}, **more})
-
-    @property
-    def binding(self) -> dict[str, str] | None:
-        """The binding that the view needs the person to approve."""
-        found = pages.get(f"binding {self.purpose}")
-        return dict(found) if isinstance(found, Mapping) else None
-
-
-FLOWS: Final[dict[str, type[FlowPages]]] = {
-    flow.name: flow for flow in (Login, PhoneConfirmation, PasswordReset, FreshProof)
-}
