@@ -341,8 +341,8 @@ class Verifier(Closing):
         Args:
             phone: The number, as for `start`.
             purpose: The one purpose to look at. If left out, all are shown, but the store keeps no
-                names: besides `"verify"`, `"login"`, `"phone"`, `"password-reset"` and
-                `"payment"`, a purpose is shown without its name. Limits on sends span all
+                names: besides `"verify"`, `"login"`, `"sign-in"`, `"phone"`, `"password-reset"`
+                and `"payment"`, a purpose is shown without its name. Limits on sends span all
                 purposes and are always shown.
 
         Returns:

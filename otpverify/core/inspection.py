@@ -14,7 +14,7 @@ from otpverify.core.state import ChallengeState, Inspected, PhoneState, Send
 
 SCOPE_LENGTH = 8
 """How many characters of a scope every store holds: 48 bits distinguish a phone's purposes."""
-COMMON_PURPOSES = ("verify", "login", "phone", "password-reset", "payment")
+COMMON_PURPOSES = ("verify", "login", "sign-in", "phone", "password-reset", "payment")
 """Purposes that an inspection can name by itself. A store holds only keyed tags of them."""
 
 

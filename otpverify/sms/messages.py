@@ -265,8 +265,9 @@ class Messages:
         Args:
             code: The code, as its digits.
             ttl_seconds: The code's lifetime in seconds; rounded down to whole minutes.
-            purpose: What the code is for. `"login"`, `"phone"` and `"password-reset"`
-                get their own wording where there is room; all others get a general wording.
+            purpose: What the code is for. `"login"`, `"sign-in"`, `"phone"` and
+                `"password-reset"` get their own wording where there is room; all others get a
+                general wording.
             locale: A BCP 47 tag such as `"de-AT"`. The text is in the nearest available language,
                 or in English if that language is missing.
             binding: What the code approves. Every field is written out, because people must see

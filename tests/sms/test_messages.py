@@ -25,7 +25,7 @@ CODE = "012345"
 BRAND = "Twenty letters brand"
 TAGS = sorted(languages())
 RIGHT_TO_LEFT = sorted(tag for tag in TAGS if languages()[tag].direction == "rtl")
-PURPOSES = ["login", "phone", "password-reset", "verify", "payment"]
+PURPOSES = ["login", "sign-in", "phone", "password-reset", "verify", "payment"]
 LIFETIMES = [*range(1, 60), *range(60, 3601, 60)]
 FSI, PDI = "\u2068", "\u2069"
 CONTROLS = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
@@ -175,6 +175,14 @@ class TestEveryLanguage:
         texts = [render(Messages(), locale=tag, purpose=purpose) for purpose in PURPOSES]
         assert len(set(texts)) >= 3
         assert texts[-1] == texts[-2] == render(Messages(), locale=tag, purpose=EVERY_PURPOSE)
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_a_code_that_signs_in_alone_does_not_read_as_a_second_factor(self, tag: str) -> None:
+        alone, second = (
+            render(Messages(), locale=tag, purpose=purpose) for purpose in ("sign-in", "login")
+        )
+        general = render(Messages(), locale=tag, purpose=EVERY_PURPOSE)
+        assert len({alone, second, general}) == 3
 
     @pytest.mark.parametrize("tag", TAGS)
     def test_counts_as_unicode_does(self, tag: str) -> None:
