@@ -203,7 +203,7 @@ class Flow:
                 return Outcome(Page.NEXT, entry, repeated=True)
             if entry is None or to is None:
                 return self._refused(ChallengeExpired())
-            verified = await _settled(
+            verified = await settled(
                 self.verifier.check(
                     to.phone,
                     code_in(code, self.verifier.policy.code_length),
@@ -233,7 +233,7 @@ class Flow:
             entry, to = await self._current(max_age)
             if not isinstance(entry, Proof) or to is None:
                 return self._refused(ProofRequired(self.purpose), entry)
-            verified = await _settled(
+            verified = await settled(
                 self.verifier.redeem(
                     to.phone, entry.proof, purpose=self.purpose, binding=to.binding
                 )
@@ -250,7 +250,7 @@ class Flow:
         try:
             entry, to = await self._current()
             if entry is not None and to is not None:
-                await _settled(
+                await settled(
                     self.verifier.cancel(to.phone, challenge=entry.challenge, purpose=self.purpose)
                 )
         except OtpVerifyError as error:
@@ -267,7 +267,7 @@ class Flow:
             entry, to = await self._current()
             if not isinstance(entry, Pending) or to is None:
                 return Outcome(Page.FIRST if entry is None else Page.NEXT, entry)
-            reported = await _settled(
+            reported = await settled(
                 self.verifier.status(to.phone, challenge=entry.challenge, purpose=self.purpose)
             )
         except ChallengeExpired:
@@ -303,7 +303,7 @@ class Flow:
         elif isinstance(self._recipient, Recipient):
             to = self._recipient
         else:
-            to = await _settled(self._recipient(entry.subject))
+            to = await settled(self._recipient(entry.subject))
         if to is None or (to.subject, to.bound) != (entry.subject, entry.bound):
             return None, None
         return entry, to
@@ -326,21 +326,21 @@ class Flow:
             **more,
         )
         try:
-            return await _settled(again())
+            return await settled(again())
         except HumanCheckRequired as required:
             if self._human_check is None:  # the person could not pass one here
                 raise DestinationBlocked(
                     reason=required.reason, retry_after=required.retry_after
                 ) from None
-            if not await _settled(self._human_check()):
+            if not await settled(self._human_check()):
                 raise
-        return await _settled(again(human_checked=True))
+        return await settled(again(human_checked=True))
 
     async def _conceal(self, to: Recipient, deliver: Deliver | None) -> dict[str, bool]:
         if deliver is None:
             return {}
         known = deliver(to.phone) if callable(deliver) else deliver
-        return {"deliver": bool(await _settled(known))}
+        return {"deliver": bool(await settled(known))}
 
     def _save(self, entry: T) -> T:
         save_entry(self.session, self.purpose, cast("Pending | Proof | None", entry))
@@ -405,9 +405,9 @@ class Flow:
         return Outcome(Page.FIRST, None, notice, error, saved=True)
 
 
-async def _settled(value: T | Awaitable[T]) -> T:
-    """The result of a port. A synchronous port returns its result directly, and this does not
-    suspend."""
+async def settled(value: T | Awaitable[T]) -> T:
+    """The result of a port, or of a function of the site. A synchronous one returns its result
+    directly, and this does not suspend."""
     if inspect.isawaitable(value):
         return cast("T", await value)
     return value
