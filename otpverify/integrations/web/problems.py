@@ -82,10 +82,22 @@ class ProofRequired(VerificationFailed):
         start: The address that starts it for programs; empty if it is not known here.
     """
 
+    sentence: Final = sentences.PROOF_REQUIRED
+
     def __init__(self, purpose: str = "", start: str = "") -> None:
         super().__init__("Enter a code first.")
         self.purpose = purpose
         self.start = start
+
+
+class SignInRefused(VerificationFailed):
+    """The code was right, and the number signs nobody in: no account has it, or only one that may
+    not sign in, or more than one."""
+
+    sentence: Final = sentences.SIGN_IN_REFUSED
+
+    def __init__(self) -> None:
+        super().__init__("The number signs nobody in.")
 
 
 # The first that fits. A configuration error, or any other error, is the server's fault.
@@ -98,6 +110,7 @@ _KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
     (AttemptsExhausted, HTTPStatus.TOO_MANY_REQUESTS, "Attempts exhausted"),
     (IncorrectCode, HTTPStatus.BAD_REQUEST, "Incorrect code"),
     (ProofRequired, HTTPStatus.FORBIDDEN, "Proof required"),
+    (SignInRefused, HTTPStatus.FORBIDDEN, "Sign-in refused"),
     (ChallengeExpired, HTTPStatus.GONE, "Challenge expired"),
     (DeliveryError, HTTPStatus.SERVICE_UNAVAILABLE, "Delivery failed"),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "Store unavailable"),
@@ -140,7 +153,7 @@ def problem_of(error: OtpVerifyError) -> Problem:
         int(status),
         type_of(kind),
         title,
-        sentences.PROOF_REQUIRED if isinstance(error, ProofRequired) else explain(error),
+        explain(error),
         more=_more(error),
         headers={} if seconds is None else {"Retry-After": str(seconds)},
     )

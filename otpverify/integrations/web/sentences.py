@@ -98,6 +98,7 @@ SENT = Sentence("A code is on its way.")
 
 
 PROOF_REQUIRED = Sentence("Enter a code that was sent to your phone first.")
+SIGN_IN_REFUSED = Sentence("We cannot sign you in with this phone number. Please contact us.")
 
 LONGEST_PHONE: Final = 256
 """How many characters a phone field takes. No number is as long, even if all of it is escaped."""
@@ -147,6 +148,8 @@ def password_length(password: str, shortest: int, longest: int) -> Sentence | No
 
 def explain(error: OtpVerifyError) -> Sentence:
     """One or two sentences: what happened, and what to do."""
+    if isinstance(own := getattr(error, "sentence", None), Sentence):  # an error of the web flow
+        return own
     match error:
         case InvalidPhoneNumber():
             return Sentence(str(error).replace("%", "%%"))
