@@ -8,7 +8,7 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs example browser bench pumping lint format clean
+.PHONY: help demo test docs example browser bench pumping lint catalogues format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ lint: $(VENV)/dev.done ## Check types, style and formatting
 	$(BIN)/mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+catalogues: $(VENV)/dev.done ## Extract the pages' texts, update the .po files, compile the .mo files
+	cd tests/helpers && ../../$(BIN)/python catalogues.py
 
 format: $(VENV)/dev.done ## Format the code
 	$(BIN)/ruff check --fix

@@ -15,7 +15,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from otpverify import Verifier
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.flow import Flow
-from otpverify.integrations.web.languages import page_language, translations
+from otpverify.integrations.web.languages import page_language, translated
 from otpverify.integrations.web.outcome import Page
 from otpverify.integrations.web.requests import LARGEST_REPORT, client_address, take_report
 from otpverify.sandbox import Sandbox
@@ -57,9 +57,8 @@ class App:
             form = {k: v[0] for k, v in parse_qs(body.decode(errors="replace")).items()}
             posts = {"/phone": lambda: flow.start(form.get("phone", "")), "/resend": flow.resend}
             outcome = run_sync(posts.get(path, lambda: flow.check(form.get("code", "")))())
-            say = translations(tag)
-            notice = outcome.notice and outcome.notice.sentence
-            session["notice"] = notice.translated(say.gettext, say.ngettext) if notice else ""
+            notice = outcome.notice
+            session["notice"] = translated(notice.sentence, tag) if notice else ""
             start("303 See Other", [*headers, ("Location", PATHS[outcome.page])])
             return [b""]
         page = CODE if path == "/code" else FIRST

@@ -24,6 +24,7 @@ from werkzeug.urls import iri_to_uri
 
 from otpverify import ConfigurationError
 from otpverify.integrations.flask.site import CONTENT_SECURITY_POLICY, Site
+from otpverify.integrations.web.languages import direction
 from otpverify.integrations.web.notices import (
     NOTICE_COOKIE,
     NOTICE_SECONDS,
@@ -201,6 +202,7 @@ class Context:
     Attributes:
         notice: The notice that this page shows once; see `ShownNotice`.
         lang: The page's language.
+        dir: Its direction, `"ltr"` or `"rtl"`.
         more: The values specific to this page: `otpverify.more.pending`, for example.
     """
 
@@ -209,6 +211,7 @@ class Context:
         self.notice = notice
         self.more = more
         self.lang = site.locale()
+        self.dir = direction(self.lang)
 
     def say(self, text: str, **params: object) -> str:
         """A text in the page's language."""

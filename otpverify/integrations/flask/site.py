@@ -11,7 +11,7 @@ from flask import Flask, Response, current_app, request, session
 
 from otpverify import ConfigurationError, Messages, OtpVerifyError, Verifier
 from otpverify.integrations.web.flow import Accounts, Flow
-from otpverify.integrations.web.languages import page_language, translated, translations
+from otpverify.integrations.web.languages import page_language, translated
 from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, explained, problem_of
 from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence, password_length
@@ -251,8 +251,7 @@ class Site:
         that come with the library."""
         function = self.hooks.get("translations")
         if function is None:
-            ours = translations(self.locale())
-            return sentence.translated(ours.gettext, ours.ngettext)
+            return translated(sentence, self.locale())
         theirs = function()
         return translated(sentence, self.locale(), theirs.gettext, theirs.ngettext)
 

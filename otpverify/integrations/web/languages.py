@@ -1,6 +1,7 @@
 """The language of pages: what a browser prefers, and the texts in that language.
 
-The texts of all frameworks are one gettext domain, `DOMAIN`, with its catalogues in `LOCALES`.
+The texts of all frameworks are one gettext domain, `DOMAIN`, with its catalogues in `LOCALES`. The
+languages are those of messages (`otpverify.sms.languages`), so that a page and its SMS agree.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from otpverify.integrations.web.sentences import Sentence
+from otpverify.sms.languages import DEFAULT, languages, nearest
 
 DOMAIN: Final = "otpverify"
 LOCALES: Final = Path(__file__).parent / "locale"
@@ -22,7 +24,12 @@ _RANGE = re.compile(
     re.ASCII,
 )
 _LONGEST_HEADER: Final = 1000
-_SPELLING: Final = {2: str.upper, 4: str.title}  # of regions and scripts (RFC 5646, 2.1.1)
+# Languages that a site may bring. The direction of the others is in the table of messages.
+_OTHERS_FROM_THE_RIGHT: Final = frozenset({"ckb", "dv", "ps", "sd", "ug", "yi"})
+# Unicode CLDR's default digits, where they are not 0 to 9.
+_DIGITS: Final = {"fa": str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")}
+# First strong isolate and its end: a phone number stays "+372 ...", with its plus at the left.
+_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
 
 def preferred_language(accept_language: str | None, default: str = "en") -> str:
@@ -64,8 +71,19 @@ def _by_quality(accept_language: str | None) -> list[str]:
 
 
 def _has_pages(tag: str) -> bool:
-    english = tag.partition("-")[0].lower() == "en"
-    return english or isinstance(translations(tag), gettext.GNUTranslations)
+    return nearest(tag) == DEFAULT or isinstance(translations(tag), gettext.GNUTranslations)
+
+
+def direction(tag: str) -> str:
+    """`"rtl"` for a language that is written from right to left, otherwise `"ltr"`.
+
+    Args:
+        tag: A BCP 47 tag. It need not be a language that the pages have.
+    """
+    known = nearest(tag)
+    if known is not None:
+        return languages()[known].direction
+    return "rtl" if re.split("[-_]", tag.lower())[0] in _OTHERS_FROM_THE_RIGHT else "ltr"
 
 
 @lru_cache(maxsize=128)
@@ -73,24 +91,23 @@ def translations(tag: str) -> gettext.NullTranslations:
     """The texts in a language; English for languages without a catalogue.
 
     Args:
-        tag: A BCP 47 tag, such as `"de-AT"`, in upper or lower case: the catalogue for it, or for
-            `"de"`.
+        tag: A BCP 47 tag, such as `"de-AT"`. The catalogue is that of the language which messages
+            have for this tag: `otpverify.sms.languages.negotiate`.
     """
-    first, *more = tag.replace("-", "_").split("_")
-    names = [first.lower(), *(_SPELLING.get(len(name), str.lower)(name) for name in more)]
-    if not all(name.isalnum() for name in names):
+    known = nearest(tag)
+    if known in (None, DEFAULT):
         return gettext.NullTranslations()
-    known = ["_".join(names[:count]) for count in range(len(names), 0, -1)]
-    return gettext.translation(DOMAIN, LOCALES, known, fallback=True)
+    return gettext.translation(DOMAIN, LOCALES, [str(known).replace("-", "_")], fallback=True)
 
 
 def translated(
     sentence: Sentence,
     tag: str,
-    own_gettext: Callable[[str], str],
-    own_ngettext: Callable[[str, str, int], str],
+    own_gettext: Callable[[str], str] | None = None,
+    own_ngettext: Callable[[str, str, int], str] | None = None,
 ) -> str:
-    """A sentence in a language: by the site's own catalogue, or else by the library's.
+    """A sentence in a language: by the site's own catalogue, or else by the library's. Numbers have
+    the language's digits. In a line from right to left, values keep their own direction.
 
     Args:
         sentence: The sentence.
@@ -100,11 +117,21 @@ def translated(
     ours = translations(tag)
 
     def text(one: str) -> str:
-        found = own_gettext(one)
+        found = own_gettext(one) if own_gettext is not None else one
         return ours.gettext(one) if found == one else str(found)
 
     def text_of(one: str, many: str, count: int) -> str:
-        found = own_ngettext(one, many, count)
+        found = own_ngettext(one, many, count) if own_ngettext is not None else one
         return ours.ngettext(one, many, count) if found in (one, many) else str(found)
 
-    return sentence.translated(text, text_of)
+    isolated = direction(tag) == "rtl"
+    digits = _DIGITS.get(nearest(tag) or "")
+
+    def shown(value: object) -> object:
+        if isinstance(value, int) and digits:
+            return str(value).translate(digits)
+        return (
+            f"{_ISOLATE}{value}{_END_OF_ISOLATE}" if isinstance(value, str) and isolated else value
+        )
+
+    return sentence.translated(text, text_of, shown)

@@ -1,8 +1,7 @@
 """The sentences that a person reads when a request is refused. They never contain a code.
 
-The text of a `Sentence` is English. For another language its `translated` takes gettext and
-ngettext, or the framework's own functions; an extractor finds the texts in
-`otpverify.integrations.web.sentences` (keywords `Sentence`, `counted:2,3`).
+The text of a `Sentence` is English. `languages.translated` gives it in another language. The texts
+of all frameworks are in the catalogue `locale/otpverify.pot`, which `make catalogues` extracts.
 """
 
 from __future__ import annotations
@@ -46,18 +45,24 @@ class Sentence:
         return self.translated(str, lambda one, many, count: one if count == 1 else many)
 
     def translated(
-        self, gettext: Callable[[str], str], ngettext: Callable[[str, str, int], str]
+        self,
+        gettext: Callable[[str], str],
+        ngettext: Callable[[str, str, int], str],
+        shown: Callable[[object], object] = lambda value: value,
     ) -> str:
-        """In another language.
+        """In another language. `languages.translated` has all three arguments for a tag.
 
         Args:
             gettext: Gives a text's translation.
             ngettext: Gives the translation for a count, of a text and its plural.
+            shown: Gives a parameter as the language shows it.
         """
         one, many = self.text, self.plural
         text = ngettext(one, many, self.count) if many else gettext(one)
         known = {
-            name: value.translated(gettext, ngettext) if isinstance(value, Sentence) else value
+            name: value.translated(gettext, ngettext, shown)
+            if isinstance(value, Sentence)
+            else shown(value)
             for name, value in self.params.items()
         }
         return text % known if known else text.replace("%%", "%")
