@@ -131,7 +131,8 @@ def check(
     now: int,
 ) -> tuple[Checked, PhoneState, ChallengeState | None]:
     """Count an attempt, unless `claim` did; compare, and consume the challenge when the code is
-    right: then nothing is left of it but its proof, and no wrong codes in a row."""
+    right: then nothing is left of it but its proof, no wrong codes in a row, and no cooldown that
+    its own sends caused."""
     phone, challenge = send_limits.recent(phone, now), _kept(challenge, now)
     others = replace(challenge, attempts=challenge.attempts - claimed) if challenge else None
     answer = peek(phone, others, key, policy, now)
@@ -144,7 +145,8 @@ def check(
     if matches and not challenge.decoy:
         accepted = Checked(Verdict.ACCEPTED, age=max(0, now - matches[-1]))
         used = ChallengeState(codes=(), proof=now + policy.proof_ttl)
-        return accepted, send_limits.without_streak(phone, key.scope, now), used
+        phone = send_limits.without_streak(send_limits.answered(phone, key), key.scope, now)
+        return accepted, phone, used
     if not claimed:
         challenge = replace(challenge, attempts=challenge.attempts + 1)
     failed = (Failure(now, key.scope),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from otpverify.core import limits, send_limits
 from otpverify.core.limits import Limit
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, mask
-from otpverify.core.state import ChallengeState, Inspected, PhoneState, Send
+from otpverify.core.state import ChallengeState, Inspected, PhoneState
 
 SCOPE_LENGTH = 8
 """How many characters of a scope every store holds: 48 bits distinguish a phone's purposes."""
@@ -181,14 +181,19 @@ def _purpose(kept: Inspected, scope: str, purpose: str | None, policy: Policy) -
     }
     locked_by = max(waits, key=lambda name: waits[name])
     own = {send.challenge for send in sends}
+
+    def cooldown(*, concealed: bool) -> datetime | None:
+        wait = send_limits.cooldown_wait(state, scope, policy, now, concealed=concealed)
+        return _later(now, wait)
+
     return PurposeInspection(
         purpose=purpose,
         messages=tuple(
             SentMessage(_instant(send.at), DeliveryStatus(send.status), send.concealed)
             for send in sends
         ),
-        cooldown_until=_cooldown(sends, policy, now, concealed=False),
-        concealed_cooldown_until=_cooldown(sends, policy, now, concealed=True),
+        cooldown_until=cooldown(concealed=False),
+        concealed_cooldown_until=cooldown(concealed=True),
         failures=sum(one.scope == scope and one.at > begin for one in state.failures),
         consecutive_failures=streak.count if streak else 0,
         locked_until=_later(now, waits[locked_by]),
@@ -213,15 +218,6 @@ def _live(
         concealed=challenge.concealed,
         decoy=challenge.decoy,
     )
-
-
-def _cooldown(
-    sends: Iterable[Send], policy: Policy, now: int, *, concealed: bool
-) -> datetime | None:
-    if not policy.resend_cooldown_seconds:
-        return None
-    log = [send.at for send in sends if send.concealed == concealed]
-    return _later(now, limits.wait(log, Limit(1, policy.resend_cooldown_seconds), now))
 
 
 def _use(log: list[int], limit: Limit, now: int) -> LimitUse:

@@ -122,7 +122,8 @@ class Policy:
         ttl_seconds: A code's lifetime in seconds, at most 600 (NIST SP 800-63B and OWASP
             ASVS 5.0, 6.5.5: ten minutes for a code sent out of band).
         max_attempts: Codes compared for one challenge, over all its resends.
-        resend_cooldown_seconds: Seconds between two messages to one phone for one purpose;
+        resend_cooldown_seconds: Seconds between two messages to one phone for one purpose; a right
+            code ends the cooldown that its own challenge caused, unless that is concealed;
             0 for none.
         sends_per_phone: Messages to one phone, all purposes together.
         failures_per_phone: Wrong codes for one phone and purpose, over all its challenges. A right

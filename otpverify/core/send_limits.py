@@ -104,6 +104,26 @@ def without_streak(phone: PhoneState, scope: str, now: int) -> PhoneState:
     )
 
 
+def answered(phone: PhoneState, key: Key) -> PhoneState:
+    """The phone after a right code for this challenge: the cooldown that the challenge's own sends
+    caused is over. They still count for the limits on sends, and other challenges' sends keep their
+    cooldown.
+
+    A concealed challenge's cooldown stays: a stranger who sees one end early would know that a code
+    was sent, and so that there is an account.
+    """
+    if not any(_is_answered(send, key) for send in phone.sends):
+        return phone
+    sends = (
+        replace(send, answered=True) if _is_answered(send, key) else send for send in phone.sends
+    )
+    return replace(phone, sends=tuple(sends))
+
+
+def _is_answered(send: Send, key: Key) -> bool:
+    return send.challenge == key.challenge and not send.concealed
+
+
 def without_events(phone: PhoneState, scope: str | None, now: int) -> PhoneState:
     """The phone without what was sent and entered for this scope, or for all."""
     if scope is None:
@@ -176,9 +196,9 @@ def refusal(
     waits: list[tuple[int, Refusal, Limit | None]] = []
     counted = [send for send in phone.sends if send.concealed == concealed]
     if policy.resend_cooldown_seconds:
+        cooldown_in = cooldown_wait(phone, scope, policy, now, concealed=concealed)
         cooldown = Limit(1, policy.resend_cooldown_seconds)
-        own = [send.at for send in counted if send.scope == scope]
-        waits.append((limits.wait(own, cooldown, now), Refusal.COOLDOWN, cooldown))
+        waits.append((cooldown_in, Refusal.COOLDOWN, cooldown))
     sends = [send.at for send in counted]
     waits += [
         (limits.wait(sends, limit, now), Refusal.SENDS, limit) for limit in policy.sends_per_phone
@@ -192,6 +212,19 @@ def refusal(
     if not longest[0]:
         return None
     return Refused(refusal=longest[1], retry_in=longest[0], limit=longest[2])
+
+
+def cooldown_wait(
+    phone: PhoneState, scope: str, policy: Policy, now: int, *, concealed: bool
+) -> int:
+    """Milliseconds until the cooldown of the scope's sends of that kind is over. A send whose code
+    was entered causes none."""
+    waits = (
+        send.at + policy.cooldown - now
+        for send in phone.sends
+        if (send.scope, send.concealed, send.answered) == (scope, concealed, False)
+    )
+    return max([0, *waits])
 
 
 def until_send(phone: PhoneState, scope: str, policy: Policy, now: int, *, concealed: bool) -> int:

@@ -41,13 +41,15 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Send:
     """A message for one challenge, and how far it got: a `DeliveryStatus` or its value. Concealed
-    sends and all others are counted apart."""
+    sends and all others are counted apart. One that is answered causes no cooldown: a right code
+    of its challenge was entered."""
 
     at: int
     scope: str
     challenge: str
     status: str = DeliveryStatus.QUEUED
     concealed: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -357,6 +357,38 @@ def test_an_address_runs_out_of_sends_alike(make: Make, failure: str, known: boo
     assert raised.value.limit == Limit(3, 3600)
 
 
+def test_a_code_that_was_used_shows_nothing_to_strangers(
+    make: Make, store: Any, clock: FrozenDateTimeFactory
+) -> None:
+    """A stranger asks again and again, while the owner of a known number uses two codes. A cooldown
+    that ended early would show that there is an account."""
+    gateway, found = Gateway(), {}
+    verifier = make(sender=gateway, store=store)
+
+    def ask(phone: str, *, known: bool) -> object:
+        answer = seen(lambda: verifier.start(phone, purpose="reset", deliver=known), phone)
+        return "admitted" if isinstance(answer, tuple) and answer[0] != CooldownActive else answer
+
+    for phone, known in ((PHONE, True), (OTHER_PHONE, False)):
+        owners = verifier.start(phone, purpose="reset", deliver=known)
+        answers = [ask(phone, known=known)]
+        clock.tick(20)
+        if known:
+            code = code_in(gateway.messages[-1].text)
+            verifier.check(phone, code, challenge=owners.id, purpose="reset")
+        answers.append(ask(phone, known=known))
+        if known:
+            ordinary = verifier.start(phone, purpose="reset")
+            code = code_in(gateway.messages[-1].text)
+            verifier.check(phone, code, challenge=ordinary.id, purpose="reset")
+        for seconds in (0, 39.999, 0.001):
+            clock.tick(seconds)
+            answers.append(ask(phone, known=known))
+        found[known] = answers
+    assert found[True] == found[False]
+    assert [answer == "admitted" for answer in found[True]] == [False] * 4 + [True]
+
+
 class TestRefusedIsCheap:
     """Promise 11."""
 

@@ -343,6 +343,29 @@ class TestSends:
         with pytest.raises(CooldownActive):
             verifier.start(PHONE, purpose="payment")
 
+    def test_a_code_that_was_used_ends_its_cooldown(
+        self, verifier: Face, outbox: OutboxSender
+    ) -> None:
+        """A second device or a second payment can start at once, within the limits."""
+        for number in range(5):
+            challenge = verifier.start(PHONE, purpose="payment", binding={"number": str(number)})
+            assert challenge.sends_left == 4 - number
+            with pytest.raises(IncorrectCode):
+                verifier.check(PHONE, outbox.code(), challenge=challenge.id, purpose="payment")
+            with pytest.raises(CooldownActive if number < 4 else RateLimited):
+                verifier.start(PHONE, purpose="payment")
+            verifier.check(
+                PHONE,
+                outbox.code(),
+                challenge=challenge.id,
+                purpose="payment",
+                binding={"number": str(number)},
+            )
+            assert verifier.inspect(PHONE, purpose="payment").purposes[0].cooldown_until is None
+        with pytest.raises(RateLimited) as caught:
+            verifier.start(PHONE, purpose="payment")
+        assert (caught.value.scope, caught.value.limit) == ("sends_per_phone", Limit(5, 3600))
+
     def test_a_cooldown_may_be_longer_than_every_window(
         self, make: Make, clock: FrozenDateTimeFactory
     ) -> None:

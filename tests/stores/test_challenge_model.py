@@ -108,6 +108,7 @@ class Happened:
     at: float
     concealed: bool = False
     forgotten: bool = False
+    answered: bool = False
 
 
 @dataclass
@@ -176,7 +177,7 @@ class Store(RuleBasedStateMachine):
         key, counted = model.key, self.counted(model.key.phone)
         sent = [one for one in counted if one.sent and one.concealed == model.concealed]
         sends = [one.at for one in sent]
-        own = [one.at for one in sent if one.key.scope == key.scope]
+        own = [one.at for one in sent if one.key.scope == key.scope and not one.answered]
         failed = [one.at for one in counted if not one.sent and one.key.scope == key.scope]
         logs = [(Refusal.SENDS, sends, one.count, one.seconds) for one in policy.sends_per_phone]
         if policy.resend_cooldown_seconds:
@@ -318,6 +319,8 @@ class Store(RuleBasedStateMachine):
             model.over = True
             model.proof = self.now + policy.proof_ttl_seconds
             self.rows[model.key.scope] = Row()
+            for happened in self.log:
+                happened.answered |= happened.key == model.key and not model.concealed
         else:
             assert peeked is Verdict.PENDING
             assert answer.verdict is Verdict.WRONG

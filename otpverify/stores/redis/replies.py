@@ -219,10 +219,10 @@ def status(reply: object) -> DeliveryStatus | None:
 
 _SENDS = dict(
     zip(
-        "STDKstdk",
+        "STDKUVWXstdk",
         [
-            (status, concealed)
-            for concealed in (False, True)
+            (status, concealed, answered)
+            for concealed, answered in ((False, False), (False, True), (True, False))
             for status in (
                 DeliveryStatus.QUEUED,
                 DeliveryStatus.SENT,

@@ -60,7 +60,7 @@ def encode(state: State) -> str:
     plain: list[object]
     if isinstance(state, PhoneState):
         plain = [
-            [[s.at, s.scope, s.challenge, s.status, s.concealed] for s in state.sends],
+            [[s.at, s.scope, s.challenge, s.status, s.concealed, s.answered] for s in state.sends],
             [[failure.at, failure.scope] for failure in state.failures],
             [state.retention.window, state.retention.count],
             state.expires,
@@ -133,9 +133,16 @@ def _streak(scope: Any, count: Any, at: Any, window: Any) -> FailureStreak:
     return FailureStreak(_text(scope), _whole(count), _whole(at), _whole(window))
 
 
-def _send(at: Any, scope: Any, challenge: Any, status: Any, concealed: Any = False) -> Send:
-    known = DeliveryStatus(status)
-    return Send(_whole(at), _text(scope), _text(challenge), known, _truth(concealed))
+def _send(
+    at: Any,
+    scope: Any,
+    challenge: Any,
+    status: Any,
+    concealed: Any = False,
+    answered: Any = False,
+) -> Send:
+    known, flags = DeliveryStatus(status), (_truth(concealed), _truth(answered))
+    return Send(_whole(at), _text(scope), _text(challenge), known, *flags)
 
 
 def _challenge(

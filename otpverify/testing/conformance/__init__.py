@@ -21,6 +21,7 @@ pytest.register_assert_rewrite(
         f"{__name__}.{name}"
         for name in (
             "base",
+            "cooldown",
             "costly_hash",
             "delivery",
             "fraud",
@@ -35,6 +36,7 @@ pytest.register_assert_rewrite(
 )
 
 from otpverify.testing.conformance.base import Driven, Timeline
+from otpverify.testing.conformance.cooldown import Cooldown
 from otpverify.testing.conformance.costly_hash import CostlyHash
 from otpverify.testing.conformance.delivery import Delivery
 from otpverify.testing.conformance.fraud import FraudStoreConformance
@@ -55,6 +57,7 @@ class StoreConformance(
     Concealment,
     Delivery,
     Limits,
+    Cooldown,
     Streaks,
     Inspection,
     Sharing,

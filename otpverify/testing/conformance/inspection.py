@@ -115,6 +115,15 @@ class Inspection(Base):
         store.pass_time(10 * MINUTE)
         assert store.inspect(key().phone).challenges == ()
 
+    def test_what_was_answered_is_seen(self, store: Driven) -> None:
+        for number, concealed in ((1, False), (2, True), (3, False)):
+            opening = first("a", concealed=concealed)
+            store.opened(key(1, f"purpose {number}", number), opening, DEFAULTS)
+            if number < 3:
+                store.check(key(1, f"purpose {number}", number), digest("a"), DEFAULTS)
+        seen = [send.answered for send in store.inspect(key().phone).phone.sends]
+        assert seen == [True, False, False], "a concealed cooldown stays"
+
     def test_to_inspect_changes_nothing(self, store: Driven) -> None:
         opened = store.opened(key(), first("a"), DEFAULTS)
         for _ in range(3):

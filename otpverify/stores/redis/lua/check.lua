@@ -11,6 +11,7 @@
 -- so that a reply that got lost neither costs an attempt nor burns a right code.
 
 local REMEMBER_USED = 30000 -- milliseconds: longer than any sensible time-out, repeats included
+local ANSWERED = {S = 'U', T = 'V', D = 'W', K = 'X'} -- a send whose code was entered: see common.lua
 
 -- include clock
 -- include common
@@ -39,8 +40,14 @@ if left > 0 then
   if sent_at and kind ~= 'D' then
     local keep = math.max(proof_ttl, REMEMBER_USED)
     call('PSETEX', KEYS[2], keep, pack_bytes('>c1c6I6', 'U', nonce, now + proof_ttl))
-    if had_streak then
-      local records = sub(log, begin)
+    local records, name, answered = sub(log, begin), sub(KEYS[2], -22), false
+    for from = 1, #records, 37 do
+      local of = ANSWERED[sub(records, from, from)]
+      if of and sub(records, from + 15, from + 36) == name then
+        records, answered = sub(records, 1, from - 1) .. of .. sub(records, from + 1), true
+      end
+    end
+    if had_streak or answered then
       streak = 0
 -- include phone
     end

@@ -15,8 +15,9 @@
 -- how many in a row (4), and after how long without another it ends (6); and records of 37 bytes,
 -- oldest first: 'F' (a wrong code) or a send by its message's status, 'S' (queued, or unknown),
 -- 'T' (with the carrier), 'D' (delivered), 'K' (failed, and kept: it counts, and is not given back
--- for a report any more), in lower case where it is concealed, which is counted apart; the instant
--- (6 bytes), the scope (8), the challenge's name (22).
+-- for a report any more), in lower case where it is concealed, which is counted apart; or, in the
+-- same order, 'U', 'V', 'W', 'X' where its code was entered, so that it causes no cooldown; the
+-- instant (6 bytes), the scope (8), the challenge's name (22).
 -- What lies behind the retention is as good as gone; without anything before it, so is the retention.
 --
 -- A challenge is 'L' (live), 'C' (concealed) or 'D' (decoy, concealed), its attempts (4 bytes), a count (1 byte) of the nonces
@@ -39,7 +40,8 @@ local log, raw = unpack(call('MGET', KEYS[1], KEYS[2]))
 log = log or ''
 
 -- The phone's log: its retention, where it begins; instants, oldest first, of all sends, and apart
--- those of concealed ones; this scope's last send of either kind, and instants of its failures. The
+-- those of concealed ones; this scope's last send of either kind that may cause a cooldown, and
+-- instants of its failures. The
 -- streaks of other scopes as they are, and when the last of them ends; of this scope, how many codes
 -- in a row were wrong, when the last was, and after how long the streak ends.
 local window, count, begin, sends, hidden, failures = 0, 0, 11, {}, {}, {}
@@ -73,7 +75,7 @@ if log ~= '' then
       end
     elseif kind ~= 'F' then
       sends[#sends + 1] = at
-      if whose == scope then
+      if whose == scope and kind < 'U' then
         last = at
       end
     elseif whose == scope then

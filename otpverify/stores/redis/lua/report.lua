@@ -19,7 +19,7 @@ for from = codes_at or 1, kind and #raw or 0, 51 do
     code, was = from, got
   end
 end
-was = was or found and SENT[sub(log, found, found)]
+was = was or found and (found_kind - 1) % 4
 if not was then
   return '0 0 0'
 elseif was >= DELIVERED or status <= was then
@@ -38,8 +38,8 @@ if status > DELIVERED and may_give_back == 1 and not was_hidden then
   end
 end
 if found then
-  local as = sub('STDK', math.min(status, 3) + 1, math.min(status, 3) + 1)
-  log = sub(log, 1, found - 1) .. (was_hidden and as:lower() or as) .. sub(log, found + 1)
+  local as = found_kind - (found_kind - 1) % 4 + math.min(status, 3)
+  log = sub(log, 1, found - 1) .. sub(KINDS, as, as) .. sub(log, found + 1)
   call('SET', KEYS[1], log, 'KEEPTTL')
 end
 return '1 1 0'

@@ -24,7 +24,8 @@ if found then
       end
       for from = 1, #records, 37 do
         local of = sub(records, from, from)
-        if of ~= 'F' and (of > 'Z') == of_hidden and sub(records, from + 7, from + 14) == scope then
+        local may_cool = of ~= 'F' and (of < 'U' or of > 'Z')
+        if may_cool and (of > 'Z') == of_hidden and sub(records, from + 7, from + 14) == scope then
           last = unpack_bytes('>I6', records, from + 1)
         end
       end
