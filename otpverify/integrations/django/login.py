@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth import load_backend, login
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import user_login_failed
 from django.contrib.auth.views import LoginView as PasswordLoginView
 from django.http import HttpResponseBase, HttpResponseRedirect
@@ -21,6 +22,7 @@ from otpverify import (
     Verified,
 )
 from otpverify.integrations.django import api, requests, session
+from otpverify.integrations.django.backends import PhoneAuthenticationForm
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import login_verified
@@ -57,6 +59,13 @@ class LoginView(FlowView, PasswordLoginView):
         """The reply to a user who needs a code and has no phone: the user is not signed in."""
         form.add_error(None, _("This account has no phone number to send a code to."))
         return self.form_invalid(form)  # type: ignore[no-any-return]  # a reply
+
+    def get_form_class(self) -> Any:
+        """See `LoginView`. Where the user name is the phone, Django's form gives way to one that
+        takes it in every spelling."""
+        chosen = super().get_form_class()
+        plain = chosen is AuthenticationForm and requests.phone_is_username()
+        return PhoneAuthenticationForm if plain else chosen
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """See `LoginView`; with the address of the password reset, where it is mounted beside."""

@@ -60,10 +60,27 @@ def find_user(phone: str) -> Any:
     own = conf.function("FIND_USER")
     if own is not None:
         return own(phone)
-    known: Any = get_user_model()
-    found = known._default_manager.filter(**{_field(): phone})
-    usable = [user for user in found if user.is_active and user.has_usable_password()]
+    usable = [user for user in users_with(phone) if user.is_active and user.has_usable_password()]
     return usable[0] if len(usable) == 1 else None
+
+
+def users_with(phone: str) -> list[Any]:
+    """All users whose `PHONE_FIELD` is this phone.
+
+    Args:
+        phone: In E.164.
+
+    Raises:
+        ImproperlyConfigured: The setting is missing.
+    """
+    known: Any = get_user_model()
+    return list(known._default_manager.filter(**{_field(): phone}))
+
+
+def phone_is_username() -> bool:
+    """Whether the phone is what the users of this project sign in with."""
+    known: Any = get_user_model()
+    return bool(conf.option("PHONE_FIELD") == known.USERNAME_FIELD)
 
 
 def locale() -> str:
