@@ -295,7 +295,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _doctor(_: argparse.Namespace) -> int:
     # Imported here: it loads the clients of the gateway and the store.
-    from otpverify.cli.doctor import run
+    from otpverify.console.doctor import run
 
     return 0 if run(os.environ, say) else 1
 

@@ -17,7 +17,7 @@ from servers import Server, binaries, store_of, until
 from support import PHONE, SECRET, Face, Mode
 
 from otpverify.cli import main as cli
-from otpverify.cli.doctor import examine
+from otpverify.console.doctor import examine
 from otpverify.sandbox import Sandbox
 from otpverify.stores.redis.health import read_health
 from otpverify.testing import OutboxSender
