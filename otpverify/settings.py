@@ -99,6 +99,10 @@ class Settings:
         value, spelled = self._find(key)
         return value is not None and spelled == self.source.spell(key)
 
+    def raw(self, key: str) -> Any:
+        """A setting as it was written, which may not be valid; `None` if it is not set."""
+        return self._find(key)[0]
+
     def get(self, key: str) -> Any:
         """A setting, by its short name; `None` if it is not set.
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import secrets
 import shlex
 import signal
@@ -28,7 +27,7 @@ from otpverify.cli.terminal import (
     say_if_read,
     say_while_read,
 )
-from otpverify.console.commands import whole_number
+from otpverify.console.commands import DOCTOR, whole_number
 from otpverify.gateways.send_bulk import LARGEST_BATCH, LARGEST_CONCURRENCY, check_options
 from otpverify.sandbox import Sandbox
 
@@ -158,8 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser(
         "doctor",
         help="check the settings, the store and the gateway",
-        description="Check the settings, the store and the gateway, and print what to fix. It "
-        "sends no message. The exit code is 1 if a check fails.",
+        description=DOCTOR,
     )
     doctor.set_defaults(command=_doctor)
 
@@ -295,9 +293,10 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _doctor(_: argparse.Namespace) -> int:
     # Imported here: it loads the clients of the gateway and the store.
-    from otpverify.console.doctor import run
+    from otpverify.console.doctor import examine, run
+    from otpverify.settings import Settings
 
-    return 0 if run(os.environ, say) else 1
+    return 0 if run(examine(Settings()), say) else 1
 
 
 def _send_bulk(options: argparse.Namespace) -> int:

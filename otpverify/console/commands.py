@@ -28,6 +28,10 @@ INSPECT = (
     "Show what the store knows of a phone number: sends, wrong codes, locks and live challenges, "
     "and never a code. It changes nothing."
 )
+DOCTOR = (
+    "Check the settings, the store and the gateway, and print what to fix. It sends no message. "
+    "The exit code is 1 if a check fails."
+)
 UNLOCK = (
     "Clear cooldown, send limits and wrong codes of a phone number. First make sure, by another "
     "way than this phone, that you talk to its owner. Challenges stay as they are."
@@ -135,7 +139,7 @@ def unlock(
     say(said(shown, purpose))
 
 
-class _NoGateway:
+class NoGateway:
     """Stands in for the gateway, whose credentials support does not need."""
 
     def send(self, message: Message) -> Receipt:
@@ -148,7 +152,7 @@ def _shared_parts(settings: Settings) -> Iterator[Parts]:
     # Imported here: it loads the library.
     from otpverify.settings import Parts
 
-    with closing(Parts(settings, sender=_NoGateway())) as parts:
+    with closing(Parts(settings, sender=NoGateway())) as parts:
         if parts.store.process_local:
             names = " or ".join(map(settings.spell, ("REDIS_URL", "SQLITE_PATH")))
             raise ConfigurationError(

@@ -1,23 +1,29 @@
-"""`otpverify doctor`: look at the settings, the store and the gateway, and say what to fix."""
+"""`otpverify doctor` and `manage.py otpverify_doctor`: look at the settings, the store and the
+gateway, and say what to fix."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from inspect import iscoroutinefunction
 from urllib.parse import unquote, urlsplit
 
 from otpverify import (
+    AsyncVerifier,
     Balance,
     ConfigurationError,
     FraudPolicy,
     OtpVerifyError,
     Policy,
     RedisStore,
+    Sender,
     SmspmClient,
     SqliteStore,
     Verifier,
 )
+from otpverify.console.commands import NoGateway
 from otpverify.core.keys import Key
 from otpverify.gateways.smspm.account import (
     DEFAULT_SENDER_ID,
@@ -26,8 +32,8 @@ from otpverify.gateways.smspm.account import (
     is_sender_id,
 )
 from otpverify.gateways.urls import is_encrypted, is_local, is_private
-from otpverify.settings import Settings
-from otpverify.settings_table import SETTINGS
+from otpverify.settings import Parts, Settings
+from otpverify.settings_table import SETTINGS, require_secure
 from otpverify.stores.redis.clients import read_url
 from otpverify.stores.redis.health import Health
 
@@ -40,28 +46,30 @@ Finding = tuple[str, str]
 """`"ok"`, `"warn"` or `"fail"`, and a sentence."""
 
 
-def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
+def examine(settings: Settings, *, account: bool = True) -> Iterator[Finding]:
     """Yield every finding, in order. It sends nothing and changes no challenge.
 
     Args:
-        environ: The variables, as `Verifier.from_env` reads them.
+        settings: Those of the application.
+        account: Whether to ask the gateway. Not where the application makes each verifier itself,
+            so that the settings need no account.
     """
-    settings = Settings(environ=environ)
-    yield from _settings(settings, environ)
+    yield from _settings(settings, account=account)
     yield from _store(settings)
-    yield from _gateway(environ)
+    if account:
+        yield from _gateway(settings)
 
 
-def run(environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
+def run(findings: Iterable[Finding], say: Callable[[str], None]) -> bool:
     """Print every finding. Return whether none of them is a failure."""
     well = True
-    for grade, sentence in examine(environ):
+    for grade, sentence in findings:
         say(f"{grade:>4}  {sentence}")
         well = well and grade != "fail"
     return well
 
 
-def _settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _settings(settings: Settings, *, account: bool) -> Iterator[Finding]:
     problems = list(settings.unknown())
     for key in SETTINGS:
         try:
@@ -72,19 +80,32 @@ def _settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
         yield "fail", f"Settings: {problem}"
     if not problems:
         try:
-            Verifier.from_env(environ).close()
+            _compose(settings, None if account else NoGateway())
         except OtpVerifyError as error:
             yield "fail", f"Settings: {error}"
         else:
             yield "ok", "Settings: a verifier can be made of them."
-    if not environ.get("OTPVERIFY_SECRET"):
+    if settings.raw("SECRET") is None:
         yield (
             "warn",
-            "OTPVERIFY_SECRET is not set: challenges end with the process. Make one with: "
-            "otpverify secret",
+            f"{settings.spell('SECRET')} is not set: challenges end with the process. Make one "
+            "with: otpverify secret",
         )
     yield from _local_addresses(settings)
     yield from _fraud(settings)
+
+
+def _compose(settings: Settings, sender: Sender | None) -> None:
+    """Put a verifier together, as the application does.
+
+    Raises:
+        OtpVerifyError: It cannot be made.
+    """
+    with closing(Parts(settings, sender=sender)) as parts:
+        awaits = iscoroutinefunction(getattr(parts.sender, "send", None))
+        # A sender that must be awaited is for asynchronous applications alone.
+        kind = AsyncVerifier if awaits else Verifier
+        kind(parts.sender, **parts.arguments(asynchronous=awaits))
 
 
 def _local_addresses(settings: Settings) -> Iterator[Finding]:
@@ -113,8 +134,8 @@ def _fraud(settings: Settings) -> Iterator[Finding]:
     if policy is None:
         yield (
             "warn",
-            "OTPVERIFY_FRAUD is not set: nothing bounds what SMS pumping costs. Set it to observe, "
-            "and later to enforce.",
+            f"{settings.spell('FRAUD')} is not set: nothing bounds what SMS pumping costs. Set it "
+            "to observe, and later to enforce.",
         )
     elif policy.mode == "observe":
         yield "ok", "SMS pumping is observed: events say what would be refused, and it is sent."
@@ -125,8 +146,12 @@ def _fraud(settings: Settings) -> Iterator[Finding]:
 def _store(settings: Settings) -> Iterator[Finding]:
     try:
         url, path = settings.get("REDIS_URL"), settings.get("SQLITE_PATH")
+        own = settings.get("STORE")
     except ConfigurationError:
         return  # the settings' findings include it
+    if own is not None:
+        yield "ok", f"Store: {settings.spell('STORE')} is set, and is not examined."
+        return
     if url and path:
         return  # so they do here
     if path:
@@ -135,8 +160,8 @@ def _store(settings: Settings) -> Iterator[Finding]:
     if not url:
         yield (
             "warn",
-            "OTPVERIFY_REDIS_URL is not set, nor is OTPVERIFY_SQLITE_PATH: every process has "
-            "limits of its own.",
+            f"{settings.spell('REDIS_URL')} is not set, nor is {settings.spell('SQLITE_PATH')}: "
+            "every process has limits of its own.",
         )
         return
     try:
@@ -177,30 +202,43 @@ def _file(path: str) -> Iterator[Finding]:
         yield "warn", f"Store: {warning}"
 
 
-def _gateway(environ: Mapping[str, str]) -> Iterator[Finding]:
-    own = environ.get("SMSPM_SENDER") or DEFAULT_SENDER_ID
+def _gateway(settings: Settings) -> Iterator[Finding]:
+    # Without the sender ID: an ID that the client refuses is a separate finding.
+    keys = ("HASH", "TOKEN", "URL", "ALLOW_INSECURE")
     try:
-        # Without the sender ID: an ID that the client refuses is a separate finding.
-        with SmspmClient.from_env({**environ, "SMSPM_SENDER": ""}) as client:
-            yield from _of_address(client.url)
+        own_sender = settings.get("SENDER")
+        found = {key.lower(): settings.get(key) for key in keys}
+        require_secure(settings)
+    except ConfigurationError:
+        return  # the settings' findings include it
+    if own_sender is not None:
+        yield "ok", f"Gateway: {settings.spell('SENDER')} is set, and is not examined."
+        return
+    if found["hash"] is None or found["token"] is None:
+        return  # so they do here
+    given = {name: value for name, value in found.items() if value is not None}
+    try:
+        with SmspmClient(**given) as client:
+            yield from _of_address(client.url, settings.spell("ALLOW_INSECURE"))
             balance, approved = client.balance(), client.sender_ids()
     except ConfigurationError:
         return  # the settings' findings include it
     except OtpVerifyError as error:
-        address = urlsplit(environ.get("SMSPM_URL") or DEFAULT_URL).netloc
+        address = urlsplit(found["url"] or DEFAULT_URL).netloc
         where = "" if address in str(error) else f" Tried: {address}."
         yield "fail", f"Gateway: {error}{where}"
         return
     yield _of_balance(balance)
-    yield _of_sender_id(own, approved)
+    own = str(settings.raw("SENDER_ID") or DEFAULT_SENDER_ID)
+    yield _of_sender_id(own, approved, settings.spell("SENDER_ID"))
 
 
-def _of_address(url: str) -> Iterator[Finding]:
+def _of_address(url: str, insecure: str) -> Iterator[Finding]:
     if is_encrypted(url) or not is_private(urlsplit(url).hostname or ""):
         return
     warning = (
         f"Gateway: {url} is plain http on a private network: credentials and codes are sent in "
-        "clear, and a sandbox sends no SMS. In production leave SMSPM_ALLOW_INSECURE out."
+        f"clear, and a sandbox sends no SMS. In production leave {insecure} out."
     )
     yield "warn", warning
 
@@ -215,11 +253,11 @@ def _of_balance(balance: Balance) -> Finding:
     return "warn" if balance.stale else "ok", f"Gateway: {said}."
 
 
-def _of_sender_id(own: str, approved: tuple[str, ...]) -> Finding:
+def _of_sender_id(own: str, approved: tuple[str, ...], setting: str) -> Finding:
     choice = f"Approved are: {', '.join(approved)}." if approved else "None is approved."
     if not is_sender_id(own):
         return "fail", (
-            f"Gateway: SMSPM_SENDER is {own!r}, of {len(own)} characters; an alphanumeric sender "
+            f"Gateway: {setting} is {own!r}, of {len(own)} characters; an alphanumeric sender "
             f"ID has at most {LONGEST_SENDER_ID} (GSM 03.40). {choice}"
         )
     if own in approved:

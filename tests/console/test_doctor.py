@@ -17,8 +17,9 @@ from servers import Server, binaries, store_of, until
 from support import PHONE, SECRET, Face, Mode
 
 from otpverify.cli import main as cli
-from otpverify.console.doctor import examine
+from otpverify.console import doctor
 from otpverify.sandbox import Sandbox
+from otpverify.settings import Settings
 from otpverify.stores.redis.health import read_health
 from otpverify.testing import OutboxSender
 
@@ -37,6 +38,10 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def environ(smspm_sandbox: Sandbox) -> dict[str, str]:
     return {**smspm_sandbox.environ, "OTPVERIFY_SECRET": SECRET}
+
+
+def examine(environ: dict[str, str]) -> Iterator[doctor.Finding]:
+    return doctor.examine(Settings(environ=environ))
 
 
 def grades(environ: dict[str, str], about: str) -> list[str]:
