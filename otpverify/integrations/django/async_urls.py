@@ -1,14 +1,8 @@
-"""All pages, asynchronous: `path("", include("otpverify.integrations.django.async_urls"))`."""
-
-from django.urls import path
+"""The pages of `urls`, asynchronous."""
 
 from otpverify.integrations.django import views
+from otpverify.integrations.django.urls import flow_urls
 
-app_name = "otpverify"
-urlpatterns = [
-    *views.AsyncLoginView.urls(),
-    *views.AsyncPhoneView.urls(),
-    *views.AsyncPasswordResetView.urls(),
-    path("sms/report/", views.AsyncDeliveryReportView.as_view(), name="report"),
-    path("otpverify/<str:name>", views.asset, name="asset"),
-]
+urlpatterns, app_name = flow_urls(
+    views.AsyncLoginView, views.AsyncPhoneView, views.AsyncPasswordResetView
+)

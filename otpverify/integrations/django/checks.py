@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Warning  # noqa: A004 - Django's names
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db.models import UniqueConstraint
 from django.urls import NoReverseMatch, Resolver404, get_resolver, resolve, reverse
 
 from otpverify import AsyncVerifier, ConfigurationError, MemoryStore, Verifier
@@ -35,6 +37,7 @@ def register() -> None:
     """Register the checks, under Django's tag for security."""
     checks.register(check_settings, checks.Tags.security)
     checks.register(check_project, checks.Tags.security)
+    checks.register(check_views, checks.Tags.security)
     checks.register(check_deployment, checks.Tags.security, deploy=True)
     checks.register(check_admin, checks.Tags.security, deploy=True)
 
@@ -52,6 +55,12 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 def check_project(**_: Any) -> list[CheckMessage]:
     """Check what the views need of the project."""
     return list(_project())
+
+
+def check_views(**_: Any) -> list[CheckMessage]:
+    """Check the flows that are mounted."""
+    mounted = _mounted()
+    return [*_twice(mounted), *_shared_numbers(mounted)]
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
@@ -72,12 +81,24 @@ def check_admin(**_: Any) -> list[CheckMessage]:
         Warning(
             f"{address} signs in by password alone, while {settings.LOGIN_URL} asks for a code, "
             "too.",
-            hint="Send its visitors to the login with a second factor: put a view that redirects "
-            "to LOGIN_URL before the admin's addresses. docs/how-to/django.md shows it.",
+            hint="Send its visitors to LOGIN_URL: path('admin/', protect_admin(admin.site).urls), "
+            "with protect_admin from otpverify.integrations.django.admin_login.",
             id="otpverify.W004",
         )
         for address in _admin_logins()
     ]
+
+
+def project_findings() -> list[CheckMessage]:
+    """What the doctor says of the project, beside what it finds by itself."""
+    functions = []
+    for key in conf.FUNCTIONS:
+        try:
+            conf.function(key)
+        except ConfigurationError as error:
+            functions.append(_invalid(error))
+    found = [*functions, *_phone_field(), *_project(), *check_views(), *check_admin()]
+    return [one for one in found if one.level >= checks.WARNING]
 
 
 def _values(found: Settings) -> list[CheckMessage]:
@@ -232,22 +253,124 @@ def _memory() -> CheckMessage:
     return Warning("Challenges and limits are kept in memory.", hint=hint, id="otpverify.W003")
 
 
+@dataclass(frozen=True)
+class _Mounted:
+    """A page of a flow that a request can reach: its address and its view."""
+
+    address: str
+    view: type[Any]
+    purpose: str
+
+
+def _mounted() -> list[_Mounted]:
+    """The first pages of all flows, as they are mounted."""
+    from otpverify.integrations.django.base import FlowView  # needs the models to be loaded
+
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    found: dict[str, Any] = {}
+    for address, callback in _addresses(get_resolver().url_patterns, "/"):
+        found.setdefault(address, callback)  # the first of two answers
+    mounted = []
+    for address, callback in found.items():
+        view, given = (
+            getattr(callback, "view_class", None),
+            getattr(callback, "view_initkwargs", {}),
+        )
+        if isinstance(view, type) and issubclass(view, FlowView) and given.get("step") == "first":
+            purpose = given.get("purpose", view.purpose)
+            mounted.append(_Mounted(address, view, purpose))
+    return mounted
+
+
+def _addresses(patterns: Iterable[Any], before: str) -> Iterator[tuple[str, Any]]:
+    for pattern in patterns:
+        address = f"{before}{pattern.pattern}"
+        if hasattr(pattern, "url_patterns"):
+            yield from _addresses(pattern.url_patterns, address)
+        else:
+            yield address, pattern.callback
+
+
 def _has_second_factor() -> bool:
     """Whether a login with a code is mounted."""
-    from otpverify.integrations.django.views import LoginView  # needs the models to be loaded
+    from otpverify.integrations.django.login import LoginView  # needs the models to be loaded
 
-    return any(
-        isinstance(view, type) and issubclass(view, LoginView)
-        for view in _views(get_resolver().url_patterns)
-    )
+    return any(issubclass(one.view, LoginView) for one in _mounted())
 
 
-def _views(patterns: Iterable[Any]) -> Iterator[object]:
-    for pattern in patterns:
-        if hasattr(pattern, "url_patterns"):
-            yield from _views(pattern.url_patterns)
-        else:
-            yield getattr(pattern.callback, "view_class", None)
+def _twice(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
+    """Stock views that stay reachable beside a view that changes them."""
+    for stock in mounted:
+        if not stock.view.__module__.startswith(__package__):
+            continue
+        kind = _synchronous(stock.view)
+        for own in mounted:
+            same = issubclass(own.view, kind) and own.purpose == stock.purpose
+            if same and not own.view.__module__.startswith(__package__):
+                yield Warning(
+                    f"{stock.address} is the page of {stock.view.__name__}, beside {own.address}, "
+                    f"the page of {own.view.__name__}, which changes it: people can take the one "
+                    "that asks for less.",
+                    hint=f"Mount the flows that you choose: include(flow_urls({own.view.__name__}, "
+                    "...)), with flow_urls from otpverify.integrations.django.urls.",
+                    id="otpverify.W006",
+                )
+                break
+
+
+def _synchronous(view: type[Any]) -> type[Any]:
+    """The stock view that an asynchronous stock view is the counterpart of."""
+    from otpverify.integrations.django.base import AsyncFlow  # needs the models to be loaded
+
+    return view.__mro__[2] if issubclass(view, AsyncFlow) else view
+
+
+def _shared_numbers(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
+    """Accounts that are looked up by a phone that several of them may have."""
+    field = conf.option("PHONE_FIELD")
+    if not field or conf.option("FIND_USER") is not None:
+        return
+    pages = [one.address for one in mounted if _looks_up(one.view)]
+    try:
+        unique = _is_unique(str(field))
+    except (AttributeError, FieldDoesNotExist, ImproperlyConfigured):
+        return  # `_phone_field` reports it
+    if pages and not unique:
+        yield Warning(
+            f"Several accounts may have the same {field}, by which these pages look accounts up: "
+            f"{', '.join(pages)}. A number that two accounts have opens neither.",
+            hint="Make the field unique, and let accounts without a phone have NULL in it: "
+            "CharField(max_length=16, unique=True, null=True, blank=True); or add a "
+            "UniqueConstraint.",
+            id="otpverify.W007",
+        )
+
+
+def _looks_up(view: type[Any]) -> bool:
+    """Whether a view looks accounts up by PHONE_FIELD."""
+    return any("find_user" in vars(one) for one in view.__mro__) and _is_stock(view, "find_user")
+
+
+def _is_stock(view: type[Any], name: str) -> bool:
+    """Whether a view's method is that of the library."""
+    return bool(getattr(view, name).__module__.startswith(__package__))
+
+
+def _is_unique(field: str) -> bool:
+    """Whether each value of a field of the user model, or of a path, belongs to one account."""
+    model: Any = get_user_model()
+    *path, last = field.split("__")
+    for name in path:
+        relation = model._meta.get_field(name)
+        if not relation.one_to_one:
+            return False
+        model = relation.related_model
+    constraints = [
+        one.fields for one in model._meta.constraints if isinstance(one, UniqueConstraint)
+    ]
+    alone = [tuple(names) for names in (*constraints, *model._meta.unique_together)]
+    return bool(model._meta.get_field(last).unique) or (last,) in alone
 
 
 def _admin_logins() -> Iterator[str]:

@@ -17,11 +17,13 @@ import pytest
 from celery import Celery
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.contrib.auth.views import redirect_to_login
 from django.core import checks
+from django.db.models import Q, UniqueConstraint
 from django.http import HttpRequest
-from django.test import RequestFactory, override_settings
-from django.urls import include, path
+from django.test import Client, RequestFactory, override_settings
+from django.urls import NoReverseMatch, include, path, resolve, reverse
 from django_support import BASE, urlconf
 from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET, long_form
 
@@ -37,8 +39,18 @@ from otpverify import (
 )
 from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.django import get_async_verifier, get_verifier
-from otpverify.integrations.django.checks import check_admin
+from otpverify.integrations.django.admin_login import protect_admin
+from otpverify.integrations.django.checks import check_admin, check_views
 from otpverify.integrations.django.conf import averifier_for, verifier_for
+from otpverify.integrations.django.urls import flow_urls
+from otpverify.integrations.django.views import (
+    AsyncDeliveryReportView,
+    AsyncFlow,
+    DeliveryReportView,
+    LoginView,
+    PasswordResetView,
+    PhoneView,
+)
 from otpverify.testing import OutboxSender
 
 PROJECT = {
@@ -141,7 +153,8 @@ def test_checks_open_nothing(
     threads = set(threading.enumerate())
     with override_settings(OTPVERIFY=options):
         found = checks.run_checks(tags=["security"], include_deployment_checks=deployment)
-    assert not [one for one in found if (one.id or "").startswith("otpverify.")]
+    ours = {one.id for one in found if (one.id or "").startswith("otpverify.")}
+    assert ours == {"otpverify.W007"}, "the tests' accounts may share a number"
     assert list(tmp_path.iterdir()) == []
     assert set(threading.enumerate()) <= threads  # other tests' threads may end
 
@@ -179,6 +192,8 @@ def test_an_admin_whose_login_is_closed_is_not_found(settings_with_admin: None) 
 
     assert admin_findings(FLOWS, path("admin/login/", login), path("admin/", admin.site.urls)) == []
     assert admin_findings(FLOWS, path("admin/", Site().urls)) == []
+    protected = protect_admin(admin.AdminSite(name="protected"))
+    assert admin_findings(FLOWS, path("admin/", protected.urls)) == []
 
 
 @pytest.fixture
@@ -186,6 +201,105 @@ def settings_with_admin() -> Iterator[None]:
     installed = [*settings.INSTALLED_APPS, ADMIN, "django.contrib.messages"]
     with override_settings(INSTALLED_APPS=installed):
         yield
+
+
+# The flows that are mounted.
+
+
+class Strict(LoginView):
+    def needs_code(self, user: Any) -> bool:
+        return True
+
+
+class StrictAsync(AsyncFlow, Strict):
+    pass
+
+
+class Invoices(PhoneView):
+    flow = "invoice"
+    purpose = "invoice"
+
+
+def findings(*patterns: Any, about: str) -> list[str]:
+    with urlconf(*patterns):
+        return [one.msg for one in check_views() if one.id == about]
+
+
+@pytest.mark.parametrize("own", [Strict, StrictAsync])
+@pytest.mark.parametrize("stock", ["urls", "async_urls"])
+def test_a_stock_view_beside_one_that_changes_it_is_found(own: Any, stock: str) -> None:
+    ours = include(f"otpverify.integrations.django.{stock}")
+    (found,) = findings(*own.urls(), path("account/", ours), about="otpverify.W006")
+    assert "/account/login/" in found
+    assert "/login/, the page of Strict" in found
+    tenants = path("<slug:tenant>/", include([path("", ours), path("own/", include(own.urls()))]))
+    assert len(findings(tenants, about="otpverify.W006")) == 1
+
+
+def test_views_that_stand_in_for_the_stock_view_are_not_found() -> None:
+    ours = path("", include("otpverify.integrations.django.urls"))
+    both_kinds = path("async/", include("otpverify.integrations.django.async_urls"))
+    for patterns in (
+        [*Strict.urls(), ours],  # at the same address, and first
+        [path("", include(flow_urls(Strict, PhoneView)))],
+        [ours, both_kinds],
+        [ours, *Invoices.urls()],  # for another purpose
+        [ours, *PhoneView.urls(purpose="invoice")],
+        [],
+    ):
+        assert findings(*patterns, about="otpverify.W006") == []
+
+
+class Own(PasswordResetView):
+    def find_user(self, phone: str) -> Any:
+        return None
+
+
+def test_numbers_that_accounts_may_share_are_found() -> None:
+    def found(*patterns: Any) -> list[str]:
+        return findings(*patterns, about="otpverify.W007")
+
+    (said,) = found(path("a/", include(flow_urls(PasswordResetView))))
+    assert said.startswith("Several accounts may have the same phone, by which these pages look")
+    assert "/a/reset/" in said
+    assert found(path("", include(flow_urls(LoginView, PhoneView)))) == []
+    assert found(*Own.urls()) == []
+    with override_settings(OTPVERIFY={**BASE, "FIND_USER": "django_site.options.make_sender"}):
+        assert found(*PasswordResetView.urls()) == []
+    for field, problems in (("id", 0), ("username", 0), ("no_field", 0), ("groups__name", 1)):
+        with override_settings(OTPVERIFY={**BASE, "PHONE_FIELD": field}):
+            assert len(found(*PasswordResetView.urls())) == problems
+    with override_settings(AUTH_USER_MODEL="django_site.Member"):
+        assert found(*PasswordResetView.urls()) == []
+
+
+def test_constraints_make_numbers_unique(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = get_user_model()._meta
+    constraint = UniqueConstraint(fields=["phone"], condition=~Q(phone=""), name="one_phone")
+    pair = UniqueConstraint(fields=["phone", "email"], name="a_pair")
+    for name, value, problems in (
+        ("constraints", [constraint], 0),
+        ("constraints", [pair], 1),
+        ("unique_together", [("phone",)], 0),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(options, name, value)
+            found = findings(*PasswordResetView.urls(), about="otpverify.W007")
+            assert len(found) == problems
+
+
+def test_chosen_flows_and_no_others_are_mounted() -> None:
+    with urlconf(path("account/", include(flow_urls(Strict, PhoneView)))):
+        assert reverse("otpverify:login") == "/account/login/"
+        assert resolve("/account/login/code/").func.view_class is Strict
+        assert reverse("otpverify:asset", kwargs={"name": "otpverify.css"})
+        assert resolve("/account/sms/report/").func.view_class is DeliveryReportView
+        with pytest.raises(NoReverseMatch):
+            reverse("otpverify:reset")
+        page = Client().get("/account/login/").content.decode()
+        assert "/account/otpverify/otpverify.css" in page
+    with urlconf(path("account/", include(flow_urls(StrictAsync)))):
+        assert resolve("/account/sms/report/").func.view_class is AsyncDeliveryReportView
 
 
 # The verifier of a request.
