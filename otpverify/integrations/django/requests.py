@@ -42,7 +42,7 @@ def phone_of(user: Any) -> str | None:
     if own is not None:
         return own(user) or None
     found = user
-    for name in _field().split("__"):
+    for name in phone_field().split("__"):
         found = getattr(found, name, None)
     return str(found) if found else None
 
@@ -74,7 +74,7 @@ def users_with(phone: str) -> list[Any]:
         ImproperlyConfigured: The setting is missing.
     """
     known: Any = get_user_model()
-    return list(known._default_manager.filter(**{_field(): phone}))
+    return list(known._default_manager.filter(**{phone_field(): phone}))
 
 
 def phone_is_username() -> bool:
@@ -102,7 +102,12 @@ lazy_text = lazy(_say_text, str)
 """A text of the pages, translated when it is shown."""
 
 
-def _field() -> str:
+def phone_field() -> str:
+    """The setting `PHONE_FIELD`.
+
+    Raises:
+        ImproperlyConfigured: It is not set.
+    """
     found = conf.option("PHONE_FIELD")
     if not found:
         raise ImproperlyConfigured(
