@@ -9,12 +9,15 @@ import re
 import socket
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import django_site
 import pytest
+from django.conf import settings
+from django.test import override_settings
 from support import QUICK, fixture_secret
 
 import otpverify
@@ -95,7 +98,8 @@ def test_python_block(
         django_site.migrate()
     project = {"INSTALLED_APPS": [], "BASE_DIR": tmp_path, "urlpatterns": []}  # a reader's own
     names: dict[str, Any] = {"__name__": "a_page", **project}
-    exec(compile(block, page, "exec"), names)
+    with admin_installed() if "contrib import admin" in block else nullcontext():
+        exec(compile(block, page, "exec"), names)
     if re.search(r"\bprint\(", block):
         assert capsys.readouterr().out == "proved: +12025550123\n"
     fixtures = {"smspm_sandbox": smspm_sandbox, "otp_outbox": otp_outbox}
@@ -103,6 +107,11 @@ def test_python_block(
         if name.startswith("test_"):
             asked = test.__code__.co_varnames[: test.__code__.co_argcount]
             test(**{fixture: fixtures[fixture] for fixture in asked})
+
+
+def admin_installed() -> AbstractContextManager[object]:
+    installed = [*settings.INSTALLED_APPS, "django.contrib.admin", "django.contrib.messages"]
+    return override_settings(INSTALLED_APPS=installed)
 
 
 def test_all_recipes_are_there_and_show_that_they_do_what_they_say() -> None:
