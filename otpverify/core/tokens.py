@@ -1,5 +1,5 @@
-"""Signed tokens that need no storage: the proof of a right code, and the token in the address of
-a delivery report.
+"""Signed tokens that need no storage: the proof of a right code, the token in the address of a
+delivery report, and stamps.
 
 A proof is what `check` hands out and `redeem` accepts, once. It names the challenge and says when
 the code was verified. Its MAC, by the phone's own key, covers purpose and binding too, so that a
@@ -8,6 +8,10 @@ is accepted once: of a used challenge, it remembers that its proof was not redee
 
 The report token is part of the callback's address and comes back with the report, so nothing is
 stored in between. It holds tags, and no phone number or code. Only the secret can make one.
+
+A stamp says that something was true at an instant, such as that a browser passed the second factor
+of an account. Its MAC covers the facts, such as the account; the stamp itself shows only when it
+was written, and a random number.
 """
 
 from __future__ import annotations
@@ -113,3 +117,57 @@ def _base64(raw: bytes) -> str:
 
 def _seal(secret: Secret, body: bytes) -> bytes:
     return mac(secret.value, "report", body.hex())[:_MAC_BYTES]
+
+
+_STAMP = struct.Struct(">2sQ8s")  # fingerprint, seconds since 1970, random
+STAMP_RANDOM_BYTES = 8
+STAMP_LENGTH = 46
+"""How many characters a stamp has."""
+_STAMP_TEXT = re.compile(rf"[A-Za-z0-9_-]{{{STAMP_LENGTH}}}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a stamp shows.
+
+    Attributes:
+        at: When it was written, in whole seconds since 1970.
+        name: Its random number, 16 hexadecimal digits, by which one stamp is told from others.
+    """
+
+    at: int
+    name: str
+
+
+def write_stamp(secret: Secret, at: float, random: bytes, label: str, *facts: str) -> str:
+    """A stamp for these facts; 46 URL-safe characters.
+
+    Args:
+        secret: The secret that signs.
+        at: Seconds since 1970.
+        random: 8 random bytes.
+        label: What the stamp is for. One for another use is never valid.
+        facts: What it states. It does not show them.
+    """
+    body = _STAMP.pack(secret.fingerprint, int(at), random)
+    return _base64(body + _stamp_seal(secret, body, label, facts))
+
+
+def read_stamp(keyring: Keyring, stamp: object, label: str, *facts: str) -> Stamp | None:
+    """What a stamp shows; `None` when it was not written under one of the secrets, for this use
+    and these facts."""
+    if not isinstance(stamp, str) or not _STAMP_TEXT.fullmatch(stamp):
+        return None
+    raw = base64.urlsafe_b64decode(stamp + "==")
+    if _base64(raw) != stamp:
+        return None  # its last character has bits to spare
+    body, seal = raw[: _STAMP.size], raw[_STAMP.size :]
+    fingerprint, at, name = _STAMP.unpack(body)
+    secret = keyring.named(fingerprint)
+    if secret is None or not hmac.compare_digest(seal, _stamp_seal(secret, body, label, facts)):
+        return None
+    return Stamp(at, name.hex())
+
+
+def _stamp_seal(secret: Secret, body: bytes, label: str, facts: tuple[str, ...]) -> bytes:
+    return mac(secret.value, "stamp", label, body.hex(), *facts)[:_MAC_BYTES]
