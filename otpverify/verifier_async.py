@@ -14,6 +14,7 @@ from otpverify.core.secret_strength import Secrets
 from otpverify.core.traffic import Traffic
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.issuing import Caller
+from otpverify.engine.operations import Engine
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
 from otpverify.verifier import Verifier
@@ -101,6 +102,11 @@ class AsyncVerifier(AsyncClosing):
         made._sender = verifier._sender
         made._engine = in_threads(verifier._engine)
         return made
+
+    @property
+    def engine(self) -> Engine:
+        """The composed parts, for what the library builds on them, such as backup codes."""
+        return self._engine
 
     @property
     def policy(self) -> Policy:
