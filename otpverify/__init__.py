@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         DeliveryUnavailable as DeliveryUnavailable,
         DestinationBlocked as DestinationBlocked,
         HumanCheckRequired as HumanCheckRequired,
+        IncorrectAnswer as IncorrectAnswer,
         IncorrectCode as IncorrectCode,
         InvalidPhoneNumber as InvalidPhoneNumber,
         OtpVerifyError as OtpVerifyError,
@@ -114,8 +115,8 @@ _MODULES = {
     "otpverify.errors": (
         "AttemptsExhausted ChallengeExpired ConfigurationError CooldownActive "
         "DeliveryError DeliveryRejected DeliveryUnavailable DestinationBlocked "
-        "HumanCheckRequired IncorrectCode InvalidPhoneNumber OtpVerifyError RateLimited "
-        "StoreError VerificationFailed"
+        "HumanCheckRequired IncorrectAnswer IncorrectCode InvalidPhoneNumber OtpVerifyError "
+        "RateLimited StoreError VerificationFailed"
     ),
     "otpverify.gateways.fallback": "AsyncFallbackSender FallbackSender",
     "otpverify.gateways.retry": "DeliveryAttempt Retry",

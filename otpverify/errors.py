@@ -179,6 +179,14 @@ class IncorrectCode(VerificationFailed):
         self.attempts_left = attempts_left
 
 
+class IncorrectAnswer(IncorrectCode):
+    """The answer to another way in, such as a backup code, is incorrect, or was used before. Its
+    attempts are counted apart from those of codes: `attempts_left` is `None`."""
+
+    def __init__(self, message: str = "That is incorrect, or it was used before.") -> None:
+        super().__init__(message)
+
+
 class AttemptsExhausted(VerificationFailed):
     """Too many incorrect codes were entered. This one was not compared.
 

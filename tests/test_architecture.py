@@ -205,6 +205,7 @@ def test_public_names() -> None:
         "Hasher",
         "HmacHasher",
         "HumanCheckRequired",
+        "IncorrectAnswer",
         "IncorrectCode",
         "InvalidPhoneNumber",
         "Limit",

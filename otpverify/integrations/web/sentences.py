@@ -18,6 +18,7 @@ from otpverify import (
     DeliveryError,
     DestinationBlocked,
     HumanCheckRequired,
+    IncorrectAnswer,
     IncorrectCode,
     InvalidPhoneNumber,
     OtpVerifyError,
@@ -166,6 +167,8 @@ def explain(error: OtpVerifyError) -> Sentence:
             )
         case DestinationBlocked():
             return Sentence("We cannot send codes to this kind of number. Use a mobile number.")
+        case IncorrectAnswer():
+            return Sentence("That is incorrect, or it was used before.")
         case IncorrectCode(attempts_left=None):
             return Sentence("Enter the digits from the message. This did not count as an attempt.")
         case IncorrectCode(attempts_left=int(left)):
@@ -205,6 +208,7 @@ def after(seconds: int) -> Sentence:
 _ANY_LIMIT = "Too many codes were requested. You can try again %(when)s."
 _INCORRECT = "Too many incorrect codes were entered for this number. You can try again %(when)s."
 _LIMITS = {
+    "other_ways": "Too many incorrect answers. You can try again %(when)s.",
     "passwords": "Too many incorrect passwords. You can try again %(when)s.",
     "sends_per_phone": "Too many codes were sent to this number. You can try again %(when)s.",
     "sends_per_ip": "Too many codes were requested from your network. You can try again %(when)s.",
