@@ -21,7 +21,8 @@ from typing import Any, Final, Self
 from otpverify import Challenge, DeliveryError, Verified
 from otpverify.phone import mask
 
-_PREFIX: Final = "otpverify."
+SESSION_PREFIX: Final = "otpverify."
+"""What the keys of all flows in the session begin with."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -216,7 +217,7 @@ class Proof:
 
 def load_entry(session: Mapping[str, Any], purpose: str) -> Pending | Proof | None:
     """The session's entry for a purpose: a live pending challenge or a proof."""
-    found = session.get(_PREFIX + purpose)
+    found = session.get(SESSION_PREFIX + purpose)
     pending = Pending.load(found)
     if pending is not None:
         return pending if pending.live else None
@@ -229,9 +230,9 @@ def save_entry(
     """Set or, with `None`, remove the session's entry for a purpose. It replaces whole entries,
     because sessions do not detect other changes."""
     if entry is not None:
-        session[_PREFIX + purpose] = entry.dump()
+        session[SESSION_PREFIX + purpose] = entry.dump()
     else:
-        session.pop(_PREFIX + purpose, None)
+        session.pop(SESSION_PREFIX + purpose, None)
 
 
 def forget_flows(session: MutableMapping[str, Any], *keep: str) -> None:
@@ -242,9 +243,9 @@ def forget_flows(session: MutableMapping[str, Any], *keep: str) -> None:
         session: The session.
         keep: Purposes whose entries stay.
     """
-    kept = {_PREFIX + purpose for purpose in keep}
+    kept = {SESSION_PREFIX + purpose for purpose in keep}
     for key in list(session.keys()):  # Django's sessions have no __iter__
-        if isinstance(key, str) and key.startswith(_PREFIX) and key not in kept:
+        if isinstance(key, str) and key.startswith(SESSION_PREFIX) and key not in kept:
             session.pop(key, None)
 
 
