@@ -1,0 +1,58 @@
+"""Enrolment: a signed-in person adds, changes and removes the phone of the account.
+
+Who only finds a session that was left open must not be able to do so. The person first proves again
+who they are: by a code to the phone that the account has, or by the password. `SessionStamp`
+(`REPROVED`) keeps that for some minutes. It covers the account's authentication hash and its phone,
+so one change uses it up, also where another session changes the phone meanwhile.
+
+Then the new number is confirmed by a code. Whether another account has it is looked up only after
+the right code, so that no person can find it out about numbers of other people.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otpverify import OtpVerifyError
+from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.session import Recipient
+
+NEW_PHONE: Final = "phone-enrolment"
+"""The purpose of a code to the number that is added."""
+OLD_PHONE: Final = "phone-change"
+"""The purpose of a code to the number that the account has."""
+
+TAKEN: Final = Sentence("This number belongs to another account. Use another number.")
+PROVE_AGAIN: Final = Sentence("First confirm that it is you.")
+SAME_NUMBER: Final = Sentence("Your account has this number already.")
+
+
+class PhoneTaken(OtpVerifyError):
+    """Another account has the number. A site's function that stores a number raises it, such as
+    when the database reports that the number must be unique."""
+
+    def __init__(self, message: str = TAKEN.text) -> None:
+        super().__init__(message)
+
+
+def enrolling(account: str, phone: str) -> Recipient:
+    """The recipient of a code to a number that is added to an account. A challenge that was
+    started for one account cannot be continued for another.
+
+    Args:
+        account: The account that is signed in.
+        phone: The number that the person typed, in E.164.
+    """
+    return Recipient(phone, f"{phone} {account}")
+
+
+def enrolled(account: str | None, subject: str) -> Recipient | None:
+    """The recipient that the session names; `None` if it is not one for the account that is signed
+    in.
+
+    Args:
+        account: The account that is signed in.
+        subject: The session's text, as `Flow` passes it to its function for recipients.
+    """
+    phone, _, owner = subject.partition(" ")
+    return enrolling(account, phone) if account is not None and owner == account else None

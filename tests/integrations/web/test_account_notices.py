@@ -1,0 +1,113 @@
+"""Notices to the person when a factor of the account changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from freezegun.api import FrozenDateTimeFactory
+from support import OTHER_PHONE, PHONE, QUICK, SECRET
+
+from otpverify import (
+    AsyncVerifier,
+    ConfigurationError,
+    DeliveryUnavailable,
+    MemoryStore,
+    Message,
+    Policy,
+    Receipt,
+    StoreError,
+    Verifier,
+)
+from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.account_notices import (
+    NOTICE_LIMITS,
+    AccountChange,
+    AccountNotice,
+    send_notice,
+)
+from otpverify.integrations.web.enrolment import enrolled, enrolling
+from otpverify.testing import OutboxSender
+
+CHANGED = AccountNotice("7", AccountChange.PHONE_CHANGED, PHONE, "de")
+
+
+def verifier(sender: Any, **options: Any) -> Verifier:
+    return Verifier(sender, secret=SECRET, hasher=QUICK, **options)
+
+
+def test_the_message_goes_to_the_number_in_the_persons_language() -> None:
+    outbox = OutboxSender()
+    assert run_sync(send_notice(verifier(outbox), CHANGED, brand="Shop"))
+    (message,) = outbox.messages
+    assert message.to == PHONE
+    assert message.text.startswith("Shop: Die Telefonnummer Ihres Kontos wurde geändert.")
+
+
+def test_it_is_counted_apart_from_codes(clock: FrozenDateTimeFactory) -> None:
+    outbox = OutboxSender()
+    site = verifier(outbox, policy=Policy(resend_cooldown_seconds=0))
+    sent = [run_sync(send_notice(site, CHANGED)) for _ in range(7)]
+    assert sent == [True] * NOTICE_LIMITS[0].count + [False] * 2
+    assert site.start(PHONE).sends_left == verifier(outbox).start(OTHER_PHONE).sends_left
+    assert run_sync(send_notice(site, AccountNotice("8", AccountChange.PHONE_ADDED, OTHER_PHONE)))
+    clock.tick(NOTICE_LIMITS[0].seconds)
+    assert run_sync(send_notice(site, CHANGED))
+
+
+def test_without_a_phone_nothing_is_sent() -> None:
+    outbox = OutboxSender()
+    notice = AccountNotice("7", AccountChange.BACKUP_CODES_MADE)
+    assert not run_sync(send_notice(verifier(outbox), notice))
+    assert not outbox.messages
+
+
+class Failing:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def send(self, message: Message) -> Receipt:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [DeliveryUnavailable("away"), OSError(f"{PHONE} is away")], ids=["typed", "any"]
+)
+def test_a_failure_is_logged_without_the_number(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not run_sync(send_notice(verifier(Failing(error)), CHANGED))
+    assert "PHONE_CHANGED" in caplog.text
+    assert PHONE not in caplog.text
+
+
+def test_a_store_that_is_away_sends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Away(MemoryStore):
+        def reserve(self, *args: Any) -> Any:
+            raise StoreError("The store is away.")
+
+    outbox = OutboxSender()
+    assert not run_sync(send_notice(verifier(outbox, store=Away()), CHANGED))
+    assert not outbox.messages
+    assert "The store is away." in caplog.text
+
+
+def test_a_faulty_brand_is_the_programs_error() -> None:
+    with pytest.raises(ConfigurationError):
+        run_sync(send_notice(verifier(OutboxSender()), CHANGED, brand="line\nbreak"))
+
+
+def test_it_works_with_the_async_verifier() -> None:
+    outbox = OutboxSender()
+    site = AsyncVerifier(outbox, secret=SECRET, hasher=QUICK)
+    assert asyncio.run(send_notice(site, CHANGED))
+    assert len(outbox.messages) == 1
+
+
+def test_an_enrolment_is_for_one_account() -> None:
+    to = enrolling("7 b", PHONE)
+    assert enrolled("7 b", to.subject) == to
+    for account in ("7", "b", "", None, "7 b "):
+        assert enrolled(account, to.subject) is None
+    assert enrolled("7", PHONE) is None  # a number that another flow confirms
