@@ -60,7 +60,10 @@ def check_project(**_: Any) -> list[CheckMessage]:
 def check_views(**_: Any) -> list[CheckMessage]:
     """Check the flows that are mounted."""
     mounted = _mounted()
-    return [*_twice(mounted), *_shared_numbers(mounted)]
+    try:
+        return [*_twice(mounted), *_shared_numbers(mounted)]
+    except ConfigurationError:
+        return []  # `check_settings` reports it
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
