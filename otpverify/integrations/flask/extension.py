@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 from flask import Blueprint, Flask, Response, request, session
 from flask.blueprints import BlueprintSetupState
@@ -33,6 +33,7 @@ from otpverify.integrations.flask.flows import (
     PasswordReset,
     PhoneConfirmation,
 )
+from otpverify.integrations.flask.hooks import Hooks
 from otpverify.integrations.flask.proofs import BoundBy, FreshProof, require_proof
 from otpverify.integrations.flask.site import NEEDED, Binding, Site, State, state_for
 from otpverify.integrations.web import ASSETS, run_sync
@@ -41,14 +42,13 @@ from otpverify.integrations.web.outcome import State as FlowState
 from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.session import Pending, Recipient, forget_flows
 
-F = TypeVar("F", bound=Callable[..., Any])
 FLOWS: Final[dict[str, type[FlowPages]]] = {
     flow.name: flow for flow in (Login, PhoneConfirmation, PasswordReset, FreshProof)
 }
 _OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof")
 
 
-class OtpVerify:
+class OtpVerify(Hooks):
     """One-time codes for a Flask application. One extension serves several applications.
 
     The extension makes the parts that you do not pass from `app.config`; the documentation lists
@@ -98,7 +98,7 @@ class OtpVerify:
             "fraud": fraud,
         }
         self._site = Site()
-        self._hooks = self._site.hooks
+        super().__init__(self._site.hooks)
         if app is not None:
             self.init_app(app)
 
@@ -374,71 +374,3 @@ class OtpVerify:
                     "reset_verifier=Verifier(BackgroundSender(sender), ...) beside it."
                 )
             ours.mounted[name] = f"{state.name_prefix}.{state.name}".lstrip(".")
-
-    # Hooks
-
-    def hook(self, name: str) -> Callable[..., Any] | None:
-        """The function that was set, if any."""
-        return self._hooks.get(name)
-
-    def _set(self, name: str, function: F) -> F:
-        self._hooks[name] = function
-        return function
-
-    def account_loader(self, function: F) -> F:
-        """`() -> account or None`: who is signed in. For `proof_required`."""
-        return self._set("account_loader", function)
-
-    def authenticate(self, function: F) -> F:
-        """`(user, password) -> account or None`: the account with this name and password. Let it
-        take as long for a name that does not exist, and limit how often it is tried: after too
-        many incorrect passwords raise `RateLimited(retry_after=..., scope="passwords")`, and the
-        page says how long to wait."""
-        return self._set("authenticate", function)
-
-    def phone_of(self, function: F) -> F:
-        """`(account) -> phone or None`: where an account's codes go."""
-        return self._set("phone_of", function)
-
-    def find_account(self, function: F) -> F:
-        """`(phone) -> account or None`: the account with this phone, in E.164."""
-        return self._set("find_account", function)
-
-    def on_login(self, function: F) -> F:
-        """`(account) -> response or None`: password and code were right. The session is new and
-        empty: store the signed-in account in it (or call Flask-Login's `login_user`). `None`
-        redirects to the page that the person wanted."""
-        return self._set("on_login", function)
-
-    def on_confirmed(self, function: F) -> F:
-        """`(verified) -> response or None`: the person holds `verified.phone`."""
-        return self._set("on_confirmed", function)
-
-    def set_password(self, function: F) -> F:
-        """`(account, password) -> response or None`: the account's phone was proved. End its
-        other sessions, too."""
-        return self._set("set_password", function)
-
-    def password_fault(self, function: F) -> F:
-        """`(account, password) -> text or None`: what is wrong with a new password, before the
-        proof is redeemed, so that it costs no second SMS. Otherwise its length alone counts:
-        `OTPVERIFY_SHORTEST_PASSWORD`."""
-        return self._set("password_fault", function)
-
-    def human_check(self, function: F) -> F:
-        """`() -> bool`: whether this request brings a human check that was passed, such as the
-        answer of a CAPTCHA, in whichever field it has. It is called when a `FraudPolicy` with
-        `over="human_check"` asks for one. The pages then show your template
-        `otpverify/human_check.html` in their form."""
-        return self._set("human_check", function)
-
-    def locale(self, function: F) -> F:
-        """`() -> tag`: the person's language, as BCP 47 has it, such as `"de-AT"`; for messages
-        and pages. Without it, the language that the browser prefers among those of the pages."""
-        return self._set("locale", function)
-
-    def translations(self, function: F) -> F:
-        """`() -> translations`: an object with `gettext(text)` and `ngettext(one, many, count)`
-        for this request: one of the standard library's, or `flask_babel.get_translations`. Texts
-        that it does not translate come from the library's own catalogues."""
-        return self._set("translations", function)
