@@ -27,13 +27,9 @@ from otpverify import (
 from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import exempt, json_blueprint
-from otpverify.integrations.flask.flows import (
-    FlowPages,
-    Login,
-    PasswordReset,
-    PhoneConfirmation,
-)
+from otpverify.integrations.flask.flows import FlowPages, PasswordReset, PhoneConfirmation
 from otpverify.integrations.flask.hooks import Hooks
+from otpverify.integrations.flask.login import Login
 from otpverify.integrations.flask.proofs import BoundBy, FreshProof, require_proof
 from otpverify.integrations.flask.site import NEEDED, Binding, Site, State, state_for
 from otpverify.integrations.web import ASSETS, run_sync

@@ -1,4 +1,4 @@
-"""The pages: login, phone confirmation and password reset.
+"""The pages: what all flows share, phone confirmation and password reset.
 
 Every POST answers with a redirect, so that a reload never sends or checks anything again. The
 challenge is the session's, never a form's; addresses hold neither code, challenge nor proof.
@@ -310,39 +310,6 @@ class FlowPages(ABC):
         """A page."""
         notice = carried.shown(self.site.say, self.first_field if step == "first" else step)
         return pages.show(self.site, template, notice, flow=self, **more)
-
-
-class Login(FlowPages):
-    """A password, then a code to the account's phone. The session holds the account."""
-
-    name = "login"
-    purpose = "login"
-    first_field = "user"
-
-    def begin(self) -> Begun:
-        """The account, if the password is right."""
-        user = self.typed("user")
-        password = request.form.get("password", "")
-        known = len(user) <= LONGEST_FIELD
-        account = self.site.call("authenticate", user, password) if known else None
-        if account is None:
-            raise Refused(Sentence("The user name or password is incorrect."), user)
-        to = self.site.recipient_of(str(account))
-        if to is None:
-            raise Refused(NO_PHONE, user)
-        return Begun(to, user)
-
-    def succeed(self, verified: Verified, subject: str) -> Response:
-        """Sign in, in a new session: it drops anything planted in the old one."""
-        target = self.target()
-        pages.rotate()
-        return self.finish(verified, self.site.call("on_login", subject), target)
-
-    def finished(self) -> Mapping[str, Any] | None:
-        """State that the person signed in, while it is still true."""
-        if "account_loader" in self.site.hooks and self.site.account() is None:
-            return None
-        return super().finished()
 
 
 class PhoneConfirmation(FlowPages):
