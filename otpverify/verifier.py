@@ -13,7 +13,7 @@ from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Ev
 from otpverify.core.secret_strength import Secrets
 from otpverify.core.traffic import Traffic
 from otpverify.engine.delivery_reports import delivery_status, take_report
-from otpverify.engine.issuing import Caller
+from otpverify.engine.issuing import Caller, ForeignCode
 from otpverify.engine.operations import Engine
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
@@ -304,6 +304,63 @@ class Verifier(Closing):
             InvalidPhoneNumber, StoreError: As `check`.
         """
         return run_sync(self._engine.redeem(phone, proof, purpose, binding))
+
+    def send_code(
+        self,
+        phone: str,
+        code: str,
+        *,
+        ttl_seconds: int,
+        purpose: str = "verify",
+        locale: str = "en",
+        client_ip: str | None = None,
+        deliver: bool | None = None,
+        trusted: bool = False,
+        human_checked: bool = False,
+    ) -> Challenge:
+        """Deliver a code that another library made and checks, under this verifier's cooldown,
+        send limits, guards and fraud policy. Nothing is stored of the code. When that library has
+        accepted it, call `confirm`.
+
+        Prefer `start`, whose codes are accepted once, with attempts counted in the store; how
+        well this code is protected is up to the other library.
+
+        Args:
+            phone: As for `start`.
+            code: The code, as the message shows it.
+            ttl_seconds: How long the other library accepts it, in seconds, from 60 on: the message
+                says so.
+            purpose, locale, client_ip, deliver, trusted, human_checked: As for `start`.
+
+        Returns:
+            The challenge that counts the message. Keep its `id` for `confirm`, which it takes for
+            `Policy.ttl_seconds`.
+
+        Raises:
+            ConfigurationError: The code is not a text, or the lifetime is too short.
+            OtpVerifyError: Every other error that `start` raises. Numbers in
+                `Policy.test_numbers` get no message.
+        """
+        caller = Caller(locale, client_ip, trusted, human_checked)
+        foreign = ForeignCode(code, ttl_seconds)
+        return run_sync(self._engine.send_code(phone, foreign, purpose, caller, deliver))
+
+    def confirm(self, phone: str, *, challenge: str, purpose: str = "verify") -> Verified:
+        """Record that another library accepted the code that `send_code` delivered. It ends the
+        challenge, counts as a verification for `fraud`, and makes the number known to it. It
+        checks nothing: call it only after that library's own check.
+
+        Args:
+            phone: As given to `send_code`.
+            challenge: The id of what `send_code` returned.
+            purpose: As given to `send_code`.
+
+        Raises:
+            ChallengeExpired: There is no such live challenge: it was confirmed, is too old, or
+                `start` made it.
+            InvalidPhoneNumber, StoreError: As `check`.
+        """
+        return run_sync(self._engine.confirm(phone, challenge, purpose))
 
     def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """Void a challenge, and its proof. It is not an error if there is no such challenge.

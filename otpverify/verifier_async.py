@@ -13,7 +13,7 @@ from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Ev
 from otpverify.core.secret_strength import Secrets
 from otpverify.core.traffic import Traffic
 from otpverify.engine.delivery_reports import delivery_status, take_report
-from otpverify.engine.issuing import Caller
+from otpverify.engine.issuing import Caller, ForeignCode
 from otpverify.engine.operations import Engine
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.settings import Parts, Settings
@@ -195,6 +195,30 @@ class AsyncVerifier(AsyncClosing):
         """See `Verifier.redeem`."""
         require_asyncio("AsyncVerifier")
         return await self._engine.redeem(phone, proof, purpose, binding)
+
+    async def send_code(
+        self,
+        phone: str,
+        code: str,
+        *,
+        ttl_seconds: int,
+        purpose: str = "verify",
+        locale: str = "en",
+        client_ip: str | None = None,
+        deliver: bool | None = None,
+        trusted: bool = False,
+        human_checked: bool = False,
+    ) -> Challenge:
+        """See `Verifier.send_code`."""
+        require_asyncio("AsyncVerifier")
+        caller = Caller(locale, client_ip, trusted, human_checked)
+        foreign = ForeignCode(code, ttl_seconds)
+        return await self._engine.send_code(phone, foreign, purpose, caller, deliver)
+
+    async def confirm(self, phone: str, *, challenge: str, purpose: str = "verify") -> Verified:
+        """See `Verifier.confirm`."""
+        require_asyncio("AsyncVerifier")
+        return await self._engine.confirm(phone, challenge, purpose)
 
     async def cancel(self, phone: str, *, challenge: str, purpose: str = "verify") -> None:
         """See `Verifier.cancel`."""

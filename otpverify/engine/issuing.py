@@ -34,6 +34,11 @@ from otpverify.errors import (
 T = TypeVar("T")
 _log = logging.getLogger("otpverify")
 
+_SHORTEST_LIFETIME = 60
+CONFIRMED = "confirmed"
+"""What the store keeps a digest of for a code that another library checks. No typed code is read
+as it (`codes.clean`)."""
+
 
 def utc_now() -> datetime:
     """Now, aware, in UTC, for what callers see. Limits and expiry follow the store's clock."""
@@ -65,6 +70,31 @@ class Caller:
                 raise ConfigurationError(f"{name} must be True or False.")
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class ForeignCode:
+    """A code that another library made, and checks.
+
+    Attributes:
+        code: As the message shows it.
+        ttl_seconds: How long that library accepts it.
+
+    Raises:
+        ConfigurationError: One of them cannot be shown in a message.
+    """
+
+    code: str
+    ttl_seconds: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.code, str) or not self.code.isprintable() or not self.code.strip():
+            raise ConfigurationError("The code must be a text that can be shown.")
+        if not isinstance(self.ttl_seconds, int) or self.ttl_seconds < _SHORTEST_LIFETIME:
+            raise ConfigurationError(
+                f"ttl_seconds must be a whole number from {_SHORTEST_LIFETIME} on: messages state "
+                "whole minutes."
+            )
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class CodeRequest:
     """A code to issue.
@@ -79,6 +109,8 @@ class CodeRequest:
         concealed: Whether there is an account must not show. A further code keeps what the
             challenge was; so it does with `decoy`.
         decoy: Send nothing, match nothing.
+        foreign: The code to send, if another library made it. The store then keeps no digest of
+            it, so that no typed code matches: see `Engine.confirm`.
         seen: What the operation's event will say.
     """
 
@@ -90,6 +122,7 @@ class CodeRequest:
     new: bool
     concealed: bool = False
     decoy: bool = False
+    foreign: ForeignCode | None = None
     seen: Observation = UNOBSERVED
 
     def opening(self, digest: bytes | None) -> Opening:
@@ -133,9 +166,12 @@ class Issuer:
         subject = request.subject
         fixed = self._fixed_code(subject.phone)
         code = fixed or codes.draw(secrets.randbelow, self.policy.code_length)
+        accepted = code
+        if request.foreign is not None:
+            code, accepted = request.foreign.code, CONFIRMED
         text = await self._text(request, code)
         counted = await self._count(request, text, charge=fixed is None)
-        opened, digest = await self._open(request, code, counted)
+        opened, digest = await self._open(request, accepted, counted)
         request.seen.about(subject.secret, subject.key)
         request.seen.note(concealed=opened.standing.concealed)
         counted.report(request.seen)
@@ -332,7 +368,7 @@ class Issuer:
         subject = request.subject
         call = self.ports.render(
             code,
-            ttl_seconds=self.policy.ttl_seconds,
+            ttl_seconds=(request.foreign or self.policy).ttl_seconds,
             purpose=subject.purpose,
             locale=request.caller.locale,
             binding=subject.binding,

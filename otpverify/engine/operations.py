@@ -17,7 +17,15 @@ from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Inspected
 from otpverify.core.traffic import Totals, Traffic, check_hours, describe
 from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
-from otpverify.engine.issuing import Caller, CodeRequest, Issuer, OperationResult, utc_now
+from otpverify.engine.issuing import (
+    CONFIRMED,
+    Caller,
+    CodeRequest,
+    ForeignCode,
+    Issuer,
+    OperationResult,
+    utc_now,
+)
 from otpverify.engine.ports import call_port
 from otpverify.errors import (
     ChallengeExpired,
@@ -113,6 +121,27 @@ class Engine:
             to,
             lambda to: self._start(seen, to, purpose, binding, caller, deliver),
         )
+
+    async def send_code(
+        self,
+        raw: str,
+        foreign: ForeignCode,
+        purpose: str,
+        caller: Caller,
+        deliver: bool | None,
+    ) -> Challenge:
+        check_words(purpose, None)
+        seen = self.observe("start", purpose)
+        to = self.parse(seen, raw)
+        return await self.observed(
+            seen, to, lambda to: self._start(seen, to, purpose, None, caller, deliver, foreign)
+        )
+
+    async def confirm(self, raw: str, challenge: str, purpose: str) -> Verified:
+        check_words(purpose, None)
+        seen = self.observe("check", purpose)
+        to = self.parse(seen, raw, as_started=True)
+        return await self.observed(seen, to, lambda to: self._confirm(seen, to, challenge, purpose))
 
     async def resend(
         self,
@@ -210,6 +239,7 @@ class Engine:
         binding: Mapping[str, str] | None,
         caller: Caller,
         deliver: bool | None,
+        foreign: ForeignCode | None = None,
     ) -> OperationResult[Challenge]:
         seen.note(concealed=deliver is not None)
         network = self.issuer.network_tag(caller.client_ip)
@@ -228,6 +258,7 @@ class Engine:
                 new=True,
                 concealed=deliver is not None,
                 decoy=deliver is False,
+                foreign=foreign,
                 seen=seen,
             )
         )
@@ -268,11 +299,23 @@ class Engine:
         purpose: str,
         binding: Mapping[str, str] | None,
     ) -> OperationResult[Verified]:
-        subject = self.subject(seen, to, purpose, challenge, binding)
         length = self.issuer.policy.code_length
         code = codes.clean(typed, length)
         if code is None:
+            self.subject(seen, to, purpose, challenge, binding)  # an unknown id says so first
             raise IncorrectCode(f"Enter the {length} digits of the code.")
+        return await self._accept(seen, to, code, challenge, purpose, binding)
+
+    async def _accept(
+        self,
+        seen: Observation,
+        to: str,
+        code: str,
+        challenge: str,
+        purpose: str,
+        binding: Mapping[str, str] | None,
+    ) -> OperationResult[Verified]:
+        subject = self.subject(seen, to, purpose, challenge, binding)
         if claimed := self.issuer.costly_hash:
             await self._claim(subject)
         digest = await self.issuer.digest(subject, code)
@@ -287,6 +330,15 @@ class Engine:
         now = utc_now()
         proof = tokens.write_proof(subject, now)
         return OperationResult("verified", Verified(to, purpose, challenge, now, proof))
+
+    async def _confirm(
+        self, seen: Observation, to: str, challenge: str, purpose: str
+    ) -> OperationResult[Verified]:
+        try:
+            return await self._accept(seen, to, CONFIRMED, challenge, purpose, None)
+        except IncorrectCode:
+            pass
+        raise ChallengeExpired  # it has a code of ours, or is a decoy
 
     async def _redeem(
         self,
