@@ -43,7 +43,11 @@ LAYERS: list[dict[str, tuple[str, ...]]] = [
         for name in ("celery", "django", "fastapi", "flask", "opentelemetry", "prometheus")
         # siblings
     },
-    {"testing": ("testing",), "demo": ("demo",)},
+    {
+        "testing": ("testing",),
+        "demo": ("demo",),
+        **{name: (f"integrations.{name}",) for name in ("allauth", "flask_security", "two_factor")},
+    },
     {"cli": ("cli", "__main__")},
 ]
 PURE = {"__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum"}

@@ -96,7 +96,8 @@ def test_python_block(
         django_site.set_up()
     if "Client(" in block:
         django_site.migrate()
-    project = {"INSTALLED_APPS": [], "BASE_DIR": tmp_path, "urlpatterns": []}  # a reader's own
+    # A reader's own.
+    project = {"INSTALLED_APPS": [], "MIDDLEWARE": [], "BASE_DIR": tmp_path, "urlpatterns": []}
     names: dict[str, Any] = {"__name__": "a_page", **project}
     with admin_installed() if "contrib import admin" in block else nullcontext():
         exec(compile(block, page, "exec"), names)
@@ -165,7 +166,7 @@ def test_every_console_line_is_a_command_that_exists() -> None:
         elif program == "export":
             assert "$(" not in line or re.fullmatch(r"export \w+=\$\(otpverify secret\)", line)
         elif program == "pip" and arguments != ["install", "."]:
-            (extra,) = re.findall(r"^pip install '\.\[(\w+)\]'$", line)
+            (extra,) = re.findall(r"^pip install '\.\[([\w-]+)\]'$", line)
             assert re.search(rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
         else:
             assert line in (
