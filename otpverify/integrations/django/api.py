@@ -1,15 +1,21 @@
-"""JSON at the addresses of the pages: states, statuses and problem details as in all frameworks."""
+"""JSON: at the addresses of the pages, and for the site's own API (`flow_for`, `reply_to`). States,
+statuses and problem details are those of all frameworks."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, Final
 
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 
+from otpverify import AsyncVerifier, Verifier
+from otpverify.integrations.django.conf import function, verifier_for
 from otpverify.integrations.django.forms import PhoneError
-from otpverify.integrations.django.requests import say
+from otpverify.integrations.django.requests import client_ip, locale, say
+from otpverify.integrations.django.session import leave_session
+from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.notices import Notice
 from otpverify.integrations.web.outcome import Outcome, Page, State
 from otpverify.integrations.web.problems import (
@@ -19,9 +25,50 @@ from otpverify.integrations.web.problems import (
     Problem,
 )
 from otpverify.integrations.web.requests import LARGEST_JSON, is_json, json_object
-from otpverify.integrations.web.session import Pending, Proof
+from otpverify.integrations.web.session import Pending, Proof, Recipient
 
 _TYPES: Final = ("text/html", "application/json")
+
+
+def flow_for(
+    request: HttpRequest,
+    *,
+    purpose: str,
+    recipient: Recipient | Accounts | None = None,
+    concealed: bool = False,
+    verifier: Verifier | AsyncVerifier | None = None,
+) -> Flow:
+    """The flow of a purpose in a request's session, for the site's own API. It shares the session
+    with the pages.
+
+    Another site must not be able to send its requests: check the CSRF token, or take JSON alone.
+
+    Args:
+        request: The request, also that of Django REST framework.
+        purpose, recipient, concealed: As for `Flow`.
+        verifier: Of an asynchronous view, `averifier_for(request)`. That of the settings if left
+            out; it delivers in the background if the flow is concealed.
+    """
+    request = _of_django(request)
+    check = function("HUMAN_CHECK")
+    return Flow(
+        verifier_for(request, background=concealed) if verifier is None else verifier,
+        request.session,
+        purpose=purpose,
+        recipient=recipient,
+        concealed=concealed,
+        client_ip=client_ip(request),
+        locale=locale(),
+        human_check=None if check is None else partial(check, request),
+    )
+
+
+def reply_to(request: HttpRequest, outcome: Outcome) -> HttpResponseBase:
+    """The reply to an outcome of `flow_for`. That to a refused request leaves the session alone."""
+    response = respond(outcome)
+    if outcome.leaves_session:
+        leave_session(_of_django(request), response)
+    return response
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -83,6 +130,12 @@ def invalid(form: BaseForm, entry: Pending | Proof | None) -> HttpResponseBase:
                 return respond(Outcome(Page.FIRST, entry, Notice.of(one.error), one.error))
     errors_by_field = {name: [str(text) for text in found] for name, found in form.errors.items()}
     return problem(INVALID_REQUEST, errors=errors_by_field, flow=State.of(entry).body())
+
+
+def _of_django(request: HttpRequest) -> HttpRequest:
+    """The request that Django REST framework wraps, or the request itself."""
+    found: HttpRequest = getattr(request, "_request", request)
+    return found
 
 
 def _json(body: dict[str, Any], status: int, headers: dict[str, str]) -> HttpResponseBase:
