@@ -24,7 +24,8 @@ with needs_extra("fastapi", "The FastAPI integration"):
         held_proof,
         otp_lifespan,
     )
-    from otpverify.integrations.fastapi.models import FlowState, proof_responses
+    from otpverify.integrations.fastapi.models import FlowState
+    from otpverify.integrations.fastapi.openapi import proof_responses
     from otpverify.integrations.fastapi.responses import ProofRequired, add_exception_handlers
     from otpverify.integrations.fastapi.router import otp_router, report_router
     from otpverify.integrations.web.session import Recipient, forget_flows

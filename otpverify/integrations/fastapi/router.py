@@ -29,7 +29,8 @@ from otpverify.integrations.fastapi.dependencies import (
     get_verifier,
     leave_session,
 )
-from otpverify.integrations.fastapi.models import FlowState, OtpCode, OtpEmpty, documented
+from otpverify.integrations.fastapi.models import FlowState, OtpCode, OtpEmpty
+from otpverify.integrations.fastapi.openapi import documented
 from otpverify.integrations.fastapi.responses import (
     ProblemResponse,
     Translate,
