@@ -55,16 +55,7 @@ class OtpEmpty(BaseModel):
 
 
 class FlowState(BaseModel):
-    """Where a flow stands.
-
-    Attributes:
-        state: `"none"`; `"pending"`, a code is awaited; `"verified"`, a right code was entered, and
-            its proof waits for the request that needs it.
-        expires_in: Whole seconds until the newest code expires.
-        resend_in: Whole seconds until another code may be sent.
-        attempts_left: How many codes may still be tried.
-        delivery: How far the newest message got, as far as is known.
-    """
+    """Where a flow stands."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,7 +75,7 @@ class FlowState(BaseModel):
                     "delivery": None,
                 },
             ]
-        }
+        },
     )
 
     state: Literal["none", "pending", "verified"] = Field(

@@ -68,6 +68,7 @@ def otp_router(
     session: Dependency = cookie_session,
     human_check: Dependency | None = None,
     translate: Translate = in_english,
+    name: str | None = None,
     prefix: str = "",
     tags: list[str | Enum] | None = None,
     dependencies: Sequence[params.Depends] = (),
@@ -97,6 +98,8 @@ def otp_router(
             `over="human_check"` asks for one by the problem `human-check-required`. If left out,
             none can be passed.
         translate: Gives a sentence in the language of a request; English if left out.
+        name: What the operation ids of the routes begin with, as in `phone_start`; the purpose if
+            left out. Two routers for one purpose in one application need one each.
         prefix, tags, dependencies, responses: As for `APIRouter`. Describe the replies of your
             dependencies in `responses`.
 
@@ -105,7 +108,7 @@ def otp_router(
     """
     check_words(purpose, None)
     concealed = deliver is not None
-    about = partial(documented, token=isinstance(session, FlowTokens))
+    about = partial(documented, name=name or purpose, token=isinstance(session, FlowTokens))
 
     async def remember(
         request: Request, found: Annotated[AsyncVerifier, Depends(verifier)]
@@ -203,7 +206,12 @@ def otp_router(
     return router
 
 
-def report_router(path: str = "/sms/report", *, verifier: Dependency = get_verifier) -> APIRouter:
+def report_router(
+    path: str = "/sms/report",
+    *,
+    verifier: Dependency = get_verifier,
+    include_in_schema: bool = False,
+) -> APIRouter:
     """A router with the address for delivery reports, which is the client's `report_url`. One
     serves all flows whose verifiers share store and secret. Every caller gets the same answer. The
     token in the URL authenticates a report, so keep query strings of this address out of your logs.
@@ -211,8 +219,9 @@ def report_router(path: str = "/sms/report", *, verifier: Dependency = get_verif
     Args:
         path: The path of the address.
         verifier: A dependency that gives the `AsyncVerifier`.
+        include_in_schema: Whether the OpenAPI document has it. Only the gateway calls it.
     """
-    router = APIRouter()
+    router = APIRouter(include_in_schema=include_in_schema)
 
     async def report(
         request: Request, found: Annotated[AsyncVerifier, Depends(verifier)]
