@@ -1,10 +1,14 @@
-"""One-time codes in FastAPI: a router for each flow, dependencies for routes that need a proof,
+"""One-time codes in FastAPI: a router for each flow, dependencies for routes that need its proof,
 problem details for errors.
 
     app = FastAPI(lifespan=otp_lifespan())
     app.add_middleware(SessionMiddleware, secret_key=..., https_only=True)
-    app.include_router(otp_router("phone"), prefix="/phone")
     add_exception_handlers(app)
+    flow = OtpFlow("phone")
+    app.include_router(flow.router(prefix="/phone"))
+
+    @app.put("/account/phone")
+    async def set_phone(verified: Annotated[Verified, Depends(flow.fresh_proof())]) -> str: ...
 
 It needs the extra `fastapi`.
 """
@@ -26,6 +30,7 @@ with needs_extra("fastapi", "The FastAPI integration"):
     )
     from otpverify.integrations.fastapi.models import FlowState
     from otpverify.integrations.fastapi.openapi import proof_responses
+    from otpverify.integrations.fastapi.otp_flow import OtpFlow
     from otpverify.integrations.fastapi.responses import ProofRequired, add_exception_handlers
     from otpverify.integrations.fastapi.router import otp_router, report_router
     from otpverify.integrations.web.session import Recipient, forget_flows
@@ -33,6 +38,7 @@ with needs_extra("fastapi", "The FastAPI integration"):
 __all__ = [
     "FlowState",
     "FlowTokens",
+    "OtpFlow",
     "Proof",
     "ProofRequired",
     "Recipient",

@@ -325,5 +325,5 @@ def _check_that_it_was_typed(entry: Entry, purpose: str) -> None:
     if entry.bound or not entry.subject.startswith("+"):
         raise ConfigurationError(
             f"The codes for {purpose!r} go to a recipient. Give fresh_proof or held_proof the "
-            "same recipient= as otp_router."
+            "same recipient= as otp_router, or take all of them from one OtpFlow."
         )
