@@ -19,10 +19,9 @@ from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import password_reset_done
 from otpverify.integrations.web.notices import Carried, Notice
-from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.sentences import CONFIRM_FIRST
 from otpverify.integrations.web.session import Proof, Recipient
 
-_CONFIRM_FIRST = Sentence("Confirm your phone first. Start here.")
 _REPEAT_SECONDS = 60
 
 
@@ -81,7 +80,7 @@ class PasswordResetView(FlowView):
         """The form for the new password."""
         carried = self.carried("password")
         if not isinstance(await self.web_flow.current(), Proof):
-            return self.to("first", Carried(Notice(_CONFIRM_FIRST, error=False)))
+            return self.to("first", Carried(Notice(CONFIRM_FIRST, error=False)))
         form = self.password_form_class(get_user_model()())
         return await self.reply(self._password_page, form, carried)
 

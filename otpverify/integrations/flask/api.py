@@ -12,8 +12,8 @@ from flask.blueprints import BlueprintSetupState
 from otpverify.integrations.flask.pages import leave_session
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.outcome import Outcome
-from otpverify.integrations.web.problems import INVALID_REQUEST, Problem
+from otpverify.integrations.web.outcome import Outcome, Reply
+from otpverify.integrations.web.problems import INVALID_REQUEST, Problem, SendRefused
 from otpverify.integrations.web.requests import LARGEST_JSON, is_json, json_object
 from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE
 from otpverify.integrations.web.session import Recipient
@@ -26,26 +26,43 @@ def json_blueprint(
     purpose: str,
     recipient: Callable[..., Recipient] | None,
     deliver: Callable[[str], object] | None,
+    *,
+    concealed: Callable[[], bool] | None = None,
+    proved: Callable[[], Response] | None = None,
 ) -> Blueprint:
-    """See `OtpVerify.json_blueprint`."""
+    """See `OtpVerify.json_blueprint`.
+
+    Args:
+        site, purpose, recipient, deliver: As there.
+        concealed: Whether `deliver` is asked during a request; always if left out.
+        proved: Gives the reply of `/check` after a right code, if not the flow's state.
+    """
     blueprint = Blueprint(f"otpverify_json_{purpose.replace('.', '_')}", __name__)
     views: list[Callable[..., Response]] = []
 
     def answer(operation: str, found: dict[str, Any], arguments: dict[str, Any]) -> Response:
+        asks = deliver if concealed is None or concealed() else None
+        if operation in ("start", "resend"):
+            try:
+                site.allow_sending(purpose)
+            except SendRefused as refused:
+                return site.problem(refused)
         to = None if recipient is None else current_app.ensure_sync(recipient)(**arguments)
-        flow = site.flow(purpose, recipient=to, concealed=deliver is not None)
+        flow = site.flow(purpose, recipient=to, concealed=asks is not None)
         if operation == "start":
-            asked = None if deliver is None else current_app.ensure_sync(deliver)
+            asked = None if asks is None else current_app.ensure_sync(asks)
             outcome = run_sync(flow.start(found.get("phone") if to is None else to, deliver=asked))
         elif operation == "check":
             outcome = run_sync(flow.check(found["code"]))
+            if proved is not None and outcome.error is None:
+                return proved()
         else:
             outcome = run_sync(getattr(flow, operation)())
-        return respond(site, outcome)
+        return respond_to(site, outcome)
 
     def add(operation: str, method: str, field: str = "") -> None:
         def endpoint(**arguments: Any) -> Response:
-            found = _json() if method == "POST" else {}
+            found = json_body() if method == "POST" else {}
             if not isinstance(found, Problem) and field:
                 value = found.get(field)
                 if not isinstance(value, str) or len(value) > _LONGEST[field]:
@@ -68,15 +85,19 @@ def json_blueprint(
     return blueprint
 
 
-def respond(site: Site, outcome: Outcome) -> Response:
-    """The JSON reply for an outcome."""
+def respond_to(site: Site, outcome: Outcome) -> Response:
+    """The JSON reply to an outcome."""
     if outcome.leaves_session:
         leave_session()
-    reply = outcome.reply(site.say)
+    return respond(outcome.reply(site.say))
+
+
+def respond(reply: Reply) -> Response:
+    """A reply for programs, as Flask's."""
     return Response(json.dumps(reply.body, ensure_ascii=False), reply.status, reply.headers)
 
 
-def _json() -> dict[str, Any] | Problem:
+def json_body() -> dict[str, Any] | Problem:
     """The request's JSON object. A body of another type is not read."""
     kind = request.content_type
     return json_object(kind, request.stream.read(LARGEST_JSON + 1) if is_json(kind) else b"")

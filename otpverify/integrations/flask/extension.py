@@ -25,7 +25,7 @@ from otpverify import (
     Verifier,
 )
 from otpverify.engine.operations import check_words
-from otpverify.integrations.flask import pages
+from otpverify.integrations.flask import pages, sign_in
 from otpverify.integrations.flask.api import exempt, json_blueprint
 from otpverify.integrations.flask.flows import FlowPages, PasswordReset, PhoneConfirmation
 from otpverify.integrations.flask.hooks import Hooks
@@ -37,10 +37,14 @@ from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.outcome import State as FlowState
 from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.session import Pending, Recipient, forget_flows
+from otpverify.integrations.web.sign_in import PURPOSE
 
 FLOWS: Final[dict[str, type[FlowPages]]] = {
-    flow.name: flow for flow in (Login, PhoneConfirmation, PasswordReset, FreshProof)
+    flow.name: flow
+    for flow in (Login, PhoneConfirmation, sign_in.SignInByPhone, PasswordReset, FreshProof)
 }
+# Flows that a blueprint without names has only where the application set this function.
+_OPTIONAL: Final = {"proof": "account_loader", "signin": "on_sign_in"}
 _OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof")
 
 
@@ -125,9 +129,10 @@ class OtpVerify(Hooks):
         """A blueprint of the pages: `otp.blueprint()` has all flows, `otp.blueprint("phone")` one.
 
         Args:
-            flows: Of `"login"`, `"phone"`, `"reset"`, `"proof"` (for `proof_required`) and
-                `"report"` (the address for delivery reports). If left out, all of them; `"proof"`
-                where `@otp.account_loader` is set.
+            flows: Of `"login"`, `"phone"`, `"signin"` (a phone and a code, no password),
+                `"reset"`, `"proof"` (for `proof_required`) and `"report"` (the address for delivery
+                reports). If left out, all of them; `"proof"` where `@otp.account_loader` is set,
+                `"signin"` where `@otp.on_sign_in` is.
 
         Raises:
             ConfigurationError: A flow with this name does not exist. On registration: the flow
@@ -137,7 +142,7 @@ class OtpVerify(Hooks):
             raise ConfigurationError(
                 f"There is no flow {min(unknown)!r}; there are {', '.join(NEEDED)}."
             )
-        names = flows or [n for n in NEEDED if n != "proof" or "account_loader" in self._hooks]
+        names = flows or [n for n in NEEDED if _OPTIONAL.get(n, n) in {n, *self._hooks}]
         blueprint = Blueprint(
             "_".join(["otpverify", *flows]),
             "otpverify.integrations.flask",
@@ -170,7 +175,8 @@ class OtpVerify(Hooks):
         `/check`, otherwise `{}`. Replies are the flow's state, or a problem detail (RFC 9457).
 
         Args:
-            purpose: What the codes are for; a constant of the program.
+            purpose: What the codes are for; a constant of the program. `"sign-in"` signs in as the
+                pages do, by the same hooks, and has `POST /account` for what a new account needs.
             recipient: Gives the `Recipient` of a request, such as the account that is signed in,
                 with the binding that the code approves; called with the variables of the address.
                 It may `abort`. If left out, `/start` takes the phone that the person typed.
@@ -178,9 +184,14 @@ class OtpVerify(Hooks):
                 concealed: its replies do not show the answer.
 
         Raises:
-            ConfigurationError: The purpose is not a text.
+            ConfigurationError: The purpose is not a text; or it is `"sign-in"`, whose recipients
+                the hooks give.
         """
         check_words(purpose, None)
+        if purpose == PURPOSE:
+            if recipient is not None or deliver is not None:
+                raise ConfigurationError('"sign-in" takes neither recipient nor deliver.')
+            return sign_in.json_endpoints(self._site)
         return json_blueprint(self._site, purpose, recipient, deliver)
 
     def proof_required(
@@ -334,6 +345,21 @@ class OtpVerify(Hooks):
         forget_flows(session)
         session.pop(pages.ENTRY, None)
 
+    def signing_in(self) -> str | None:
+        """The account that `before_sign_in` held up in this session: its number is proved. `None`
+        without one, or if the proof is too old."""
+        match = run_sync(sign_in.rule(self._site).current())
+        return None if match is None else match.account
+
+    def continue_sign_in(self) -> Response:
+        """Sign in the account that `before_sign_in` held up, once the person has given what you
+        ask for. Only for a view that takes a form of your own, with its CSRF token.
+
+        Returns:
+            The response of your view.
+        """
+        return sign_in.continue_sign_in(self._site)
+
     def _flow_to(self, phone: str, purpose: str, binding: Binding) -> Flow:
         return self._site.flow(
             purpose, recipient=lambda subject: Recipient(phone, subject, binding)
@@ -363,10 +389,11 @@ class OtpVerify(Hooks):
             raise ConfigurationError("Call otp.init_app(app) before the blueprint is registered.")
         for name in names:
             self._site.require(name)
-            if name == "reset" and ours.reset_verifier is None:
+            concealed = name == "reset" or (name == "signin" and not self._site.signs_up)
+            if concealed and ours.reset_verifier is None:
                 raise ConfigurationError(
-                    "The flow 'reset' sends in the background, so that its reply takes as long for "
-                    "unknown accounts: give OtpVerify sender=... instead of verifier=..., or "
+                    f"The flow {name!r} sends in the background, so that its reply takes as long "
+                    "for unknown accounts: give OtpVerify sender=... instead of verifier=..., or "
                     "reset_verifier=Verifier(BackgroundSender(sender), ...) beside it."
                 )
             ours.mounted[name] = f"{state.name_prefix}.{state.name}".lstrip(".")

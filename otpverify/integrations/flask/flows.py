@@ -25,13 +25,13 @@ from otpverify import (
     Verified,
 )
 from otpverify.integrations.flask import pages
-from otpverify.integrations.flask.api import respond
+from otpverify.integrations.flask.api import respond_to
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
 from otpverify.integrations.web.outcome import Outcome, Page
-from otpverify.integrations.web.problems import explained
+from otpverify.integrations.web.problems import SendRefused, explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, Sentence
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.phone import hint
@@ -69,16 +69,19 @@ class FlowPages(ABC):
 
     Args:
         site: The application.
+        blueprint: The name of the blueprint that has the pages, for a request outside of it.
     """
 
     name: ClassVar[str]
     purpose: str
     path: ClassVar[str] = ""
-    concealed: ClassVar[bool] = False
+    concealed: bool = False
+    signs_in: ClassVar[bool] = False
     first_field: ClassVar[str] = "phone"  # in the first form
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, blueprint: str = "") -> None:
         self.site = site
+        self.blueprint = blueprint
 
     # The parts that differ between flows.
 
@@ -145,6 +148,7 @@ class FlowPages(ABC):
             return self.gone_on(carried) or self.show(f"{self.name}.html", carried, "first")
         pages.check_csrf()
         try:
+            self.site.allow_sending(self.purpose)
             begun = self.begin()
         except Refused as refused:
             carried = Carried(Notice(refused.sentence), refused.typed, of_field=True)
@@ -195,6 +199,10 @@ class FlowPages(ABC):
     def resend(self) -> Response:
         """Send another code, or the first one that goes out."""
         pages.check_csrf()
+        try:
+            self.site.allow_sending(self.purpose)
+        except SendRefused as refused:
+            return self.refuse(refused, step="code")
         return self.follow(run_sync(self.flow().resend()))
 
     def cancel(self) -> Response:
@@ -205,7 +213,7 @@ class FlowPages(ABC):
     def status(self) -> Response:
         """Where the flow stands, for the page's script. It may cross another request of the page,
         so it never sets the session."""
-        reply = respond(self.site, run_sync(self.flow().status()))
+        reply = respond_to(self.site, run_sync(self.flow().status()))
         pages.leave_session()
         return reply
 
@@ -229,8 +237,9 @@ class FlowPages(ABC):
 
     def url(self, step: str, **values: Any) -> str:
         """The address of a step."""
-        name = f".{self.name}_{step}" if step not in ("", "first") else f".{self.name}"
-        return url_for(name, **(request.view_args or {}), **values)
+        name = f"{self.name}_{step}" if step not in ("", "first") else self.name
+        given = {} if self.blueprint else request.view_args or {}
+        return url_for(f"{self.blueprint}.{name}", **given, **values)
 
     def to(self, step: str, carried: Carried) -> Response:
         """Redirect to a step whose page shows a notice."""
@@ -294,7 +303,9 @@ class FlowPages(ABC):
         return redirect(target or self.url("done"), 303)
 
     def finished(self) -> Mapping[str, Any] | None:
-        """The record that `finish` made."""
+        """The record that `finish` made; that of signing in only while it is still true."""
+        if self.signs_in and "account_loader" in self.site.hooks and self.site.account() is None:
+            return None
         found = pages.get(f"done {self.purpose}")
         return found if isinstance(found, Mapping) else None
 
@@ -353,7 +364,7 @@ class PasswordReset(PhoneConfirmation):
     def begin(self) -> Begun:
         """The number, and whether it has an account."""
         begun = super().begin()
-        known = self.site.call("find_account", begun.to.phone) is not None
+        known = self.site.account_with(begun.to.phone) is not None
         return replace(begun, deliver=known)
 
     def after_code(self) -> str:
@@ -372,15 +383,14 @@ class PasswordReset(PhoneConfirmation):
         if request.method != "POST":
             carried = self.carried("password")
             if not isinstance(proof, Proof):
-                sentence = Sentence("Confirm your phone first. Start here.")
-                return self.to("first", Carried(Notice(sentence, error=False)))
+                return self.to("first", Carried(Notice(sentences.CONFIRM_FIRST, error=False)))
             return self.show(
                 "password.html", carried, "password", shortest=self.site.shortest_password
             )
         pages.check_csrf()
         if not isinstance(proof, Proof):
             return self.refuse(ChallengeExpired())
-        account = self.site.call("find_account", proof.subject)
+        account = self.site.account_with(proof.subject)
         password = request.form.get("password", "")
         if fault := self.site.password_fault(account, password):
             return self.to("password", Carried(Notice(fault), of_field=True))
@@ -392,5 +402,5 @@ class PasswordReset(PhoneConfirmation):
             return self.refuse(error, step="password")
         if account is None:  # it was removed since
             return self.refuse(ChallengeExpired())
-        response = self.site.call("set_password", str(account), password)
+        response = self.site.call("set_password", account, password)
         return self.finish(outcome.verified, response, self.target())

@@ -43,7 +43,9 @@ class Hooks:
         return self._set("phone_of", function)
 
     def find_account(self, function: F) -> F:
-        """`(phone) -> account or None`: the account with this phone, in E.164."""
+        """`(phone) -> account, list of accounts, or None`: the accounts with this phone, in E.164,
+        those that may not sign in included. Two with one phone are never guessed at: neither can
+        sign in with it or get a new password."""
         return self._set("find_account", function)
 
     def on_login(self, function: F) -> F:
@@ -51,6 +53,44 @@ class Hooks:
         empty: store the signed-in account in it (or call Flask-Login's `login_user`). `None`
         redirects to the page that the person wanted."""
         return self._set("on_login", function)
+
+    def on_sign_in(self, function: F) -> F:
+        """`(account) -> response or None`: a code was right, and the account is the one with its
+        phone. As for `on_login`, the session is new and empty."""
+        return self._set("on_sign_in", function)
+
+    def may_sign_in(self, function: F) -> F:
+        """`(account) -> bool`: whether an account may sign in by phone or get a new password, such
+        as one that is active. It is called before a code is sent to an existing account, and after
+        the code. All may without it."""
+        return self._set("may_sign_in", function)
+
+    def before_sign_in(self, function: F) -> F:
+        """`(account) -> response or None`: the code was right, and the account is about to be
+        signed in. A response is sent instead, such as a redirect to a page that asks for the
+        password where the account was not used for a year: its number may belong to another person
+        by now. That page's view ends with `otp.continue_sign_in()`."""
+        return self._set("before_sign_in", function)
+
+    def create_account(self, function: F) -> F:
+        """`(verified) -> account or None`: turns sign-up on, and creates the account of a person
+        who holds `verified.phone`. With `sign_up_form` it gets the valid form, too:
+        `(verified, form)`. Let the database hold phones unique, and return `None` if it says that
+        another request was faster; that account is then signed in."""
+        return self._set("create_account", function)
+
+    def sign_up_form(self, function: F) -> F:
+        """`(data) -> form`: the form of what a new account needs, such as a class of WTForms. The
+        data is a `MultiDict`, or `None` for an empty form. A form has `validate()`, `errors` by
+        field, and its fields by iteration. Without it the account is created at once."""
+        return self._set("sign_up_form", function)
+
+    def before_send(self, function: F) -> F:
+        """`(purpose) -> text or None`: what is wrong with a request for a code, such as a CAPTCHA
+        that was not passed. Nothing is then looked up or sent, and the page shows the text. It is
+        called for every code that the pages and the JSON endpoints send. Your template
+        `otpverify/before_send.html` is part of their forms."""
+        return self._set("before_send", function)
 
     def on_confirmed(self, function: F) -> F:
         """`(verified) -> response or None`: the person holds `verified.phone`."""

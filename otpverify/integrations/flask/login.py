@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from flask import request
 from werkzeug.wrappers import Response
 
@@ -20,6 +17,7 @@ class Login(FlowPages):
     name = "login"
     purpose = "login"
     first_field = "user"
+    signs_in = True
 
     def begin(self) -> Begun:
         """The account, if the password is right."""
@@ -39,9 +37,3 @@ class Login(FlowPages):
         target = self.target()
         pages.rotate()
         return self.finish(verified, self.site.call("on_login", subject), target)
-
-    def finished(self) -> Mapping[str, Any] | None:
-        """State that the person signed in, while it is still true."""
-        if "account_loader" in self.site.hooks and self.site.account() is None:
-            return None
-        return super().finished()

@@ -229,6 +229,11 @@ class Context:
         """The address of `otpverify.css` or `otpverify.js`."""
         return url_for(".static", filename=name)
 
+    @property
+    def checks_before_send(self) -> bool:
+        """Whether the application checks each request for a code. Its template is in the form."""
+        return "before_send" in self._site.hooks
+
     def flow_url(self, flow: str) -> str:
         """Where another flow begins; empty if it is not mounted."""
         found = self._site.state.mounted.get(flow)

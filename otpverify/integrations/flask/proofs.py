@@ -41,11 +41,12 @@ class FreshProof(FlowPages):
     def first(self) -> str | Response:
         """For people who are signed in."""
         if self.site.account() is None:
-            login = self.site.state.mounted.get("login")
-            if login is None:
+            mounted = self.site.state.mounted
+            way = next((name for name in ("login", "signin") if name in mounted), None)
+            if way is None:
                 abort(401)
             again = self.url("", next=request.args.get("next"))
-            return redirect(url_for(f"{login}.login", next=again), 303)
+            return redirect(url_for(f"{mounted[way]}.{way}", next=again), 303)
         return super().first()
 
     def begin(self) -> Begun:

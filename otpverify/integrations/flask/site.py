@@ -10,12 +10,20 @@ from typing import Any, Final, TypeAlias, cast
 from flask import Flask, Response, current_app, request, session
 
 from otpverify import ConfigurationError, Messages, OtpVerifyError, Verifier
+from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.languages import page_language, translated
-from otpverify.integrations.web.problems import MEDIA_TYPE, Problem, explained, problem_of
+from otpverify.integrations.web.problems import (
+    MEDIA_TYPE,
+    Problem,
+    SendRefused,
+    explained,
+    problem_of,
+)
 from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence, password_length
 from otpverify.integrations.web.session import Recipient
+from otpverify.integrations.web.sign_in import match_account
 from otpverify.integrations.web.verifiers import Verifiers
 from otpverify.settings import Parts, Settings, Source
 
@@ -25,6 +33,7 @@ Binding: TypeAlias = Mapping[str, str] | None
 NEEDED: Final = {
     "login": ("authenticate", "phone_of", "on_login"),
     "phone": ("on_confirmed",),
+    "signin": ("find_account", "on_sign_in"),
     "reset": ("find_account", "set_password"),
     "proof": ("account_loader", "phone_of"),
     "report": (),
@@ -214,6 +223,35 @@ class Site:
             raise ConfigurationError(f"This needs a function: set it with @otp.{hook}.")
         return current_app.ensure_sync(function)(*args)
 
+    def allow_sending(self, purpose: str) -> None:
+        """Ask the site's own check before a code is sent.
+
+        Raises:
+            SendRefused: It refuses.
+        """
+        text = self.call("before_send", purpose) if "before_send" in self.hooks else None
+        if text:
+            raise SendRefused(_own(text))
+
+    def accounts(self, phone: str) -> list[str]:
+        """The accounts with a phone in E.164, by `find_account`."""
+        found = self.call("find_account", phone)
+        several = found if isinstance(found, list | tuple) else [found]
+        return [str(account) for account in several if account is not None]
+
+    def may_sign_in(self, account: str) -> bool:
+        """Whether an account may sign in, by the hook; all may without it."""
+        return "may_sign_in" not in self.hooks or bool(self.call("may_sign_in", account))
+
+    def account_with(self, phone: str) -> str | None:
+        """The one account with a phone in E.164 that may sign in; `None` without one."""
+        return run_sync(match_account(phone, self.accounts, self.may_sign_in)).account
+
+    @property
+    def signs_up(self) -> bool:
+        """Whether new numbers get an account."""
+        return "create_account" in self.hooks
+
     def account(self) -> str | None:
         """The account that is signed in, by `account_loader`."""
         found = self.call("account_loader")
@@ -236,7 +274,7 @@ class Site:
         if account is None or "password_fault" not in self.hooks:
             return None
         text = self.call("password_fault", str(account), password)
-        return Sentence(str(text).replace("%", "%%")) if text else None
+        return _own(text) if text else None
 
     def locale(self) -> str:
         """The person's language, a BCP 47 tag: what the hook says, or without one the best of
@@ -267,3 +305,8 @@ class Site:
         response = Response(body, problem.status, dict(problem.headers), content_type=MEDIA_TYPE)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _own(text: object) -> Sentence:
+    """A text of the application, as a sentence."""
+    return Sentence(str(text).replace("%", "%%"))

@@ -100,11 +100,24 @@ class SignInRefused(VerificationFailed):
         super().__init__("The number signs nobody in.")
 
 
+class SendRefused(OtpVerifyError):
+    """The site's own check refuses to send a code.
+
+    Args:
+        sentence: What the person reads.
+    """
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__("The site refuses to send a code.")
+        self.sentence = sentence
+
+
 # The first that fits. A configuration error, or any other error, is the server's fault.
 _KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
     (InvalidPhoneNumber, HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid phone number"),
     (HumanCheckRequired, HTTPStatus.FORBIDDEN, "Human check required"),
     (DestinationBlocked, HTTPStatus.FORBIDDEN, "Destination blocked"),
+    (SendRefused, HTTPStatus.FORBIDDEN, "Sending refused"),
     (CooldownActive, HTTPStatus.TOO_MANY_REQUESTS, "Cooldown active"),
     (RateLimited, HTTPStatus.TOO_MANY_REQUESTS, "Rate limited"),
     (AttemptsExhausted, HTTPStatus.TOO_MANY_REQUESTS, "Attempts exhausted"),

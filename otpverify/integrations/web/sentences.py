@@ -99,6 +99,7 @@ def counted(count: int, text: str, plural: str) -> Sentence:
 
 BUSY = Sentence("Something went wrong on our side. Please try again in a few minutes.")
 NO_CHALLENGE = Sentence("There is no code to enter. Start here.")
+CONFIRM_FIRST = Sentence("Confirm your phone first. Start here.")
 SENT_AGAIN = Sentence("Another code is on its way.")
 SENT = Sentence("A code is on its way.")
 

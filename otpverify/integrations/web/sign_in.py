@@ -100,6 +100,33 @@ class SignedIn(Generic[A]):
         return replace(reply, body={**reply.body, "sign_in": self.step})
 
 
+async def match_account(
+    phone: str,
+    find: Find,
+    may_sign_in: Callable[[A], Any] = lambda _: True,
+    *,
+    sign_up: bool = False,
+) -> Match[A]:
+    """What the site's accounts say about a number. An account is never guessed: two that may sign
+    in are logged, for the operator to solve.
+
+    Args:
+        phone: In E.164.
+        find, may_sign_in, sign_up: As for `SignIn`.
+    """
+    found = await settled(find(phone))
+    accounts = found if isinstance(found, list | tuple) else [found]
+    accounts = [account for account in accounts if account is not None]
+    usable = [one for one in accounts if await settled(may_sign_in(one))]
+    if len(usable) == 1:
+        return Match(Standing.KNOWN, usable[0])
+    if usable:
+        _log.warning(
+            "%d accounts have the number %s. Nobody can sign in with it.", len(usable), mask(phone)
+        )
+    return Match(Standing.REFUSED if accounts or not sign_up else Standing.NEW)
+
+
 class SignIn(Generic[A]):
     """Sign-in by phone during one request.
 
@@ -126,25 +153,12 @@ class SignIn(Generic[A]):
         self._may_sign_in = may_sign_in
 
     async def match(self, phone: str) -> Match[A]:
-        """What the site's accounts say about a number. An account is never guessed: two that may
-        sign in are logged, for the operator to solve.
+        """See `match_account`.
 
         Args:
             phone: In E.164.
         """
-        found = await settled(self._find(phone))
-        accounts = found if isinstance(found, list | tuple) else [found]
-        accounts = [account for account in accounts if account is not None]
-        usable = [one for one in accounts if await settled(self._may_sign_in(one))]
-        if len(usable) == 1:
-            return Match(Standing.KNOWN, usable[0])
-        if usable:
-            _log.warning(
-                "%d accounts have the number %s. Nobody can sign in with it.",
-                len(usable),
-                mask(phone),
-            )
-        return Match(Standing.REFUSED if accounts or not self.sign_up else Standing.NEW)
+        return await match_account(phone, self._find, self._may_sign_in, sign_up=self.sign_up)
 
     async def exists(self, phone: str) -> bool:
         """Whether a message goes out: for `Flow.start(deliver=...)` where the flow is concealed.
