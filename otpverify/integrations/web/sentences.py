@@ -104,6 +104,9 @@ SENT_AGAIN = Sentence("Another code is on its way.")
 SENT = Sentence("A code is on its way.")
 
 
+FORM_NOT_KEPT = Sentence(
+    "We cannot keep what you filled in. Fill in the form again after the code."
+)
 PROOF_REQUIRED = Sentence("Enter a code that was sent to your phone first.")
 SIGN_IN_REFUSED = Sentence("We cannot sign you in with this phone number. Please contact us.")
 
