@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 
 from otpverify.integrations.flask.pages import leave_session
-from otpverify.integrations.flask.site import Site
+from otpverify.integrations.flask.site import Site, State
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.outcome import Outcome, Reply
 from otpverify.integrations.web.problems import INVALID_REQUEST, Problem, SendRefused
@@ -53,7 +53,10 @@ def json_blueprint(
             asked = None if asks is None else current_app.ensure_sync(asks)
             outcome = run_sync(flow.start(found.get("phone") if to is None else to, deliver=asked))
         elif operation == "check":
+            entry = flow.entry
             outcome = run_sync(flow.check(found["code"]))
+            if outcome.verified is not None and entry is not None:
+                site.open_window(outcome.verified, entry.subject, bound=bool(entry.bound))
             if proved is not None and outcome.error is None:
                 return proved()
         else:
@@ -82,7 +85,15 @@ def json_blueprint(
     add("status", "GET")
     # Another site cannot send the JSON that these endpoints require: see `web.requests`.
     blueprint.record(lambda state: exempt(state, *views))
+    blueprint.record(lambda state: _mounted(state, purpose))
     return blueprint
+
+
+def _mounted(state: BlueprintSetupState, purpose: str) -> None:
+    """Record where the purpose's endpoints are, for the problem of a view that needs its proof."""
+    ours = state.app.extensions.get("otpverify")
+    if isinstance(ours, State):
+        ours.mounted[f"json {purpose}"] = f"{state.name_prefix}.{state.name}".lstrip(".")
 
 
 def respond_to(site: Site, outcome: Outcome) -> Response:

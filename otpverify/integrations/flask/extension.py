@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, cast
 
 from flask import Blueprint, Flask, Response, request, session
@@ -36,7 +36,7 @@ from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.outcome import State as FlowState
 from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
-from otpverify.integrations.web.session import Pending, Recipient, forget_flows
+from otpverify.integrations.web.session import Pending, Proof, Recipient, forget_flows
 from otpverify.integrations.web.sign_in import PURPOSE
 
 FLOWS: Final[dict[str, type[FlowPages]]] = {
@@ -201,29 +201,49 @@ class OtpVerify(Hooks):
         ask: bool = True,
         binding: BoundBy = None,
         max_age: float | None = None,
+        within: int | None = None,
+        methods: Collection[str] | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """For views that need a fresh proof: redeems the session's proof for this purpose and
-        calls the view with `verified=Verified(...)`. Without a valid proof it redirects the person
-        to the flow `"proof"` and, after the code, back here (to the page of that address, if a
-        form was sent).
+        """For views that need a code first. Without one, it redirects the person to the flow
+        `"proof"` and, after the code, back here. A form that was sent is kept (see
+        `otpverify.integrations.web.step_up`): after the code, one press sends it again. Programs,
+        whose requests bring or prefer JSON, get a problem detail (403) that names the flow to
+        start.
 
-        A proof is valid once: put this on the view that acts, not on its form.
+        There are two kinds. A code for exactly this: the proof in the session is redeemed, once,
+        and the view is called with `verified=Verified(...)`. Put it on the view that acts, not on
+        its form. Or with `within=`, a code within the last so many seconds: it serves several
+        requests of the account, in this session, and the view is called as it is.
 
         Args:
             purpose: What the code is for, such as `"payment"`.
-            ask: `False` answers with a problem detail (403) instead of a redirect, for an API.
+            ask: `False` answers with a problem detail (403) instead of a redirect in any case.
             binding: The facts that the code approves and the message names, such as the amount and
                 the payee: a mapping, or a function that makes one from the variables of the view's
-                address. A proof for one binding is never valid for another.
+                address, and from `request.form`. A proof for one binding is never valid for
+                another, so a form that was changed after the code needs another one.
             max_age: How many seconds a proof is valid after the right code; the policy's
                 `proof_ttl_seconds` if left out.
+            within: How many seconds one code serves, from 1 to 86400. It ends before when the
+                person signs in or out (`otp.forget`), or the account's phone or `@otp.auth_hash`
+                changes. Not with `binding` or `max_age`.
+            methods: The HTTP methods that need the code, such as `["POST"]` for a view that shows
+                its form, too; all if left out. For the others, `verified` is `None`.
 
         Raises:
             ConfigurationError: The purpose is not a text, as where the parentheses are left out
-                (`@otp.proof_required`), or it is one of the three flows' own.
+                (`@otp.proof_required`), or it is one of the three flows' own; or the arguments do
+                not fit together.
         """
         return require_proof(
-            self._site, purpose, ask=ask, binding=binding, max_age=max_age, ours=_OURS
+            self._site,
+            purpose,
+            ask=ask,
+            binding=binding,
+            max_age=max_age,
+            within=within,
+            methods=methods,
+            ours=_OURS,
         )
 
     def register_error_handlers(self, app: Flask | Blueprint) -> None:
@@ -297,10 +317,30 @@ class OtpVerify(Hooks):
             ChallengeExpired: The session holds no challenge.
             OtpVerifyError: As `Verifier.check`.
         """
-        outcome = run_sync(self._flow_to(phone, purpose, binding).check(code)).raised()
-        if outcome.verified is None:  # checked before; a client may send an old session again
+        flow = self._flow_to(phone, purpose, binding)
+        entry = flow.entry
+        outcome = run_sync(flow.check(code)).raised()
+        if outcome.verified is None or entry is None:  # checked before: an old session came again
             raise ChallengeExpired
+        self._site.open_window(outcome.verified, entry.subject, bound=bool(entry.bound))
         return outcome.verified
+
+    def confirmed_phone(
+        self, *, purpose: str = "phone", binding: Binding = None, max_age: float | None = None
+    ) -> str | None:
+        """The number that the person typed and confirmed in this session, in E.164; `None` if there
+        is none. It looks at the session alone: before you act on the number, call `redeem`.
+
+        Args:
+            purpose: What the code was for.
+            binding: The facts that the code approved, too.
+            max_age: How many seconds ago the code may have been right, at most the policy's
+                `proof_ttl_seconds`, which is the default.
+        """
+        flow = self._site.flow(purpose, recipient=lambda to: Recipient(to, to, binding))
+        found = run_sync(flow.current(max_age=max_age))
+        typed = isinstance(found, Proof) and found.subject.startswith("+")
+        return found.subject if isinstance(found, Proof) and typed else None
 
     def redeem(
         self,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
-from flask import Blueprint, current_app, redirect, request, url_for
+from flask import Blueprint, current_app, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from otpverify import (
@@ -33,7 +33,7 @@ from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, he
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import SendRefused, explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, Sentence
-from otpverify.integrations.web.session import Proof, Recipient
+from otpverify.integrations.web.session import Proof, Recipient, forget_flows
 from otpverify.phone import hint
 
 NO_PHONE: Final = Sentence("This account has no phone number to send a code to.")
@@ -402,5 +402,6 @@ class PasswordReset(PhoneConfirmation):
             return self.refuse(error, step="password")
         if account is None:  # it was removed since
             return self.refuse(ChallengeExpired())
+        forget_flows(session)  # what this session proved before is not for the new password
         response = self.site.call("set_password", account, password)
         return self.finish(outcome.verified, response, self.target())

@@ -31,6 +31,12 @@ class Hooks:
         """`() -> account or None`: who is signed in. For `proof_required`."""
         return self._set("account_loader", function)
 
+    def auth_hash(self, function: F) -> F:
+        """`(account) -> text`: a text that changes with the account's password, such as the hash
+        that you store. What the session states of the account ends when it changes: see
+        `proof_required(within=...)`. The session never shows the text."""
+        return self._set("auth_hash", function)
+
     def authenticate(self, function: F) -> F:
         """`(user, password) -> account or None`: the account with this name and password. Let it
         take as long for a name that does not exist, and limit how often it is tried: after too

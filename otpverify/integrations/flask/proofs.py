@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any, TypeAlias
 
-from flask import abort, current_app, redirect, request, url_for
+from flask import (
+    Blueprint,
+    abort,
+    after_this_request,
+    current_app,
+    redirect,
+    request,
+    session,
+    url_for,
+)
+from flask.sessions import SecureCookieSessionInterface
+from werkzeug.routing import BuildError
+from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response
 
-from otpverify import ConfigurationError, Verified
+from otpverify import ChallengeExpired, ConfigurationError, Verified
 from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.flows import NO_PHONE, Begun, FlowPages, Refused
 from otpverify.integrations.flask.site import Binding, Site
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.notices import Carried
-from otpverify.integrations.web.problems import PROOF_REQUIRED, ProofRequired
-from otpverify.integrations.web.session import Recipient
+from otpverify.integrations.web.notices import Carried, Notice
+from otpverify.integrations.web.problems import ProofRequired
+from otpverify.integrations.web.requests import is_json
+from otpverify.integrations.web.session import Proof, Recipient
+from otpverify.integrations.web.step_up import (
+    LARGEST_FORM,
+    LARGEST_IN_COOKIE,
+    KeptForm,
+    SentForm,
+    StepUp,
+    check_window,
+    guarded_methods,
+    keep_form,
+)
 
 BoundBy: TypeAlias = Mapping[str, str] | Callable[..., Mapping[str, str]] | None
+View: TypeAlias = Callable[..., Any]
 
 
 class FreshProof(FlowPages):
     """A person who is signed in proves the account's phone once more, for a purpose of the
-    application's. The session holds the account, and the binding that a view asked for."""
+    application's. The session holds the account, and what a view asked for: see `StepUp`."""
 
     name = "proof"
     path = "/proof/<purpose>"
@@ -37,6 +61,11 @@ class FreshProof(FlowPages):
         if purpose not in self.site.proof_purposes:
             abort(404)
         return purpose
+
+    def add_to(self, blueprint: Blueprint) -> None:
+        """Add all pages of the flow."""
+        super().add_to(blueprint)
+        self.add_page(blueprint, "continue", self.continued, "GET")
 
     def first(self) -> str | Response:
         """For people who are signed in."""
@@ -51,7 +80,7 @@ class FreshProof(FlowPages):
 
     def begin(self) -> Begun:
         """The account that is signed in."""
-        to = self.site.recipient_of(self.site.account(), self.binding)
+        to = self.site.recipient_of(self.site.account(), self.step_up.binding)
         if to is None:
             raise Refused(NO_PHONE)
         return Begun(to)
@@ -59,21 +88,53 @@ class FreshProof(FlowPages):
     def find(self, subject: str) -> Recipient | None:
         """The account that is signed in; it cannot continue another account's challenge."""
         account = self.site.account()
-        return self.site.recipient_of(account, self.binding) if account == subject else None
+        if account != subject:
+            return None
+        return self.site.recipient_of(account, self.step_up.binding)
 
-    def succeed(self, verified: Verified, _: str) -> Response:
+    def succeed(self, verified: Verified, subject: str) -> Response:
         """Leave the proof for the view that needs it."""
+        self.site.open_window(verified, subject, bound=bool(self.step_up.binding))
         return self.finish(verified, None, self.target())
+
+    def target(self) -> str | None:
+        """The page that continues the form that was sent, or the one that the person wanted."""
+        wanted = super().target() or pages.safe_next(self.step_up.target)
+        return self.url("continue") if self.step_up.form is not None else wanted
+
+    def after_code(self) -> str:
+        """The same for a code that is sent again."""
+        found = self.finished() or {}
+        return pages.safe_next(found.get("next")) or self.url("done")
+
+    def continued(self) -> str | Response:
+        """The form that was sent before the code: one press sends it. It only shows what the
+        session holds, and no other request sends it."""
+        step, form = self.step_up, self.step_up.form
+        if not self.proven():
+            return redirect(self.url(""), 303)
+        if form is None or pages.safe_next(form.action) is None:
+            return redirect(pages.safe_next(step.target) or self.url("done"), 303)
+        return self.show("continue.html", Carried(), "continue", form=form)
+
+    def proven(self) -> bool:
+        """Whether a right code waits for the view that needs it."""
+        account = self.site.account()
+        if account is None:
+            return False
+        if isinstance(run_sync(self.flow().current()), Proof):
+            return True
+        return self.step_up.binding is None and self.site.in_window(self.purpose, account)
 
     def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:
         """A page that shows the binding that the code approves."""
-        return super().show(template, carried, step, **{"binding": self.binding or {}, **more})
+        held = {"binding": self.step_up.binding or {}, "lost": self.step_up.lost}
+        return super().show(template, carried, step, **{**held, **more})
 
     @property
-    def binding(self) -> dict[str, str] | None:
-        """The binding that the view needs the person to approve."""
-        found = pages.get(f"binding {self.purpose}")
-        return dict(found) if isinstance(found, Mapping) else None
+    def step_up(self) -> StepUp:
+        """What the view that needs the proof left in the session."""
+        return StepUp(session, self.purpose, self.site.account() or "")
 
 
 def require_proof(
@@ -83,43 +144,58 @@ def require_proof(
     ask: bool,
     binding: BoundBy,
     max_age: float | None,
+    within: int | None,
+    methods: Collection[str] | None,
     ours: frozenset[str],
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[View], View]:
     """See `OtpVerify.proof_required`."""
     check_words(purpose, None)
     if purpose in ours:
         raise ConfigurationError(f"The purpose {purpose!r} has a flow of its own.")
+    check_window(within, bound=binding is not None, aged=max_age is not None)
+    guarded = guarded_methods(methods)
     site.proof_purposes.add(purpose)
+    if within is not None:
+        site.window_purposes.add(purpose)
 
-    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            act = current_app.ensure_sync(view)
+            if guarded is not None and request.method not in guarded:
+                return act(*args, **kwargs) if within else act(*args, verified=None, **kwargs)
+            account = _account(site)
+            if within is not None:
+                if account is not None and site.in_window(purpose, account, within):
+                    if request.method not in _SAFE:
+                        StepUp(session, purpose, account).end()
+                    return act(*args, **kwargs)
+                return _asked(site, purpose, account, None, ask=ask)
             bound = binding(**(request.view_args or {})) if callable(binding) else binding
-            verified = _redeem(site, purpose, bound, max_age)
-            if verified is not None:
-                return current_app.ensure_sync(view)(*args, verified=verified, **kwargs)
-            if not ask:
-                return site.problem(PROOF_REQUIRED)
-            found = site.state.mounted.get("proof")
-            if found is None:
-                raise ConfigurationError(
-                    'proof_required needs the flow "proof": otp.blueprint("proof").'
-                )
-            pages.put(f"binding {purpose}", dict(bound) if bound else None)
-            target = pages.here()
-            return redirect(url_for(f"{found}.proof", purpose=purpose, next=target), 303)
+            used = False
+            if account is not None:
+                verified, used = _redeem(site, purpose, account, bound, max_age)
+                if verified is not None:
+                    sent = _sent()
+                    StepUp(session, purpose, account).end(None if sent is None else _kept(sent))
+                    return act(*args, verified=verified, **kwargs)
+            return _asked(site, purpose, account, bound, ask=ask, used=used)
 
-        return guarded
+        return checked
 
     return decorate
 
 
-def _redeem(site: Site, purpose: str, binding: Binding, max_age: float | None) -> Verified | None:
+def _account(site: Site) -> str | None:
     if not {"account_loader", "phone_of"} <= set(site.hooks):
         raise ConfigurationError("proof_required needs @otp.account_loader and @otp.phone_of.")
-    account = site.account()
-    if account is None:
-        return None
+    return site.account()
+
+
+def _redeem(
+    site: Site, purpose: str, account: str, binding: Binding, max_age: float | None
+) -> tuple[Verified | None, bool]:
+    """The facts that the session's proof proves; or whether its proof was used before."""
 
     def find(subject: str) -> Recipient | None:
         to = site.recipient_of(account, binding)
@@ -127,9 +203,90 @@ def _redeem(site: Site, purpose: str, binding: Binding, max_age: float | None) -
         known = to is not None and subject in (to.subject, to.phone)
         return Recipient(to.phone, subject, binding) if to is not None and known else None
 
-    outcome = run_sync(site.flow(purpose, recipient=find).redeem(max_age=max_age))
+    flow = site.flow(purpose, recipient=find)
+    outcome = run_sync(flow.redeem(max_age=max_age))
     if outcome.error is not None and not isinstance(outcome.error, ProofRequired):
         raise outcome.error
-    if outcome.verified is not None:
-        pages.put(f"binding {purpose}", None)
-    return outcome.verified
+    used = outcome.verified is None and isinstance(run_sync(flow.current(max_age=max_age)), Proof)
+    return outcome.verified, used
+
+
+def _asked(
+    site: Site,
+    purpose: str,
+    account: str | None,
+    binding: Binding,
+    *,
+    ask: bool,
+    used: bool = False,
+) -> Response:
+    """The reply without a proof: programs get a problem detail that names the flow to start, people
+    the page for the code, and after the code the way back.
+
+    A request that comes again after the view acted leads to the page, too, but leaves no form that
+    one press would send once more; nor does it set the session, which may be an old one.
+    """
+    if not ask or _is_program():
+        return site.problem(ProofRequired(purpose, _start(site, purpose)))
+    found = site.state.mounted.get("proof")
+    if found is None:
+        raise ConfigurationError('proof_required needs the flow "proof": otp.blueprint("proof").')
+    target = pages.here()
+    if account is not None:
+        sent, step = _sent(), StepUp(session, purpose, account)
+        form = _kept(sent) if sent is not None else None
+        if used or step.repeats(form):
+            pages.carry(f"{purpose} first", Carried(Notice.of(ChallengeExpired())))
+            after_this_request(pages.set_notice_cookie)
+            pages.leave_session()
+        else:
+            lost = sent is not None and form is None and bool(sent.fields or sent.files)
+            step.begin(binding=binding, target=target, form=form, lost=lost)
+    return redirect(url_for(f"{found}.proof", purpose=purpose, next=target), 303)
+
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def _sent() -> SentForm | None:
+    """The form of this request, if it is one."""
+    if request.method != "POST":
+        return None
+    sent = SentForm(
+        action=iri_to_uri(request.script_root + request.full_path.rstrip("?")),
+        fields=list(request.form.items(multi=True)),
+        files=any(file.filename for file in request.files.values()),
+        content_type=request.content_type or "",
+        headers=dict(request.headers),
+        host=request.host,
+    )
+    return sent if sent.readable else None
+
+
+def _kept(sent: SentForm) -> KeptForm | None:
+    in_cookie = isinstance(current_app.session_interface, SecureCookieSessionInterface)
+    name = current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
+    if pages.safe_next(sent.action) is None:
+        return None
+    largest = LARGEST_IN_COOKIE if in_cookie else LARGEST_FORM
+    return keep_form(sent, largest=largest, csrf_fields={pages.TOKEN_FIELD, name})
+
+
+def _is_program() -> bool:
+    """Whether the request brings JSON, or prefers it to a page."""
+    types = ["text/html", "application/json"]
+    preferred = request.accept_mimetypes.best_match(types, default="text/html")
+    return is_json(request.content_type) or preferred == "application/json"
+
+
+def _start(site: Site, purpose: str) -> str:
+    """The address that starts the flow for programs; empty if there is none."""
+    found = site.state.mounted.get(f"json {purpose}")
+    if found is None:
+        return ""
+    endpoint, given = f"{found}.start", request.view_args or {}
+    names = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
+    try:
+        return url_for(endpoint, **{name: given[name] for name in names & set(given)})
+    except BuildError:  # it is below a variable that this view does not have
+        return ""

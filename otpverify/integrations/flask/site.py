@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from flask import Flask, Response, current_app, request, session
 
-from otpverify import ConfigurationError, Messages, OtpVerifyError, Verifier
+from otpverify import ConfigurationError, Messages, OtpVerifyError, Verified, Verifier
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.languages import page_language, translated
@@ -24,6 +24,7 @@ from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence, password_length
 from otpverify.integrations.web.session import Recipient
 from otpverify.integrations.web.sign_in import match_account
+from otpverify.integrations.web.step_up import LONGEST_WINDOW, window
 from otpverify.integrations.web.verifiers import Verifiers
 from otpverify.settings import Parts, Settings, Source
 
@@ -144,11 +145,13 @@ class Site:
     Attributes:
         hooks: The application's functions, by name.
         proof_purposes: The purposes that views need a proof for.
+        window_purposes: Those of them that need a code within the last minutes.
     """
 
     def __init__(self) -> None:
         self.hooks: dict[str, Callable[..., Any]] = {}
         self.proof_purposes: set[str] = set()
+        self.window_purposes: set[str] = set()
 
     @property
     def state(self) -> State:
@@ -261,6 +264,39 @@ class Site:
         """An account as recipient, by `phone_of`; `None` if it has no phone."""
         phone = None if account is None else self.call("phone_of", account)
         return Recipient(str(phone), str(account), binding) if phone else None
+
+    # A code within the last minutes, for `proof_required(within=...)`.
+
+    def open_window(self, verified: Verified, subject: str, *, bound: bool) -> None:
+        """State in the session that the account entered a right code, where a view needs that. A
+        code that approved a binding, or went to another phone than the account's, does not count.
+
+        Args:
+            verified: The facts that the code proved.
+            subject: The session entry's.
+            bound: Whether the code approved a binding.
+        """
+        if verified.purpose not in self.window_purposes or bound:
+            return
+        account = self.account() if "account_loader" in self.hooks else None
+        to = self.recipient_of(account)
+        if account is None or to is None or subject not in (account, verified.phone):
+            return
+        if self.verifier().normalize(to.phone) == verified.phone:
+            stamp = window(self.verifier(), session, verified.purpose)
+            stamp.save(account, *self._window_facts(account))
+
+    def in_window(self, purpose: str, account: str, within: int = LONGEST_WINDOW) -> bool:
+        """Whether the account entered a code within the last so many seconds, in this session."""
+        found = window(self.verifier(), session, purpose, within)
+        return found.account(self._window_facts) == account
+
+    def _window_facts(self, account: str) -> tuple[str | None, ...]:
+        """What ends the window when it changes: the password, and the phone."""
+        stated = self.call("auth_hash", account) if "auth_hash" in self.hooks else None
+        to = self.recipient_of(account)
+        phone = None if to is None else self.verifier().normalize(to.phone)
+        return (None if stated is None else str(stated), phone)
 
     @property
     def shortest_password(self) -> int:
