@@ -32,12 +32,14 @@ class PageView(TemplateResponseMixin, View):
             `LoginRequiredMiddleware` is used.
         pages: Its pages, and where each is below the first.
         titles: What their headings say.
+        own_kwargs: The variables of its addresses that other pages do not have.
     """
 
     flow: ClassVar[str]
     public: ClassVar[bool] = False
     pages: ClassVar[dict[str, str]] = {"first": ""}
     titles: ClassVar[dict[str, Any]] = {}
+    own_kwargs: ClassVar[frozenset[str]] = frozenset()
     step = "first"
     http_method_names = ["get", "post", "head", "options"]  # noqa: RUF012 - as Django has it
 
@@ -128,9 +130,10 @@ class PageView(TemplateResponseMixin, View):
     def beside(self, page: str, **kwargs: str) -> str:
         """The address of a page that is mounted with this one, or with
         `otpverify.integrations.django.urls`; empty if it is not mounted."""
+        shared = {k: v for k, v in self.kwargs.items() if k not in self.own_kwargs}
         for namespace in (self._namespace, "otpverify:"):
             try:
-                return reverse(f"{namespace}{page}", kwargs={**self.kwargs, **kwargs})
+                return reverse(f"{namespace}{page}", kwargs={**shared, **kwargs})
             except NoReverseMatch:
                 continue
         return ""

@@ -1,8 +1,8 @@
 """The URL patterns of the flows.
 
 All that ask for more than a code, for `path("", include("otpverify.integrations.django.urls"))`:
-login, phone confirmation and password reset. `flow_urls` has those that you choose, such as one of
-your own in place of a stock view, or the sign-in by phone.
+login, phone confirmation, password reset and step-up. `flow_urls` has those that you choose, such
+as one of your own in place of a stock view, or the sign-in by phone.
 """
 
 from __future__ import annotations
@@ -37,4 +37,6 @@ def flow_urls(*flows: type[PageView]) -> tuple[list[URLPattern], str]:
     return patterns, app_name
 
 
-urlpatterns, _ = flow_urls(views.LoginView, views.PhoneView, views.PasswordResetView)
+urlpatterns, _ = flow_urls(
+    views.LoginView, views.PhoneView, views.PasswordResetView, views.StepUpView
+)

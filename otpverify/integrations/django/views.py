@@ -27,6 +27,7 @@ from django.views.decorators.csrf import csrf_exempt
 from otpverify import AsyncVerifier, Verifier
 from otpverify.integrations.django import session
 from otpverify.integrations.django.base import AsyncFlow, FlowView
+from otpverify.integrations.django.code_required import CodeRequiredMixin, code_required
 from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.login import LoginView
 from otpverify.integrations.django.phone import (
@@ -37,6 +38,7 @@ from otpverify.integrations.django.phone import (
     redeem_phone,
 )
 from otpverify.integrations.django.reset import PasswordResetView
+from otpverify.integrations.django.step_up import StepUpView
 from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.notices import Carried, Notice, held_by
 from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
@@ -49,15 +51,19 @@ __all__ = [
     "AsyncLoginView",
     "AsyncPasswordResetView",
     "AsyncPhoneView",
+    "AsyncStepUpView",
+    "CodeRequiredMixin",
     "DeliveryReportView",
     "FlowView",
     "LoginView",
     "PasswordResetView",
     "PhoneView",
     "Recipient",
+    "StepUpView",
     "aconfirmed_phone",
     "aredeem_phone",
     "asset",
+    "code_required",
     "confirmed_phone",
     "form_expired",
     "redeem_phone",
@@ -77,6 +83,10 @@ class AsyncPhoneView(AsyncFlow, PhoneView):
 
 class AsyncPasswordResetView(AsyncFlow, PasswordResetView):
     """`PasswordResetView`, asynchronous."""
+
+
+class AsyncStepUpView(AsyncFlow, StepUpView):
+    """`StepUpView`, asynchronous."""
 
 
 @method_decorator([csrf_exempt, login_not_required], name="dispatch")
@@ -133,6 +143,8 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponseBase:
         return csrf_failure(request, reason)
     options = getattr(match.func, "view_initkwargs", {})
     step, purpose = options.get("step", kind.step), options.get("purpose", kind.purpose)
+    if issubclass(kind, StepUpView):
+        purpose = match.kwargs["purpose"]
     response = HttpResponseRedirect(request.path)
     # Without the session's cookie another site may have sent the form, and the person has not.
     if settings.SESSION_COOKIE_NAME in request.COOKIES:

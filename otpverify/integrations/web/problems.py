@@ -142,6 +142,7 @@ def _refused(status: HTTPStatus, title: str, detail: str) -> Problem:
 PROOF_REQUIRED: Final = _refused(
     HTTPStatus.FORBIDDEN, "Proof required", sentences.PROOF_REQUIRED.text
 )
+SIGN_IN_REQUIRED: Final = _refused(HTTPStatus.UNAUTHORIZED, "Sign-in required", "Sign in first.")
 INVALID_REQUEST: Final = _refused(
     HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid request", "The request could not be understood."
 )

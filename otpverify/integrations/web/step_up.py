@@ -14,8 +14,8 @@ What is kept:
 - The fields of a form that this site's own pages sent, as they came. The CSRF token is left out;
   the page that continues has a new one.
 - A form is kept whole or not at all. It is not kept if it has a file, a field that looks like a
-  secret (a password, a PIN, a card number), or more than the session can hold. The person is told
-  so before the code, and fills in the form again after it.
+  secret (a password, a PIN, a card number), or more than the session can hold. The person reads
+  that before the code, and fills in the form again after it.
 - One form for each session: the newest one, for `KEPT_SECONDS`.
 
 A session that is a signed cookie has some 4 KB for all that the site puts there, and its owner can

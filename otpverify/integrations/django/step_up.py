@@ -1,0 +1,171 @@
+"""The pages of the step-up: a user who is signed in enters a code that a view needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeAlias, cast
+
+from django import forms
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from otpverify import (
+    AsyncVerifier,
+    Verified,
+    Verifier,
+)
+from otpverify.integrations.django import api, requests
+from otpverify.integrations.django.base import FlowView
+from otpverify.integrations.django.requests import lazy_text as _
+from otpverify.integrations.web.problems import SIGN_IN_REQUIRED
+from otpverify.integrations.web.session import Proof, Recipient
+from otpverify.integrations.web.step_up import (
+    LONGEST_WINDOW,
+    StepUp,
+    window,
+)
+from otpverify.phone import hint
+
+Facts: TypeAlias = Mapping[str, str] | None
+
+purposes_needed: set[str] = set()
+"""The purposes that views need a code for."""
+windows_needed: set[str] = set()
+"""Those of them that need a code within the last minutes."""
+
+
+def account_of(user: Any) -> str:
+    """The user's primary key, as the session holds it."""
+    return str(user._meta.pk.value_to_string(user))
+
+
+def _facts(user: Any, verifier: Verifier | AsyncVerifier) -> tuple[str | None, ...]:
+    """What ends a window when it changes: the password, and the phone."""
+    phone = requests.phone_of(user)
+    return user.get_session_auth_hash(), verifier.normalize(phone) if phone else None
+
+
+def in_window(
+    request: HttpRequest, verifier: Verifier | AsyncVerifier, purpose: str, within: int
+) -> bool:
+    """Whether the user entered a code within the last so many seconds, in this session."""
+    facts = _facts(request.user, verifier)
+    found = window(verifier, cast("Any", request.session), purpose, within)
+    return found.account(lambda _account: facts) == account_of(request.user)
+
+
+def safe_path(target: str | None) -> str:
+    """The address, if it is a path of this site; otherwise empty."""
+    found = url_has_allowed_host_and_scheme(target, allowed_hosts=None) if target else False
+    return str(target) if found and str(target).startswith("/") else ""
+
+
+class StepUpView(FlowView):
+    """A user who is signed in enters a code to the account's phone, for a purpose that a view
+    needs. Afterwards the user is brought back to what they were doing."""
+
+    flow = "step-up"
+    purpose = "step-up"  # that of the address takes its place
+    pages: ClassVar[dict[str, str]] = {
+        **{step: f"<str:purpose>/{end}" for step, end in FlowView.pages.items()},
+        "continue": "<str:purpose>/continue/",
+    }
+    titles: ClassVar[dict[str, Any]] = {
+        **FlowView.titles,
+        "first": _("Confirm that it is you"),
+        "continue": _("Confirmed"),
+        "done": _("Confirmed"),
+    }
+    hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "without_phone")
+    own_kwargs = frozenset({"purpose"})
+    form_class = forms.Form
+    template_name = "otpverify/step_up.html"
+    continue_template_name = "otpverify/step_up_continue.html"
+    done_template_name = "otpverify/step_up_continue.html"
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """See `View`.
+
+        Raises:
+            Http404: No view needs a code for this purpose.
+        """
+        super().setup(request, *args, **kwargs)
+        self.purpose = str(kwargs["purpose"])  # type: ignore[misc]  # of this request alone
+        if self.purpose not in purposes_needed:
+            raise Http404
+
+    async def respond(self) -> HttpResponseBase:
+        """The reply to this request: for users who are signed in."""
+        if await self.person() is not None:
+            return await super().respond()
+        if self.wants_json:
+            return api.problem(SIGN_IN_REQUIRED)
+        return redirect_to_login(self.request.get_full_path())
+
+    @property
+    def step_up(self) -> StepUp:
+        """What the view that needs the code left in the session."""
+        account = account_of(self.request.user)
+        return StepUp(cast("Any", self.request.session), self.purpose, account)
+
+    def get_binding(self) -> Facts:
+        """The facts that the view needs the user to approve."""
+        return self.step_up.binding
+
+    def get_recipient(self, form: Any) -> Recipient | HttpResponseBase:
+        """The user."""
+        phone = requests.phone_of(self.request.user)
+        if phone is None:
+            return self.without_phone(form)
+        return Recipient(phone, account_of(self.request.user))
+
+    def without_phone(self, form: Any) -> HttpResponseBase:
+        """The reply to a user who has no phone."""
+        form.add_error(None, _("This account has no phone number to send a code to."))
+        return cast("HttpResponseBase", self.form_invalid(form))
+
+    def phone_of(self, subject: str) -> str | None:
+        """The user's phone; another user cannot continue the challenge."""
+        mine = account_of(self.request.user) == subject
+        return requests.phone_of(self.request.user) if mine else None
+
+    def shown(self, recipient: Recipient) -> str:
+        """Not in full: a session that was left open must not show the number."""
+        return hint(self.web_flow.verifier.normalize(recipient.phone))
+
+    def code_valid(self, verified: Verified) -> HttpResponseBase:
+        """Bring the user back. The session gets a new key, as it gains rights."""
+        step, verifier = self.step_up, self.web_flow.verifier
+        self.request.session.cycle_key()
+        if self.purpose in windows_needed and step.binding is None:
+            stamp = window(verifier, cast("Any", self.request.session), self.purpose)
+            facts = _facts(self.request.user, verifier)
+            stamp.save(account_of(self.request.user), *facts)
+        if step.form is not None:
+            return self.go("continue")
+        target = safe_path(step.target)
+        return HttpResponseRedirect(target) if target else self.go("done")
+
+    async def get_continue(self) -> HttpResponseBase:
+        """The form that was sent before the code: one press sends it. It only shows what the
+        session holds, and no other request sends it."""
+        return await self.reply(self._continued, await self.web_flow.current())
+
+    def _continued(self, entry: object) -> HttpResponseBase:
+        step = self.step_up
+        proven = isinstance(entry, Proof) or (
+            step.binding is None
+            and in_window(self.request, self.web_flow.verifier, self.purpose, LONGEST_WINDOW)
+        )
+        if not proven:
+            return self.go("first")
+        form, target = step.form, safe_path(step.target)
+        if form is None or not safe_path(form.action):
+            return HttpResponseRedirect(target) if target else self.go("done")
+        return self.render_form([self.continue_template_name], kept=form, binding=step.binding)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """See `FlowView`, with what the page approves, and whether the form is kept."""
+        step = self.step_up
+        return super().get_context_data(**{"binding": step.binding, "lost": step.lost, **kwargs})
