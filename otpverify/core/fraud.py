@@ -249,44 +249,45 @@ def charge(
 def credit(records: Records, paid: Charge, price: float, rates: Rates, now: int) -> Records:
     """Give back for a right code, to the accounts that paid: the price divided by the conversion.
     The code counts as earned by all three records."""
-    more = 1 / rates.conversion
-    earned = (1.0 if paid.group is not Group.KNOWN else 0.0, price)
-    return _give(records, paid, (more, price * more), earned, rates, now)
+    return _give(records, paid, price, 1 / rates.conversion, 1.0, rates, now)
 
 
 def refund(records: Records, paid: Charge, price: float, rates: Rates, now: int) -> Records:
     """Give back what was charged for a message that was certainly not sent."""
-    return _give(records, paid, (1.0, price), (0.0, 0.0), rates, now)
+    return _give(records, paid, price, 1.0, 0.0, rates, now)
 
 
 def _give(
     records: Records,
     paid: Charge,
-    amounts: tuple[float, float],
-    earned: tuple[float, float],
+    price: float,
+    times: float,
+    earned: float,
     rates: Rates,
     now: int,
 ) -> Records:
-    """Amounts and what is earned: of the prefix in messages, of country and world in money."""
+    """How many times a message's price comes back, and counts as earned."""
     prefix, country, world = records
     place = 1 if paid.group is Group.HUMAN else 0
-    total = _earned(country, now) + earned[1]
+    total = _earned(country, now) + price * earned
     terms = country_terms(total, rates, paid.group)
-    balance = _lapsed(country.balances[paid.group], terms, _days(country, now))
-    balance = max(balance, min(terms.credit, balance + amounts[1]))
+    balance = _lapsed(country.balances[paid.group], terms, _days(country, now), price)
+    # Of a message that is dearer than the limit, the debt may have been cut to the limit since.
+    back = price if balance < -terms.limit else min(price, terms.limit)
+    balance = max(balance, min(terms.credit, balance + back * times))
     country = _country_with(country, total, rates, paid.group, balance, now)
     if paid.group is not Group.KNOWN:
-        total = _earned(prefix, now) + earned[0]
+        total = _earned(prefix, now) + earned
         terms = prefix_terms(total)
         balance = _faded(prefix.balances[place], terms, _days(prefix, now))
-        balance = min(terms.credit, balance + amounts[0])
+        balance = min(terms.credit, balance + times)
         prefix = _prefix_with(prefix, total, place, balance, now)
-    if paid.world or earned[1]:
-        total = _earned(world, now) + earned[1]
+    if paid.world or earned:
+        total = _earned(world, now) + price * earned
         terms = world_terms(total, rates)
         balance = _lapsed(world.balances[place], terms, _days(world, now))
         if paid.world:
-            balance = min(terms.credit, balance + amounts[1])
+            balance = min(terms.credit, balance + price * times)
         world = _world_with(world, total, rates, place, balance, now)
     return Records(prefix, country, world)
 
@@ -343,11 +344,11 @@ def _earned(record: Record, now: int) -> float:
     return record.earned * math.exp(-_days(record, now)) if record.earned else 0.0
 
 
-def _lapsed(balance: float, terms: Terms, days: float) -> float:
+def _lapsed(balance: float, terms: Terms, days: float, price: float = 0.0) -> float:
     """A balance of money after so many days. Limits shrink meanwhile, and debts with them:
-    otherwise an account would stay below its limit for good."""
+    otherwise an account would stay below its limit for good. It may owe a message of that price."""
     if balance < 0:
-        return min(0.0, max(balance, -terms.limit) + terms.forgiven * days)
+        return min(0.0, max(balance, -max(terms.limit, price)) + terms.forgiven * days)
     return max(0.0, min(balance, terms.credit) - terms.limit * days)
 
 

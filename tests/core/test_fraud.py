@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from otpverify.core.fraud import (
     DAY,
     EMPTY,
+    SHARE,
     Charge,
     Group,
     Overdrawn,
@@ -386,14 +387,51 @@ def test_credit_ends_at_the_limit(group: Group, most: float) -> None:
 
 
 def test_a_message_that_was_not_sent_comes_back_whole() -> None:
-    for request_ in (Request(0.2), Request(0.2, known=True), Request(0.2, human=True)):
+    for price, request_ in (
+        (0.2, Request(0.2)),
+        (0.2, Request(0.2, known=True)),
+        (0.2, Request(0.2, human=True)),
+        # Dearer than all that the account may owe.
+        (40.0, Request(40.0, known=True)),
+    ):
         before = records(prefix=(2.5, -1), country=(-1, 0.5, -2, 3), world=(-3, 0))
         paid, after = charge(before, request_, RATES, T0)
         assert isinstance(paid, Charge)
         assert after != before
-        back = refund(after, paid, 0.2, RATES, T0)
+        back = refund(after, paid, price, RATES, T0)
         assert balances(back) == balances(before)
         assert [record.earned for record in back] == [0, 0, 0]
+
+
+@given(
+    st.sampled_from(Group),
+    st.floats(0.01, 100),
+    st.floats(-20, 20),
+    st.booleans(),
+    st.sampled_from([1 / 3, 1.0]),
+)
+def test_no_refund_leaves_more_than_there_was(
+    group: Group, price: float, had: float, between: bool, conversion: float
+) -> None:
+    """Also of a message that is dearer than what an account may owe, and if another message is
+    charged before it comes back: writing the record cuts debts to the limit. Nor does a right code,
+    where every message is expected to be answered."""
+    rates = Rates(10.0, conversion)
+    country = tuple(had if one is group else 0.0 for one in Group)
+    before = records((1.0 if group is Group.PROVEN else 0.0, 0.0), country)
+    request_ = Request(price, known=group is Group.KNOWN, human=group is Group.HUMAN)
+    had = max(0.0, min(had, country_terms(0.0, rates, group).credit)) if had > 0 else had
+    paid, after = charge(before, request_, rates, T0)
+    if not isinstance(paid, Charge):
+        return
+    if between:
+        another = Request(0.01, human=group is not Group.HUMAN)
+        answer, after = charge(after, another, rates, T0)
+        assert isinstance(answer, Charge)
+    assert refund(after, paid, price, rates, T0).country.balances[group] <= had + 1e-9
+    if conversion == 1.0:
+        most = max(had, SHARE * price)  # the limit is wider by that
+        assert credit(after, paid, price, rates, T0).country.balances[group] <= most + 1e-9
 
 
 # --- by time -------------------------------------------------------------------------------

@@ -106,6 +106,8 @@ class Walk:
                 rng.choice(["network 1", "network 2", "network 3", "network 4", ""]),
             )
             price = rng.choice([0.001, 0.001, 0.04, 0.1, 0.434, 1.3, 6.0])
+            if rng.random() < 0.01:
+                price = 40.0  # dearer than all that an account may owe
             request = Request(
                 price,
                 known=rng.random() < 0.1,

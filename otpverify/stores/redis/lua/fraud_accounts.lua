@@ -47,9 +47,10 @@ local function world_limit()
   return 2 * max(at_risk / 2, 0.005 * world_earned)
 end
 
-local function lapsed(balance, limit, credit, forgiven, days)
+-- A balance of money after so many days; it may owe a message of that price.
+local function lapsed(balance, limit, credit, forgiven, days, price)
   if balance < 0 then
-    return min(0, max(balance, -limit) + forgiven * days)
+    return min(0, max(balance, -max(limit, price or 0)) + forgiven * days)
   end
   return max(0, min(balance, credit) - limit * days)
 end

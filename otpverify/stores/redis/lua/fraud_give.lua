@@ -5,8 +5,10 @@
 local function give(group, world_paid, price, times, earned)
   country_earned = country_earned + price * earned
   local limit, credit, forgiven = country_terms(group)
-  local balance = lapsed(country[group], limit, credit, forgiven, country_days)
-  keep_country(group, max(balance, min(credit, balance + price * times)))
+  local balance = lapsed(country[group], limit, credit, forgiven, country_days, price)
+  -- Of a message that is dearer than the limit, the debt may have been cut to the limit since.
+  local back = balance < -limit and price or min(price, limit)
+  keep_country(group, max(balance, min(credit, balance + back * times)))
   local place = group == 3 and 2 or 1
   if group ~= 4 then
     prefix_earned = prefix_earned + earned
