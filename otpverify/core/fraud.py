@@ -118,8 +118,10 @@ class Request(NamedTuple):
         price: What it costs, in money.
         known: The number is known, or the caller vouches for it.
         human: The caller saw a human check passed. It counts before `known`.
-        forced: It is sent in any case, as to a country that is allowed. The accounts count it as
-            long as they admit it. `fraud_ledger` sees to that, and to the next two.
+        forced: It is sent in any case, as to a country that is allowed. The accounts of its prefix
+            and country count it as long as they admit it; the world's leaves it out, so that it
+            takes nothing from other countries. `fraud_ledger` sees to the rest, and to the next
+            two.
         concealed: Whether there is an account must not show: it is judged as a stranger's, also if
             the number is known.
         observed: It is sent, too, if the accounts refuse; then they are charged nothing.
@@ -204,8 +206,8 @@ def charge(
     """Take a message's price from the accounts, all of them or none.
 
     Of strangers the prefix pays one message and the country the price; so does the world when the
-    country's account then owes more than a part of what is earned there. Of a known number its
-    country's account for those pays alone.
+    country's account then owes more than a part of what is earned there, unless the message is
+    forced. Of a known number its country's account for those pays alone.
     """
     price, (prefix, country, world) = request.price, records
     place = 1 if request.human else 0
@@ -220,7 +222,8 @@ def charge(
     after = _lapsed(country.balances[group], terms_country, _days(country, now)) - price
     mark = MARKS["country"]
     refusals = [_overdrawn("country", after, terms_country, price, mark, new)]
-    world_pays = group is not Group.KNOWN and after < -OWN * earned_country
+    shared = group is not Group.KNOWN and not request.forced
+    world_pays = shared and after < -OWN * earned_country
     if world_pays:
         earned_world = _earned(world, now)
         terms_world = world_terms(earned_world, rates)

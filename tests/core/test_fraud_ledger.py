@@ -169,7 +169,7 @@ def test_what_is_forced_is_counted_for_as_long_as_there_is_room() -> None:
         assert isinstance(answer, Charged)
         assert answer.would_refuse is None
         paid.append(answer.paid)
-    assert paid == [Charge(Group.NEW, True)] * 8 + [None] * 292
+    assert paid == [Charge(Group.NEW, False)] * 8 + [None] * 292
     assert state.tally is not None
     assert state.tally.current == Counts(sent=300, cost=30_000_000)
 
@@ -179,7 +179,6 @@ POOR = [
     {"prefix": POOR_PREFIX},
     {"country": FULL_COUNTRY},
     {"country": Kept(Record(T0, 0.0, (-4.9, -4.9, -4.9, -14.9)), T0 + DAY)},
-    {"world": Kept(Record(T0, 0.0, (-10.0, -10.0)), T0 + DAY)},
     {"prefix": Kept(Record(T0, 2.0, (1.0, 1.0)), T0 + DAY), "country": FULL_COUNTRY},
     {"prefix": POOR_PREFIX, "country": FULL_COUNTRY, "number": TRUSTED},
 ]
@@ -204,6 +203,20 @@ def test_what_is_forced_and_comes_back_makes_no_money(given: dict[str, Any], hum
     assert state.number == KnownNumber(0, T0 + 90 * DAY)
     assert state.tally is not None
     assert state.tally.current == Counts(sent=1, verified=1, cost=200_000)
+
+
+def test_what_is_forced_leaves_the_world_alone() -> None:
+    """An allowed country takes nothing from the others."""
+    world = Kept(Record(T0, 0.0, (-10.0, -10.0)), T0 + DAY)
+    for before in (ledger(), ledger(world=world)):
+        answer, after = charge(before, KEY, Request(0.2, forced=True), RULES, T0)
+        assert isinstance(answer, Charged)
+        assert (answer.paid, after.world) == (Charge(Group.NEW, False), before.world)
+        assert refund(after, answer, 0.2, RULES, T0).world == before.world
+        _, credited = credit(after, KEY, RULES, T0)
+        balances = before.world.record.balances if before.world else (0.0, 0.0)
+        assert credited.world is not None
+        assert credited.world.record == Record(T0, 0.2, balances)
 
 
 def test_what_is_observed_charges_caps_networks_and_numbers_alone() -> None:

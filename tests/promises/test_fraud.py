@@ -500,6 +500,27 @@ class TestModes:
         assert modes == countries
         assert not any(event.would_refuse for event in watched.events if event.country == "UZ")
 
+    def test_an_allowed_country_takes_nothing_from_others(self, site: Sites) -> None:
+        """What is allowed is never refused, and counts in the accounts of its own country."""
+        # One country's account admits less than the world's, so that it takes several of them.
+        launches = {
+            "UZ": "+99891{:03}5678",
+            "TJ": "+99291{:03}3456",
+            "KG": "+99670{:03}3456",
+            "AM": "+37477{:03}456",
+            "FR": "+3361{:03}5678",
+            "PL": "+4851{:03}5678",
+        }
+        allowed = dict.fromkeys(launches, "allow")
+        launched = site(fraud=FraudPolicy(mode="enforce", countries=allowed, spend=SPEND))
+        for form in launches.values():
+            assert launched.sent(form.format(n) for n in range(70)) == 70
+        assert {(event.mode, event.would_refuse) for event in launched.events} == {("allow", None)}
+        assert launched.sent([PHONE, "+4915123456789", "+447400123456"]) == 3, "nobody else's"
+        afterwards = site()
+        assert afterwards.sent([launches["UZ"].format(999)]) == 0
+        assert afterwards.last.reason == "country"
+
     def test_a_check_says_its_mode(self, site: Sites) -> None:
         watched = site()
         watched.verify(PHONE)

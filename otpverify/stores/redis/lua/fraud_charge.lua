@@ -124,7 +124,8 @@ wait = overdrawn(after, country_limit, forgiven, mark)
 if wait then
   reason = 1
 end
-local world_pays, most, after_world = group ~= 4 and after < -0.1 * country_earned, world_limit(), 0
+local world_pays = group ~= 4 and not forced and after < -0.1 * country_earned
+local most, after_world = world_limit(), 0
 if world_pays then
   after_world = lapsed(world[place], most, 0, most, world_days) - price
   if not wait then
