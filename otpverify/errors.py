@@ -87,9 +87,10 @@ class DestinationBlocked(OtpVerifyError):
     """A guard or the `FraudPolicy` refused the number. Nothing was sent or counted.
 
     Attributes:
-        reason: The reason that the guard gave, such as `"country"` or `"premium_rate"`. Of a
-            `FraudPolicy`, `"blocked_country"` (its `countries`), `"prefix"`, `"country"` or
-            `"world"` (whose account is exhausted), `"total"` or `"spend"` (which cap is reached).
+        reason: The reason that the guard gave, such as `"country_not_allowed"` or
+            `"premium_rate"`. Of a `FraudPolicy`, `"blocked_country"` (its `countries`), `"prefix"`,
+            `"country"` or `"world"` (whose account is exhausted), `"total"` or `"spend"` (which cap
+            is reached).
         retry_after: Whole seconds until the same call is admitted, if nothing else happens; `None`
             where waiting does not help.
     """

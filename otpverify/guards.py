@@ -30,7 +30,7 @@ class AllowCountries:
     """Allows numbers from these countries only: the first defence against SMS pumping.
 
     It distinguishes countries that share a calling code (`+1` United States and Canada, `+44`
-    United Kingdom and Jersey). The reason it gives is `"country"`.
+    United Kingdom and Jersey). The reason it gives is `"country_not_allowed"`.
 
     Args:
         countries: ISO 3166-1 alpha-2 codes, such as `["EE", "LV", "LT"]`.
@@ -53,8 +53,8 @@ class AllowCountries:
         return f"AllowCountries({sorted(self.countries)})"
 
     def refuse(self, destination: Destination) -> str | None:
-        """`"country"` unless the number's country is one of `countries`."""
-        return None if destination.country in self.countries else "country"
+        """`"country_not_allowed"` unless the number's country is one of `countries`."""
+        return None if destination.country in self.countries else "country_not_allowed"
 
 
 class BlockNumberTypes:

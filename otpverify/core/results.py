@@ -242,10 +242,10 @@ class Event:
         segments: How many SMS the message was sent as; `None` if nothing was sent. It is set also
             when it is unknown whether the gateway took the message.
         cost: What the message cost, in the currency of your prices; `None` if no price is known.
-        reason: The reason of a `DestinationBlocked`, such as `"country"`; otherwise `None`. A
-            reason that is not a lower-case word such as `"premium_rate"` is `"other"`. A concealed
-            start or resend has the outcome and the reason of the refusal that its caller did not
-            see.
+        reason: The reason of a `DestinationBlocked`, such as `"country_not_allowed"`; otherwise
+            `None`. A reason that is not a lower-case word such as `"premium_rate"` is `"other"`. A
+            concealed start or resend has the outcome and the reason of the refusal that its caller
+            did not see.
         mode: How the `FraudPolicy` treats the number: `"allow"`, `"observe"`, `"enforce"` or
             `"block"`. `None` without a policy, and where it was not asked.
         would_refuse: With the mode `"observe"`, why `"enforce"` would have refused this message, or

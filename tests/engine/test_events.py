@@ -265,7 +265,7 @@ TABLE: dict[str, tuple[Callable[[World], object], dict[str, Any]]] = {
         {
             "operation": "start",
             "outcome": "DestinationBlocked",
-            "reason": "country",
+            "reason": "country_not_allowed",
             "country": "GB",
             "challenge": None,
             "phone": "+44********58",

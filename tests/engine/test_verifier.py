@@ -424,7 +424,7 @@ class TestGuards:
         verifier = make(store=store, guards=[BlockNumberTypes(), AllowCountries(["EE"])])
         with pytest.raises(DestinationBlocked) as caught:
             verifier.start("+12025550123")
-        assert caught.value.reason == "country"
+        assert caught.value.reason == "country_not_allowed"
         with pytest.raises(DestinationBlocked) as caught:
             verifier.start("+18005550199")
         assert caught.value.reason == "toll_free"
@@ -470,13 +470,13 @@ class TestGuards:
         [
             ("EE", "+37256789045", None),
             (["us"], "+12025550123", None),
-            (["US"], "+12042345678", "country"),
+            (["US"], "+12042345678", "country_not_allowed"),
             (["CA"], "+12042345678", None),
-            (["GB"], "+447797123456", "country"),
+            (["GB"], "+447797123456", "country_not_allowed"),
             (["JE"], "+447797123456", None),
-            (["RU"], "+77012345678", "country"),
+            (["RU"], "+77012345678", "country_not_allowed"),
             (["KZ"], "+77012345678", None),
-            (["US"], "+8816123456789", "country"),
+            (["US"], "+8816123456789", "country_not_allowed"),
         ],
     )
     def test_countries(self, countries: Any, number: str, reason: str | None) -> None:

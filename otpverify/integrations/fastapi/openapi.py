@@ -64,7 +64,7 @@ _RESEND = (
 _ERRORS: dict[str, tuple[tuple[OtpVerifyError, dict[str, Any]], ...]] = {
     "start": (
         *_CANCEL,
-        (DestinationBlocked(reason="country"), {"flow": _NONE}),
+        (DestinationBlocked(reason="country_not_allowed"), {"flow": _NONE}),
         (HumanCheckRequired(reason="prefix"), {"flow": _NONE}),
         (_COOLDOWN, {"flow": _PENDING}),
         (_LIMITED, {"flow": _NONE}),
@@ -92,7 +92,7 @@ _REQUEST: tuple[tuple[Occurrence, dict[str, Any]], ...] = (
 
 _OTHER_KINDS: Final = (Refusal.COOLDOWN, Refusal.ATTEMPTS, Refusal.GONE)
 _LIMITS: Any = tuple(one.value for one in Refusal if one not in _OTHER_KINDS)
-_REASONS: Any = tuple(sorted({"blocked_country", "country", *KINDS}))
+_REASONS: Any = tuple(sorted({"blocked_country", "country_not_allowed", *KINDS}))
 
 
 class ProblemBase(BaseModel):

@@ -169,7 +169,7 @@ def test_a_day_s_events(backend: Backend, mode: Mode) -> None:
     for outcome in ("verified", "IncorrectCode", "StoreError"):
         assert value(backend, entered, country="EE", purpose="login", outcome=outcome) == 1
     refusals = "otpverify_refusals_total"
-    assert value(backend, refusals, country="GB", scope="country", mode="enforce") == 1
+    assert value(backend, refusals, country="GB", scope="country_not_allowed", mode="enforce") == 1
     assert value(backend, refusals, country="EE", scope="sends_per_phone", mode="enforce") == 1
     segments = "otpverify_sms_segments_total"
     assert value(backend, segments, country="EE", purpose="verify") == 3
