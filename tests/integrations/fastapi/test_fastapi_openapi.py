@@ -122,7 +122,7 @@ ERRORS: list[OtpVerifyError] = [
     InvalidPhoneNumber("No.", reason="too_short"),
     HumanCheckRequired(reason="prefix"),
     HumanCheckRequired(reason="prefix", retry_after=9),
-    *(DestinationBlocked(reason=reason) for reason in ("", "country", "blocked_country", "own")),
+    *(DestinationBlocked(reason=reason) for reason in ("", "country_not_allowed", "blocked_country", "own")),
     *(DestinationBlocked(reason=kind) for kind in COSTLY_KINDS),
     *(DestinationBlocked(reason=one, retry_after=9) for one in ("prefix", "total", "spend")),
     DestinationBlocked(reason="total"),
@@ -181,7 +181,7 @@ def test_limits_and_reasons_are_enumerated() -> None:
     ]
     assert schemas["CooldownActiveProblem"]["properties"]["limit"]["const"] == "resend_cooldown"
     known, any_guard = schemas["DestinationBlockedProblem"]["properties"]["reason"]["anyOf"]
-    assert {"country", "blocked_country", "premium_rate"} <= set(known["enum"])
+    assert {"country_not_allowed", "blocked_country", "premium_rate"} <= set(known["enum"])
     assert any_guard == {"type": "string"}
 
 
