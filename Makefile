@@ -8,7 +8,7 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs example browser bench pumping lint catalogues format clean
+.PHONY: help demo test docs example browser bench pumping lint catalogues countries format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ lint: $(VENV)/dev.done ## Check types, style and formatting
 
 catalogues: $(VENV)/dev.done ## Extract the pages' texts, update the .po files, compile the .mo files
 	cd tests/helpers && ../../$(BIN)/python catalogues.py
+
+countries: $(VENV)/dev.done ## Make the numbering plans of the pages' script from phonenumbers
+	cd tests/helpers && ../../$(BIN)/python countries.py
 
 format: $(VENV)/dev.done ## Format the code
 	$(BIN)/ruff check --fix

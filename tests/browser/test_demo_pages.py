@@ -111,6 +111,8 @@ def test_the_script_takes_the_code_out_of_a_paste_as_the_server_does(
     field = person.code_field
     left = field.evaluate(
         """(field, text) => {
+            // A code that is complete would be sent.
+            addEventListener("submit", (event) => event.preventDefault(), true);
             const carried = new DataTransfer();
             carried.setData("text", text);
             const options = {clipboardData: carried, bubbles: true, cancelable: true};

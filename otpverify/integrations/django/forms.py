@@ -11,7 +11,12 @@ from django.core.validators import MaxLengthValidator
 from otpverify import AsyncVerifier, InvalidPhoneNumber, Verifier
 from otpverify.integrations.django.conf import get_async_verifier
 from otpverify.integrations.django.requests import lazy_text as _, say
-from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE, explain
+from otpverify.integrations.web.sentences import (
+    LONGEST_PASTE,
+    LONGEST_PHONE,
+    Sentence,
+    explain,
+)
 from otpverify.phone import normalize
 
 
@@ -49,6 +54,20 @@ class PhoneField(forms.CharField):
         self.region = region
         self.validators.append(MaxLengthValidator(LONGEST_PHONE))
 
+    def offer_countries(self, address: str) -> None:
+        """Let the pages' script put a list of countries above the field, and group its digits.
+
+        Args:
+            address: Where the page has `otpverify-countries.json`.
+        """
+        region = self.region or (self.verifier or get_async_verifier()).engine.region
+        self.widget.attrs |= {
+            "data-countries": address,
+            "data-country": say(Sentence("Country")),
+            "data-no-country": say(Sentence("No country found.")),
+            **({"data-region": region} if region else {}),
+        }
+
     def clean(self, value: Any) -> str:
         """The number in E.164.
 
@@ -79,6 +98,7 @@ class CodeField(forms.CharField):
             "autocomplete": "one-time-code",
             "autocapitalize": "none",
             "spellcheck": "false",
+            "dir": "ltr",
             "class": "otpverify-code",
         }
     )

@@ -19,6 +19,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic.base import TemplateResponseMixin, View
 
 from otpverify.integrations.django import api, requests
+from otpverify.integrations.django.forms import PhoneField
 from otpverify.integrations.web.notices import Carried
 from otpverify.integrations.web.requests import is_json
 
@@ -110,6 +111,10 @@ class PageView(TemplateResponseMixin, View):
             _blame(form, field, notice.text)
             context.setdefault("wait", notice.wait)
             notice = None
+        countries = self.beside("asset", name="otpverify-countries.json")
+        for phone in fields.values():
+            if isinstance(phone, PhoneField) and countries:
+                phone.offer_countries(countries)
         context = {
             "title": self.titles.get(self.step, ""),
             "form": form,

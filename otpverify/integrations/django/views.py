@@ -70,7 +70,11 @@ __all__ = [
 ]
 _EXPIRED = Sentence("This form has expired. Send it again.")
 _FRESH_SECONDS = 60
-_TYPES = {"otpverify.css": "text/css", "otpverify.js": "text/javascript"}
+_TYPES = {
+    "otpverify.css": "text/css",
+    "otpverify.js": "text/javascript",
+    "otpverify-countries.json": "application/json",
+}
 
 
 class AsyncLoginView(AsyncFlow, LoginView):
@@ -170,7 +174,7 @@ def _held(request: HttpRequest, purpose: str) -> str:
 
 @login_not_required
 def asset(request: HttpRequest, name: str) -> HttpResponse:
-    """The style or the script of the pages."""
+    """A file of the pages: their style, their script, and the script's data."""
     if name not in _TYPES:
         raise Http404
     return HttpResponse(

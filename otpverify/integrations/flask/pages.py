@@ -213,6 +213,11 @@ class Context:
         self.lang = site.locale()
         self.dir = direction(self.lang)
 
+    @property
+    def region(self) -> str:
+        """The region of numbers without a country code, such as `"EE"`; empty if there is none."""
+        return self._site.verifier().engine.region or ""
+
     def say(self, text: str, **params: object) -> str:
         """A text in the page's language."""
         return self._site.say(Sentence(text, params=params))
@@ -226,7 +231,7 @@ class Context:
         return csrf_fields()
 
     def asset(self, name: str) -> str:
-        """The address of `otpverify.css` or `otpverify.js`."""
+        """The address of `otpverify.css`, or of another file in `web.ASSETS`."""
         return url_for(".static", filename=name)
 
     @property
