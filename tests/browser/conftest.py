@@ -17,9 +17,7 @@ from support import LONG, missing
 from browser.person import WIDE, Person
 from browser.sites import FLOWS, KINDS, Flow, Site
 
-_PATIENCE_MS = int(
-    __import__("os").environ.get("PATIENCE", "60000")
-)  # an upper bound for a machine that is busy; nothing takes so long
+_PATIENCE_MS = 60_000  # an upper bound for a machine that is busy; nothing takes so long
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -31,14 +31,14 @@ from otpverify.sms.languages import DEFAULT, languages
 PACKAGE: Final = Path(otpverify.__file__).parent
 TEMPLATE: Final = LOCALES / f"{DOMAIN}.pot"
 
-# Where a call has its text, and its plural if it counts.
+# Where a call has its text, and its plural if it counts; some are functions of one file.
 _CALLS: Final[dict[str, tuple[int, ...]]] = {
     "Sentence": (0, 1),
     "counted": (1, 2),
-    "_later": (0,),
     "_": (0,),
     "lazy_text": (0,),
-    "_refused": (2,),
+    "sentences.py _later": (0,),
+    "problems.py _refused": (2,),
 }
 # Calls whose text is a value: what it is, and where its texts are found instead.
 PASSED_ON: Final = {
@@ -299,7 +299,8 @@ def _calls(path: Path) -> Iterator[tuple[ast.expr, ast.expr | None]]:
     for node in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
         if not isinstance(node.func, ast.Name):
             continue
-        places = _CALLS.get(node.func.id, ())
+        name = node.func.id
+        places = _CALLS.get(name) or _CALLS.get(f"{path.name} {name}", ())
         found = [node.args[place] if place < len(node.args) else None for place in places]
         if found and found[0] is not None:
             yield found[0], found[1] if len(found) > 1 else None
