@@ -1,4 +1,4 @@
-"""A small site with the three usual flows, on the Flask integration and the sandbox.
+"""A small site with the usual flows, on the Flask integration and the sandbox.
 
     from otpverify.demo import Site, create_app
 

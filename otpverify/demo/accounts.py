@@ -1,4 +1,4 @@
-"""The demo's account, how often its password may be guessed, and who is signed in."""
+"""The demo's accounts, how often its password may be guessed, and who is signed in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import secrets
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from argon2 import PasswordHasher
@@ -22,13 +23,36 @@ PHONE: Final = "+12025550123"  # reserved for fiction: it belongs to nobody
 PER_VISITOR: Final = Limit(5, 300)
 PER_ACCOUNT: Final = Limit(100, 86_400)
 COOKIE: Final = "otpverify_demo"
+LONGEST_NAME: Final = 40
 _LONGEST_PASSWORD = 256
 _MOST = 10_000  # names, and sessions
 _SESSION_SECONDS = 3600
 
 
+class SignUpForm:
+    """What a new account needs: a name.
+
+    Args:
+        data: The form that was sent; `None` for an empty one.
+
+    Attributes:
+        name: The name, as it was typed.
+        errors: What is wrong with a field, by its name.
+    """
+
+    def __init__(self, data: Mapping[str, str] | None) -> None:
+        self.name = (data or {}).get("name", "").strip()
+        self.errors: dict[str, list[str]] = {}
+
+    def validate(self) -> bool:
+        """Whether it may be used."""
+        if not 0 < len(self.name) <= LONGEST_NAME:
+            self.errors = {"name": [f"Enter a name of up to {LONGEST_NAME} characters."]}
+        return not self.errors
+
+
 class Accounts:
-    """One account, with a password and a phone.
+    """One account with a password and a phone, and those that people make by signing up.
 
     Attributes:
         changed: Whether the password is no longer the one that the page shows.
@@ -39,6 +63,30 @@ class Accounts:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._hash = self._hasher.hash(PASSWORD)
         self.changed = False
+        self._lock = threading.Lock()
+        self._names: dict[str, str] = {PHONE: USER}
+
+    def find(self, phone: str) -> str | None:
+        """The account with a phone."""
+        return self._names.get(phone)
+
+    def phone_of(self, account: str) -> str | None:
+        """The phone of an account."""
+        return next((phone for phone, name in self._names.items() if name == account), None)
+
+    def create(self, phone: str, name: str) -> str | None:
+        """Make an account; `None` if there is one with this phone. A name that is taken gets a
+        number."""
+        with self._lock:
+            if phone in self._names or len(self._names) >= _MOST:
+                return None
+            taken, wanted = set(self._names.values()), name
+            nth = 1
+            while name in taken:
+                nth += 1
+                name = f"{wanted} {nth}"
+            self._names[phone] = name
+            return name
 
     def password_is_right(self, user: str, password: str) -> bool:
         """Whether the pair is right. It takes as long for a user that does not exist."""

@@ -1,4 +1,4 @@
-"""The three flows on the terminal, as a visitor without a browser walks through them: opens pages,
+"""The flows on the terminal, as a visitor without a browser walks through them: opens pages,
 fills in forms, reads notices."""
 
 from __future__ import annotations
@@ -127,6 +127,7 @@ class Visitor:
 
 _COOLDOWN_SECONDS = 3  # long enough to be met, short enough to be waited for
 _TYPED, _CONFIRMED = "5678 9045", "+37256789045"
+_NEWCOMER, _NAME = "+37256789046", "Mari"
 _STRANGER = "+12025550199"
 _NEW_PASSWORD = "close sesame"  # noqa: S105 - the demo account's
 _ARRIVAL_SECONDS = 5.0
@@ -189,7 +190,7 @@ class Walk:
 def run(
     say: Callable[[str], None], *, sandbox: Sandbox | None = None, sender: Sender | None = None
 ) -> bool:
-    """Run the three flows against the sandbox and print each step.
+    """Run the flows against the sandbox and print each step.
 
     Args:
         say: Takes the lines.
@@ -203,6 +204,7 @@ def run(
         "Login with a second factor": login,
         "Phone confirmation": phone_confirmation,
         "Password reset": password_reset,
+        "Sign in or up by phone": sign_in,
     }
     good = 0
     with (
@@ -298,6 +300,42 @@ def password_reset(walk: Walk) -> None:
         said = person.send("/login", user=USER, password=PASSWORD).said
         walk.expect("is incorrect" in said, "old password: refused", said)
         _sign_in(walk, person, _NEW_PASSWORD, "new password accepted", signed_in=True)
+
+
+def sign_in(walk: Walk) -> None:
+    """A new number gets an account, and later signs in to it."""
+    with walk.visitor() as person:
+        _ask(walk, person, "new number: code sent to")
+        page = person.send("/sign-in/code", code=walk.code(_NEWCOMER))
+        asked = page.path == "/sign-in/account" and "name" in page.text
+        walk.expect(asked, "right code: the site asks what a new account needs", page.said)
+        said = person.send("/sign-in/account", name="").said
+        walk.expect(bool(said), "no name: refused, without another SMS", person.page.path)
+        old = person.copy()
+        page = person.send("/sign-in/account", name=_NAME)
+        walk.expect(page.path == "/sign-in/done", "account created, and signed in", page.said)
+        page = old.send("/sign-in/account", name="Eve")
+        refused = old.open("/sign-in/done").path != "/sign-in/done"
+        old.close()
+        walk.expect(refused, "same form from a copy of the session before: refused", page.path)
+    with walk.visitor() as person:
+        sent = len(walk.inbox(_NEWCOMER))
+        _ask(walk, person, "same number in another browser: code sent to")
+        page = person.send("/sign-in/code", code=walk.code(_NEWCOMER, after=sent))
+        known = page.path == "/sign-in/done"
+        walk.expect(known, "right code: signed in, and nothing more is asked", page.path)
+        held = _NAME in person.open("/signed-in").text
+        walk.expect(held, f"to the same account, of {_NAME}", person.page.text)
+
+
+def _ask(walk: Walk, person: Visitor, sent: str) -> None:
+    """Ask for a code to sign in by phone, waiting out the cooldown."""
+    person.open("/sign-in")
+    page = person.send("/sign-in", phone=_NEWCOMER)
+    if wait := re.search(r"in (\d) seconds?", page.said):
+        time.sleep(int(wait[1]))
+        page = person.send("/sign-in", phone=_NEWCOMER)
+    walk.expect(page.path == "/sign-in/code", f"{sent} {mask(_NEWCOMER)}", page.said)
 
 
 def _sign_in(walk: Walk, person: Visitor, password: str, accepted: str, *, signed_in: bool) -> None:

@@ -25,9 +25,19 @@ from otpverify import (
     Messages,
     Policy,
     Sender,
+    Verified,
     Verifier,
 )
-from otpverify.demo.accounts import COOKIE, PASSWORD, PHONE, USER, Accounts, Guesses, Sessions
+from otpverify.demo.accounts import (
+    COOKIE,
+    PASSWORD,
+    PHONE,
+    USER,
+    Accounts,
+    Guesses,
+    Sessions,
+    SignUpForm,
+)
 from otpverify.integrations.flask import OtpVerify, harden
 from otpverify.integrations.flask.pages import (
     ENTRY,
@@ -124,6 +134,14 @@ def create_app(
     def on_login(account: str) -> None:
         session["account"] = account
 
+    @otp.on_sign_in
+    def on_sign_in(account: str) -> None:
+        session["account"] = account
+
+    @otp.create_account
+    def create_account(verified: Verified, form: SignUpForm) -> str | None:
+        return accounts.create(verified.phone, form.name)
+
     @otp.on_confirmed
     def on_confirmed(_: object) -> None:
         """A real site stores `verified.phone` here."""
@@ -136,20 +154,35 @@ def create_app(
     # A real site asks the provider of its CAPTCHA.
     otp.human_check(lambda: request.form.get("human") == "yes")
     otp.account_loader(lambda: session.get("account"))
-    otp.phone_of({USER: PHONE}.get)
-    otp.find_account({PHONE: USER}.get)
+    otp.phone_of(accounts.phone_of)
+    otp.find_account(lambda phone: accounts.find(phone))
+    otp.sign_up_form(SignUpForm)
     otp.locale(lambda: "en")  # as the rest of the site
 
-    def sign_out() -> Response:
+    def sign_out(purpose: str = "login", first: str = "otpverify.login") -> Response:
         """End what belongs to the login, and nothing else."""
         check_csrf()
         session.pop("account", None)
         otp.flow("login").forget()
-        carry("login first", Carried(Notice(Sentence("You are signed out."), error=False)))
-        return redirect(url_for("otpverify.login"), 303)
+        otp.flow("sign-in").forget()
+        carry(f"{purpose} first", Carried(Notice(Sentence("You are signed out."), error=False)))
+        return redirect(url_for(first), 303)
+
+    def signed_in() -> str | Response:
+        """Where the sign-in by phone leads."""
+        if "account" not in session:
+            return redirect(url_for("otpverify.signin"), 303)
+        return render_template("signed_in.html", account=session["account"])
 
     app.register_blueprint(otp.blueprint())
     app.add_url_rule("/login/out", view_func=sign_out, methods=["POST"])
+    app.add_url_rule(
+        "/sign-in/out",
+        view_func=sign_out,
+        methods=["POST"],
+        defaults={"purpose": "sign-in", "first": "otpverify.signin"},
+    )
+    app.add_url_rule("/signed-in", view_func=signed_in)
     app.add_url_rule("/", "index", lambda: render_template("index.html", faults=_FAULTS))
     app.register_error_handler(HTTPException, _error)
     app.after_request(set_notice_cookie)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from pasted import PASTED
@@ -154,3 +155,46 @@ def test_on_a_phone_the_code_and_its_field_are_in_sight(
     expect(shown).to_contain_text(code)
     expect(person.code_field).to_be_in_viewport(ratio=1)
     expect(person.check_button).to_be_in_viewport(ratio=1)
+
+
+def test_sign_up_by_phone_and_sign_in_again(
+    person: Person, visit: Callable[..., Person], site: Site
+) -> None:
+    def ask(who: Person) -> None:
+        who.open("/")
+        who.press(who.page.locator("a[href^='/sign-in']").last)
+        who.page.locator("input[name=phone]").fill("5678 9047")
+        with who.going():
+            who.page.locator("input[name=phone]").press("Enter")
+        who.see_code_page()
+
+    person.open("/sign-in")
+    person.look("sign-in-1-first")
+    ask(person)
+    person.look("sign-in-2-code")
+    person.enter(site.codes(1)[0])
+    name = person.page.locator("input[name=name]")
+    expect(person.heading).to_have_text("Create your account")
+    expect(name).to_be_focused()
+    person.look("sign-in-3-account")
+    name.fill("x" * 41)
+    with person.going():
+        name.press("Enter")
+    person.see_error(name, "Enter a name of up to 40 characters.")
+    person.look("sign-in-3-account-error")
+    name.fill("Mari")
+    with person.going():
+        name.press("Enter")
+    expect(person.heading).to_have_text("You are signed in")
+    expect(person.page.locator("main")).to_contain_text("Mari")
+    person.look("sign-in-4-end")
+    person.press(person.page.get_by_role("button", name="Sign out"))
+    expect(person.notice).to_contain_text("You are signed out.")
+    site.pass_time(61)
+    again = visit()
+    ask(again)
+    again.enter(site.codes(2)[1])
+    expect(again.heading).to_have_text("You are signed in")
+    expect(again.page.locator("main")).to_contain_text("Mari")
+    again.open("/sign-in?next=/signed-in")
+    expect(again.heading).to_have_text("You are signed in")

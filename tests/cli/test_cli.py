@@ -208,12 +208,12 @@ def test_the_demo_runs_until_it_is_stopped(stop: signal.Signals) -> None:
         assert (process.returncode, error) == (0, "")
 
 
-def test_the_script_runs_three_flows() -> None:
+def test_the_script_runs_four_flows() -> None:
     done = subprocess.run(
         [*COMMAND, "demo", "--script"], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("\n3 flows, 3 as they should be\n")
+    assert done.stdout.endswith("\n4 flows, 4 as they should be\n")
     assert done.stderr == ""
     assert "12025550123" not in done.stdout
 
@@ -229,8 +229,8 @@ def test_the_script_sees_that_no_message_comes(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(script, "_ARRIVAL_SECONDS", 0.1)
     said: list[str] = []
     assert script.run(said.append, sender=Dropping()) is False
-    assert said[-1] == "3 flows, 0 as they should be"
-    assert sum("failed: no message came" in line for line in said) == 3
+    assert said[-1] == "4 flows, 0 as they should be"
+    assert sum("failed: no message came" in line for line in said) == 4
 
 
 def test_the_script_sees_that_a_reset_tells_too_much() -> None:

@@ -1,4 +1,4 @@
-"""The demo site: three flows over HTTP, as a visitor meets them."""
+"""The demo site: its flows over HTTP, as a visitor meets them."""
 
 from __future__ import annotations
 
@@ -1037,3 +1037,46 @@ def test_a_prefix_in_which_nobody_enters_codes_needs_a_human_check(sandbox: Sand
         page = visitor.send("/phone", phone="+37251239999", human="yes")
         assert page.heading == "Enter the code"
         assert sent_to(sandbox, "+37251239999") == 1
+
+
+def sign_in_by_phone(visitor: Visitor, sandbox: Sandbox, phone: str) -> Page:
+    before = sent_to(sandbox, phone)
+    visitor.open("/sign-in?next=/signed-in")
+    visitor.send("/sign-in", phone=phone)
+    return visitor.send("/sign-in/code", code=newest_code(sandbox, phone, before))
+
+
+def test_a_new_number_signs_up_and_then_signs_in(
+    sandbox: Sandbox, member: Visitor, number: str
+) -> None:
+    page = sign_in_by_phone(member, sandbox, number)
+    assert (page.path, page.heading) == ("/sign-in/account", "Create your account")
+    sent = sent_to(sandbox, number)
+    for name in ("", "x" * 41):
+        page = member.send("/sign-in/account", name=name)
+        assert page.said == "Enter a name of up to 40 characters."
+    assert sent_to(sandbox, number) == sent
+    page = member.send("/sign-in/account", name="<i>Ann</i>")
+    assert (page.path, page.heading) == ("/signed-in", "You are signed in")
+    assert "&lt;i&gt;Ann&lt;/i&gt;" in page.html
+    page = member.send("/sign-in/out")
+    assert (page.path, page.said) == ("/sign-in", "You are signed out.")
+    assert member.open("/signed-in").path == "/sign-in"
+    page = sign_in_by_phone(member, sandbox, number)
+    assert page.path == "/signed-in", "a known number needs no name"
+
+
+def test_the_demo_account_signs_in_by_phone(sandbox: Sandbox, member: Visitor) -> None:
+    page = sign_in_by_phone(member, sandbox, PHONE)
+    assert page.path == "/signed-in"
+    assert USER in page.text
+    assert member.open("/sign-in?next=/signed-in").path == "/signed-in", "is sent on"
+
+
+def test_accounts_that_people_make_are_told_apart() -> None:
+    accounts = Accounts()
+    assert accounts.create("+37256780001", USER) == f"{USER} 2", "not the demo's account"
+    assert accounts.create("+37256780002", USER) == f"{USER} 3"
+    assert accounts.create("+37256780002", "Ann") is None
+    assert accounts.create(PHONE, "Ann") is None
+    assert (accounts.find(PHONE), accounts.phone_of(f"{USER} 2")) == (USER, "+37256780001")
