@@ -89,6 +89,15 @@ class MemoryBackupCodes:
             return True
 
 
+def check_storage(storage: object) -> None:
+    """Raise `ConfigurationError` unless this can store backup codes."""
+    for method in ("load", "replace", "remove"):
+        if not callable(getattr(storage, method, None)):
+            raise ConfigurationError(
+                f"{type(storage).__name__} cannot store backup codes: it has no {method}()."
+            )
+
+
 class BackupCodes:
     """Makes and checks backup codes. Its operations are coroutines: `run_sync` drives them where
     the verifier and the storage are synchronous.
@@ -110,11 +119,7 @@ class BackupCodes:
         count: int = 10,
     ) -> None:
         require_whole("The count of backup codes", count, least=1, most=_MOST)
-        for method in ("load", "replace", "remove"):
-            if not callable(getattr(storage, method, None)):
-                raise ConfigurationError(
-                    f"{type(storage).__name__} cannot store backup codes: it has no {method}()."
-                )
+        check_storage(storage)
         self._verifier = verifier
         self._storage = storage
         self._count = count
