@@ -11,7 +11,7 @@ session that the browser has by then: if the first request succeeded, the page c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -30,6 +30,7 @@ from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
+from otpverify.integrations.web.other_ways import OtherWay
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import SendRefused, explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, Sentence
@@ -78,6 +79,8 @@ class FlowPages(ABC):
     concealed: bool = False
     signs_in: ClassVar[bool] = False
     first_field: ClassVar[str] = "phone"  # in the first form
+    remember_days: int = 0  # for which the code's page offers to remember the browser
+    ways: Sequence[OtherWay] = ()  # that the code's page offers
 
     def __init__(self, site: Site, blueprint: str = "") -> None:
         self.site = site
@@ -86,8 +89,8 @@ class FlowPages(ABC):
     # The parts that differ between flows.
 
     @abstractmethod
-    def begin(self) -> Begun:
-        """The recipient that the first form names.
+    def begin(self) -> Begun | Response:
+        """The recipient that the first form names; or the answer, if no code is needed.
 
         Raises:
             Refused, InvalidPhoneNumber: The form's input is not accepted.
@@ -155,6 +158,10 @@ class FlowPages(ABC):
             return self.to("first", carried)
         except OtpVerifyError as error:
             return self.refuse(explained(error), self.typed(self.first_field))
+        return begun if isinstance(begun, Response) else self.send(begun)
+
+    def send(self, begun: Begun) -> Response:
+        """Send the first code."""
         outcome = run_sync(self.flow().start(begun.to, deliver=begun.deliver))
         return self.follow(outcome, begun.typed)
 
@@ -170,7 +177,7 @@ class FlowPages(ABC):
             return self.succeed(outcome.verified, subject)
         if outcome.repeated:
             return redirect(self.after_code(), 303)
-        return self.follow(outcome, subject if self.first_field == "phone" else "")
+        return self.follow(outcome, self.typed_for(subject))
 
     def code_page(self) -> str | Response:
         """The form for the code."""
@@ -289,14 +296,22 @@ class FlowPages(ABC):
     def typed_before(self, outcome: Outcome) -> str:
         """The text typed on the first page, to be filled in again."""
         entry = outcome.entry or self.flow().entry
-        return entry.subject if entry is not None and self.first_field == "phone" else ""
+        return self.typed_for(entry.subject) if entry is not None else ""
+
+    def typed_for(self, subject: str) -> str:
+        """The text of the first page that led to a recipient, where the person typed the phone."""
+        return subject if self.first_field == "phone" else ""
 
     def finish(
         self, verified: Verified, response: Any, target: str | None, **more: Any
     ) -> Response:
         """Record that the flow ended, and answer with the application's response, or a redirect to
         the page that the person wanted, or to the flow's last page."""
-        pages.put(f"done {self.purpose}", {"challenge": verified.challenge, "next": target, **more})
+        return self.end(verified.challenge, response, target, **more)
+
+    def end(self, challenge: str, response: Any, target: str | None, **more: Any) -> Response:
+        """As `finish`, where no code was entered for the challenge, or there was none."""
+        pages.put(f"done {self.purpose}", {"challenge": challenge, "next": target, **more})
         if response is not None:
             made: Response = current_app.make_response(response)
             return made
