@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, cast
 
-from flask import Blueprint, Flask, Response, request, session
+from flask import Blueprint, Flask, Response, session
 from flask.blueprints import BlueprintSetupState
 
 from otpverify import (
@@ -26,26 +26,46 @@ from otpverify import (
 )
 from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages, sign_in
-from otpverify.integrations.flask.api import exempt, json_blueprint
+from otpverify.integrations.flask.api import json_blueprint
+from otpverify.integrations.flask.enrolment import Enrolment
 from otpverify.integrations.flask.flows import FlowPages, PasswordReset, PhoneConfirmation
 from otpverify.integrations.flask.hooks import Hooks
 from otpverify.integrations.flask.login import Login
 from otpverify.integrations.flask.proofs import BoundBy, FreshProof, require_proof
+from otpverify.integrations.flask.reports import add_report
+from otpverify.integrations.flask.second_factor import SecondFactor, check_remembering
 from otpverify.integrations.flask.site import NEEDED, Binding, Site, State, state_for
 from otpverify.integrations.web import ASSETS, run_sync
+from otpverify.integrations.web.backup_codes import BackupCodeStorage, check_storage
+from otpverify.integrations.web.enrolment import NEW_PHONE, OLD_PHONE
 from otpverify.integrations.web.flow import Accounts, Flow
+from otpverify.integrations.web.other_ways import OtherWay, check_ways
 from otpverify.integrations.web.outcome import State as FlowState
-from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
+from otpverify.integrations.web.problems import ProofRequired
 from otpverify.integrations.web.session import Pending, Proof, Recipient, forget_flows
 from otpverify.integrations.web.sign_in import PURPOSE
 
 FLOWS: Final[dict[str, type[FlowPages]]] = {
     flow.name: flow
-    for flow in (Login, PhoneConfirmation, sign_in.SignInByPhone, PasswordReset, FreshProof)
+    for flow in (
+        Login,
+        PhoneConfirmation,
+        sign_in.SignInByPhone,
+        PasswordReset,
+        FreshProof,
+        Enrolment,
+    )
 }
 # Flows that a blueprint without names has only where the application set this function.
-_OPTIONAL: Final = {"proof": "account_loader", "signin": "on_sign_in"}
-_OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof")
+_OPTIONAL: Final = {
+    "proof": "account_loader",
+    "signin": "on_sign_in",
+    "enrolment": "set_phone",
+}
+_OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof") | {
+    NEW_PHONE,
+    OLD_PHONE,
+}
 
 
 class OtpVerify(Hooks):
@@ -123,6 +143,30 @@ class OtpVerify(Hooks):
         """
         return self._site.verifier()
 
+    def add_way(self, way: OtherWay) -> None:
+        """Offer another way in than the code by SMS, on the login's page for the code.
+
+        Args:
+            way: The way, with a name of its own.
+
+        Raises:
+            ConfigurationError: There is a way with this name.
+        """
+        self._site.ways = check_ways([*self._site.ways, way])
+
+    def use_backup_codes(self, storage: BackupCodeStorage) -> None:
+        """Offer backup codes as another way in, and a page that makes them in the flow
+        `"enrolment"`.
+
+        Args:
+            storage: Stores their hashes.
+
+        Raises:
+            ConfigurationError: The storage lacks a method.
+        """
+        check_storage(storage)
+        self._site.backup_storage = storage
+
     # Mounted
 
     def blueprint(self, *flows: str) -> Blueprint:
@@ -130,9 +174,10 @@ class OtpVerify(Hooks):
 
         Args:
             flows: Of `"login"`, `"phone"`, `"signin"` (a phone and a code, no password),
-                `"reset"`, `"proof"` (for `proof_required`) and `"report"` (the address for delivery
-                reports). If left out, all of them; `"proof"` where `@otp.account_loader` is set,
-                `"signin"` where `@otp.on_sign_in` is.
+                `"reset"`, `"proof"` (for `proof_required`), `"enrolment"` (where people change
+                their phone) and `"report"` (the address for delivery reports). If left out, all of
+                them; `"proof"` where `@otp.account_loader` is set, `"signin"` where
+                `@otp.on_sign_in` is, and `"enrolment"` where `@otp.set_phone` is.
 
         Raises:
             ConfigurationError: A flow with this name does not exist. On registration: the flow
@@ -154,7 +199,7 @@ class OtpVerify(Hooks):
             if name in FLOWS:
                 FLOWS[name](self._site).add_to(blueprint)
             else:
-                self._add_report(blueprint)
+                add_report(self._site, blueprint)
         blueprint.record(lambda state: self._mounted(state, names))
         blueprint.after_request(pages.set_notice_cookie)
         blueprint.after_request(pages.harden)
@@ -363,6 +408,24 @@ class OtpVerify(Hooks):
         flow = self._flow_to(phone, purpose, binding)
         return cast("Verified", run_sync(flow.redeem(max_age=max_age)).raised().verified)
 
+    def half_signed_in(self) -> str | None:
+        """The account whose password was right in this session, up to ten minutes ago, and whose
+        second factor is still missing. For the pages of another way in, such as a passkey's."""
+        return SecondFactor(self._site).half_signed_in
+
+    def sign_in_half_signed_in(self) -> Response:
+        """Sign in the account that is half signed in. Call it after your page of another way in was
+        passed, and return its response, which the login's pages would give.
+
+        Raises:
+            ProofRequired: No account is half signed in, or not any more.
+        """
+        account = self.half_signed_in()
+        if account is None:
+            raise ProofRequired
+        login = Login(self._site, self._site.state.mounted["login"])
+        return cast("Response", login.enter_by_way(account))
+
     def cancel(self, phone: str, *, purpose: str, binding: Binding = None) -> None:
         """`Verifier.cancel` for the session's challenge, or for its proof.
 
@@ -405,30 +468,14 @@ class OtpVerify(Hooks):
             purpose, recipient=lambda subject: Recipient(phone, subject, binding)
         )
 
-    def _add_report(self, blueprint: Blueprint) -> None:
-        """`/sms/report`, for the gateway: it has no session; the token in the address
-        authenticates it."""
-
-        def sms_report() -> Response:
-            taken = take_report(
-                self.verifier,
-                method=request.method,
-                query=request.query_string,
-                body=request.stream.read(LARGEST_REPORT + 1),
-                content_type=request.content_type or "",
-            )
-            status, text = run_sync(taken)
-            return Response(text, status, content_type="text/plain")
-
-        blueprint.add_url_rule("/sms/report", "sms_report", sms_report, methods=["GET", "POST"])
-        blueprint.record(lambda state: exempt(state, sms_report))
-
     def _mounted(self, state: BlueprintSetupState, names: Sequence[str]) -> None:
         ours = state.app.extensions.get("otpverify")
         if not isinstance(ours, State):
             raise ConfigurationError("Call otp.init_app(app) before the blueprint is registered.")
         for name in names:
             self._site.require(name)
+            if name in ("login", "enrolment"):
+                check_remembering(state.app.config, ours.verifier, self._hooks)
             concealed = name == "reset" or (name == "signin" and not self._site.signs_up)
             if concealed and ours.reset_verifier is None:
                 raise ConfigurationError(

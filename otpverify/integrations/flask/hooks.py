@@ -33,8 +33,9 @@ class Hooks:
 
     def auth_hash(self, function: F) -> F:
         """`(account) -> text`: a text that changes with the account's password, such as the hash
-        that you store. What the session states of the account ends when it changes: see
-        `proof_required(within=...)`. The session never shows the text."""
+        that you store, and with anything else that shall end remembered browsers, such as a counter
+        of yours. What the session states of the account ends when it changes, too: see
+        `proof_required(within=...)`. Neither session nor cookie shows the text."""
         return self._set("auth_hash", function)
 
     def authenticate(self, function: F) -> F:
@@ -130,3 +131,48 @@ class Hooks:
         for this request: one of the standard library's, or `flask_babel.get_translations`. Texts
         that it does not translate come from the library's own catalogues."""
         return self._set("translations", function)
+
+    # The second factor, and enrolment.
+
+    def needs_code(self, function: F) -> F:
+        """`(account) -> bool`: whether the account signs in with a second factor. `False` signs it
+        in by the password alone. All accounts need one without this function."""
+        return self._set("needs_code", function)
+
+    def enrol_at_once(self, function: F) -> F:
+        """`(account) -> bool`: whether an account that needs a code and has no phone may add one
+        between the password and the sign-in. Otherwise it is refused, unless it has another way
+        in. Whoever knows such a password can add a phone of their own."""
+        return self._set("enrol_at_once", function)
+
+    def confirm_password(self, function: F) -> F:
+        """`(account, password) -> bool`: whether this is the password of the account that is signed
+        in, before its phone or backup codes change. Incorrect ones are counted: 5 in a quarter of
+        an hour, 20 a day."""
+        return self._set("confirm_password", function)
+
+    def set_phone(self, function: F) -> F:
+        """`(account, verified) -> None`: store `verified.phone` as the account's phone. Raise
+        `PhoneTaken` if another account has it, such as for the database's error."""
+        return self._set("set_phone", function)
+
+    def phone_taken(self, function: F) -> F:
+        """`(phone, account) -> bool`: whether another account has the number, in E.164. It is
+        called after the right code."""
+        return self._set("phone_taken", function)
+
+    def remove_phone(self, function: F) -> F:
+        """`(account) -> None`: remove the account's phone. Without this function phones can only be
+        changed."""
+        return self._set("remove_phone", function)
+
+    def forget_browsers(self, function: F) -> F:
+        """`(account) -> None`: end all remembered browsers of the account: change a counter that
+        `auth_hash` includes. The page offers it where this function is set."""
+        return self._set("forget_browsers", function)
+
+    def on_account_change(self, function: F) -> F:
+        """`(notice) -> None`: the phone, the backup codes or the remembered browsers of an account
+        changed, or a backup code was used (`AccountNotice`). Send an e-mail with its
+        `sentences`."""
+        return self._set("on_account_change", function)

@@ -1,13 +1,29 @@
-"""Sign in with a password, then a code to the account's phone."""
+"""Sign in with a password, then with a code to the account's phone, or in another way.
+
+Some accounts need no second step (`needs_code`), and a remembered browser may skip it. Between the
+two steps the session states that the password was right, for some minutes.
+"""
 
 from __future__ import annotations
 
-from flask import request
+from collections.abc import Sequence
+from typing import Any
+
+from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from otpverify import Verified
+from otpverify import ConfigurationError, CooldownActive, OtpVerifyError, Verified
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.flows import NO_PHONE, Begun, FlowPages, Refused
+from otpverify.integrations.flask.second_factor import SecondFactor
+from otpverify.integrations.flask.site import Site
+from otpverify.integrations.web import run_sync, sentences
+from otpverify.integrations.web.account_notices import AccountChange
+from otpverify.integrations.web.backup_codes import WAY as BACKUP_CODE
+from otpverify.integrations.web.notices import Carried, Notice
+from otpverify.integrations.web.other_ways import OtherWay, check_answer
+from otpverify.integrations.web.outcome import Page
+from otpverify.integrations.web.problems import explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence
 
 
@@ -19,21 +35,140 @@ class Login(FlowPages):
     first_field = "user"
     signs_in = True
 
-    def begin(self) -> Begun:
+    def __init__(self, site: Site, blueprint: str = "") -> None:
+        super().__init__(site, blueprint)
+        self.second = SecondFactor(site)
+
+    def add_to(self, blueprint: Any) -> None:
+        """Add all pages of the flow."""
+        super().add_to(blueprint)
+        self.add_page(blueprint, "other", self.other, "GET", "POST")
+
+    def begin(self) -> Begun | Response:
         """The account, if the password is right."""
         user = self.typed("user")
         password = request.form.get("password", "")
         known = len(user) <= LONGEST_FIELD
-        account = self.site.call("authenticate", user, password) if known else None
-        if account is None:
+        found = self.site.call("authenticate", user, password) if known else None
+        if found is None:
             raise Refused(Sentence("The user name or password is incorrect."), user)
-        to = self.site.recipient_of(str(account))
-        if to is None:
-            raise Refused(NO_PHONE, user)
-        return Begun(to, user)
+        account = str(found)
+        if not self.second.needed(account) or self.second.remembered(account) is not None:
+            return self.enter(account)
+        to, ways = self.site.recipient_of(account), self.second.ways(account)
+        enrols = to is None and not ways and may_enrol_at_once(self.site, account)
+        if ways or enrols:
+            self.second.first_step.save(account, *self.second.facts(account))
+        if to is not None:
+            return Begun(to, user)
+        if ways:
+            return self.to("other", Carried())
+        if enrols:
+            return redirect(enrolment_address(self.site), 303)
+        raise Refused(NO_PHONE, user)
+
+    def send(self, begun: Begun) -> Response:
+        """Send the first code. If it cannot be sent, offer the account's other ways in."""
+        outcome = run_sync(self.flow().start(begun.to, deliver=begun.deliver))
+        refused = outcome.page is Page.FIRST and not isinstance(outcome.error, CooldownActive)
+        if refused and self.second.ways(begun.to.subject):
+            return self.to("other", Carried(outcome.notice))
+        return self.follow(outcome, begun.typed)
 
     def succeed(self, verified: Verified, subject: str) -> Response:
-        """Sign in, in a new session: it drops anything planted in the old one."""
+        """Sign in after a right code."""
+        return self.enter(subject, verified.challenge, remember=self._asked_to_remember())
+
+    def other(self) -> str | Response:
+        """Another way in than the code: choose it, and type its answer."""
+        account = self.second.half_signed_in
+        if request.method == "POST":
+            pages.check_csrf()
+        if account is None:
+            found = self.finished()
+            if found is not None:  # the request that this one repeats has signed in
+                target = pages.safe_next(found.get("next"))
+                return redirect(target or self.url("done"), 303)
+            return self.to("first", Carried(Notice(sentences.NO_CHALLENGE, error=False)))
+        ways = self.second.ways(account)
+        name = request.args.get("way") or (ways[0].name if len(ways) == 1 else "")
+        way = next((one for one in ways if one.name == name), None)
+        if request.method == "POST" and way is not None and way.check is not None:
+            return self._answer(way, account)
+        if way is not None and way.check is None:
+            return redirect(way.address, 303)
+        return self.show("other.html", self.carried("other"), "code", ways=ways, way=way)
+
+    def enter(self, account: str, challenge: str = "", *, remember: bool = False) -> Response:
+        """Sign in, in a new session: it drops anything planted in the old one.
+
+        Args:
+            account: The account.
+            challenge: The challenge of the code that was sent, if one was.
+            remember: The person wants this browser to be remembered.
+        """
         target = self.target()
         pages.rotate()
-        return self.finish(verified, self.site.call("on_login", subject), target)
+        response = self.end(challenge, self.site.call("on_login", account), target)
+        if remember:
+            self.second.remember(response, account)
+        return response
+
+    def enter_by_way(self, account: str) -> Response:
+        """Sign in after another way in was right. The code that was sent is void."""
+        flow = self.flow()
+        challenge = flow.entry.challenge if flow.entry is not None else ""
+        run_sync(flow.cancel())
+        return self.enter(account, challenge, remember=self._asked_to_remember())
+
+    # For the templates.
+
+    @property
+    def remember_days(self) -> int:  # type: ignore[override]  # by the settings here
+        """For how many days the page offers to remember the browser."""
+        return self.second.remember_days
+
+    @property
+    def ways(self) -> Sequence[OtherWay]:  # type: ignore[override]  # of the account here
+        """The other ways in of the account whose password was right."""
+        account = self.second.half_signed_in
+        return [] if account is None else self.second.ways(account)
+
+    def _answer(self, way: OtherWay, account: str) -> Response:
+        """Judge the answer of a way. A refusal does not write the session."""
+        try:
+            answer = request.form.get("code", "")
+            run_sync(check_answer(self.site.verifier(), way, account, answer))
+        except OtpVerifyError as error:
+            notice = Notice.of(explained(error))
+            pages.leave_session()
+            pages.carry(f"{self.purpose} other", Carried(notice))
+            return redirect(self.url("other", way=way.name), 303)
+        phone = self.second.facts(account)[1]
+        response = self.enter_by_way(account)
+        if way.name == BACKUP_CODE:
+            self.second.notify(account, AccountChange.BACKUP_CODE_USED, phone)
+        return response
+
+    @staticmethod
+    def _asked_to_remember() -> bool:
+        return request.form.get("remember") == "1"
+
+
+def may_enrol_at_once(site: Site, account: str) -> bool:
+    """Whether an account without a phone may add one between the password and the sign-in."""
+    if "enrol_at_once" not in site.hooks or site.recipient_of(account) is not None:
+        return False
+    return site.call("enrol_at_once", account) is True
+
+
+def enrolment_address(site: Site) -> str:
+    """The page on which a phone is added.
+
+    Raises:
+        ConfigurationError: The flow `"enrolment"` is not mounted.
+    """
+    found = site.state.mounted.get("enrolment")
+    if found is None:
+        raise ConfigurationError('@otp.enrol_at_once needs the flow: otp.blueprint("enrolment").')
+    return url_for(f"{found}.enrolment_phone")

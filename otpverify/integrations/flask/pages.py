@@ -222,6 +222,10 @@ class Context:
         """A text in the page's language."""
         return self._site.say(Sentence(text, params=params))
 
+    def sentence(self, sentence: Sentence) -> str:
+        """A sentence in the page's language."""
+        return self._site.say(sentence)
+
     def count(self, count: int, one: str, many: str) -> str:
         """A text that counts, in the page's language."""
         return self._site.say(Sentence(one, many, count, {"count": count}))

@@ -11,8 +11,10 @@ from flask import Flask, Response, current_app, request, session
 
 from otpverify import ConfigurationError, Messages, OtpVerifyError, Verified, Verifier
 from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.backup_codes import BackupCodeStorage
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.languages import page_language, translated
+from otpverify.integrations.web.other_ways import OtherWay
 from otpverify.integrations.web.problems import (
     MEDIA_TYPE,
     Problem,
@@ -37,6 +39,7 @@ NEEDED: Final = {
     "signin": ("find_account", "on_sign_in"),
     "reset": ("find_account", "set_password"),
     "proof": ("account_loader", "phone_of"),
+    "enrolment": ("account_loader", "phone_of", "set_phone", "confirm_password"),
     "report": (),
 }
 CONTENT_SECURITY_POLICY: Final = (
@@ -48,6 +51,8 @@ _DEFAULTS: Final = {
     "OTPVERIFY_ORIGIN": None,
     "OTPVERIFY_KEEP_AT_LOGIN": (),
     "OTPVERIFY_SHORTEST_PASSWORD": 8,
+    "OTPVERIFY_REMEMBER_DAYS": 0,
+    "OTPVERIFY_NOTICES": True,
     "OTPVERIFY_CONTENT_SECURITY_POLICY": CONTENT_SECURITY_POLICY,
 }
 APP_CONFIG: Final = Source(written='app.config["{}"]', more=frozenset(_DEFAULTS))
@@ -146,12 +151,16 @@ class Site:
         hooks: The application's functions, by name.
         proof_purposes: The purposes that views need a proof for.
         window_purposes: Those of them that need a code within the last minutes.
+        ways: Other ways in than a code by SMS.
+        backup_storage: Where backup codes are stored, if the application uses them.
     """
 
     def __init__(self) -> None:
         self.hooks: dict[str, Callable[..., Any]] = {}
         self.proof_purposes: set[str] = set()
         self.window_purposes: set[str] = set()
+        self.ways: tuple[OtherWay, ...] = ()
+        self.backup_storage: BackupCodeStorage | None = None
 
     @property
     def state(self) -> State:

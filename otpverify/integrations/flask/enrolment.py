@@ -1,0 +1,311 @@
+"""Enrolment: pages on which a signed-in person adds, changes and removes the phone, makes backup
+codes, and ends remembered browsers.
+
+Each change needs the person to prove again who they are, by a code to the account's phone or by the
+password: a session that was left open does not suffice. The rule is
+`otpverify.integrations.web.enrolment`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint, abort, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from otpverify import IncorrectAnswer, Verified
+from otpverify.integrations.flask import pages
+from otpverify.integrations.flask.flows import NO_PHONE, Begun, FlowPages, Refused
+from otpverify.integrations.flask.login import Login, may_enrol_at_once
+from otpverify.integrations.flask.second_factor import SecondFactor
+from otpverify.integrations.flask.site import Site
+from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.account_notices import AccountChange
+from otpverify.integrations.web.attempts import count_attempt
+from otpverify.integrations.web.enrolment import (
+    NEW_PHONE,
+    OLD_PHONE,
+    PROVE_AGAIN,
+    SAME_NUMBER,
+    TAKEN,
+    PhoneTaken,
+    enrolled,
+    enrolling,
+)
+from otpverify.integrations.web.notices import Carried, Notice
+from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.session import Recipient
+
+_REMOVED: Final = Sentence("The phone number was removed.")
+_FORGOTTEN: Final = Sentence("This browser is not remembered any more.")
+_ALL_FORGOTTEN: Final = Sentence("No browser is remembered any more.")
+_INCORRECT: Final = Sentence("The password is incorrect.")
+
+
+class _OfAccount(FlowPages):
+    """Pages for the person who is signed in."""
+
+    def __init__(self, site: Site, blueprint: str = "") -> None:
+        super().__init__(site, blueprint)
+        self.second = SecondFactor(site)
+
+    def person(self) -> str | None:
+        """The account that is signed in."""
+        return self.site.account()
+
+    def signed_in(self) -> str:
+        """The account that is signed in. Others are sent to the login."""
+        account = self.person()
+        if account is None:
+            login = self.site.state.mounted.get("login")
+            if login is None:
+                abort(401)
+            here = pages.here() or url_for(".enrolment")
+            abort(redirect(url_for(f"{login}.login", next=here), 303))
+        return account
+
+    def reproved(self, account: str) -> bool:
+        """Whether the person proved again who they are, a moment ago."""
+        return self.second.reproved.account(self.second.facts) == account
+
+    def prove_again(self) -> Response:
+        """Redirect to the page on which the person proves it, and then back here."""
+        pages.carry(f"{OLD_PHONE} first", Carried(Notice(PROVE_AGAIN, error=False)))
+        back = pages.here() or url_for(".enrolment")
+        return redirect(url_for(".enrolment_prove", next=back), 303)
+
+    def overview(self, notice: Notice) -> Response:
+        """Redirect to the overview, with a notice."""
+        pages.carry("enrolment", Carried(notice))
+        return redirect(url_for(".enrolment"), 303)
+
+
+class ProveAgain(_OfAccount):
+    """A signed-in person proves who they are, by a code to the account's phone or the password."""
+
+    name = "enrolment_prove"
+    purpose = OLD_PHONE
+    path = "/enrolment/prove"
+    first_field = ""  # a password is never filled in again
+
+    def first(self) -> str | Response:
+        """The form for the password, and the button for a code."""
+        self.signed_in()
+        return super().first()
+
+    def code(self) -> str | Response:
+        """The form for the code."""
+        self.signed_in()
+        return super().code()
+
+    def begin(self) -> Begun | Response:
+        """Check the password, if there is one; otherwise a code goes to the account's phone."""
+        account = self.signed_in()
+        if "password" in request.form:
+            return self._by_password(account, request.form["password"])
+        to = self.site.recipient_of(account)
+        if to is None:
+            raise Refused(NO_PHONE)
+        return Begun(to)
+
+    def find(self, subject: str) -> Recipient | None:
+        """The account that is signed in; it cannot continue another account's challenge."""
+        account = self.person()
+        return self.site.recipient_of(account) if account == subject else None
+
+    def succeed(self, verified: Verified, subject: str) -> Response:
+        """Remember the proof for some minutes, and go back to what the person wanted."""
+        self.flow().forget()
+        return self._proved(subject, verified.challenge)
+
+    @property
+    def has_phone(self) -> bool:
+        """Whether a code can be sent. For the template."""
+        return self.site.recipient_of(self.person()) is not None
+
+    def _by_password(self, account: str, password: str) -> Response:
+        async def check() -> None:
+            if self.site.call("confirm_password", account, password) is not True:
+                raise IncorrectAnswer
+
+        try:
+            run_sync(
+                count_attempt(self.site.verifier(), check, "password", account, scope="passwords")
+            )
+        except IncorrectAnswer:
+            raise Refused(_INCORRECT) from None
+        return self._proved(account, "")
+
+    def _proved(self, account: str, challenge: str) -> Response:
+        self.second.reproved.save(account, *self.second.facts(account))
+        return self.end(challenge, None, self.target() or url_for(".enrolment"))
+
+
+class NewPhone(_OfAccount):
+    """A number is typed, confirmed by a code, and becomes the account's phone."""
+
+    name = "enrolment_phone"
+    purpose = NEW_PHONE
+    path = "/enrolment/phone"
+
+    def person(self) -> str | None:
+        """The account that is signed in; or the one that may add a phone before it is."""
+        account = super().person()
+        if account is not None:
+            return account
+        half = self.second.half_signed_in
+        return half if half is not None and may_enrol_at_once(self.site, half) else None
+
+    def allowed(self, account: str) -> bool:
+        """Whether the person may set the account's phone now. Between the password and the sign-in,
+        the right password suffices for an account that has none."""
+        return self.reproved(account) or super().person() is None
+
+    def first(self) -> str | Response:
+        """The form for the number."""
+        account = self.signed_in()
+        if request.method != "POST" and not self.allowed(account):
+            return self.gone_on(self.carried("first")) or self.prove_again()
+        return super().first()
+
+    def begin(self) -> Begun | Response:
+        """The number."""
+        account, typed = self.signed_in(), self.typed("phone")
+        if not self.allowed(account):
+            return self.prove_again()
+        phone = self.flow().verifier.normalize(typed)
+        to = self.site.recipient_of(account)
+        if to is not None and to.phone == phone:
+            raise Refused(SAME_NUMBER, typed)
+        return Begun(enrolling(account, phone), typed)
+
+    def find(self, subject: str) -> Recipient | None:
+        """The number, for the account that is signed in."""
+        return enrolled(self.person(), subject)
+
+    def shown(self, to: Recipient) -> str:
+        """The full number, so that the person can see a typing error."""
+        return to.phone
+
+    def typed_for(self, subject: str) -> str:
+        """The number."""
+        return subject.partition(" ")[0]
+
+    def succeed(self, verified: Verified, subject: str) -> Response:  # noqa: ARG002 - `find` judged it
+        """Store the number, if the person may still do so and no other account has it."""
+        account = self.signed_in()
+        self.flow().forget()
+        if not self.allowed(account):  # another session changed the phone meanwhile
+            return self.prove_again()
+        old = self.site.recipient_of(account)
+        at_once = super().person() is None
+        taken = "phone_taken" in self.site.hooks and self.site.call(
+            "phone_taken", verified.phone, account
+        )
+        try:
+            if taken:
+                raise PhoneTaken
+            self.site.call("set_phone", account, verified)
+        except PhoneTaken:
+            return self.to("first", Carried(Notice(TAKEN), verified.phone, of_field=True))
+        self.second.reproved.drop()
+        change = AccountChange.PHONE_ADDED if old is None else AccountChange.PHONE_CHANGED
+        self.second.notify(account, change, None if old is None else old.phone)
+        if at_once:
+            return self.end(verified.challenge, Login(self.site).enter(account), None)
+        confirmed = Sentence("%(phone)s is confirmed.", params={"phone": verified.phone})
+        pages.carry("enrolment", Carried(Notice(confirmed, error=False)))
+        return self.finish(verified, None, self.target() or url_for(".enrolment"))
+
+
+class Enrolment(_OfAccount):
+    """All pages of enrolment, and the overview that leads to them."""
+
+    name = "enrolment"
+    purpose = "enrolment"
+    path = "/enrolment"
+
+    def add_to(self, blueprint: Blueprint) -> None:
+        """Add all pages."""
+        self.add_page(blueprint, "", self.first, "GET")
+        self.add_page(blueprint, "remove", self.remove, "GET", "POST")
+        self.add_page(blueprint, "codes", self.backup_codes, "GET", "POST")
+        self.add_page(blueprint, "forget", self.forget, "POST")
+        NewPhone(self.site).add_to(blueprint)
+        ProveAgain(self.site).add_to(blueprint)
+
+    def begin(self) -> Begun:
+        """The overview sends nothing."""
+        raise NotImplementedError
+
+    def succeed(self, verified: Verified, subject: str) -> Response:
+        """The overview checks nothing."""
+        raise NotImplementedError
+
+    def first(self) -> str | Response:
+        """The overview."""
+        account = self.signed_in()
+        carried, to = pages.carried_to("enrolment"), self.site.recipient_of(account)
+        backup = self.second.backup_codes
+        return self.show(
+            "enrolment.html",
+            carried,
+            "first",
+            shown=None if to is None else self.shown(to),
+            removable=to is not None and "remove_phone" in self.site.hooks,
+            codes_left=None if backup is None else run_sync(backup.left(account)),
+            remembered=self.second.remembered(account),
+            forgets_all=self.second.remember_days and "forget_browsers" in self.site.hooks,
+        )
+
+    def remove(self) -> str | Response:
+        """Remove the phone."""
+        account = self.signed_in()
+        to = self.site.recipient_of(account)
+        if "remove_phone" not in self.site.hooks:
+            abort(404)
+        if request.method == "POST":
+            pages.check_csrf()
+        if to is None:
+            return redirect(url_for(".enrolment"), 303)
+        if not self.reproved(account):
+            return self.prove_again()
+        if request.method != "POST":
+            return self.show("enrolment_remove.html", Carried(), "first", shown=self.shown(to))
+        self.site.call("remove_phone", account)
+        self.second.reproved.drop()
+        self.second.notify(account, AccountChange.PHONE_REMOVED, to.phone)
+        return self.overview(Notice(_REMOVED, error=False))
+
+    def backup_codes(self) -> str | Response:
+        """Make backup codes, and show them once: in the reply itself, since no session or cookie
+        may hold them."""
+        account = self.signed_in()
+        backup = self.second.backup_codes
+        if backup is None:
+            abort(404)
+        if request.method == "POST":
+            pages.check_csrf()
+        if not self.reproved(account):
+            return self.prove_again()
+        codes: list[str] = []
+        if request.method == "POST":
+            codes = run_sync(backup.make(account))
+            self.second.reproved.drop()  # a reload of this page makes no further codes
+            phone = self.second.facts(account)[1]
+            self.second.notify(account, AccountChange.BACKUP_CODES_MADE, phone)
+        left = run_sync(backup.left(account))
+        return self.show("backup_codes.html", Carried(), "first", codes=codes, left=left)
+
+    def forget(self) -> Response:
+        """Forget this browser, or all browsers."""
+        account = self.signed_in()
+        pages.check_csrf()
+        everywhere = request.form.get("which") == "all"
+        if everywhere:
+            self.site.call("forget_browsers", account)
+            phone = self.second.facts(account)[1]
+            self.second.notify(account, AccountChange.BROWSERS_FORGOTTEN, phone)
+        response = self.overview(Notice(_ALL_FORGOTTEN if everywhere else _FORGOTTEN, error=False))
+        self.second.forget(response, account)
+        return response

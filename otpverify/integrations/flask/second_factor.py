@@ -1,0 +1,189 @@
+"""What the application's hooks and settings say of an account's second factor: whether it needs
+one, whether this browser is remembered, and which other ways in it has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from flask import current_app, request, session
+from werkzeug.wrappers import Response
+
+from otpverify import ConfigurationError, Verifier
+from otpverify.integrations.flask.site import Site
+from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, send_notice
+from otpverify.integrations.web.backup_codes import BackupCodes
+from otpverify.integrations.web.other_ways import OtherWay, available_ways
+from otpverify.integrations.web.remembered import (
+    REMEMBERED_COOKIE,
+    Remembered,
+    RememberedBrowsers,
+)
+from otpverify.integrations.web.session_stamp import FIRST_STEP, REPROVED, SessionStamp
+
+_log = logging.getLogger("otpverify.integrations")
+
+
+class SecondFactor:
+    """The second factor of accounts, during a request.
+
+    Args:
+        site: The application.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def needed(self, account: str) -> bool:
+        """Whether the account needs a second factor, by `needs_code`; all do without the hook."""
+        if "needs_code" not in self.site.hooks:
+            return True
+        return self.site.call("needs_code", account) is not False
+
+    def facts(self, account: str) -> tuple[str | None, str | None]:
+        """The account's authentication hash and phone. What a session says of the account ends when
+        one of them changes."""
+        to = self.site.recipient_of(account)
+        return self._auth_hash(account), None if to is None else to.phone
+
+    # The step before.
+
+    @property
+    def first_step(self) -> SessionStamp:
+        """The session's statement that a password was right."""
+        return SessionStamp(self.site.verifier(), session, FIRST_STEP)
+
+    @property
+    def half_signed_in(self) -> str | None:
+        """The account whose password was right in this session a moment ago."""
+        return self.first_step.account(self.facts)
+
+    @property
+    def reproved(self) -> SessionStamp:
+        """The session's statement that the person who is signed in proved it again."""
+        return SessionStamp(self.site.verifier(), session, REPROVED)
+
+    # Remembered browsers.
+
+    @property
+    def remember_days(self) -> int:
+        """How many days browsers are remembered; 0: they are not."""
+        days = current_app.config["OTPVERIFY_REMEMBER_DAYS"]
+        return 0 if days == 0 else self._browsers(days).days
+
+    def remembered(self, account: str) -> Remembered | None:
+        """This browser, if it is remembered for the account."""
+        days = self.remember_days
+        if not days:
+            return None
+        auth_hash, phone = self.facts(account)
+        cookie = request.cookies.get(REMEMBERED_COOKIE)
+        hashed = _required(auth_hash)
+        return self._browsers(days).find(cookie, account, auth_hash=hashed, phone=phone)
+
+    def remember(self, response: Response, account: str) -> None:
+        """Let the reply remember this browser. Call it after the second factor was right."""
+        days = self.remember_days
+        if not days:
+            return
+        auth_hash, phone = self.facts(account)
+        cookie = request.cookies.get(REMEMBERED_COOKIE)
+        hashed, browsers = _required(auth_hash), self._browsers(days)
+        value = browsers.remember(account, auth_hash=hashed, phone=phone, cookie=cookie)
+        self._set_cookie(response, value, browsers.max_age)
+
+    def forget(self, response: Response, account: str) -> None:
+        """Let the reply forget this browser, for the account."""
+        days = self.remember_days
+        if not days:
+            return
+        auth_hash, phone = self.facts(account)
+        cookie = request.cookies.get(REMEMBERED_COOKIE)
+        hashed, browsers = _required(auth_hash), self._browsers(days)
+        value = browsers.forget(cookie, account, auth_hash=hashed, phone=phone)
+        self._set_cookie(response, value, browsers.max_age if value else 0)
+
+    # Other ways in.
+
+    @property
+    def backup_codes(self) -> BackupCodes | None:
+        """Backup codes, if the site uses them."""
+        storage = self.site.backup_storage
+        return None if storage is None else BackupCodes(self.site.verifier(), storage)
+
+    def ways(self, account: str) -> Sequence[OtherWay]:
+        """The ways that the account has."""
+        backup = self.backup_codes
+        ways = [*self.site.ways, *([] if backup is None else [backup.way()])]
+        return run_sync(available_ways(ways, account))
+
+    # Notices.
+
+    def notify(self, account: str, change: AccountChange, phone: str | None) -> None:
+        """Send the person a notice by SMS, and give it to the application's hook. The change is
+        made already, so that a failure is logged and changes nothing.
+
+        Args:
+            account: The account.
+            change: What changed.
+            phone: The number that the message goes to, if one does.
+        """
+        notice = AccountNotice(account, change, phone, self.site.locale())
+        verifier: Verifier = self.site.state.reset_verifier or self.site.verifier()
+        if current_app.config["OTPVERIFY_NOTICES"]:
+            brand = current_app.config["OTPVERIFY_BRAND"]
+            run_sync(send_notice(verifier, notice, brand=brand))
+        if "on_account_change" in self.site.hooks:
+            try:
+                self.site.call("on_account_change", notice)
+            except Exception:
+                _log.exception("on_account_change failed for %s", notice)
+
+    def _auth_hash(self, account: str) -> str | None:
+        if "auth_hash" not in self.site.hooks:
+            return None
+        found = self.site.call("auth_hash", account)
+        if not isinstance(found, str) or not found:
+            raise ConfigurationError("@otp.auth_hash must return a text that is not empty.")
+        return found
+
+    def _browsers(self, days: int) -> RememberedBrowsers:
+        return RememberedBrowsers(self.site.verifier(), days=days)
+
+    def _set_cookie(self, response: Response, value: str, seconds: int) -> None:
+        interface = current_app.session_interface
+        response.set_cookie(
+            REMEMBERED_COOKIE,
+            value,
+            max_age=seconds,
+            path=interface.get_cookie_path(current_app),
+            domain=interface.get_cookie_domain(current_app),
+            secure=interface.get_cookie_secure(current_app),
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def check_remembering(
+    config: Mapping[str, Any], verifier: Verifier, hooks: Collection[str]
+) -> None:
+    """Check that an application that remembers browsers has what that needs.
+
+    Raises:
+        ConfigurationError: It does not, or the number of days is out of range.
+    """
+    days = config["OTPVERIFY_REMEMBER_DAYS"]
+    if days != 0:
+        RememberedBrowsers(verifier, days=days)
+        _required("set" if "auth_hash" in hooks else None)
+
+
+def _required(auth_hash: str | None) -> str:
+    if not auth_hash:
+        raise ConfigurationError(
+            "OTPVERIFY_REMEMBER_DAYS needs @otp.auth_hash, which ends remembered browsers when the "
+            "password changes."
+        )
+    return auth_hash

@@ -1,0 +1,490 @@
+"""Enrolment in Flask: add, confirm, change and remove the phone; and what an attacker makes of a
+session that was left open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import session
+from flask_support import PASSWORD, PHONE, STRANGER, Person, Shop
+from freezegun.api import FrozenDateTimeFactory
+
+from otpverify import ConfigurationError, Policy, Verified
+from otpverify.integrations.flask import OtpVerify
+from otpverify.integrations.web.account_notices import AccountNotice
+from otpverify.integrations.web.backup_codes import MemoryBackupCodes
+from otpverify.integrations.web.enrolment import PhoneTaken
+
+BASE = "/account/enrolment"
+NEW = "+37256789045"
+NO_WAIT = Policy(resend_cooldown_seconds=0)
+
+
+class Site(Shop):
+    """A shop whose accounts can change their phone."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.hashes = {"7": "hash of 7", "8": "hash of 8"}
+        self.browsers = 0
+        self.notices: list[AccountNotice] = []
+        self.asked: list[str] = []
+        self.storage = MemoryBackupCodes()
+        self.otp.use_backup_codes(self.storage)
+        otp = self.otp
+
+        @otp.auth_hash
+        def auth_hash(account: str) -> str:
+            return f"{self.hashes[account]} {self.browsers}"
+
+        @otp.confirm_password
+        def confirm_password(account: str, password: str) -> bool:
+            self.asked.append(account)
+            return password == PASSWORD
+
+        @otp.phone_taken
+        def phone_taken(phone: str, account: str) -> bool:
+            return any(known == phone for who, known in self.phones.items() if who != account)
+
+        @otp.set_phone
+        def set_phone(account: str, verified: Verified) -> None:
+            self.phones[account] = verified.phone
+
+        @otp.remove_phone
+        def remove_phone(account: str) -> None:
+            del self.phones[account]
+
+        @otp.forget_browsers
+        def forget_browsers(account: str) -> None:
+            assert account
+            self.browsers += 1
+
+        @otp.on_account_change
+        def on_account_change(notice: AccountNotice) -> None:
+            self.notices.append(notice)
+
+        @self.app.get("/as/<account>")
+        def sign_in_as(account: str) -> str:
+            session["account"] = account
+            return ""
+
+    @property
+    def changes(self) -> list[str]:
+        return [notice.change.name for notice in self.notices]
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site().mount(OTPVERIFY_REMEMBER_DAYS=30, OTPVERIFY_POLICY=NO_WAIT)  # type: ignore[return-value]  # it is a Site
+
+
+@pytest.fixture
+def person(site: Site) -> Person:
+    """Signed in as 7."""
+    person = site.person()
+    person.client.get("/as/7")
+    return person
+
+
+def prove(person: Person, password: str = PASSWORD) -> None:
+    person.open(f"{BASE}/prove")
+    person.send(f"{BASE}/prove", password=password)
+
+
+def enter_number(person: Person, phone: str = NEW) -> None:
+    person.open(f"{BASE}/phone")
+    person.send(f"{BASE}/phone", phone=phone)
+
+
+def change(site: Site, person: Person, phone: str = NEW) -> None:
+    enter_number(person, phone)
+    assert person.page.path == f"{BASE}/phone/code", person.page.html
+    person.send(f"{BASE}/phone/code", code=site.code(1))
+
+
+class TestChange:
+    def test_by_password(self, site: Site, person: Person) -> None:
+        page = person.open(BASE)
+        assert "••" in page.text
+        assert PHONE not in page.html
+        page = person.open(f"{BASE}/phone")
+        assert page.path == f"{BASE}/prove"
+        assert page.said == "First confirm that it is you."
+        page = person.send(f"{BASE}/prove", password=PASSWORD)
+        assert page.path == f"{BASE}/phone"
+        page = person.send(f"{BASE}/phone", phone="+372 5678 9045")
+        page = person.send(f"{BASE}/phone/code", code=site.code(1))
+        assert (page.path, page.said) == (BASE, f"{NEW} is confirmed.")
+        assert site.phones["7"] == NEW
+
+    def test_by_a_code_to_the_old_number(self, site: Site, person: Person) -> None:
+        person.open(f"{BASE}/phone")
+        page = person.send(f"{BASE}/prove")
+        assert page.path == f"{BASE}/prove/code"
+        assert site.outbox.messages[-1].to == PHONE
+        page = person.send(f"{BASE}/prove/code", code=site.code(1))
+        assert page.path == f"{BASE}/phone"
+        page = person.send(f"{BASE}/phone", phone=NEW)
+        assert site.outbox.messages[-1].to == NEW
+        page = person.send(f"{BASE}/phone/code", code=site.code(2))
+        assert site.phones["7"] == NEW
+        assert not site.asked
+
+    def test_the_old_number_gets_a_notice_without_a_code(self, site: Site, person: Person) -> None:
+        prove(person)
+        change(site, person)
+        assert site.changes == ["PHONE_CHANGED"]
+        with pytest.raises(LookupError):
+            site.code(2)
+        message = site.outbox.messages[-1]
+        assert message.to == PHONE
+        assert message.text.startswith("The phone number of your account was changed.")
+        assert NEW not in message.text
+
+    def test_notices_by_sms_can_be_off(self) -> None:
+        site = Site()
+        site.mount(OTPVERIFY_NOTICES=False)
+        person = site.person()
+        person.client.get("/as/7")
+        prove(person)
+        change(site, person)
+        site.app.extensions["otpverify"].close()
+        assert site.changes == ["PHONE_CHANGED"]
+        assert len(site.outbox) == 1
+
+    def test_a_hook_that_fails_changes_nothing_of_it(
+        self, site: Site, person: Person, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        @site.otp.on_account_change
+        def fails(notice: AccountNotice) -> None:
+            raise OSError("the mail server is away")
+
+        prove(person)
+        change(site, person)
+        assert site.phones["7"] == NEW
+        assert "on_account_change failed" in caplog.text
+        assert PHONE not in caplog.text
+
+    def test_a_phone_is_added_by_password(self, site: Site, person: Person) -> None:
+        del site.phones["7"]
+        person.open(f"{BASE}/phone")
+        assert len(person.page.forms) == 1
+        person.send(f"{BASE}/prove", password=PASSWORD)
+        person.send(f"{BASE}/phone", phone=NEW)
+        person.send(f"{BASE}/phone/code", code=site.code(1))
+        assert site.phones["7"] == NEW
+        assert site.changes == ["PHONE_ADDED"]
+        assert len(site.outbox) == 1
+
+    def test_the_same_number_is_not_a_change(self, site: Site, person: Person) -> None:
+        prove(person)
+        enter_number(person, PHONE)
+        assert person.page.said == "Your account has this number already."
+        assert len(site.outbox) == 0
+
+
+class TestRemoval:
+    def test_it_is_removed(self, site: Site, person: Person) -> None:
+        page = person.open(f"{BASE}/remove")
+        assert page.path == f"{BASE}/prove"
+        page = person.send(f"{BASE}/prove", password=PASSWORD)
+        assert page.path == f"{BASE}/remove"
+        page = person.send(f"{BASE}/remove")
+        assert (page.path, page.said) == (BASE, "The phone number was removed.")
+        assert "7" not in site.phones
+        assert site.changes == ["PHONE_REMOVED"]
+        with pytest.raises(LookupError):
+            site.code(1)
+        assert site.outbox.messages[-1].to == PHONE
+
+    def test_without_the_hook_there_is_no_such_page(self, site: Site, person: Person) -> None:
+        del site.otp._hooks["remove_phone"]
+        prove(person)
+        assert person.open(f"{BASE}/remove").status == 404
+        assert "Remove" not in person.open(BASE).text
+
+
+class TestAttackers:
+    def test_an_open_session_does_not_suffice(self, site: Site, person: Person) -> None:
+        token = person.open(f"{BASE}/prove").forms[f"{BASE}/prove"]
+        for path, fields in (
+            ("phone", {"phone": STRANGER}),
+            ("phone/code", {"code": "123456"}),
+            ("remove", {}),
+            ("codes", {}),
+        ):
+            person.client.post(f"{BASE}/{path}", data={**token, **fields})
+        assert site.phones == {"7": PHONE}
+        assert len(site.outbox) == 0
+        assert not site.storage.load("7")
+        assert not site.notices
+
+    def test_passwords_are_counted(self, site: Site, person: Person) -> None:
+        for _ in range(5):
+            prove(person, "wrong")
+            assert person.page.said == "The password is incorrect."
+        prove(person)
+        assert person.page.said.startswith("Too many incorrect passwords.")
+        assert len(site.asked) == 5
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+
+    @pytest.mark.parametrize("answer", [None, 1, "yes"])
+    def test_only_true_confirms_a_password(self, site: Site, person: Person, answer: Any) -> None:
+        site.otp.confirm_password(lambda *_: answer)
+        prove(person)
+        assert person.page.path == f"{BASE}/prove"
+
+    def test_a_password_is_in_no_cookie(self, site: Site, person: Person) -> None:
+        for password in ["wrong-password"] * 7:
+            person.open(f"{BASE}/prove")
+            token = person.page.forms[f"{BASE}/prove"]
+            person.client.post(f"{BASE}/prove", data={**token, "password": password})
+            assert password not in str(person.notice) + str(person.kept)
+            person.open(f"{BASE}/prove")
+            assert password not in person.page.html
+
+    def test_the_proof_ends_after_minutes(
+        self, clock: FrozenDateTimeFactory, site: Site, person: Person
+    ) -> None:
+        prove(person)
+        clock.tick(600)
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+        assert site.phones["7"] == PHONE
+
+    def test_one_proof_serves_one_change_also_in_old_cookies(
+        self, site: Site, person: Person
+    ) -> None:
+        prove(person)
+        old = person.cookie
+        change(site, person)
+        person.cookie = old
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+
+    def test_the_proof_ends_with_the_password(self, site: Site, person: Person) -> None:
+        prove(person)
+        site.hashes["7"] = "another"
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+
+    def test_the_proof_is_for_one_account(self, site: Site, person: Person) -> None:
+        site.phones["8"] = STRANGER
+        prove(person)
+        person.client.get("/as/8")
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+
+    def test_a_code_for_one_account_sets_no_phone_of_another(
+        self, site: Site, person: Person
+    ) -> None:
+        site.phones["8"] = STRANGER
+        prove(person)
+        enter_number(person)
+        form = person.page.forms[f"{BASE}/phone/code"]
+        person.client.get("/as/8")
+        prove(person)
+        person.client.post(f"{BASE}/phone/code", data={**form, "code": site.code(1)})
+        assert site.phones == {"7": PHONE, "8": STRANGER}
+
+    def test_a_change_elsewhere_meanwhile_ends_it(self, site: Site, person: Person) -> None:
+        prove(person)
+        enter_number(person)
+        site.phones["7"] = STRANGER  # in another session
+        page = person.send(f"{BASE}/phone/code", code=site.code(1))
+        assert page.path == f"{BASE}/prove"
+        assert site.phones["7"] == STRANGER
+        assert not site.notices
+
+    def test_a_code_to_the_old_number_is_nothing_after_a_change(
+        self, site: Site, person: Person
+    ) -> None:
+        person.open(f"{BASE}/prove")
+        person.send(f"{BASE}/prove")
+        site.phones["7"] = STRANGER
+        page = person.send(f"{BASE}/prove/code", code=site.code(1))
+        assert page.path == f"{BASE}/prove"
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+
+    def test_a_number_of_another_account_is_told_after_the_code_only(
+        self, site: Site, person: Person
+    ) -> None:
+        site.phones["8"] = NEW
+        prove(person)
+        enter_number(person)
+        assert person.page.path == f"{BASE}/phone/code"
+        page = person.send(f"{BASE}/phone/code", code=site.code(1))
+        assert page.path == f"{BASE}/phone"
+        assert page.said == "This number belongs to another account. Use another number."
+        assert site.phones == {"7": PHONE, "8": NEW}
+
+    def test_the_database_has_the_last_word(self, site: Site, person: Person) -> None:
+        @site.otp.set_phone
+        def set_phone(account: str, verified: Verified) -> None:
+            raise PhoneTaken
+
+        prove(person)
+        change(site, person)
+        assert person.page.said == "This number belongs to another account. Use another number."
+        assert not site.notices
+
+    def test_strangers_are_sent_to_the_login(self, site: Site) -> None:
+        stranger = site.person()
+        for path in ("", "/phone", "/prove", "/remove", "/codes"):
+            assert stranger.open(BASE + path).path == "/account/login"
+        token = stranger.page.forms["/account/login"]
+        for path in ("/phone", "/prove", "/remove", "/codes", "/forget"):
+            fields = {**token, "phone": NEW, "password": PASSWORD}
+            assert stranger.client.post(BASE + path, data=fields).status_code == 303
+        assert site.phones == {"7": PHONE}
+        assert len(site.outbox) == 0
+
+    def test_every_form_needs_the_sessions_token(self, site: Site, person: Person) -> None:
+        prove(person)
+        for path in ("phone", "prove", "remove", "codes", "forget", "phone/code", "prove/code"):
+            data = {"phone": NEW, "password": PASSWORD, "which": "all", "code": "123456"}
+            assert person.client.post(f"{BASE}/{path}", data=data).status_code == 400, path
+        assert site.phones == {"7": PHONE}
+        assert site.browsers == 0
+        assert not site.storage.load("7")
+
+    def test_the_session_is_for_the_flows_of_the_account_alone(
+        self, site: Site, person: Person
+    ) -> None:
+        """A code to a new number, which anybody may type, signs nobody in."""
+        prove(person)
+        enter_number(person)
+        form = person.page.forms[f"{BASE}/phone/code"]
+        for path in ("/account/login/code", "/account/phone/code", f"{BASE}/prove/code"):
+            person.client.post(path, data={**form, "code": site.code(1)})
+        assert site.told == []
+        assert site.phones["7"] == PHONE
+
+
+class TestEnrolAtOnce:
+    def test_an_account_without_a_phone_adds_one_and_is_signed_in(self, site: Site) -> None:
+        site.otp.enrol_at_once(lambda _: True)
+        del site.phones["7"]
+        person = site.person()
+        page = person.begin("login")
+        assert page.path == f"{BASE}/phone"
+        person.send(f"{BASE}/phone", phone=NEW)
+        assert not site.told
+        page = person.send(f"{BASE}/phone/code", code=site.code(1))
+        assert page.path == "/account/login/done"
+        assert site.told == [("login", "7")]
+        assert site.phones["7"] == NEW
+        assert site.changes == ["PHONE_ADDED"]
+
+    def test_it_leads_to_no_other_page(self, site: Site) -> None:
+        site.otp.enrol_at_once(lambda _: True)
+        del site.phones["7"]
+        person = site.person()
+        person.begin("login")
+        for path in ("", "/prove", "/remove", "/codes"):
+            assert person.open(BASE + path).path == "/account/login"
+
+    def test_it_does_not_replace_a_phone(self, site: Site) -> None:
+        site.otp.enrol_at_once(lambda _: True)
+        del site.phones["7"]
+        person = site.person()
+        person.begin("login")
+        person.send(f"{BASE}/phone", phone=STRANGER)
+        site.phones["7"] = PHONE  # another session was faster
+        person.send(f"{BASE}/phone/code", code=site.code(1))
+        assert site.phones["7"] == PHONE
+        assert not site.told
+
+    @pytest.mark.parametrize("answer", [None, False, 1, "yes"])
+    def test_otherwise_such_an_account_is_refused(self, site: Site, answer: Any) -> None:
+        site.otp.enrol_at_once(lambda _: answer)
+        del site.phones["7"]
+        person = site.person()
+        page = person.begin("login")
+        assert page.said == "This account has no phone number to send a code to."
+        assert person.open(f"{BASE}/phone").path == "/account/login"
+
+    def test_a_wrong_password_enrols_nobody(self, site: Site) -> None:
+        site.otp.enrol_at_once(lambda _: True)
+        del site.phones["7"]
+        person = site.person()
+        person.begin("login", password="wrong")
+        assert person.open(f"{BASE}/phone").path == "/account/login"
+
+
+class TestBackupCodesPage:
+    def test_they_are_made_and_shown_once(self, site: Site, person: Person) -> None:
+        page = person.open(BASE)
+        assert "Codes left: 0" in page.text
+        prove(person)
+        person.open(f"{BASE}/codes")
+        page = person.send(f"{BASE}/codes")
+        assert page.html.count("<code>") == 10
+        assert page.headers["Cache-Control"] == "no-store"
+        assert "<code>" not in person.open(f"{BASE}/codes").html
+        assert "Codes left: 10" in person.open(BASE).text
+        assert site.changes == ["BACKUP_CODES_MADE"]
+        kept = str(person.kept)
+        for line in page.html.split("<code>")[1:]:
+            assert line[:11] not in kept
+
+    def test_a_reload_of_the_form_makes_no_others(self, site: Site, person: Person) -> None:
+        prove(person)
+        person.open(f"{BASE}/codes")
+        form = person.page.forms[f"{BASE}/codes"]
+        person.send(f"{BASE}/codes")
+        stored = site.storage.load("7")
+        assert person.client.post(f"{BASE}/codes", data=form).status_code == 303
+        assert site.storage.load("7") == stored
+
+    def test_there_are_none_without_a_storage(self, site: Site, person: Person) -> None:
+        site.otp._site.backup_storage = None
+        assert person.open(f"{BASE}/codes").status == 404
+        assert "Backup codes" not in person.open(BASE).text
+
+
+class TestRememberedBrowsersPage:
+    def remember(self, site: Site) -> Person:
+        person = site.person()
+        person.begin("login")
+        person.send("/account/login/code", code=site.code(1), remember="1")
+        return person
+
+    def test_this_browser_is_forgotten(self, site: Site) -> None:
+        person = self.remember(site)
+        page = person.open(BASE)
+        assert "This browser needs no code until" in page.text
+        page = person.send(f"{BASE}/forget", which="this")
+        assert page.said == "This browser is not remembered any more."
+        assert person.client.get_cookie("otpverify_remembered") is None
+        assert site.browsers == 0
+
+    def test_all_browsers_are_forgotten(self, site: Site) -> None:
+        person = self.remember(site)
+        cookie = person.client.get_cookie("otpverify_remembered")
+        assert cookie is not None
+        person.open(BASE)
+        page = person.send(f"{BASE}/forget", which="all")
+        assert page.said == "No browser is remembered any more."
+        assert site.changes == ["BROWSERS_FORGOTTEN"]
+        copied = site.person()
+        copied.client.set_cookie("otpverify_remembered", cookie.value)
+        assert copied.begin("login").path == "/account/login/code"
+
+    def test_a_new_phone_ends_them(self, site: Site) -> None:
+        person = self.remember(site)
+        prove(person)
+        enter_number(person)
+        person.send(f"{BASE}/phone/code", code=site.code(2))
+        person.client.delete_cookie("session")
+        assert person.begin("login").path == "/account/login/code"
+
+
+def test_the_flow_needs_its_functions() -> None:
+    site = Shop()
+    site.otp.set_phone(lambda *_: None)
+    with pytest.raises(ConfigurationError, match="confirm_password"):
+        site.mount()
+
+
+def test_without_the_function_for_phones_there_are_no_such_pages() -> None:
+    site = Shop().mount()
+    assert site.person().open(BASE).status == 404
+    assert isinstance(site.otp, OtpVerify)

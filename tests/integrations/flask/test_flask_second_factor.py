@@ -1,0 +1,493 @@
+"""The second factor in Flask: who needs it, remembered browsers, and other ways in; and what an
+attacker makes of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+from flask import Flask, redirect, session
+from flask_support import PASSWORD, PHONE, USER, Person, Shop
+from freezegun.api import FrozenDateTimeFactory
+from servers import Server, binary
+from support import QUICK, SECRET
+
+from otpverify import ConfigurationError, DeliveryRejected, Limit, Policy, RedisStore
+from otpverify.integrations.flask import OtpVerify
+from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.account_notices import AccountNotice
+from otpverify.integrations.web.backup_codes import BackupCodes, MemoryBackupCodes
+from otpverify.integrations.web.other_ways import OtherWay
+from otpverify.integrations.web.sentences import Sentence
+from otpverify.testing import OutboxSender
+
+DAY = 86_400
+NO_WAIT = Policy(resend_cooldown_seconds=0)
+REMEMBERED = "otpverify_remembered"
+PASSWORDS = {"customer": "7", "neighbour": "8"}
+
+
+class Site(Shop):
+    """A shop with two accounts and everything of the second factor."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.phones["8"] = "+12025550124"
+        self.hashes = {"7": "hash of 7", "8": "hash of 8"}
+        self.storage = MemoryBackupCodes()
+        self.notices: list[AccountNotice] = []
+        otp = self.otp
+
+        @otp.authenticate
+        def authenticate(user: str, password: str) -> str | None:
+            return PASSWORDS.get(user) if password == PASSWORD else None
+
+        @otp.auth_hash
+        def auth_hash(account: str) -> str:
+            return self.hashes[account]
+
+        @otp.on_account_change
+        def on_account_change(notice: AccountNotice) -> None:
+            self.notices.append(notice)
+
+    def backup(self, account: str = "7") -> list[str]:
+        self.otp.use_backup_codes(self.storage)
+        with self.app.app_context():
+            return run_sync(BackupCodes(self.otp.verifier, self.storage).make(account))
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site().mount(OTPVERIFY_REMEMBER_DAYS=30, OTPVERIFY_POLICY=NO_WAIT)  # type: ignore[return-value]  # it is a Site
+
+
+@pytest.fixture
+def person(site: Site) -> Person:
+    return site.person()
+
+
+def enter(site: Shop, person: Person, **fields: str) -> None:
+    """Sign in with password and code."""
+    person.begin("login")
+    person.send("/account/login/code", code=site.code(1), **fields)
+    assert person.page.path == "/account/login/done"
+
+
+def remembered(person: Person) -> str:
+    found = person.client.get_cookie(REMEMBERED)
+    return "" if found is None else found.value
+
+
+def with_cookie(site: Shop, value: str) -> Person:
+    """A new browser that has this cookie alone."""
+    person = site.person()
+    person.client.set_cookie(REMEMBERED, value)
+    return person
+
+
+class TestWhoNeedsOne:
+    def test_accounts_that_need_none_sign_in_by_password(self, site: Site, person: Person) -> None:
+        site.otp.needs_code(lambda account: account == "8")
+        assert person.begin("login").path == "/account/login/done"
+        assert site.told == [("login", "7")]
+        assert person.begin("login", user="neighbour").path == "/account/login/code"
+        assert len(site.outbox) == 1
+
+    @pytest.mark.parametrize("answer", [None, 0, "", True, "no"])
+    def test_only_false_spares_the_code(self, site: Site, person: Person, answer: Any) -> None:
+        site.otp.needs_code(lambda _: answer)
+        assert person.begin("login").path == "/account/login/code"
+        assert not site.told
+
+    def test_the_password_is_needed_in_any_case(self, site: Site, person: Person) -> None:
+        site.otp.needs_code(lambda _: False)
+        person.begin("login", password="wrong")
+        assert not site.told
+
+    def test_the_session_is_new_and_next_is_followed(self, site: Site, person: Person) -> None:
+        site.otp.needs_code(lambda _: False)
+        person.open("/account/login?next=/basket")
+        before = person.kept["_otpverify"]["csrf"]
+        person.send("/account/login", user=USER, password=PASSWORD)
+        assert person.page.path == "/basket"
+        assert person.kept["_otpverify"]["csrf"] != before
+
+
+class TestRememberedBrowsers:
+    def test_it_is_off_by_default(self) -> None:
+        site = Site().mount()
+        person = site.person()
+        page = person.begin("login")
+        assert "remember" not in page.html
+        person.send("/account/login/code", code=site.code(1), remember="1")
+        assert not remembered(person)
+
+    def test_it_is_asked_and_off(self, site: Site, person: Person) -> None:
+        page = person.begin("login")
+        assert "Remember this browser for 30 days" in page.text
+        box = re.search(r"<input[^>]*remember[^>]*>", page.html)
+        assert box is not None
+        assert "checked" not in box[0]
+        person.send("/account/login/code", code=site.code(1))
+        assert not remembered(person)
+
+    def test_the_browser_skips_the_code(
+        self, site: Site, person: Person, clock: FrozenDateTimeFactory
+    ) -> None:
+        enter(site, person, remember="1")
+        person.client.delete_cookie("session")
+        assert person.begin("login").path == "/account/login/done"
+        assert len(site.outbox) == 1
+        assert [kind for kind, _ in site.told] == ["login", "login"]
+        other = with_cookie(site, remembered(person))
+        clock.tick(30 * DAY)
+        assert other.begin("login").path == "/account/login/code"
+
+    def test_the_cookie_has_its_attributes(self, site: Site, person: Person) -> None:
+        site.app.config["SESSION_COOKIE_SECURE"] = False
+        enter(site, person, remember="1")
+        cookie = person.client.get_cookie(REMEMBERED)
+        assert cookie is not None
+        assert cookie.http_only
+        assert cookie.same_site == "Lax"
+        assert cookie.max_age == 30 * DAY
+        for known in ("7", USER, PHONE):
+            assert known != cookie.value
+        assert PHONE[1:] not in cookie.value
+
+    def test_a_wrong_code_remembers_nothing(self, site: Site, person: Person) -> None:
+        person.begin("login")
+        person.send("/account/login/code", code="000000", remember="1")
+        assert not remembered(person)
+
+    def test_the_password_is_needed_in_any_case(self, site: Site, person: Person) -> None:
+        enter(site, person, remember="1")
+        other = with_cookie(site, remembered(person))
+        other.begin("login", password="wrong")
+        assert len(site.told) == 1
+
+    def test_a_cookie_of_another_account_is_of_no_use(self, site: Site, person: Person) -> None:
+        enter(site, person, remember="1")
+        victim = with_cookie(site, remembered(person))
+        page = victim.begin("login", user="neighbour")
+        assert page.path == "/account/login/code"
+        assert len(site.told) == 1
+
+    @pytest.mark.parametrize("change", ["password", "phone", "secret"])
+    def test_a_copy_ends_with_what_it_depends_on(
+        self, site: Site, person: Person, change: str
+    ) -> None:
+        enter(site, person, remember="1")
+        copied = with_cookie(site, remembered(person))
+        if change == "password":
+            site.hashes["7"] = "another"
+        elif change == "phone":
+            site.phones["7"] = "+12025550125"
+        else:
+            site = Site().mount(OTPVERIFY_REMEMBER_DAYS=30)  # type: ignore[assignment]  # it is a Site
+            copied = with_cookie(site, remembered(person))
+        assert copied.begin("login").path == "/account/login/code"
+
+    @pytest.mark.parametrize("value", ["", ".", "x" * 46, "." * 400, "x" * 5000, "\udcff", "ä"])
+    def test_a_planted_cookie_is_nothing(self, site: Site, person: Person, value: str) -> None:
+        header = {
+            "Cookie": f"{REMEMBERED}={value}".encode("utf-8", "surrogateescape").decode("latin-1")
+        }
+        page = person.open("/account/login", headers=header)
+        assert page.status == 200
+        form = {**page.forms["/account/login"], "user": USER, "password": PASSWORD}
+        session_cookie = f"session={person.cookie}; {header['Cookie']}"
+        reply = person.app.test_client(use_cookies=False).post(
+            "/account/login", data=form, headers={"Cookie": session_cookie}
+        )
+        assert reply.headers["Location"] == "/account/login/code"
+
+    def test_it_needs_the_hash_of_accounts(self) -> None:
+        with pytest.raises(ConfigurationError, match="auth_hash"):
+            Shop().mount(OTPVERIFY_REMEMBER_DAYS=30)
+
+    @pytest.mark.parametrize("days", [-1, 366, "30", 1.5])
+    def test_days_out_of_range_are_refused(self, days: Any) -> None:
+        with pytest.raises(ConfigurationError, match="days"):
+            Site().mount(OTPVERIFY_REMEMBER_DAYS=days)
+
+
+class TestBackupCodes:
+    def test_a_backup_code_signs_in_once(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        page = person.begin("login")
+        assert "Use a backup code" in page.text
+        person.open("/account/login/other?way=backup-code")
+        page = person.send("/account/login/other?way=backup-code", code=f" {codes[0].upper()} ")
+        assert page.path == "/account/login/done"
+        assert site.told == [("login", "7")]
+        other = site.person()
+        other.begin("login")
+        other.open("/account/login/other?way=backup-code")
+        page = other.send("/account/login/other?way=backup-code", code=codes[0])
+        assert page.path == "/account/login/other"
+        assert page.said == "That is incorrect, or it was used before."
+        assert len(site.told) == 1
+
+    def test_the_code_that_was_sent_is_void_then(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        person.begin("login")
+        old, sent = person.cookie, site.code(1)
+        person.open("/account/login/other")
+        person.send("/account/login/other?way=backup-code", code=codes[0])
+        replayed = site.person()
+        replayed.cookie = old
+        page = replayed.open("/account/login/code")
+        page = replayed.send("/account/login/code", code=sent)
+        assert page.path == "/account/login"
+        assert len(site.told) == 1
+
+    def test_the_person_gets_a_notice(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        person.begin("login")
+        person.open("/account/login/other")
+        person.send("/account/login/other?way=backup-code", code=codes[0])
+        assert [notice.change.name for notice in site.notices] == ["BACKUP_CODE_USED"]
+        assert wait_for(site, 2).startswith("The way you sign in was changed.")
+
+    def test_it_may_remember_the_browser(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        person.begin("login")
+        person.open("/account/login/other")
+        person.send("/account/login/other?way=backup-code", code=codes[0], remember="1")
+        person.client.delete_cookie("session")
+        assert person.begin("login").path == "/account/login/done"
+
+    def test_without_a_right_password_there_is_nothing(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        for password in ("", "wrong"):
+            if password:
+                person.begin("login", password=password)
+            page = person.open("/account/login/other?way=backup-code")
+            assert page.path == "/account/login"
+            token = page.forms["/account/login"]
+            person.client.post(
+                "/account/login/other?way=backup-code", data={**token, "code": codes[0]}
+            )
+        assert not site.told
+        assert len(site.storage.load("7")) == 10
+
+    def test_the_first_step_ends(
+        self, site: Site, person: Person, clock: FrozenDateTimeFactory
+    ) -> None:
+        codes = site.backup()
+        person.begin("login")
+        person.open("/account/login/other")
+        clock.tick(600)
+        page = person.send("/account/login/other?way=backup-code", code=codes[0])
+        assert page.path == "/account/login"
+        assert not site.told
+
+    def test_the_first_step_ends_when_the_password_changes(
+        self, site: Site, person: Person
+    ) -> None:
+        codes = site.backup()
+        person.begin("login")
+        person.open("/account/login/other")
+        site.hashes["7"] = "another"
+        person.send("/account/login/other?way=backup-code", code=codes[0])
+        assert not site.told
+
+    def test_guesses_are_limited_and_the_code_still_works(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        person.begin("login")
+        person.open("/account/login/other")
+        for _ in range(6):
+            page = person.send("/account/login/other?way=backup-code", code="00000-00000")
+        assert page.said.startswith("Too many incorrect answers.")
+        page = person.send("/account/login/other?way=backup-code", code=codes[0])
+        assert page.said.startswith("Too many incorrect answers.")
+        assert not site.told
+        person.open("/account/login/code")
+        page = person.send("/account/login/code", code=site.code(1))
+        assert page.path == "/account/login/done"
+
+    def test_every_form_needs_the_sessions_token(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        person.begin("login")
+        reply = person.client.post("/account/login/other?way=backup-code", data={"code": codes[0]})
+        assert reply.status_code == 400
+        assert not site.told
+
+    def test_it_helps_where_no_message_can_be_sent(self) -> None:
+        class Rejecting(OutboxSender):
+            def send(self, message: Any) -> Any:
+                raise DeliveryRejected("no", provider_code="no_balance")
+
+        site = Site(sender=Rejecting()).mount()
+        assert isinstance(site, Site)
+        codes, person = site.backup(), site.person()
+        page = person.begin("login")
+        assert page.path == "/account/login/other"
+        assert "We cannot send messages" in page.said
+        page = person.send("/account/login/other?way=backup-code", code=codes[0])
+        assert page.path == "/account/login/done"
+
+    def test_an_account_without_a_phone_may_use_them(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        site.phones.pop("7")
+        page = person.begin("login")
+        assert page.path == "/account/login/other"
+        page = person.send("/account/login/other?way=backup-code", code=codes[0])
+        assert page.path == "/account/login/done"
+
+    def test_of_two_requests_with_one_code_one_signs_in(self, site: Site) -> None:
+        codes = site.backup()
+        people = [site.person() for _ in range(4)]
+        for person in people:
+            person.begin("login")
+            person.open("/account/login/other")
+
+        def send(person: Person) -> str:
+            return person.send("/account/login/other?way=backup-code", code=codes[0]).path
+
+        with ThreadPoolExecutor(4) as threads:
+            paths = sorted(threads.map(send, people))
+        assert paths == ["/account/login/done"] + ["/account/login/other"] * 3
+        assert len(site.told) == 1
+
+    def test_a_form_that_is_sent_twice_signs_in(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        person.begin("login")
+        person.open("/account/login/other")
+        form = person.page.forms["/account/login/other?way=backup-code"]
+        before = person.cookie
+        person.send("/account/login/other?way=backup-code", code=codes[0])
+        after = person.cookie
+        person.cookie = before
+        path = "/account/login/other?way=backup-code"
+        reply = person.client.post(path, data={**form, "code": codes[0]})
+        assert "session=" not in str(reply.headers.getlist("Set-Cookie"))
+        person.cookie = after
+        assert person.open(reply.headers["Location"]).path == "/account/login/done"
+        assert len(site.told) == 1
+
+
+def test_many_processes_share_the_attempts() -> None:
+    """Each application has a store of its own on one server, as processes have."""
+    storage = MemoryBackupCodes()
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(binary("valkey9")))
+        people = []
+        for _ in range(4):
+            store = stack.enter_context(closing(RedisStore.from_url(server.url)))
+            otp = OtpVerify(sender=OutboxSender(), store=store, hasher=QUICK, policy=NO_WAIT)
+            otp.authenticate(lambda *_: "7")
+            otp.phone_of(lambda _: PHONE)
+            otp.on_login(lambda account: session.update(account=account))
+            otp.use_backup_codes(storage)
+            app = Flask("shop")
+            app.config.update(SECRET_KEY="key", OTPVERIFY_SECRET=SECRET, TESTING=True)
+            otp.init_app(app)
+            app.register_blueprint(otp.blueprint("login"), url_prefix="/account")
+            with app.app_context():
+                run_sync(BackupCodes(otp.verifier, storage).make("7"))
+            people += [Person(app) for _ in range(2)]
+        for person in people:
+            person.begin("login")
+            person.open("/account/login/other?way=backup-code")
+
+        def guess(person: Person) -> str:
+            return person.send("/account/login/other?way=backup-code", code="00000-00000").said
+
+        with ThreadPoolExecutor(len(people)) as threads:
+            said = list(threads.map(guess, people * 1))
+        assert sum(one.startswith("That is incorrect") for one in said) == 5
+        assert sum(one.startswith("Too many") for one in said) == 3
+
+
+class TestOtherWays:
+    def ways(self, site: Site) -> None:
+        site.otp.add_way(
+            OtherWay(
+                "app",
+                Sentence("Use your authenticator app"),
+                check=lambda account, answer: (account, answer) == ("7", "123456"),
+                limits=(Limit(2, 60),),
+            )
+        )
+        site.otp.add_way(OtherWay("passkey", Sentence("Use a passkey"), url="/passkey"))
+
+        @site.app.get("/passkey")
+        def passkey() -> Any:
+            account = site.otp.half_signed_in()
+            return redirect("/") if account is None else f"passkey of {account}"
+
+        @site.app.post("/passkey")
+        def passed() -> Any:
+            return site.otp.sign_in_half_signed_in()
+
+        site.app.register_error_handler(Exception, lambda error: (type(error).__name__, 500))
+
+    def test_an_answer_of_the_sites_own(self, site: Site, person: Person) -> None:
+        self.ways(site)
+        page = person.begin("login")
+        assert "Use your authenticator app" in page.text
+        person.open("/account/login/other?way=app")
+        page = person.send("/account/login/other?way=app", code="000000")
+        assert page.said == "That is incorrect, or it was used before."
+        page = person.send("/account/login/other?way=app", code="123456")
+        assert page.path == "/account/login/done"
+
+    def test_guesses_at_it_are_limited(self, site: Site, person: Person) -> None:
+        self.ways(site)
+        person.begin("login")
+        person.open("/account/login/other?way=app")
+        for _ in range(2):
+            person.send("/account/login/other?way=app", code="000000")
+        page = person.send("/account/login/other?way=app", code="123456")
+        assert page.said.startswith("Too many")
+        assert not site.told
+
+    def test_a_page_of_the_sites_own(self, site: Site, person: Person) -> None:
+        self.ways(site)
+        assert person.open("/passkey").path == "/"
+        assert person.client.post("/passkey").text == "ProofRequired"
+        person.begin("login")
+        page = person.open("/account/login/other?way=passkey")
+        assert (page.path, page.html) == ("/passkey", "passkey of 7")
+        reply = person.client.post("/passkey")
+        assert reply.headers["Location"] == "/account/login/done"
+        assert site.told == [("login", "7")]
+        assert person.client.post("/passkey").text == "ProofRequired"
+
+    def test_several_ways_are_listed(self, site: Site, person: Person) -> None:
+        self.ways(site)
+        site.phones.pop("7")
+        page = person.begin("login")
+        assert page.path == "/account/login/other"
+        assert "Use a passkey" in page.text
+        assert not page.forms
+
+    @pytest.mark.parametrize("way", ["nothing", "", "../x", "passkey2"])
+    def test_an_unknown_way_is_not_one(self, site: Site, person: Person, way: str) -> None:
+        self.ways(site)
+        person.begin("login")
+        assert person.open(f"/account/login/other?way={way}").status == 200
+
+    def test_a_name_is_there_once(self, site: Site) -> None:
+        self.ways(site)
+        with pytest.raises(ConfigurationError):
+            site.otp.add_way(OtherWay("app", Sentence("x"), url="/"))
+
+
+def wait_for(site: Shop, count: int) -> str:
+    """The text of the newest message, once so many came."""
+    with pytest.raises(LookupError):  # it has no code
+        site.code(count)
+    return site.outbox.messages[-1].text
+
+
+@pytest.fixture(autouse=True)
+def closed(site: Site) -> Iterator[None]:
+    yield
+    site.app.extensions["otpverify"].close()
