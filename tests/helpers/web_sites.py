@@ -51,7 +51,9 @@ from django_views import AsyncEnter, Enter  # noqa: E402
 
 from otpverify.integrations.django.views import (  # noqa: E402
     AsyncPasswordResetView,
+    AsyncSignInView,
     PasswordResetView,
+    SignInView,
 )
 
 HUMAN = {"x-human": "yes"}
@@ -265,6 +267,17 @@ class DjangoAsyncPages(DjangoSite):
     view = AsyncPasswordResetView
 
 
+class DjangoSignInPages(DjangoSite):
+    name = "django sync sign-in pages"
+    view = SignInView
+    steps = steps_below("/sign-in", "/")
+
+
+class DjangoAsyncSignInPages(DjangoSignInPages):
+    name = "django async sign-in pages"
+    view = AsyncSignInView
+
+
 class DjangoOwnPages(DjangoSite):
     name = "django own view pages"
     view = Enter
@@ -288,6 +301,17 @@ class DjangoJson(_DjangoPrograms):
 class DjangoAsyncJson(_DjangoPrograms):
     name = "django async json"
     view = AsyncPasswordResetView
+
+
+class DjangoSignInJson(_DjangoPrograms):
+    name = "django sync sign-in json"
+    view = SignInView
+    steps = steps_below("/sign-in", "/")
+
+
+class DjangoAsyncSignInJson(DjangoSignInJson):
+    name = "django async sign-in json"
+    view = AsyncSignInView
 
 
 class DjangoOwnJson(_DjangoPrograms):
@@ -422,6 +446,10 @@ BUILT_IN: list[type[Site]] = [
     DjangoAsyncPages,
     DjangoJson,
     DjangoAsyncJson,
+    DjangoSignInPages,
+    DjangoAsyncSignInPages,
+    DjangoSignInJson,
+    DjangoAsyncSignInJson,
     FastApi,
     FastApiTokens,
 ]

@@ -100,14 +100,16 @@ def respond(outcome: Outcome) -> HttpResponseBase:
     return _json(reply.body, reply.status, reply.headers)
 
 
-def succeeded(outcome: Outcome, response: HttpResponseBase) -> HttpResponseBase:
+def succeeded(outcome: Outcome, response: HttpResponseBase, **more: str) -> HttpResponseBase:
     """The reply to a right code: the state, and as `next` the address that the page would lead to.
-    A reply of a hook that does not redirect is sent as it is."""
+    A reply of a hook that does not redirect is sent as it is. `more` are further members."""
     target = getattr(response, "url", None)
     if target is None:
         return response
     reply = outcome.reply(say)
-    return _moved(_json({**reply.body, "next": target}, reply.status, reply.headers), response)
+    return _moved(
+        _json({**reply.body, **more, "next": target}, reply.status, reply.headers), response
+    )
 
 
 def signed_in(response: HttpResponseBase) -> HttpResponseBase:

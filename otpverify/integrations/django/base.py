@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, cast
 
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
@@ -28,7 +28,7 @@ from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.forms import CodeForm, PhoneField
 from otpverify.integrations.django.pages import PageView
 from otpverify.integrations.django.requests import lazy_text as _
-from otpverify.integrations.django.signals import code_refused, code_verified
+from otpverify.integrations.django.signals import code_verified, signals_of_refusal
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
@@ -36,8 +36,6 @@ from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import Problem, explained
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Delivery, Proof, Recipient
-
-T = TypeVar("T")
 
 _START_HERE = Sentence("Start here.")
 
@@ -319,7 +317,8 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         typed, user = self.typed_before(), await self.person()
         outcome = await self.web_flow.check(form.cleaned_data["code"])
         if outcome.verified is not None:
-            return await self._succeed(outcome, outcome.verified, user)
+            await self.signal(code_verified, user=user, verified=outcome.verified)
+            return await self.succeed(outcome, outcome.verified)
         if outcome.error is None:  # it was right before
             return await self.go_next()
         await self.refused(outcome.error, user)
@@ -327,10 +326,11 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
 
     async def refused(self, error: OtpVerifyError, user: Any) -> None:
         """Report a code that was not accepted."""
-        await self.signal(code_refused, user=user, purpose=self.purpose, error=error)
+        for signal in signals_of_refusal(error):
+            await self.signal(signal, user=user, purpose=self.purpose, error=error)
 
-    async def _succeed(self, outcome: Outcome, verified: Verified, user: Any) -> HttpResponseBase:
-        await self.signal(code_verified, user=user, verified=verified)
+    async def succeed(self, outcome: Outcome, verified: Verified) -> HttpResponseBase:
+        """Answer a right code."""
         response: HttpResponseBase = await self.call(self.code_valid, verified)
         self.finish(verified, response)
         return api.succeeded(outcome, response) if self.wants_json else response

@@ -40,6 +40,7 @@ def register() -> None:
     checks.register(check_views, checks.Tags.security)
     checks.register(check_deployment, checks.Tags.security, deploy=True)
     checks.register(check_admin, checks.Tags.security, deploy=True)
+    checks.register(check_sign_in, checks.Tags.security, deploy=True)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -92,6 +93,14 @@ def check_admin(**_: Any) -> list[CheckMessage]:
     ]
 
 
+def check_sign_in(**_: Any) -> list[CheckMessage]:
+    """Check that the sign-in by phone is protected, and no way around a second factor."""
+    try:
+        return list(_sign_in(_mounted()))
+    except ConfigurationError:
+        return []  # `check_settings` reports it
+
+
 def project_findings() -> list[CheckMessage]:
     """What the doctor says of the project, beside what it finds by itself."""
     functions = []
@@ -101,6 +110,7 @@ def project_findings() -> list[CheckMessage]:
         except ConfigurationError as error:
             functions.append(_invalid(error))
     found = [*functions, *_phone_field(), *_project(), *check_views(), *check_admin()]
+    found += check_sign_in()
     return [one for one in found if one.level >= checks.WARNING]
 
 
@@ -331,10 +341,10 @@ def _synchronous(view: type[Any]) -> type[Any]:
 
 def _shared_numbers(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
     """Accounts that are looked up by a phone that several of them may have."""
-    field = conf.option("PHONE_FIELD")
-    if not field or conf.option("FIND_USER") is not None:
+    field, own = conf.option("PHONE_FIELD"), conf.option("FIND_USER") is not None
+    if not field:
         return
-    pages = [one.address for one in mounted if _looks_up(one.view)]
+    pages = [one.address for one in mounted if _looks_up(one.view, own)]
     try:
         unique = _is_unique(str(field))
     except (AttributeError, FieldDoesNotExist, ImproperlyConfigured):
@@ -350,9 +360,10 @@ def _shared_numbers(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
         )
 
 
-def _looks_up(view: type[Any]) -> bool:
-    """Whether a view looks accounts up by PHONE_FIELD."""
-    return any("find_user" in vars(one) for one in view.__mro__) and _is_stock(view, "find_user")
+def _looks_up(view: type[Any], own: bool) -> bool:
+    """Whether a view looks accounts up by PHONE_FIELD; `own`: FIND_USER is set."""
+    names = ("find_users",) if own else ("find_user", "find_users")
+    return any(hasattr(view, name) and _is_stock(view, name) for name in names)
 
 
 def _is_stock(view: type[Any], name: str) -> bool:
@@ -374,6 +385,31 @@ def _is_unique(field: str) -> bool:
     ]
     alone = [tuple(names) for names in (*constraints, *model._meta.unique_together)]
     return bool(model._meta.get_field(last).unique) or (last,) in alone
+
+
+def _sign_in(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
+    from otpverify.integrations.django.base import FlowView  # needs the models to be loaded
+    from otpverify.integrations.django.sign_in import SignInView
+
+    pages = [one for one in mounted if issubclass(one.view, SignInView)]
+    without = [one for one in pages if one.view.get_human_check is FlowView.get_human_check]
+    if without and conf.function("HUMAN_CHECK") is None:
+        yield Warning(
+            f"{without[0].address} sends a message to every number that a stranger types, and "
+            "nothing asks whether the stranger is human.",
+            hint='Set OTPVERIFY["HUMAN_CHECK"], and FRAUD to {"mode": "enforce", "over": '
+            '"human_check"}. docs/how-to/human-checks.md says more.',
+            id="otpverify.W008",
+        )
+    around = [one for one in pages if one.view.may_sign_in is SignInView.may_sign_in]
+    if around and _has_second_factor():
+        yield Warning(
+            f"A code alone signs in at {around[0].address}, while the login asks every user for a "
+            "password, too.",
+            hint="Refuse the accounts that need both in a subclass: may_sign_in(user). If nobody "
+            "does, silence this check.",
+            id="otpverify.W009",
+        )
 
 
 def _admin_logins() -> Iterator[str]:

@@ -34,11 +34,12 @@ PHONE_FIELD: Where a user's phone is, in E.164: a field of the user model, or a 
 GET_PHONE: A function of the user that gives the phone or `None`, instead.
 FIND_USER: A function of a phone in E.164 that gives the user who may reset a password with it,
     or `None`.
+SIGN_UP: Whether `SignInView` gives new numbers an account; `False` if left out.
 HUMAN_CHECK: A function of the request that says whether it brings a human check that was passed,
     such as the answer of a CAPTCHA. It is called when `FRAUD` asks for one; the pages then show
     your template `otpverify/human_check.html` in their form.
-DELIVER_IN_BACKGROUND: Whether the password reset hands messages to threads, so that the reply
-    takes as long for a number without an account; `True` if left out.
+DELIVER_IN_BACKGROUND: Whether concealed flows, such as the password reset, hand messages to
+    threads, so that the reply takes as long for a number without an account; `True` if left out.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ FUNCTIONS: Final = ("GET_VERIFIER", "CLIENT_IP", "GET_PHONE", "FIND_USER", "HUMA
 SOURCE: Final = Source(
     written=NAME + '["{}"]',
     short=True,
-    more=frozenset({*FUNCTIONS, "TRUSTED_PROXIES", "PHONE_FIELD", "DELIVER_IN_BACKGROUND"}),
+    more=frozenset(
+        {*FUNCTIONS, "TRUSTED_PROXIES", "PHONE_FIELD", "DELIVER_IN_BACKGROUND", "SIGN_UP"}
+    ),
     closed=True,
 )
 """How the settings are written in the dict."""

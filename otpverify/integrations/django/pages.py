@@ -28,7 +28,8 @@ class PageView(TemplateResponseMixin, View):
     """One page of a flow; `step` says which.
 
     Attributes:
-        flow: The flow's name, in addresses.
+        flow: The flow's name, in the names of URL patterns.
+        folder: Its part of the addresses; the name, if empty.
         public: Whether people who are not signed in reach it where Django's
             `LoginRequiredMiddleware` is used.
         pages: Its pages, and where each is below the first.
@@ -37,6 +38,7 @@ class PageView(TemplateResponseMixin, View):
     """
 
     flow: ClassVar[str]
+    folder: ClassVar[str] = ""
     public: ClassVar[bool] = False
     pages: ClassVar[dict[str, str]] = {"first": ""}
     titles: ClassVar[dict[str, Any]] = {}
@@ -68,7 +70,7 @@ class PageView(TemplateResponseMixin, View):
         """All pages of the flow, for a list of URL patterns."""
         return [
             path(
-                f"{cls.flow}/{end}",
+                f"{cls.folder or cls.flow}/{end}",
                 cls.as_view(step=step, **initkwargs),
                 name=cls.url_name(step),
             )

@@ -1,7 +1,11 @@
 """The signals. `sender` is the view's class. All have `request`; those after a right code have
 `verified` (a `Verified`: act on `verified.phone`)."""
 
+from __future__ import annotations
+
 from django.dispatch import Signal
+
+from otpverify import AttemptsExhausted, IncorrectCode, OtpVerifyError
 
 code_verified = Signal()
 """A code was right, in any flow; with `user` and `verified`. It is sent before the flow's own
@@ -9,8 +13,12 @@ signal. `user` is the user whose password was right, at a login; otherwise the o
 or `None`."""
 
 code_refused = Signal()
-"""A code was not accepted; with `user`, `purpose` and `error` (an `OtpVerifyError`). At a login,
-Django's `user_login_failed` is sent, too, if the code was an attempt."""
+"""A code was not accepted; with `user`, `purpose` and `error` (an `OtpVerifyError`). At a login and
+at a sign-in, Django's `user_login_failed` is sent, too, if the code was an attempt."""
+
+attempts_exhausted = Signal()
+"""The last attempt of a challenge was used, or a code came after it; with what `code_refused` has,
+which is sent before."""
 
 phone_verified = Signal()
 """A number was confirmed; with `verified`. `request.user` is the user who is signed in, if any."""
@@ -19,5 +27,16 @@ login_verified = Signal()
 """A user signed in by password and code; with `user` and `verified`. Django's `user_logged_in` is
 sent before."""
 
+sign_in_verified = Signal()
+"""A user signed in by a code alone; with `user`, `verified` and `created` (whether the account is
+new). Django's `user_logged_in` is sent before."""
+
 password_reset_done = Signal()
 """A password was set by phone; with `user` and `verified`."""
+
+
+def signals_of_refusal(error: OtpVerifyError) -> list[Signal]:
+    """The signals about a code that was not accepted, in order."""
+    last = isinstance(error, IncorrectCode) and error.attempts_left == 0
+    exhausted = last or isinstance(error, AttemptsExhausted)
+    return [code_refused, attempts_exhausted] if exhausted else [code_refused]

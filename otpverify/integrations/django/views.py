@@ -1,4 +1,4 @@
-"""The views: three flows, synchronous and asynchronous, delivery reports, and the files of the
+"""The views: the flows, synchronous and asynchronous, delivery reports, and the files of the
 pages.
 
 A flow is one class; `urls()` gives the URL patterns of its pages. Change one by a subclass:
@@ -7,7 +7,9 @@ A flow is one class; `urls()` gives the URL patterns of its pages. Change one by
         def needs_code(self, user):
             return user.is_staff
 
-    urlpatterns = [*Login.urls(), path("", include("otpverify.integrations.django.urls"))]
+    urlpatterns = [path("account/", include(flow_urls(Login, PhoneView)))]
+
+`flow_urls` is in `otpverify.integrations.django.urls`.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from otpverify.integrations.django.phone import (
     redeem_phone,
 )
 from otpverify.integrations.django.reset import PasswordResetView
+from otpverify.integrations.django.sign_in import SignInView
 from otpverify.integrations.django.step_up import StepUpView
 from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.notices import Carried, Notice, held_by
@@ -51,6 +54,7 @@ __all__ = [
     "AsyncLoginView",
     "AsyncPasswordResetView",
     "AsyncPhoneView",
+    "AsyncSignInView",
     "AsyncStepUpView",
     "CodeRequiredMixin",
     "DeliveryReportView",
@@ -59,6 +63,7 @@ __all__ = [
     "PasswordResetView",
     "PhoneView",
     "Recipient",
+    "SignInView",
     "StepUpView",
     "aconfirmed_phone",
     "aredeem_phone",
@@ -87,6 +92,10 @@ class AsyncPhoneView(AsyncFlow, PhoneView):
 
 class AsyncPasswordResetView(AsyncFlow, PasswordResetView):
     """`PasswordResetView`, asynchronous."""
+
+
+class AsyncSignInView(AsyncFlow, SignInView):
+    """`SignInView`, asynchronous."""
 
 
 class AsyncStepUpView(AsyncFlow, StepUpView):
@@ -152,7 +161,7 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     response = HttpResponseRedirect(request.path)
     # Without the session's cookie another site may have sent the form, and the person has not.
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
-        shown = step if step in ("first", "password") else "code"
+        shown = step if step in ("first", "password", "account") else "code"
         carried = Carried(Notice(_EXPIRED), held=_held(request, purpose))
         session.carry(request, response, f"{purpose} {shown}", carried)
     return response
