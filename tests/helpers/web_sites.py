@@ -44,6 +44,7 @@ from django.contrib.auth import get_user_model  # noqa: E402 - the settings come
 from django.core import signing  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+from django.http import HttpResponse  # noqa: E402
 from django.test import override_settings  # noqa: E402
 from django.urls import include, path  # noqa: E402
 from django_support import BASE, urlconf  # noqa: E402
@@ -80,6 +81,7 @@ class Site(ABC):
         name: The framework, the kind of its views, and the style.
         programs: Whether it is asked by JSON.
         steps: The address of each step.
+        ends: The state after a right code; "none" where the code itself ends the flow.
         checks_humans: Whether it has a human check, which the header of `HUMAN` passes.
     """
 
@@ -87,6 +89,7 @@ class Site(ABC):
     programs: ClassVar[bool] = False
     steps: ClassVar[dict[str, str]]
     headers: ClassVar[dict[str, str]] = {}
+    ends: ClassVar[str] = "verified"
     checks_humans = False
     report: str
 
@@ -247,7 +250,8 @@ class DjangoSite(Site):
             setting["HUMAN_CHECK"] = lambda request: is_human(request.headers)
         opened.enter_context(override_settings(OTPVERIFY=setting))
         ours = path("", include("otpverify.integrations.django.urls"))
-        opened.enter_context(urlconf(*self.view.urls(), ours))
+        account = path("account/", lambda request: HttpResponse("Signed in."))
+        opened.enter_context(urlconf(*self.view.urls(), ours, account))
         if self.view.view_is_async:
             return on_asgi(_with_lifespan(ASGIHandler()))
         return on_wsgi(WSGIHandler())
@@ -271,6 +275,7 @@ class DjangoSignInPages(DjangoSite):
     name = "django sync sign-in pages"
     view = SignInView
     steps = steps_below("/sign-in", "/")
+    ends = "none"
 
 
 class DjangoAsyncSignInPages(DjangoSignInPages):
@@ -307,6 +312,7 @@ class DjangoSignInJson(_DjangoPrograms):
     name = "django sync sign-in json"
     view = SignInView
     steps = steps_below("/sign-in", "/")
+    ends = "none"
 
 
 class DjangoAsyncSignInJson(DjangoSignInJson):
@@ -465,7 +471,14 @@ SITES: list[type[Site]] = [
 ]
 """Those, and sites with views of their own."""
 
-SLOW = (DjangoAsyncPages, DjangoAsyncJson, DjangoOwnAsyncPages, DjangoOwnAsyncJson)
+SLOW = (
+    DjangoAsyncPages,
+    DjangoAsyncJson,
+    DjangoAsyncSignInPages,
+    DjangoAsyncSignInJson,
+    DjangoOwnAsyncPages,
+    DjangoOwnAsyncJson,
+)
 """The asynchronous views of Django take long, and share all code with the synchronous ones: where a
 test sends much, they are left to the long form."""
 

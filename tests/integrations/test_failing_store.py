@@ -61,7 +61,8 @@ def test_a_store_that_is_away(kind: type[Site], caplog: pytest.LogCaptureFixture
         fails("code", code=code)
         assert '"pending"' in site.status().body
         site.send("code", code=code)
-        assert '"verified"' in site.status().body
-        fails("cancel")
-        assert '"verified"' in site.status().body
+        assert f'"{site.ends}"' in site.status().body
+        if site.ends == "verified":  # there is a proof to cancel
+            fails("cancel")
+            assert '"verified"' in site.status().body
     assert len(outbox) == 1

@@ -23,7 +23,7 @@ from django.core import checks
 from django.db.models import Q, UniqueConstraint
 from django.http import HttpRequest
 from django.test import Client, RequestFactory, override_settings
-from django.urls import NoReverseMatch, include, path, resolve, reverse
+from django.urls import NoReverseMatch, Resolver404, include, path, resolve, reverse
 from django_support import BASE, urlconf
 from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET, long_form
 
@@ -40,16 +40,18 @@ from otpverify import (
 from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.django import get_async_verifier, get_verifier
 from otpverify.integrations.django.admin_login import protect_admin
-from otpverify.integrations.django.checks import check_admin, check_views
+from otpverify.integrations.django.checks import check_admin, check_sign_in, check_views
 from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.urls import flow_urls
 from otpverify.integrations.django.views import (
     AsyncDeliveryReportView,
     AsyncFlow,
+    AsyncSignInView,
     DeliveryReportView,
     LoginView,
     PasswordResetView,
     PhoneView,
+    SignInView,
 )
 from otpverify.testing import OutboxSender
 
@@ -264,8 +266,10 @@ def test_numbers_that_accounts_may_share_are_found() -> None:
     assert "/a/reset/" in said
     assert found(path("", include(flow_urls(LoginView, PhoneView)))) == []
     assert found(*Own.urls()) == []
+    assert len(found(*SignInView.urls())) == 1
     with override_settings(OTPVERIFY={**BASE, "FIND_USER": "django_site.options.make_sender"}):
         assert found(*PasswordResetView.urls()) == []
+        assert len(found(*SignInView.urls())) == 1, "it goes by the field"
     for field, problems in (("id", 0), ("username", 0), ("no_field", 0), ("groups__name", 1)):
         with override_settings(OTPVERIFY={**BASE, "PHONE_FIELD": field}):
             assert len(found(*PasswordResetView.urls())) == problems
@@ -286,6 +290,44 @@ def test_constraints_make_numbers_unique(monkeypatch: pytest.MonkeyPatch) -> Non
             patched.setattr(options, name, value)
             found = findings(*PasswordResetView.urls(), about="otpverify.W007")
             assert len(found) == problems
+
+
+class Limited(SignInView):
+    def may_sign_in(self, user: Any) -> bool:
+        return not user.is_staff
+
+    def get_human_check(self) -> Any:
+        return lambda request: True
+
+
+def test_a_sign_in_without_a_human_check_is_found() -> None:
+    def found(*patterns: Any, about: str, **options: Any) -> list[str]:
+        with urlconf(*patterns), override_settings(OTPVERIFY={**BASE, **options}):
+            return [one.msg for one in check_sign_in() if one.id == about]
+
+    for view in (SignInView, AsyncSignInView):
+        (said,) = found(*view.urls(), about="otpverify.W008")
+        assert said.startswith("/sign-in/ sends a message to every number")
+    checked = {"HUMAN_CHECK": "django_site.options.client_ip"}
+    assert found(*SignInView.urls(), about="otpverify.W008", **checked) == []
+    assert found(*Limited.urls(), about="otpverify.W008") == []
+    assert found(*LoginView.urls(), about="otpverify.W008") == []
+    (said,) = found(*SignInView.urls(), *LoginView.urls(), about="otpverify.W009")
+    assert said.startswith("A code alone signs in at /sign-in/, while the login asks")
+    assert found(*Limited.urls(), *LoginView.urls(), about="otpverify.W009") == []
+    assert found(*SignInView.urls(), about="otpverify.W009") == []
+    with override_settings(OTPVERIFY=[]):
+        assert check_sign_in() == []
+
+
+def test_the_sign_in_is_not_among_the_stock_flows() -> None:
+    """A site that updates must not get a way around its passwords."""
+    for module in ("urls", "async_urls"):
+        with urlconf(path("", include(f"otpverify.integrations.django.{module}"))):
+            with pytest.raises(NoReverseMatch):
+                reverse("otpverify:signin")
+            with pytest.raises(Resolver404):
+                resolve("/sign-in/")
 
 
 def view_at(address: str) -> Any:
