@@ -7,12 +7,15 @@ import io
 import json
 import re
 import socket
+import sys
 import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest import TestCase, TestResult, defaultTestLoader
 
 import django_site
 import pytest
@@ -94,7 +97,7 @@ def test_python_block(
     monkeypatch.setattr(builtins, "input", person)
     if "from django" in block:
         django_site.set_up()
-    if "Client(" in block:
+    if "Client(" in block or "TestCase" in block:
         django_site.migrate()
     # A reader's own.
     project = {"INSTALLED_APPS": [], "MIDDLEWARE": [], "BASE_DIR": tmp_path, "urlpatterns": []}
@@ -108,6 +111,16 @@ def test_python_block(
         if name.startswith("test_"):
             asked = test.__code__.co_varnames[: test.__code__.co_argcount]
             test(**{fixture: fixtures[fixture] for fixture in asked})
+    cases = [one for one in names.values() if isinstance(one, type) and issubclass(one, TestCase)]
+    for case in cases:
+        if case.__module__ == "a_page":
+            module = ModuleType("a_page")
+            vars(module).update(names)
+            monkeypatch.setitem(sys.modules, "a_page", module)
+            result = TestResult()
+            defaultTestLoader.loadTestsFromTestCase(case).run(result)
+            assert result.testsRun > 1
+            assert result.wasSuccessful(), result.errors + result.failures
 
 
 def admin_installed() -> AbstractContextManager[object]:

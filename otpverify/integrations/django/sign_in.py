@@ -13,7 +13,7 @@ from django.contrib.auth.signals import user_login_failed
 from django.contrib.auth.views import RedirectURLMixin
 from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, transaction
-from django.forms import BaseForm, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.crypto import get_random_string
@@ -111,7 +111,7 @@ class SignInView(RedirectURLMixin, FlowView):
             verified: What the code proved: the number is `verified.phone`.
             form: The valid form of `sign_up_form_class`; `None` without one.
         """
-        field, model = requests.phone_field(), get_user_model()
+        field, model = requests.phone_field(), _model()
         user: Any = form.save(commit=False) if isinstance(form, ModelForm) else model()
         if model.USERNAME_FIELD not in (field, *_fields(form)):
             user.username = f"user-{get_random_string(12, _LETTERS)}"
@@ -145,7 +145,7 @@ class SignInView(RedirectURLMixin, FlowView):
         """Check that accounts can be created, before a message is sent for one."""
         if type(self).create_user is not SignInView.create_user:
             return
-        field, model = requests.phone_field(), get_user_model()
+        field, model = requests.phone_field(), _model()
         named = model.USERNAME_FIELD in (field, *_fields(self.sign_up_form_class))
         random = issubclass(model, AbstractUser) and model.USERNAME_FIELD == "username"
         if "__" in field or not (named or random):
@@ -347,7 +347,12 @@ class SignInView(RedirectURLMixin, FlowView):
         return await super().finished() if waits or await self.person() is not None else None
 
 
-def _fields(form: BaseForm | type[BaseForm] | None) -> tuple[str, ...]:
+def _model() -> Any:
+    return get_user_model()
+
+
+def _fields(form: Any) -> tuple[str, ...]:
+    """The names of the fields of a form or of its class."""
     return () if form is None else tuple(form.base_fields)
 
 

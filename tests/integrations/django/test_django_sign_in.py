@@ -638,7 +638,7 @@ def test_forms_that_are_sent_twice_end_as_if_sent_once(
             person = person.another()
             person.send("/sign-in/", phone=phone)
             for step, fields in steps:
-                given = fields or {"code": outbox.code(phone)}
+                given: Any = fields or {"code": outbox.code(phone)}
                 before = person.client.cookies["sessionid"].value
                 once = person.send(step, **given)
                 repeated = person.another()
