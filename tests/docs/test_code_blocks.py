@@ -10,12 +10,12 @@ import socket
 import sys
 import threading
 import time
+import unittest
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest import TestCase, TestResult, defaultTestLoader
 
 import django_site
 import pytest
@@ -111,14 +111,18 @@ def test_python_block(
         if name.startswith("test_"):
             asked = test.__code__.co_varnames[: test.__code__.co_argcount]
             test(**{fixture: fixtures[fixture] for fixture in asked})
-    cases = [one for one in names.values() if isinstance(one, type) and issubclass(one, TestCase)]
+    cases = [
+        one
+        for one in names.values()
+        if isinstance(one, type) and issubclass(one, unittest.TestCase)
+    ]
     for case in cases:
         if case.__module__ == "a_page":
             module = ModuleType("a_page")
             vars(module).update(names)
             monkeypatch.setitem(sys.modules, "a_page", module)
-            result = TestResult()
-            defaultTestLoader.loadTestsFromTestCase(case).run(result)
+            result = unittest.TestResult()
+            unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
             assert result.testsRun > 1
             assert result.wasSuccessful(), result.errors + result.failures
 

@@ -28,11 +28,10 @@ from otpverify.integrations.django.signals import sign_in_verified
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import SignInRefused
-from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.sentences import CONFIRM_FIRST
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.integrations.web.sign_in import PURPOSE, Match, SignIn, Standing
 
-_CONFIRM_FIRST = Sentence("Confirm your phone first. Start here.")
 _ENTRY = "sign-in"
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -234,7 +233,7 @@ class SignInView(RedirectURLMixin, FlowView):
         if match is None:
             if await self.finished() is not None:
                 return await self.go_next()
-            return self.to("first", Carried(Notice(_CONFIRM_FIRST, error=False)))
+            return self.to("first", Carried(Notice(CONFIRM_FIRST, error=False)))
         form = await self._account_form(match)
         return await self.reply(self._account_page, match, form, carried)
 
