@@ -149,11 +149,13 @@
   }
 
   // The form of a code is sent at the code's last digit, once for each page. On a page that one went
-  // back to, the button alone sends it: its code was refused, or was right already.
+  // back to, the button alone sends it: its code was refused, or was right already. So it does where
+  // the form has a choice, such as to remember the browser.
   const wentBack = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
   const sentByDigits = new WeakSet(); // fields
   function sendsItself(field) {
-    return !wentBack && !sentByDigits.has(field) && field.dataset.length > 0 && isOurs(field.form);
+    if (wentBack || sentByDigits.has(field) || !(field.dataset.length > 0)) return false;
+    return isOurs(field.form) && !field.form.querySelector('input[type="checkbox"]');
   }
   document.addEventListener("input", (event) => {
     const field = event.target;
