@@ -10,6 +10,7 @@
     │   └── CooldownActive
     ├── VerificationFailed
     │   ├── IncorrectCode             attempts_left
+    │   │   └── IncorrectAnswer       of another way in, such as a backup code
     │   ├── AttemptsExhausted         retry_after
     │   └── ChallengeExpired          unknown, used, cancelled and expired look the same
     ├── DeliveryError                 challenge, provider_code, maybe_sent

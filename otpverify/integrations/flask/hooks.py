@@ -142,7 +142,7 @@ class Hooks:
     def enrol_at_once(self, function: F) -> F:
         """`(account) -> bool`: whether an account that needs a code and has no phone may add one
         between the password and the sign-in. Otherwise it is refused, unless it has another way
-        in. Whoever knows such a password can add a phone of their own."""
+        in. Anyone who knows such a password can add a phone of their own."""
         return self._set("enrol_at_once", function)
 
     def confirm_password(self, function: F) -> F:
