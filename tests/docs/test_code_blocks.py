@@ -103,7 +103,7 @@ def test_python_block(
     project = {"INSTALLED_APPS": [], "MIDDLEWARE": [], "BASE_DIR": tmp_path, "urlpatterns": []}
     names: dict[str, Any] = {"__name__": "a_page", **project}
     with admin_installed() if "contrib import admin" in block else nullcontext():
-        exec(compile(block, page, "exec"), names)
+        exec(compile(block, page, "exec", dont_inherit=True), names)
     if re.search(r"\bprint\(", block):
         assert capsys.readouterr().out == "proved: +12025550123\n"
     fixtures = {"smspm_sandbox": smspm_sandbox, "otp_outbox": otp_outbox}

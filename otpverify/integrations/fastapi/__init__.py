@@ -33,7 +33,9 @@ with needs_extra("fastapi", "The FastAPI integration"):
     from otpverify.integrations.fastapi.otp_flow import OtpFlow
     from otpverify.integrations.fastapi.responses import ProofRequired, add_exception_handlers
     from otpverify.integrations.fastapi.router import otp_router, report_router
+    from otpverify.integrations.web.problems import SignInRefused
     from otpverify.integrations.web.session import Recipient, forget_flows
+    from otpverify.integrations.web.sign_in import SignedIn
 
 __all__ = [
     "FlowState",
@@ -42,6 +44,8 @@ __all__ = [
     "Proof",
     "ProofRequired",
     "Recipient",
+    "SignInRefused",
+    "SignedIn",
     "TypedPhone",
     "add_exception_handlers",
     "cookie_session",

@@ -16,7 +16,7 @@ from starlette.middleware.sessions import Session
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from otpverify import AsyncVerifier, ConfigurationError, Verified
+from otpverify import AsyncVerifier, ChallengeExpired, ConfigurationError, Verified
 from otpverify.core.secret_strength import Secrets, read_secrets
 from otpverify.engine.operations import check_words
 from otpverify.integrations.fastapi.models import TOKEN_HEADER, OtpStart
@@ -26,8 +26,10 @@ from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.languages import preferred_language
 from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.session import Proof as Entry, Recipient
+from otpverify.integrations.web.sign_in import SignedIn, SignIn
 from otpverify.phone import mask
 
+A = TypeVar("A")
 P = ParamSpec("P")
 D = TypeVar("D")
 E = TypeVar("E")
@@ -241,6 +243,44 @@ class Proof:
         if isinstance(outcome.error, problems.ProofRequired):
             raise ProofRequired(self._flow.purpose)
         return cast("Verified", outcome.raised().verified)
+
+    async def sign_in(
+        self,
+        find: Callable[[str], Any],
+        *,
+        may_sign_in: Callable[[A], Any] = lambda _: True,
+        sign_up: bool = False,
+        create: Callable[[Verified], Any] | None = None,
+        hold: Callable[[A], Any] | None = None,
+    ) -> SignedIn[A]:
+        """Sign in or up by phone: use it up, and give the account to sign in. The functions may be
+        asynchronous.
+
+        Args:
+            find: Gives the accounts with a phone in E.164, those that may not sign in included.
+            may_sign_in: Whether an account may sign in, such as `user.is_active`.
+            sign_up: New numbers may get an account.
+            create: Creates the account of a new number, and returns it; `None` if another request
+                was faster, which the database's unique phone says. Leave it out while the account
+                needs more from the person.
+            hold: Gets an account before it is signed in. Any value but `None` holds it up, such as
+                where the number may have a new owner.
+
+        Returns:
+            Its `step` is `"signed_in"`, and `account` is the one; or `"sign_up"` or `"held"`: the
+            site needs more first, and the proof stays.
+
+        Raises:
+            SignInRefused: The number signs nobody in. The proof stays.
+            ProofRequired: The proof was used, has expired or was cancelled.
+            StoreError: The store cannot answer. The proof may still be good.
+        """
+        rule = SignIn(self._flow, find=find, may_sign_in=may_sign_in, sign_up=sign_up)
+        result = await rule.finish(create, hold)
+        if isinstance(result.outcome.error, ChallengeExpired):
+            raise ProofRequired(self._flow.purpose)
+        result.outcome.raised()
+        return result
 
 
 def held_proof(

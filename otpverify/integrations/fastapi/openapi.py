@@ -32,6 +32,7 @@ from otpverify.integrations.web.problems import (
     PROOF_REQUIRED,
     TOO_LARGE,
     Problem as Occurrence,
+    SignInRefused,
     problem_of,
 )
 
@@ -169,6 +170,7 @@ _MEMBERS: tuple[tuple[Occurrence, dict[str, tuple[Any, Any]]], ...] = (
         },
     ),
     (PROOF_REQUIRED, {"purpose": _optional(str, "The flow to start.")}),
+    (problem_of(SignInRefused()), {}),
     (
         problem_of(ChallengeExpired()),
         {
@@ -201,7 +203,7 @@ def _model(problem: Occurrence, members: Mapping[str, tuple[Any, Any]]) -> type[
         "status": (Literal[problem.status], ...),
         **members,
     }
-    name = problem.title.title().replace(" ", "") + "Problem"
+    name = re.sub(r"\W", "", problem.title.title()) + "Problem"
     made: type[BaseModel] = create_model(
         name, __base__=ProblemBase, __doc__=f"{problem.title}.", **given
     )

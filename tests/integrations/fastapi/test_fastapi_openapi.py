@@ -45,6 +45,7 @@ from otpverify.integrations.web.problems import (
     PROOF_REQUIRED,
     TOO_LARGE,
     ProofRequired,
+    SignInRefused,
     problem_of,
     type_of,
 )
@@ -135,6 +136,7 @@ ERRORS: list[OtpVerifyError] = [
     IncorrectCode(attempts_left=0),
     IncorrectCode(attempts_left=None),
     ProofRequired("payment"),
+    SignInRefused(),
     ChallengeExpired(),
     DeliveryRejected(provider_code="invalid_phone_number"),
     DeliveryRejected(),

@@ -43,6 +43,7 @@ export function explain(problem: Problem): string {
     case "urn:otpverify:problem:store-unavailable":
     case "urn:otpverify:problem:request-too-large":
     case "urn:otpverify:problem:json-required":
+    case "urn:otpverify:problem:sign-in-refused":
       return problem.detail;
     default:
       return never(problem);
