@@ -220,6 +220,29 @@ class FlaskJson(FlaskPages):
         self.app.register_blueprint(blueprint, url_prefix="/otp")
 
 
+class FlaskSignInPages(FlaskPages):
+    """Existing accounts sign in by phone."""
+
+    name = "flask sign-in pages"
+    steps = steps_below("/account/sign-in")
+    ends = "none"
+
+    def mount(self) -> None:
+        self.otp.on_sign_in(lambda _account: None)
+        self.app.register_blueprint(self.otp.blueprint("signin", "report"), url_prefix="/account")
+        self.report = "/account/sms/report"
+
+
+class FlaskSignInJson(FlaskSignInPages):
+    name = "flask sign-in json"
+    programs = True
+    steps: ClassVar[dict[str, str]] = {**steps_below("/otp", start="/start"), "code": "/otp/check"}
+
+    def mount(self) -> None:
+        super().mount()
+        self.app.register_blueprint(self.otp.json_blueprint("sign-in"), url_prefix="/otp")
+
+
 def _with_lifespan(handler: Any) -> Any:
     """Django's handler takes no lifespan; servers know that, and the client does not."""
 
@@ -448,6 +471,8 @@ class _Concealed(Flow):
 BUILT_IN: list[type[Site]] = [
     FlaskPages,
     FlaskJson,
+    FlaskSignInPages,
+    FlaskSignInJson,
     DjangoPages,
     DjangoAsyncPages,
     DjangoJson,

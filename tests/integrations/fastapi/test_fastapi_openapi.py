@@ -123,7 +123,10 @@ ERRORS: list[OtpVerifyError] = [
     InvalidPhoneNumber("No.", reason="too_short"),
     HumanCheckRequired(reason="prefix"),
     HumanCheckRequired(reason="prefix", retry_after=9),
-    *(DestinationBlocked(reason=reason) for reason in ("", "country_not_allowed", "blocked_country", "own")),
+    *(
+        DestinationBlocked(reason=reason)
+        for reason in ("", "country_not_allowed", "blocked_country", "own")
+    ),
     *(DestinationBlocked(reason=kind) for kind in COSTLY_KINDS),
     *(DestinationBlocked(reason=one, retry_after=9) for one in ("prefix", "total", "spend")),
     DestinationBlocked(reason="total"),
