@@ -1,4 +1,4 @@
-"""A Django project with the three flows, on the sandbox.
+"""A Django project with sign-in by phone and the three flows, on the sandbox.
 
 Install: .venv/bin/python -m pip install '.[django]' (make test has done it)
 Run it:  .venv/bin/python examples/django_project/main.py
@@ -27,12 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from examples.runner import HOST, Browser, code_of, options, wrong
 
 USER, PASSWORD, NEW_PASSWORD = "customer", "open sesame", "close sesame"
-PHONE = "+12025550123"  # reserved for fiction: nobody's
+PHONE = "+12025550123"  # reserved for fiction: nobody's; so is the next
+NEW_PHONE = "+12025550177"
 
 
 def main() -> int:
     """Serve, or walk through the flows."""
-    chosen = options("The three flows in Django, on the sandbox.", port=8000)
+    chosen = options("Sign-in by phone and the three flows in Django, on the sandbox.", port=8000)
     with (
         tempfile.TemporaryDirectory(prefix="otpverify-django-") as folder,
         Sandbox(port=chosen.sandbox_port) as sandbox,
@@ -81,7 +82,7 @@ class Handler(WSGIRequestHandler):
 
 
 def walk(site: str, sandbox: Sandbox) -> None:
-    """The three flows, as a person goes through them."""
+    """The flows, as a person goes through them."""
     browser = Browser(f"{site}/account/")
     browser.open("login/")
     browser.send("login/", username=USER, password=PASSWORD)
@@ -102,6 +103,21 @@ def walk(site: str, sandbox: Sandbox) -> None:
     fields = {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
     print("reset:", browser.send("reset/password/", **fields))
     print("signed in before:", browser.open(""))
+    browser.close()
+
+    browser = Browser(f"{site}/account/")
+    browser.open("sign-in/")
+    browser.send("sign-in/", phone="+1 202 555 0177")
+    browser.send("sign-in/code/", code=code_of(sandbox, 4))
+    assert "Create your account" in browser.text
+    print("sign-up:", browser.send("sign-in/account/", username="anna", email="anna@example.org"))
+    assert NEW_PHONE in browser.text
+    browser.close()
+    browser = Browser(f"{site}/account/")
+    browser.open("sign-in/")
+    browser.send("sign-in/", phone=NEW_PHONE)
+    print("sign-in:", browser.send("sign-in/code/", code=code_of(sandbox, 5)))
+    assert "anna" in browser.text
     browser.close()
 
 

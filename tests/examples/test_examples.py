@@ -73,6 +73,8 @@ PROGRAMS = {
         "phone: Phone confirmed",
         "reset: Password changed",
         "signed in before: Sign in",
+        "sign-up: You are signed in",
+        "sign-in: You are signed in",
     ],
     "flask_app": [
         "login:   You are signed in",

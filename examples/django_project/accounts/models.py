@@ -7,6 +7,8 @@ from django.db import models
 
 
 class Customer(AbstractUser):
-    """A user with a phone, in E.164."""
+    """A user with a phone, in E.164. Customers without one have NULL, so that it can be unique."""
 
-    phone: models.CharField[str, str] = models.CharField(max_length=16, blank=True)
+    phone: models.CharField[str | None, str | None] = models.CharField(
+        max_length=16, unique=True, null=True, blank=True
+    )

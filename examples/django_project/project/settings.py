@@ -19,6 +19,7 @@ OTPVERIFY = {
     "REGION": "EE",
     "PHONE_FIELD": "phone",
     "MESSAGES": {"brand": "Example"},
+    "FRAUD": "observe",  # yours: "enforce" after two weeks, since strangers may ask for codes
     # What one person needs who tries everything from one address.
     "POLICY": {
         "resend_cooldown_seconds": int(os.environ.get("EXAMPLE_COOLDOWN_SECONDS", "60")),

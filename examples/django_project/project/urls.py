@@ -4,9 +4,14 @@ from accounts import views
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
+from otpverify.integrations.django.urls import flow_urls
+from otpverify.integrations.django.views import LoginView, PasswordResetView, PhoneView
+
+FLOWS = (LoginView, views.SignIn, PhoneView, PasswordResetView)
+
 urlpatterns = [
     path("", views.index, name="index"),
     path("account/", views.account, name="account"),
     path("account/sign-out/", LogoutView.as_view(), name="sign-out"),
-    path("account/", include("otpverify.integrations.django.urls")),
+    path("account/", include(flow_urls(*FLOWS))),
 ]

@@ -268,6 +268,8 @@ class SignInView(RedirectURLMixin, FlowView):
             carried = Carried(Notice.of(SignInRefused()))
         title = _("Create your account") if match.standing is Standing.NEW else _("Sign in")
         entry = self.web_flow.entry
+        for field in list(form.fields.values())[:1] if form is not None else ():
+            field.widget.attrs["autofocus"] = True
         return self.render_form(
             [self.account_template_name],
             form,

@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
                         default=django.utils.timezone.now, verbose_name="date joined"
                     ),
                 ),
-                ("phone", models.CharField(blank=True, max_length=16)),
+                ("phone", models.CharField(blank=True, max_length=16, null=True, unique=True)),
                 (
                     "groups",
                     models.ManyToManyField(
