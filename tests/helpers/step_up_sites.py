@@ -88,6 +88,10 @@ class StepUpSite(Site):
         """The address that takes the code, beside the one that starts the flow."""
         return start.replace("/start", "/check")
 
+    def open_another(self) -> httpx2.Client:
+        """Another client of the site."""
+        raise NotImplementedError
+
     def sign_in(self, account: str) -> None:
         assert self.ask("POST", f"/as/{account}").status == 200
 
@@ -173,6 +177,9 @@ class StepUpFlask(StepUpSite, FlaskPages):
         def export(verified: Verified) -> str:
             return self.act(f"export by {verified.phone}", {})
 
+    def open_another(self) -> httpx2.Client:
+        return on_wsgi(self.app.wsgi_app)
+
     def act(self, what: str, fields: dict[str, Any]) -> str:
         own = {name: values for name, values in fields.items() if name != "otpverify_token"}
         self.acted.append(f"{what} {own}" if own else what)
@@ -248,6 +255,9 @@ class StepUpDjango(StepUpSite):
         opened.enter_context(urlconf(*patterns, *self.view.urls(), ours))
         if self.view.view_is_async:
             return on_asgi(_with_lifespan(ASGIHandler()))
+        return on_wsgi(WSGIHandler())
+
+    def open_another(self) -> httpx2.Client:
         return on_wsgi(WSGIHandler())
 
     def views(self) -> dict[str, Any]:

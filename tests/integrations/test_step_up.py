@@ -5,12 +5,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from step_up_sites import PAGES, PROGRAMS, SLOW, StepUpSite, fastapi_step_up
+from step_up_sites import (
+    PAGES,
+    PROGRAMS,
+    SLOW,
+    StepUpDjango,
+    StepUpFlask,
+    StepUpFlaskServer,
+    StepUpSite,
+    fastapi_step_up,
+)
 from support import LONG
 
 from otpverify.testing import OutboxSender
@@ -245,6 +255,27 @@ def test_an_old_session_brings_no_second_action(site: StepUpSite, outbox: Outbox
         site._html = html
         press_continue(site)
     assert len(site.acted) == 1
+
+
+@pytest.mark.parametrize("kind", [StepUpFlask, StepUpFlaskServer, StepUpDjango])
+def test_two_presses_at_once_are_one_action(outbox: OutboxSender, kind: type[StepUpSite]) -> None:
+    with kind(outbox) as site:  # its clock runs
+        site.sign_in("ann")
+        site.page("/form")
+        site.press("/pay/25", payee="Bob")
+        enter_code(site, "payment", outbox)
+        cookies = "; ".join(f"{one.name}={one.value}" for one in site.client.cookies.jar)
+        data = {**site.hidden(), "payee": "Bob"}
+
+        def press(_: int) -> int:
+            client = site.open_another()
+            return int(client.post("/pay/25", data=data, headers={"cookie": cookies}).status_code)
+
+        with ThreadPoolExecutor(6) as pool:
+            statuses = list(pool.map(press, range(6)))
+        assert statuses.count(200) == 1, statuses
+        assert set(statuses) <= {200, 302, 303}
+        assert site.acted == [f"pay 25 by {ANN} {{'payee': ['Bob']}}"]
 
 
 def test_a_page_that_needs_a_code_is_come_back_to(site: StepUpSite, outbox: OutboxSender) -> None:

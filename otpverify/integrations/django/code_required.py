@@ -13,7 +13,7 @@ What both kinds mean, and what is kept of a form that was sent, says
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, ClassVar, Final, TypeAlias, cast
@@ -104,9 +104,11 @@ class CodeNeed:
         """
         if self.methods is not None and request.method not in self.methods:
             return None
-        to, bound = await call(self._person, request, facts)
+        to: Recipient | None = await call(_person, request)
         if to is None:
             return cast("HttpResponseBase", await call(_signed_out, request))
+        bound: Facts = await call(facts) if callable(facts) else facts
+        to = replace(to, binding=bound)
         used = False
         if self.within is not None:
             if await call(in_window, request, verifier, self.purpose, self.within):
@@ -123,15 +125,6 @@ class CodeNeed:
                 return outcome.verified
             used = isinstance(await flow.current(max_age=self.max_age), Proof)
         return cast("HttpResponseBase", await call(self._asked, request, to, bound, used))
-
-    def _person(self, request: HttpRequest, facts: Any) -> tuple[Recipient | None, Facts]:
-        """The user as recipient, with the binding; without a phone, one that is empty."""
-        list(request.session.keys())  # it is loaded, so later reads do not block
-        user = request.user
-        if not user.is_authenticated:
-            return None, None
-        bound = facts() if callable(facts) else facts
-        return Recipient(requests.phone_of(user) or "", account_of(user), bound), bound
 
     def _step_up(self, request: HttpRequest, to: Recipient) -> StepUp:
         return StepUp(cast("Any", request.session), self.purpose, to.subject)
@@ -165,7 +158,7 @@ def code_required(
     purpose: str,
     *,
     within: int | None = None,
-    binding: Facts | Callable[..., Mapping[str, str]] = None,
+    binding: Facts | Callable[..., Mapping[str, str] | Awaitable[Mapping[str, str]]] = None,
     max_age: float | None = None,
     methods: Collection[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -183,8 +176,9 @@ def code_required(
         within: How many seconds one code serves, from 1 to 86400. It ends before at a login or
             logout, and when the user's password or phone changes. Not with `binding` or `max_age`.
         binding: The facts that the code approves and the message names: a mapping, or a function of
-            the request and the variables of its address. A proof for one binding is never valid for
-            another, so a form that was changed after the code needs another one.
+            the request and the variables of its address; it may be `async def` for an asynchronous
+            view. A proof for one binding is never valid for another, so a form that was changed
+            after the code needs another one.
         max_age: How many seconds a proof is valid after the right code; the policy's
             `proof_ttl_seconds` if left out.
         methods: The HTTP methods that need the code, such as `["POST"]` for a view that shows its
@@ -290,6 +284,7 @@ def _met_now(need: CodeNeed, request: HttpRequest, facts: Any) -> Any:
     async def call(function: Callable[..., Any], *args: Any) -> Any:
         found = function(*args)
         if isawaitable(found):
+            found.close()  # type: ignore[attr-defined]  # it is a coroutine
             raise ConfigurationError("The binding of a synchronous view must not be asynchronous.")
         return found
 
@@ -298,10 +293,25 @@ def _met_now(need: CodeNeed, request: HttpRequest, facts: Any) -> Any:
 
 async def _met(need: CodeNeed, request: HttpRequest, facts: Any) -> Any:
     async def call(function: Callable[..., Any], *args: Any) -> Any:
-        return await sync_to_async(function)(*args)
+        if iscoroutinefunction(function):
+            return await function(*args)
+        found = await sync_to_async(function)(*args)
+        return await found if isawaitable(found) else found
 
     verifier = await call(averifier_for, request)
     return await need.meet(request, verifier, call, facts)
+
+
+def _person(request: HttpRequest) -> Recipient | None:
+    """The user as recipient, whose phone is empty if there is none; `None` if nobody is signed
+    in."""
+    list(request.session.keys())  # it is loaded, so later reads do not block
+    user = request.user
+    return (
+        Recipient(requests.phone_of(user) or "", account_of(user))
+        if user.is_authenticated
+        else None
+    )
 
 
 def _signed_out(request: HttpRequest) -> HttpResponseBase:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 
-from otpverify.integrations.flask.pages import leave_session
-from otpverify.integrations.flask.site import Site, State
+from otpverify.integrations.flask.pages import leave_session, renew_id
+from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.outcome import Outcome, Reply
 from otpverify.integrations.web.problems import INVALID_REQUEST, Problem, SendRefused
@@ -37,7 +37,7 @@ def json_blueprint(
         concealed: Whether `deliver` is asked during a request; always if left out.
         proved: Gives the reply of `/check` after a right code, if not the flow's state.
     """
-    blueprint = Blueprint(f"otpverify_json_{purpose.replace('.', '_')}", __name__)
+    blueprint = Blueprint(json_name(purpose), __name__)
     views: list[Callable[..., Response]] = []
 
     def answer(operation: str, found: dict[str, Any], arguments: dict[str, Any]) -> Response:
@@ -56,6 +56,7 @@ def json_blueprint(
             entry = flow.entry
             outcome = run_sync(flow.check(found["code"]))
             if outcome.verified is not None and entry is not None:
+                renew_id()
                 site.open_window(outcome.verified, entry.subject, bound=bool(entry.bound))
             if proved is not None and outcome.error is None:
                 return proved()
@@ -85,15 +86,12 @@ def json_blueprint(
     add("status", "GET")
     # Another site cannot send the JSON that these endpoints require: see `web.requests`.
     blueprint.record(lambda state: exempt(state, *views))
-    blueprint.record(lambda state: _mounted(state, purpose))
     return blueprint
 
 
-def _mounted(state: BlueprintSetupState, purpose: str) -> None:
-    """Record where the purpose's endpoints are, for the problem of a view that needs its proof."""
-    ours = state.app.extensions.get("otpverify")
-    if isinstance(ours, State):
-        ours.mounted[f"json {purpose}"] = f"{state.name_prefix}.{state.name}".lstrip(".")
+def json_name(purpose: str) -> str:
+    """The name of the blueprint for a purpose."""
+    return f"otpverify_json_{purpose.replace('.', '_')}"
 
 
 def respond_to(site: Site, outcome: Outcome) -> Response:

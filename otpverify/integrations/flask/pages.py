@@ -69,6 +69,12 @@ def rotate() -> None:
     session.clear()
     session.update(stays)
     csrf_token()
+    renew_id()
+
+
+def renew_id() -> None:
+    """Give a session on the server a new id, since it gains rights: a copy of the old id gains
+    nothing (OWASP ASVS 5.0, 7.2.4). A session in a cookie has none."""
     # Flask-Session, and others that follow it.
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if callable(regenerate):

@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response
 from otpverify import ChallengeExpired, ConfigurationError, Verified
 from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
+from otpverify.integrations.flask.api import json_name
 from otpverify.integrations.flask.flows import NO_PHONE, Begun, FlowPages, Refused
 from otpverify.integrations.flask.site import Binding, Site
 from otpverify.integrations.web import run_sync
@@ -94,6 +95,7 @@ class FreshProof(FlowPages):
 
     def succeed(self, verified: Verified, subject: str) -> Response:
         """Leave the proof for the view that needs it."""
+        pages.renew_id()
         self.site.open_window(verified, subject, bound=bool(self.step_up.binding))
         return self.finish(verified, None, self.target())
 
@@ -227,7 +229,7 @@ def _asked(
     one press would send once more; nor does it set the session, which may be an old one.
     """
     if not ask or _is_program():
-        return site.problem(ProofRequired(purpose, _start(site, purpose)))
+        return site.problem(ProofRequired(purpose, _start(purpose)))
     found = site.state.mounted.get("proof")
     if found is None:
         raise ConfigurationError('proof_required needs the flow "proof": otp.blueprint("proof").')
@@ -279,9 +281,10 @@ def _is_program() -> bool:
     return is_json(request.content_type) or preferred == "application/json"
 
 
-def _start(site: Site, purpose: str) -> str:
+def _start(purpose: str) -> str:
     """The address that starts the flow for programs; empty if there is none."""
-    found = site.state.mounted.get(f"json {purpose}")
+    ours = json_name(purpose)
+    found = next((at for at, one in current_app.blueprints.items() if one.name == ours), None)
     if found is None:
         return ""
     endpoint, given = f"{found}.start", request.view_args or {}
