@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import current_app, request, session
@@ -116,7 +117,7 @@ class SecondFactor:
     def ways(self, account: str) -> Sequence[OtherWay]:
         """The ways that the account has."""
         backup = self.backup_codes
-        ways = [*self.site.ways, *([] if backup is None else [backup.way()])]
+        ways = [*map(_direct, self.site.ways), *([] if backup is None else [backup.way()])]
         return run_sync(available_ways(ways, account))
 
     # Notices.
@@ -164,6 +165,15 @@ class SecondFactor:
             httponly=True,
             samesite="Lax",
         )
+
+
+def _direct(way: OtherWay) -> OtherWay:
+    """The way with functions that can be called here, also if the site's are asynchronous."""
+    check, available = (
+        None if function is None else current_app.ensure_sync(function)
+        for function in (way.check, way.available)
+    )
+    return replace(way, check=check, available=available)
 
 
 def check_remembering(

@@ -184,6 +184,40 @@ class TestChange:
         assert len(site.outbox) == 0
 
 
+class TestRepeatedRequests:
+    """The second request brings the session of before the first, as a double click does."""
+
+    def repeat(self, person: Person, path: str, **fields: str) -> str:
+        """Send a form twice, and say where the reply to the second one leads."""
+        form = {**person.page.forms[path], **fields}
+        before = person.cookie
+        person.send(path, **fields)
+        after, person.cookie = person.cookie, before
+        reply = person.client.post(path, data=form)
+        if not any("session=" in one for one in reply.headers.getlist("Set-Cookie")):
+            person.cookie = after
+        return person.open(reply.headers["Location"]).path
+
+    def test_the_code_for_the_new_number(self, site: Site, person: Person) -> None:
+        prove(person)
+        enter_number(person)
+        assert self.repeat(person, f"{BASE}/phone/code", code=site.code(1)) == BASE
+        assert site.phones["7"] == NEW
+        assert site.changes == ["PHONE_CHANGED"]
+
+    def test_the_code_to_the_old_number(self, site: Site, person: Person) -> None:
+        person.open(f"{BASE}/phone")
+        person.send(f"{BASE}/prove")
+        where = self.repeat(person, f"{BASE}/prove/code", code=site.code(1))
+        assert where == f"{BASE}/phone"
+
+    def test_the_removal(self, site: Site, person: Person) -> None:
+        prove(person)
+        person.open(f"{BASE}/remove")
+        assert self.repeat(person, f"{BASE}/remove") == BASE
+        assert site.changes == ["PHONE_REMOVED"]
+
+
 class TestRemoval:
     def test_it_is_removed(self, site: Site, person: Person) -> None:
         page = person.open(f"{BASE}/remove")

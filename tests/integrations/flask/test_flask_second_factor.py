@@ -3,6 +3,7 @@ attacker makes of them."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -437,6 +438,24 @@ class TestOtherWays:
         assert page.said == "That is incorrect, or it was used before."
         page = person.send("/account/login/other?way=app", code="123456")
         assert page.path == "/account/login/done"
+
+    def test_its_functions_may_be_asynchronous(self, site: Site, person: Person) -> None:
+        async def check(account: str, answer: str) -> bool:
+            await asyncio.sleep(0)
+            return (account, answer) == ("7", "right")
+
+        async def available(account: str) -> bool:
+            await asyncio.sleep(0)
+            return account == "7"
+
+        label = Sentence("Use the app")
+        site.otp.add_way(OtherWay("app", label, check=check, available=available))
+        assert "Use the app" in person.begin("login").text
+        person.open("/account/login/other?way=app")
+        person.send("/account/login/other?way=app", code="wrong")
+        assert not site.told
+        person.send("/account/login/other?way=app", code="right")
+        assert site.told == [("login", "7")]
 
     def test_guesses_at_it_are_limited(self, site: Site, person: Person) -> None:
         self.ways(site)
