@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+
+from otpverify import Verified
 
 USER, PASSWORD = "customer", "open sesame"
 PHONE = "+12025550123"  # reserved for fiction: nobody's
@@ -11,6 +15,8 @@ ACCOUNT = "1"
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _hashes = {ACCOUNT: _hasher.hash(PASSWORD)}
+_phones = {PHONE: ACCOUNT}  # by phone, as the column of your table is unique
+_lock = threading.Lock()
 
 
 def with_password(user: str, password: str) -> str | None:
@@ -24,12 +30,22 @@ def with_password(user: str, password: str) -> str | None:
 
 def with_phone(phone: str) -> str | None:
     """The account with this phone."""
-    return ACCOUNT if phone == PHONE else None
+    return _phones.get(phone)
 
 
 def phone_of(account: str) -> str | None:
     """An account's phone."""
-    return PHONE if account == ACCOUNT else None
+    return next((phone for phone, owner in _phones.items() if owner == account), None)
+
+
+def create(verified: Verified) -> str | None:
+    """Make an account for a person who holds the phone; `None` if there is one by now."""
+    with _lock:
+        if verified.phone in _phones:
+            return None
+        account = str(len(_phones) + 1)
+        _phones[verified.phone] = account
+        return account
 
 
 def set_password(account: str, password: str) -> None:

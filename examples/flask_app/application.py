@@ -1,4 +1,4 @@
-"""A Flask application whose three flows come from otpverify."""
+"""A Flask application whose flows come from otpverify."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ otp = OtpVerify()
 otp.authenticate(accounts.with_password)
 otp.phone_of(accounts.phone_of)
 otp.find_account(accounts.with_phone)
+otp.create_account(accounts.create)
 otp.set_password(accounts.set_password)
 
 
@@ -27,9 +28,10 @@ def account() -> str | None:
     return session.get("account")
 
 
+@otp.on_sign_in
 @otp.on_login
 def sign_in(account: str) -> None:
-    """Password and code were right."""
+    """Password and code were right; or the phone and a code, without a password."""
     session["account"] = account
 
 
@@ -52,6 +54,7 @@ def create_app(smspm: dict[str, str], **config: object) -> Flask:
         SESSION_COOKIE_SECURE=False,  # this example has no TLS; set True on your site
         OTPVERIFY_BRAND="Example",
         OTPVERIFY_REGION="EE",
+        OTPVERIFY_FRAUD="observe",  # sign-up is public; enforce it on your site
         # Higher limits, for one person who tries everything from one address.
         OTPVERIFY_POLICY=Policy(sends_per_phone=(Limit(30, 3600),), sends_per_ip=()),
         **smspm,

@@ -1,4 +1,4 @@
-"""The three flows in Flask, on the sandbox.
+"""The flows in Flask, on the sandbox.
 
 Install: .venv/bin/python -m pip install '.[flask]' (make test has done it)
 Run it:  .venv/bin/python examples/flask_app/main.py
@@ -25,7 +25,7 @@ from examples.runner import HOST, Browser, code_of, options, wrong
 
 def main() -> int:
     """Serve, or walk through the flows."""
-    chosen = options("The three flows in Flask, on the sandbox.", port=5000)
+    chosen = options("The flows in Flask, on the sandbox.", port=5000)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each request
     with Sandbox(port=chosen.sandbox_port) as sandbox:
         config = {"OTPVERIFY_POLICY": Policy(resend_cooldown_seconds=0)} if chosen.script else {}
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def walk(site: str, sandbox: Sandbox) -> None:
-    """The three flows and a payment, as a person goes through them."""
+    """The flows and a payment, as a person goes through them."""
     browser = Browser(site)
     browser.open("/account/login")
     browser.send("/account/login", user=accounts.USER, password=accounts.PASSWORD)
@@ -75,6 +75,11 @@ def walk(site: str, sandbox: Sandbox) -> None:
     browser.send("/account/proof/payment")
     browser.send("/account/proof/payment/code", code=code_of(sandbox, 4))
     print("payment:", browser.send("/payment"))
+    browser.send("/sign-out")
+
+    browser.open("/account/sign-in")
+    browser.send("/account/sign-in", phone="5678 9046")
+    print("sign-up:", browser.send("/account/sign-in/code", code=code_of(sandbox, 5)))
     browser.close()
 
 

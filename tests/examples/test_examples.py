@@ -81,6 +81,7 @@ PROGRAMS = {
         "phone:   Phone confirmed",
         "reset:   Password changed",
         "payment: Paid",
+        "sign-up: You are signed in",
     ],
 }
 """What each program with a folder of its own says when it plays its part by itself."""
