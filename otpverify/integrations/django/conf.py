@@ -38,6 +38,15 @@ SIGN_UP: Whether `SignInView` gives new numbers an account; `False` if left out.
 HUMAN_CHECK: A function of the request that says whether it brings a human check that was passed,
     such as the answer of a CAPTCHA. It is called when `FRAUD` asks for one; the pages then show
     your template `otpverify/human_check.html` in their form.
+REMEMBER_DAYS: For how many days a browser may skip the code at the login, if the person says so on
+    the code's page; none if left out.
+WITHOUT_PHONE: What happens at the login to users who need a code, and have no phone and no other
+    way: `"refuse"`, the default; `"sign_in"`: the password is enough; `"enrol"`: the password is
+    enough to add a phone, and then they are signed in.
+NOTICES: Whether the person gets an SMS when the phone or backup codes of the account change, at the
+    old number if it was changed; `True` if left out.
+ON_ACCOUNT_CHANGE: A function of request, user and `AccountNotice` that notifies the person in your
+    own way, beside the SMS. If it is left out, users with an e-mail address get an e-mail.
 DELIVER_IN_BACKGROUND: Whether concealed flows, such as the password reset, hand messages to
     threads, so that the reply takes as long for a number without an account; `True` if left out.
 """
@@ -58,12 +67,29 @@ from otpverify.settings import Parts, Settings, Source
 from otpverify.settings_table import SETTINGS, function_of
 
 NAME: Final = "OTPVERIFY"
-FUNCTIONS: Final = ("GET_VERIFIER", "CLIENT_IP", "GET_PHONE", "FIND_USER", "HUMAN_CHECK")
+FUNCTIONS: Final = (
+    "GET_VERIFIER",
+    "CLIENT_IP",
+    "GET_PHONE",
+    "FIND_USER",
+    "HUMAN_CHECK",
+    "ON_ACCOUNT_CHANGE",
+)
+WITHOUT_PHONE: Final = ("refuse", "sign_in", "enrol")
 SOURCE: Final = Source(
     written=NAME + '["{}"]',
     short=True,
     more=frozenset(
-        {*FUNCTIONS, "TRUSTED_PROXIES", "PHONE_FIELD", "DELIVER_IN_BACKGROUND", "SIGN_UP"}
+        {
+            *FUNCTIONS,
+            "TRUSTED_PROXIES",
+            "PHONE_FIELD",
+            "DELIVER_IN_BACKGROUND",
+            "NOTICES",
+            "REMEMBER_DAYS",
+            "SIGN_UP",
+            "WITHOUT_PHONE",
+        }
     ),
     closed=True,
 )
@@ -111,6 +137,34 @@ def function(key: str) -> Callable[..., Any] | None:
     """
     found = option(key)
     return None if found is None else function_of(found, SOURCE.spell(key))
+
+
+def remember_days() -> int:
+    """For how many days a browser may skip the code; 0: it may not.
+
+    Raises:
+        ConfigurationError: The setting is not a number of days from 1 to 365.
+    """
+    found = option("REMEMBER_DAYS") or 0
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= 365:
+        raise ConfigurationError(
+            f"{SOURCE.spell('REMEMBER_DAYS')} must be a whole number of days, at most 365."
+        )
+    return found
+
+
+def without_phone() -> str:
+    """What happens at the login to users without a phone.
+
+    Raises:
+        ConfigurationError: The setting is none of the three.
+    """
+    found = option("WITHOUT_PHONE") or WITHOUT_PHONE[0]
+    if found not in WITHOUT_PHONE:
+        raise ConfigurationError(
+            f"{SOURCE.spell('WITHOUT_PHONE')} must be {', '.join(WITHOUT_PHONE)}."
+        )
+    return str(found)
 
 
 # The verifiers of this process, made when they are first asked for, and those of a request.

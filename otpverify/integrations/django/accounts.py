@@ -1,0 +1,83 @@
+"""The phone of an account: whose it is, and saving another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import IntegrityError, models, transaction
+
+from otpverify import ChallengeExpired
+from otpverify.integrations.django.requests import phone_field, users_with
+
+
+def key(user: Any) -> str:
+    """The account's id, as sessions and signed texts name it."""
+    return str(user._meta.pk.value_to_string(user))
+
+
+def has_other_owner(phone: str, user: Any) -> bool:
+    """Whether another account has this number.
+
+    Args:
+        phone: In E.164.
+        user: The account that may have it.
+
+    Raises:
+        ImproperlyConfigured: `PHONE_FIELD` is not set.
+    """
+    return any(other.pk != user.pk for other in users_with(phone))
+
+
+def save_phone(user: Any, phone: str | None, old: str | None) -> None:
+    """Save the number of an account in `PHONE_FIELD`, if the account still has the old one.
+
+    Args:
+        user: The account. The object has the new number, too.
+        phone: In E.164; `None` removes it.
+        old: What `phone_of` gave.
+
+    Raises:
+        ChallengeExpired: Another request saved another number in between.
+        ImproperlyConfigured: `PHONE_FIELD` is not set, or names nothing that this account has.
+    """
+    *path, name = phone_field().split("__")
+    holder = user
+    for step in path:
+        holder = getattr(holder, step, None)
+    if holder is None:
+        raise ImproperlyConfigured(
+            f"This account has no {'.'.join(path)} to save the phone in. Override save_phone()."
+        )
+    field = holder._meta.get_field(name)
+    value = ("" if not field.null else None) if phone is None else phone
+    missing = models.Q(**{name: ""}) | models.Q(**{f"{name}__isnull": True})
+    with transaction.atomic():
+        same = holder._meta.concrete_model._default_manager.filter(pk=holder.pk)
+        same = same.filter(missing) if old is None else same.filter(**{name: old})
+        if same.update(**{name: value}) != 1:  # one request of several
+            raise ChallengeExpired
+        setattr(holder, name, value)
+        holder.save(update_fields=[name])  # for receivers of post_save
+
+
+def saved_alone(save: Callable[..., object], user: Any, phone: str, old: str | None) -> bool:
+    """Save a number, unless a unique field shows that another account has it.
+
+    Args:
+        save: As `save_phone`.
+        user, phone, old: Its arguments.
+
+    Returns:
+        Whether it was saved.
+    """
+    try:
+        with transaction.atomic():
+            save(user, phone, old)
+    except IntegrityError:
+        if not has_other_owner(phone, user):
+            raise
+        user.refresh_from_db()  # nothing was saved
+        return False
+    return True
