@@ -1,54 +1,65 @@
-"""Login: a password, then a code to the account's phone."""
+"""Login: a password, then a code to the account's phone, or another second factor."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
-from django.conf import settings
-from django.contrib.auth import load_backend, login
+from django.contrib.auth import logout
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import user_login_failed
 from django.contrib.auth.views import LoginView as PasswordLoginView
 from django.http import HttpResponseBase, HttpResponseRedirect
-from django.utils.crypto import constant_time_compare
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from otpverify import (
     AttemptsExhausted,
     ChallengeExpired,
+    CooldownActive,
+    IncorrectAnswer,
     IncorrectCode,
     OtpVerifyError,
     Verified,
 )
-from otpverify.integrations.django import api, requests, session
+from otpverify.integrations.django import (
+    accounts,
+    api,
+    conf,
+    pending_login,
+    remembered,
+    requests,
+)
 from otpverify.integrations.django.backends import PhoneAuthenticationForm
-from otpverify.integrations.django.base import FlowView
+from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_text as _
-from otpverify.integrations.django.signals import login_verified
+from otpverify.integrations.web.other_ways import OtherWay
+from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.session import Recipient
 from otpverify.phone import hint
 
-_ENTRY = "login"
 
-
-class LoginView(FlowView, PasswordLoginView):
+class LoginView(OtherWaysFlow, PasswordLoginView):
     """Django's `LoginView`, whose users are signed in once a code was right, too.
 
-    Until then the session holds the user whose password was right, by primary key, backend and
-    session auth hash: a user who is deactivated, or whose password changes, in between is refused.
-    The session's key changes with the password and with the code, and the login drops all other
-    flows of the session. Limit how often a password may be tried, such as with django-axes.
+    Until then the session holds the user whose password was right (`pending_login`): a user who is
+    deactivated, or whose password changes, in between is refused. The session's key changes with
+    the password and with the code, and the login drops all other flows of the session. Limit how
+    often a password may be tried, such as with django-axes.
+
+    The setting `WITHOUT_PHONE` says what happens to users without a phone who have no other way,
+    `REMEMBER_DAYS` how long a browser may skip the code. A browser that is remembered signs in
+    without `login_verified`, since no second factor was checked.
     """
 
     flow = "login"
     purpose = "login"
     public = True
     pages: ClassVar[dict[str, str]] = {
-        step: end for step, end in FlowView.pages.items() if step != "done"
+        step: end for step, end in OtherWaysFlow.pages.items() if step != "done"
     }
-    titles: ClassVar[dict[str, Any]] = {**FlowView.titles, "first": _("Sign in")}
-    hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "needs_code", "without_phone")
+    titles: ClassVar[dict[str, Any]] = {**OtherWaysFlow.titles, "first": _("Sign in")}
+    hooks: ClassVar[tuple[str, ...]] = (*OtherWaysFlow.hooks, "needs_code", "without_phone")
+    code_form_class = remembered.LoginCodeForm
     template_name = "otpverify/login.html"
 
     def needs_code(self, user: Any) -> bool:
@@ -56,7 +67,8 @@ class LoginView(FlowView, PasswordLoginView):
         return True
 
     def without_phone(self, form: Any) -> HttpResponseBase:
-        """The reply to a user who needs a code and has no phone: the user is not signed in."""
+        """The reply to a user who needs a code, has no phone and no other way, where
+        `WITHOUT_PHONE` is `"refuse"`: the user is not signed in."""
         form.add_error(None, _("This account has no phone number to send a code to."))
         return self.form_invalid(form)  # type: ignore[no-any-return]  # a reply
 
@@ -78,54 +90,88 @@ class LoginView(FlowView, PasswordLoginView):
         return await super().get_first()
 
     async def begin(self, form: Any) -> HttpResponseBase:
-        """Send a code to the user whose password was right."""
+        """Send a code to the user whose password was right, unless the browser is remembered."""
         user = form.get_user()
-        if not await self.call(self.needs_code, user):
-            response: HttpResponseBase = await self.call(PasswordLoginView.form_valid, self, form)
-            return api.signed_in(response) if self.wants_json else response
+        if not await self.call(self.needs_code, user) or await self.call(self._remembered, user):
+            return await self._sign_in(form)
         found: Recipient | HttpResponseBase | None = await self.call(self.get_recipient, form)
         if found is None:
-            return await self.reply(self.without_phone, form)
+            return await self._without_phone(form, user)
         if not isinstance(found, Recipient):
             return found
-        held = self._held()
+        held = pending_login.held(self.request)
         if held.get("user") != found.subject or await self.call(self.account) is None:
             self.web_flow.forget()
         outcome = await self.start(found)
         if outcome.saved:
-            await self.call(self.request.session.cycle_key)
-            entry = {
-                "user": found.subject,
-                "backend": user.backend,
-                "hash": user.get_session_auth_hash(),
-                "next": self.get_redirect_url(),
-            }
-            session.put(self.request.session, _ENTRY, entry)
-        return self.follow(outcome)
+            await self.call(self._hold, user)
+            return self.follow(outcome)
+        # A repeated request meets the cooldown of the first one, whose session has the challenge.
+        repeated = outcome.error is None or isinstance(outcome.error, CooldownActive)
+        ways = [] if repeated else await self.ways_of(user)
+        return await self._another_way(user, ways, outcome) if ways else self.follow(outcome)
+
+    async def _sign_in(self, form: Any) -> HttpResponseBase:
+        """Sign in by the password alone."""
+        response: HttpResponseBase = await self.call(PasswordLoginView.form_valid, self, form)
+        return api.signed_in(response) if self.wants_json else response
+
+    async def _another_way(
+        self, user: Any, ways: Sequence[OtherWay], outcome: Outcome
+    ) -> HttpResponseBase:
+        """Lead a user to whom no code can be sent to another way."""
+        self.web_flow.forget()
+        await self.call(self._hold, user)
+        if self.wants_json:
+            if outcome.error is not None:
+                return api.respond(outcome)
+            return api.succeeded(outcome, HttpResponseRedirect(self.address_of(ways[0])))
+        return self.to_way(ways[0], outcome.notice)
+
+    async def _without_phone(self, form: Any, user: Any) -> HttpResponseBase:
+        if ways := await self.ways_of(user):
+            return await self._another_way(user, ways, Outcome(Page.NEXT))
+        choice = conf.without_phone()
+        enrolment = self.beside("my-phone") if choice == "enrol" else ""
+        if choice == "sign_in":
+            return await self._sign_in(form)
+        if not enrolment:
+            return await self.reply(self.without_phone, form)
+        await self.call(partial(self._hold, user, enrols=True))
+        response = HttpResponseRedirect(enrolment)
+        return api.signed_in(response) if self.wants_json else response
+
+    def _remembered(self, user: Any) -> bool:
+        return remembered.is_remembered(self.request, user, self.web_flow.verifier)
+
+    def _hold(self, user: Any, *, enrols: bool = False) -> None:
+        """Let the second factor follow."""
+        if enrols and self.request.user.is_authenticated:
+            logout(self.request)  # or the enrolment would be about the user who was signed in
+        self.request.session.cycle_key()
+        pending_login.hold(
+            self.request,
+            user,
+            wanted=self.get_redirect_url(),
+            default=self.get_default_redirect_url(),
+            enrols=enrols,
+        )
 
     def get_recipient(self, form: Any) -> Any:
         """The user whose password was right; `None` without a phone."""
         user = form.get_user()
         phone = requests.phone_of(user)
-        return Recipient(phone, user._meta.pk.value_to_string(user)) if phone else None
+        return Recipient(phone, accounts.key(user)) if phone else None
 
     def account(self) -> Any:
         """The user whose password was right in this session, unless the session or the account
         changed since."""
-        held = self._held()
-        backend = str(held.get("backend"))
-        if backend not in settings.AUTHENTICATION_BACKENDS:
-            return None
-        # The backend does not return users who are not active.
-        user: Any = load_backend(backend).get_user(held.get("user"))
-        known = str(held.get("hash"))
-        if user is None or not constant_time_compare(known, user.get_session_auth_hash()):
-            return None
-        return user
+        return pending_login.pending_user(self.request)
 
     def phone_of(self, subject: str) -> str | None:
         """The account's phone."""
-        user = self.account() if self._held().get("user") == subject else None
+        same = pending_login.held(self.request).get("user") == subject
+        user = self.account() if same else None
         return None if user is None else requests.phone_of(user)
 
     def shown(self, recipient: Recipient) -> str:
@@ -138,29 +184,45 @@ class LoginView(FlowView, PasswordLoginView):
         Raises:
             ChallengeExpired: The account changed in between.
         """
-        held, user = self._held(), self.account()
+        return self._finish("sms", verified)
+
+    async def account_of_way(self) -> Any:
+        """The user whose password was right."""
+        return await self.call(self.account)
+
+    def way_passed(self, way: str) -> HttpResponseBase:
+        """Sign in, as `code_valid`."""
+        return self._finish(way)
+
+    def _finish(self, way: str, verified: Verified | None = None) -> HttpResponseBase:
+        user = self.account()
         if user is None:
             raise ChallengeExpired
-        login(self.request, user, backend=held.get("backend"))
-        login_verified.send(type(self), request=self.request, user=user, verified=verified)
-        wanted = str(held.get("next") or "")
-        safe = url_has_allowed_host_and_scheme(
-            wanted, self.get_success_url_allowed_hosts(), require_https=self.request.is_secure()
+        response = pending_login.finish(
+            self.request,
+            user,
+            way=way,
+            verified=verified,
+            sender=type(self),
+            hosts=self.get_success_url_allowed_hosts(),
         )
-        return HttpResponseRedirect(wanted if safe else self.get_default_redirect_url())
+        if remembered.is_chosen(self.data):
+            remembered.remember(self.request, response, user, self.web_flow.verifier)
+        return response
 
     async def refused(self, error: OtpVerifyError, user: Any) -> None:
         """See `FlowView`. An attempt is a failed login, too."""
         await super().refused(error, user)
         attempt = isinstance(error, IncorrectCode) and error.attempts_left is not None
-        if user is not None and (attempt or isinstance(error, AttemptsExhausted)):
+        attempt = attempt or isinstance(error, AttemptsExhausted | IncorrectAnswer)
+        if user is not None and attempt:
             credentials = {user.USERNAME_FIELD: user.get_username()}
             await self.signal(user_login_failed, sender=__name__, credentials=credentials)
 
     async def post_cancel(self) -> HttpResponseBase:
         """Void the challenge, and forget the password."""
         response = await super().post_cancel()
-        session.put(self.request.session, _ENTRY, None)
+        pending_login.drop(self.request)
         return response
 
     async def person(self) -> Any:
@@ -174,7 +236,3 @@ class LoginView(FlowView, PasswordLoginView):
     async def finished(self) -> Mapping[str, Any] | None:
         """See `FlowView`. It ended only as long as the person is signed in."""
         return await super().finished() if await self.signed_in() is not None else None
-
-    def _held(self) -> Mapping[str, Any]:
-        found = session.get(self.request.session, _ENTRY)
-        return found if isinstance(found, Mapping) else {}

@@ -100,6 +100,8 @@ def _say_text(text: str) -> str:
 
 lazy_text = lazy(_say_text, str)
 """A text of the pages, translated when it is shown."""
+lazy_sentence = lazy(say, str)
+"""As `lazy_text`, for a sentence."""
 
 
 def phone_field() -> str:

@@ -24,8 +24,9 @@ phone_verified = Signal()
 """A number was confirmed; with `verified`. `request.user` is the user who is signed in, if any."""
 
 login_verified = Signal()
-"""A user signed in by password and code; with `user` and `verified`. Django's `user_logged_in` is
-sent before."""
+"""A user signed in by password and second factor; with `user`, `verified` and `way`: `"sms"`, or
+the name of another way in, whose `verified` is `None`. Django's `user_logged_in` is sent before. It
+is not sent for a remembered browser: no second factor was checked then."""
 
 sign_in_verified = Signal()
 """A user signed in by a code alone; with `user`, `verified` and `created` (whether the account is
@@ -33,6 +34,16 @@ new). Django's `user_logged_in` is sent before."""
 
 password_reset_done = Signal()
 """A password was set by phone; with `user` and `verified`."""
+
+phone_changed = Signal()
+"""The phone of an account was added or changed; with `user`, `verified` and `old` (the number until
+now, or `None`)."""
+
+phone_removed = Signal()
+"""The phone of an account was removed; with `user` and `old`."""
+
+backup_codes_made = Signal()
+"""A user has new backup codes; with `user`. Earlier ones are void."""
 
 
 def signals_of_refusal(error: OtpVerifyError) -> list[Signal]:
