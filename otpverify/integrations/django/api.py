@@ -117,6 +117,11 @@ def signed_in(response: HttpResponseBase) -> HttpResponseBase:
     return succeeded(Outcome(Page.NEXT), response)
 
 
+def done(**members: Any) -> HttpResponseBase:
+    """The reply to what is not a step of a flow."""
+    return _json(members, 200, {"Content-Type": "application/json"})
+
+
 def problem(problem: Problem, **more: Any) -> HttpResponseBase:
     """The reply to a request that is not understood."""
     body = {**problem.body(say(problem.detail)), **more}

@@ -31,7 +31,19 @@ from otpverify.integrations.django import session
 from otpverify.integrations.django.base import AsyncFlow, FlowView
 from otpverify.integrations.django.code_required import CodeRequiredMixin, code_required
 from otpverify.integrations.django.conf import averifier_for, verifier_for
+from otpverify.integrations.django.enrolment import (
+    AsyncCurrentPhoneView,
+    AsyncEnrolmentView,
+    CurrentPhoneView,
+    EnrolmentView,
+)
 from otpverify.integrations.django.login import LoginView
+from otpverify.integrations.django.pending_login import (
+    acomplete_login,
+    apending_user,
+    complete_login,
+    pending_user,
+)
 from otpverify.integrations.django.phone import (
     PhoneView,
     aconfirmed_phone,
@@ -49,7 +61,9 @@ from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Recipient, load_entry
 
 __all__ = [
+    "AsyncCurrentPhoneView",
     "AsyncDeliveryReportView",
+    "AsyncEnrolmentView",
     "AsyncFlow",
     "AsyncLoginView",
     "AsyncPasswordResetView",
@@ -57,7 +71,9 @@ __all__ = [
     "AsyncSignInView",
     "AsyncStepUpView",
     "CodeRequiredMixin",
+    "CurrentPhoneView",
     "DeliveryReportView",
+    "EnrolmentView",
     "FlowView",
     "LoginView",
     "PasswordResetView",
@@ -65,12 +81,16 @@ __all__ = [
     "Recipient",
     "SignInView",
     "StepUpView",
+    "acomplete_login",
     "aconfirmed_phone",
+    "apending_user",
     "aredeem_phone",
     "asset",
     "code_required",
+    "complete_login",
     "confirmed_phone",
     "form_expired",
+    "pending_user",
     "redeem_phone",
 ]
 _EXPIRED = Sentence("This form has expired. Send it again.")
@@ -161,7 +181,7 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     response = HttpResponseRedirect(request.path)
     # Without the session's cookie another site may have sent the form, and the person has not.
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
-        shown = step if step in ("first", "password", "account") else "code"
+        shown = step if step in ("first", "password", "account", "other") else "code"
         carried = Carried(Notice(_EXPIRED), held=_held(request, purpose))
         session.carry(request, response, f"{purpose} {shown}", carried)
     return response

@@ -55,6 +55,7 @@ def set_up() -> None:
             "django.contrib.contenttypes",
             "django.contrib.sessions",
             "otpverify.integrations.django",
+            "otpverify.integrations.django.second_factor",
             "django_site",
         ],
         LANGUAGES=[("en", "English"), ("de", "Deutsch"), ("et", "eesti")],

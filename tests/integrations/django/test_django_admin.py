@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -20,6 +21,9 @@ from support import OTHER_PHONE, PHONE, wrong
 
 from otpverify import CooldownActive, Event, IncorrectCode, Verifier
 from otpverify.integrations.django import get_verifier
+from otpverify.integrations.django.backup_codes import backup_codes
+from otpverify.integrations.django.second_factor.models import BackupCode
+from otpverify.integrations.web import run_sync
 from otpverify.testing import OutboxSender
 
 PAGE = "/admin/otpverify/phone/"
@@ -55,11 +59,11 @@ def _admin(_site: None) -> Iterator[None]:
         apps.get_model("admin.LogEntry").objects.all().delete()
 
 
-def staff(*permissions: str, **fields: Any) -> Client:
+def staff(*permissions: str, app: str = "otpverify", name: str = "sue", **fields: Any) -> Client:
     """The browser of somebody who may enter the admin, with these permissions of the app."""
     users: Any = get_user_model().objects
-    user = users.create_user("sue", password="open", is_staff=True, **fields)
-    found = Permission.objects.filter(content_type__app_label="otpverify", codename__in=permissions)
+    user = users.create_user(name, password="open", is_staff=True, **fields)
+    found = Permission.objects.filter(content_type__app_label=app, codename__in=permissions)
     assert found.count() == len(permissions)
     user.user_permissions.set(found)
     client = Client(enforce_csrf_checks=False)
@@ -191,3 +195,30 @@ def test_a_form_from_another_site_is_refused(locked: Verifier) -> None:
     assert client.post(PAGE, {"phone": PHONE, "unlock": UNLOCK}).status_code == 403
     with pytest.raises(CooldownActive):
         locked.start(PHONE, purpose="login")
+
+
+def test_backup_codes_are_counted_and_not_shown() -> None:
+    users: Any = get_user_model().objects
+    ann, bob = users.create_user("ann"), users.create_user("bob")
+    made = {
+        name: run_sync(backup_codes(get_verifier()).make(str(one.pk)))
+        for name, one in (("ann", ann), ("bob", bob))
+    }
+    run_sync(backup_codes(get_verifier()).check(str(ann.pk), made["ann"][0]))
+    page = "/admin/otpverify_second_factor/backupcode/"
+    support = staff("view_backupcode", app="otpverify_second_factor")
+    lines = re.findall(
+        r"field-user[^>]*>(?:<a[^>]*>)?(\w+).*?field-codes_left[^>]*>(\d+)",
+        support.get(page).content.decode(),
+        re.DOTALL,
+    )
+    assert sorted(lines) == [("ann", "9"), ("bob", "10")]
+    stored = [str(code) for code in BackupCode.objects.values_list("code", flat=True)]
+    one = BackupCode.objects.values_list("pk", flat=True)[0]
+    for path_ in (page, f"{page}{one}/change/", f"{page}?q=ann"):
+        html = support.get(path_, follow=True).content.decode()
+        assert "codes left" in html.lower()
+        assert not any(code in html for code in stored)
+    for path_ in (f"{page}add/", f"{page}{one}/delete/"):
+        assert support.get(path_).status_code == 403
+    assert staff(name="joe").get(page).status_code == 403

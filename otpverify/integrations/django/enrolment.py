@@ -1,0 +1,460 @@
+"""Enrolment: a signed-in person adds, changes or removes the phone of the account.
+
+What an attacker with somebody's open session can do decides the steps (OWASP ASVS 5.0, 7.5.1):
+
+- Each change needs the account's password, if it has one, and a code to the number that the account
+  has. The password stops a person at an open browser, also one who holds the unlocked phone. The
+  code stops a person who knows the password. A backup code stands in for a lost phone.
+- The new number counts once a code to it was right. Only then is it compared with those of other
+  accounts, so the pages show nobody whose numbers are known here.
+- Afterwards remembered browsers end, and so do pending codes to the old number, since a code is
+  checked with the number that the account has. Other sessions of the user end if the user model
+  has `EndsSessionsWithPhone` (see `phone_sessions`).
+- The person is notified, at the old number, too (ASVS 6.3.7).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib.auth import HASH_SESSION_KEY, authenticate
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext_lazy
+
+from otpverify import ChallengeExpired, CooldownActive, Verified
+from otpverify.integrations.django import accounts, api, conf, pending_login, requests, session
+from otpverify.integrations.django.account_notices import notify
+from otpverify.integrations.django.base import AsyncFlow, FlowView
+from otpverify.integrations.django.forms import PhoneForm
+from otpverify.integrations.django.other_ways import OtherWaysFlow
+from otpverify.integrations.django.requests import lazy_sentence, lazy_text as _
+from otpverify.integrations.django.signals import phone_changed, phone_removed
+from otpverify.integrations.web.account_notices import AccountChange
+from otpverify.integrations.web.enrolment import (
+    NEW_PHONE,
+    OLD_PHONE,
+    PROVE_AGAIN,
+    SAME_NUMBER,
+    TAKEN,
+    enrolled,
+    enrolling,
+)
+from otpverify.integrations.web.notices import Carried, Notice
+from otpverify.integrations.web.problems import (
+    INVALID_REQUEST,
+    PROOF_REQUIRED,
+    SIGN_IN_REQUIRED,
+)
+from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence
+from otpverify.integrations.web.session import Recipient
+from otpverify.integrations.web.session_stamp import REPROVED, SessionStamp
+from otpverify.phone import hint
+
+_REMOVED = Sentence("The phone number was removed.")
+_WANTED = "wanted after check"
+
+
+class PasswordForm(forms.Form):
+    """Asks for the password of the account, if it has one.
+
+    Args:
+        request: The request.
+        user: The account; `None`: the password is not needed.
+    """
+
+    password = forms.CharField(
+        label=gettext_lazy("Password"),
+        strip=False,
+        max_length=LONGEST_FIELD,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, *args: Any, request: Any, user: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request, self.user = request, user
+        if user is None or not user.has_usable_password():
+            del self.fields["password"]
+
+    def clean_password(self) -> str:
+        """The password, if it is right. A wrong one is a failed login, for django-axes and the
+        like."""
+        typed = str(self.cleaned_data["password"])
+        found = authenticate(self.request, username=self.user.get_username(), password=typed)
+        if found is None or found.pk != self.user.pk:
+            raise forms.ValidationError(
+                PasswordChangeForm.error_messages["password_incorrect"], code="password_incorrect"
+            )
+        return typed
+
+
+class NewPhoneForm(PhoneForm, PasswordForm):
+    """Asks for the account's new number, and for the password."""
+
+    field_order = ("phone", "password")
+
+
+class AccountFlow(FlowView):
+    """A flow of the person who is signed in. Others are led to the login."""
+
+    public = True  # it leads to the login itself
+    user: Any = None
+
+    async def respond(self) -> HttpResponseBase:
+        """The reply to this request."""
+        await self.load_user()
+        if self.user is None:
+            if self.wants_json:
+                return api.problem(SIGN_IN_REQUIRED)
+            return redirect_to_login(self.request.get_full_path())
+        return await super().respond()
+
+    async def load_user(self) -> None:
+        """Find out whose account it is about."""
+        if self.view_is_async:
+            await self.request.session.akeys()
+        self.user = await FlowView.person(self)
+
+    async def person(self) -> Any:
+        """The user whose account it is about."""
+        return self.user
+
+    def shown(self, recipient: Recipient) -> str:
+        """Not in full: an open session must not show the number."""
+        return hint(self.web_flow.verifier.normalize(recipient.phone))
+
+    @property
+    def phone(self) -> str | None:
+        """The account's phone."""
+        return requests.phone_of(self.user)
+
+    @property
+    def proved_again(self) -> SessionStamp:
+        """The session's statement that the person proved who they are, by password and phone."""
+        return SessionStamp(self.web_flow.verifier, self.request.session, REPROVED)
+
+    def has_proved_again(self) -> bool:
+        """Whether the person did so within the last minutes, for the account as it is now."""
+        return self.proved_again.account(lambda _: self._facts()) == accounts.key(self.user)
+
+    def prove_again(self) -> None:
+        """State that the person did so."""
+        self.proved_again.save(accounts.key(self.user), *self._facts())
+
+    def prove_first(self, wanted: str) -> HttpResponseBase:
+        """The reply to a request that needs the proof: go and prove it, then go to `wanted`."""
+        if self.wants_json:
+            return api.problem(PROOF_REQUIRED)
+        session.put(self.request.session, _WANTED, wanted)
+        return HttpResponseRedirect(self.beside("my-phone-check"))
+
+    def _facts(self) -> tuple[str | None, ...]:
+        return (self.user.get_session_auth_hash(), self.phone)
+
+
+class CurrentPhoneView(OtherWaysFlow, AccountFlow):
+    """A person who is signed in proves again who they are: by the password, and by a code to the
+    account's phone. It allows one change of the phone, or new backup codes, for ten minutes."""
+
+    flow = "my-phone/check"
+    purpose = OLD_PHONE
+    after_code: ClassVar[str] = "first"
+    pages: ClassVar[dict[str, str]] = {
+        **{step: end for step, end in FlowView.pages.items() if step != "done"},
+        **OtherWaysFlow.pages,
+    }
+    titles: ClassVar[dict[str, Any]] = {
+        **FlowView.titles,
+        **OtherWaysFlow.titles,
+        "first": lazy_sentence(PROVE_AGAIN),
+    }
+    form_class = PasswordForm
+    template_name = "otpverify/current_phone.html"
+
+    @classmethod
+    def url_name(cls, step: str) -> str:
+        """See `PageView`."""
+        return "my-phone-check" if step == "first" else f"my-phone-check-{step}"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """See `FlowView`."""
+        return {**super().get_form_kwargs(), "request": self.request, "user": self.user}
+
+    def _first_page(self, carried: Carried) -> HttpResponseBase:
+        return self._page(self.get_form(), carried)
+
+    def form_invalid(self, form: Any) -> Any:
+        """See `FlowView`."""
+        return super().form_invalid(form) if self.wants_json else self._page(form)
+
+    def _page(self, form: Any, carried: Carried | None = None) -> HttpResponseBase:
+        current = self.phone
+        shown = hint(self.web_flow.verifier.normalize(current)) if current is not None else ""
+        return self.render_form(self.get_template_names(), form, carried, current=shown)
+
+    async def begin(self, form: Any) -> HttpResponseBase:
+        """Send a code to the account's phone. Without one, the password is all there is."""
+        await self.call(self._password_was_right.save, accounts.key(self.user), *self._facts())
+        if self.phone is None:
+            response = await self.reply(self.way_passed, "password")
+            return api.done(next=response.headers["Location"]) if self.wants_json else response
+        outcome = await self.start(self._recipient())
+        ways = [] if outcome.saved else await self.ways_of(self.user)
+        if ways and not isinstance(outcome.error, CooldownActive) and not self.wants_json:
+            return self.to_way(ways[0], outcome.notice)
+        return self.follow(outcome)
+
+    def _recipient(self) -> Recipient:
+        return Recipient(str(self.phone), accounts.key(self.user))
+
+    def phone_of(self, subject: str) -> str | None:
+        """The account's phone."""
+        return self.phone if subject == accounts.key(self.user) else None
+
+    def code_valid(self, verified: Verified) -> HttpResponseBase:
+        """Allow what needs the proof."""
+        return self.way_passed("sms")
+
+    async def account_of_way(self) -> Any:
+        """The person, whose password was right in this flow."""
+        stated = self._password_was_right.account(lambda _: self._facts())
+        return self.user if stated == accounts.key(self.user) else None
+
+    def way_passed(self, way: str) -> HttpResponseBase:
+        """Allow what needs the proof."""
+        self._password_was_right.drop()
+        self.prove_again()
+        return self._back()
+
+    async def go_next(self) -> HttpResponseBase:
+        """The page that needed the proof."""
+        return api.respond(await self.web_flow.status()) if self.wants_json else self._back()
+
+    @property
+    def _password_was_right(self) -> SessionStamp:
+        return SessionStamp(self.web_flow.verifier, self.request.session, "password before check")
+
+    def _back(self) -> HttpResponseBase:
+        wanted = session.get(self.request.session, _WANTED)
+        session.put(self.request.session, _WANTED, None)
+        return HttpResponseRedirect(str(wanted or self.beside("my-phone")))
+
+
+class AsyncCurrentPhoneView(AsyncFlow, CurrentPhoneView):
+    """`CurrentPhoneView`, asynchronous."""
+
+
+class EnrolmentView(AccountFlow):
+    """Adds, changes and removes the phone of the account. `urls()` mounts `check_view`, too.
+
+    Where the setting `WITHOUT_PHONE` is `"enrol"`, it also serves people whose password was right
+    and whose account has no phone: they are signed in once it has one.
+
+    Attributes:
+        check_view: The flow that proves again who the person is, before a change.
+    """
+
+    flow = "my-phone"
+    purpose = NEW_PHONE
+    pages: ClassVar[dict[str, str]] = {**FlowView.pages, "remove": "remove/"}
+    titles: ClassVar[dict[str, Any]] = {
+        **FlowView.titles,
+        "first": _("Phone number"),
+        "done": _("Phone confirmed"),
+    }
+    hooks: ClassVar[tuple[str, ...]] = (
+        *FlowView.hooks,
+        "is_taken",
+        "save_phone",
+        "may_remove",
+    )
+    form_class = NewPhoneForm
+    template_name = "otpverify/my_phone.html"
+    done_template_name = "otpverify/phone_done.html"
+    check_view: ClassVar[type[CurrentPhoneView]] = CurrentPhoneView
+    enrols = False
+    changed: tuple[AccountChange, str | None] | None = None
+
+    @classmethod
+    def urls(cls, **initkwargs: Any) -> list[Any]:
+        """All pages, with those of `check_view`."""
+        return [*cls.check_view.urls(), *super().urls(**initkwargs)]
+
+    # Hooks.
+
+    def is_taken(self, phone: str) -> bool:
+        """Whether another account has this number, which a code has confirmed by now."""
+        return accounts.has_other_owner(phone, self.user)
+
+    def save_phone(self, user: Any, phone: str | None, old: str | None) -> None:
+        """Save the number of the account.
+
+        Args:
+            user: The account.
+            phone: In E.164; `None` to remove it.
+            old: The number that the account has to have until now.
+
+        Raises:
+            ChallengeExpired: It has another one by now.
+            IntegrityError: Another account has this number.
+        """
+        accounts.save_phone(user, phone, old)
+
+    def may_remove(self) -> bool:
+        """Whether the person may remove the number: not if nobody could sign in afterwards. So the
+        account needs a password and another user name, and `WITHOUT_PHONE` must not be
+        `"refuse"`."""
+        can_sign_in = self.user.has_usable_password() and not requests.phone_is_username()
+        return bool(can_sign_in and conf.without_phone() != "refuse")
+
+    # Who the person is.
+
+    async def load_user(self) -> None:
+        """The user who is signed in, or whose password was right and who must enrol a phone."""
+        await super().load_user()
+        if self.user is None:
+            self.user = await self.call(pending_login.enrolling_user, self.request)
+            self.enrols = self.user is not None
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """See `FlowView`. The password is not asked for again right after it was right."""
+        asked = None if self.enrols or self.phone is not None else self.user
+        return {**super().get_form_kwargs(), "request": self.request, "user": asked}
+
+    # The steps.
+
+    def _first_page(self, carried: Carried) -> HttpResponseBase:
+        return self._page(self.get_form(), carried)
+
+    def form_invalid(self, form: Any) -> Any:
+        """See `FlowView`."""
+        return super().form_invalid(form) if self.wants_json else self._page(form)
+
+    def _page(self, form: Any, carried: Carried | None = None) -> HttpResponseBase:
+        current = self.phone
+        locked = current is not None and not self.has_proved_again()
+        if carried is not None and carried.typed and not locked:
+            form.initial = {"phone": carried.typed, **form.initial}
+        shown = hint(self.web_flow.verifier.normalize(current)) if current is not None else ""
+        context = {
+            "current": shown,
+            "locked": locked,
+            "check_url": self.beside("my-phone-check"),
+            "may_remove": current is not None and self.may_remove(),
+        }
+        return self.render_form(self.get_template_names(), form, carried, **context)
+
+    async def begin(self, form: Any) -> HttpResponseBase:
+        """Send a code to the new number."""
+        current = await self.call(requests.phone_of, self.user)
+        if current is not None and not await self.call(self.has_proved_again):
+            return self.prove_first(self.address("first"))
+        if current is not None and form.cleaned_data["phone"] == self._normal(current):
+            form.add_error("phone", requests.say(SAME_NUMBER))
+            return await self.reply(self.form_invalid, form)
+        return await super().begin(form)
+
+    def get_recipient(self, form: Any) -> Recipient | HttpResponseBase:
+        """The number, for this account."""
+        return enrolling(accounts.key(self.user), form.cleaned_data["phone"])
+
+    def phone_of(self, subject: str) -> str | None:
+        """The number that was typed, if it was for this account."""
+        found = enrolled(accounts.key(self.user), subject)
+        return None if found is None else found.phone
+
+    def typed_before(self) -> str:
+        """See `FlowView`."""
+        return super().typed_before().partition(" ")[0]
+
+    def shown(self, recipient: Recipient) -> str:
+        """In full, since the person typed it."""
+        return recipient.phone
+
+    def code_valid(self, verified: Verified) -> HttpResponseBase:
+        """Save the number, unless it belongs to another account.
+
+        Raises:
+            ChallengeExpired: The account changed in between, or the proof is too old.
+        """
+        old = self.phone
+        if old is not None and not self.has_proved_again():
+            raise ChallengeExpired
+        if self.is_taken(verified.phone) or not self._saved(verified.phone, old):
+            self.web_flow.forget()
+            return self._taken()
+        if not self.enrols:
+            self.end_what_went_to_old_number()
+        phone_changed.send(
+            type(self), request=self.request, user=self.user, verified=verified, old=old
+        )
+        self.changed = (AccountChange.PHONE_CHANGED if old else AccountChange.PHONE_ADDED, old)
+        response = self.go("done")
+        if self.enrols:
+            response = pending_login.finish(
+                self.request, self.user, way="enrolment", verified=verified, sender=type(self)
+            )
+        super().finish(verified, response, phone=verified.phone)
+        return response
+
+    def _saved(self, phone: str, old: str | None) -> bool:
+        return accounts.saved_alone(self.save_phone, self.user, phone, old)
+
+    def _taken(self) -> HttpResponseBase:
+        if self.wants_json:
+            return api.problem(INVALID_REQUEST, errors={"phone": [requests.say(TAKEN)]})
+        return self.to("first", Carried(Notice(TAKEN, "phone")))
+
+    async def post_code(self) -> HttpResponseBase:
+        """See `FlowView`. The person is notified once the number is saved."""
+        response = await super().post_code()
+        if self.changed is not None:
+            change, old = self.changed
+            await notify(self, self.user, change, old)
+        return response
+
+    async def get_remove(self) -> HttpResponseBase:
+        """There is no such page."""
+        return self.go("first")
+
+    async def post_remove(self) -> HttpResponseBase:
+        """Remove the number."""
+        current = await self.call(requests.phone_of, self.user)
+        if current is None or not await self.call(self.may_remove):
+            return self.go("first")
+        if not await self.call(self.has_proved_again):
+            return self.prove_first(self.address("first"))
+        response = await self.reply(self._remove, current)
+        await notify(self, self.user, AccountChange.PHONE_REMOVED, current)
+        return response
+
+    def _remove(self, old: str) -> HttpResponseBase:
+        self.save_phone(self.user, None, old)
+        self.end_what_went_to_old_number()
+        phone_removed.send(type(self), request=self.request, user=self.user, old=old)
+        if self.wants_json:
+            return api.done(next=self.address("first"))
+        return self.to("first", Carried(Notice(_REMOVED, error=False)))
+
+    def end_what_went_to_old_number(self) -> None:
+        """End the user's other sessions, where the user model does so. This one gets a new key, and
+        goes on."""
+        self.proved_again.drop()
+        self.request.session.cycle_key()
+        # Not by `update_session_auth_hash`, which would look at `request.user`. An asynchronous
+        # request has none yet, and the session's hash does not fit any more.
+        self.request.session[HASH_SESSION_KEY] = self.user.get_session_auth_hash()
+
+    def finish(self, verified: Verified, response: HttpResponseBase, **more: Any) -> None:
+        """See `FlowView`. `code_valid` records it, if the number was saved."""
+
+    def _normal(self, phone: str) -> str:
+        return self.web_flow.verifier.normalize(phone)
+
+
+class AsyncEnrolmentView(AsyncFlow, EnrolmentView):
+    """`EnrolmentView`, asynchronous."""
+
+    check_view = AsyncCurrentPhoneView
