@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Flask, redirect, render_template, session
+from flask import Flask, redirect, render_template, session, url_for
 from werkzeug.wrappers import Response
 
 from examples.flask_app import accounts
@@ -33,6 +33,12 @@ def account() -> str | None:
 def sign_in(account: str) -> None:
     """Password and code were right; or the phone and a code, without a password."""
     session["account"] = account
+
+
+@otp.before_sign_in
+def needs_password(account: str) -> Response | None:
+    """An account with a password has two factors: the phone alone is not enough."""
+    return redirect(url_for("otpverify.login")) if account == accounts.ACCOUNT else None
 
 
 @otp.on_confirmed

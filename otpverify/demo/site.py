@@ -138,6 +138,15 @@ def create_app(
     def on_sign_in(account: str) -> None:
         session["account"] = account
 
+    @otp.before_sign_in
+    def before_sign_in(account: str) -> Response | None:
+        """An account with a password has two factors: the phone alone is not enough."""
+        if account != USER:
+            return None
+        needed = Sentence("This account needs its password, too.")
+        carry("login first", Carried(Notice(needed, error=False)))
+        return redirect(url_for("otpverify.login"), 303)
+
     @otp.create_account
     def create_account(verified: Verified, form: SignUpForm) -> str | None:
         return accounts.create(verified.phone, form.name)

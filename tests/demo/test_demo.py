@@ -1066,10 +1066,14 @@ def test_a_new_number_signs_up_and_then_signs_in(
     assert page.path == "/signed-in", "a known number needs no name"
 
 
-def test_the_demo_account_signs_in_by_phone(sandbox: Sandbox, member: Visitor) -> None:
+def test_the_phone_alone_does_not_sign_in_to_an_account_with_a_password(
+    sandbox: Sandbox, member: Visitor
+) -> None:
     page = sign_in_by_phone(member, sandbox, PHONE)
-    assert page.path == "/signed-in"
-    assert USER in page.text
+    assert (page.path, page.said) == ("/login", "This account needs its password, too.")
+    assert member.open("/signed-in").path == "/sign-in"
+    sign_in(member, sandbox)
+    assert USER in member.open("/signed-in").text
     assert member.open("/sign-in?next=/signed-in").path == "/signed-in", "is sent on"
 
 
