@@ -1,4 +1,5 @@
-"""The three flows as a JSON API: login with a second factor, phone confirmation, password reset."""
+"""Flows as a JSON API: sign-in by phone, login with a second factor, phone confirmation, approval
+of a payment, password reset. And a page that calls it."""
 
 import secrets
 import time
@@ -9,29 +10,32 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 from starlette.middleware.sessions import SessionMiddleware
-from starlette.responses import HTMLResponse
+from starlette.responses import FileResponse, HTMLResponse
 
 from examples.fastapi_app.accounts import PASSWORD, SHORTEST_PASSWORD, USER, Accounts
 from examples.fastapi_app.background import BackgroundTasksSender, after_the_reply
 from otpverify import AsyncSmspmClient, AsyncVerifier, MemoryStore, Messages, Policy, Verified
+from otpverify.integrations import web
 from otpverify.integrations.fastapi import (
+    OtpFlow,
     Proof,
     Recipient,
     TypedPhone,
     add_exception_handlers,
-    fresh_proof,
     get_verifier,
-    held_proof,
     otp_lifespan,
-    otp_router,
     proof_responses,
 )
 
 HALF_SECONDS = 900
 UNAUTHORIZED: dict[int | str, dict[str, Any]] = {401: {"description": "Sign in first."}}
-PAGE = (Path(__file__).parent / "index.html").read_text()
+HERE = Path(__file__).parent
+PAGE = (HERE / "index.html").read_text()
+ASSETS = Path(web.__file__).parent / "assets"  # the style of the library's own pages
+INVOICES = {1: {"amount": "25.00 EUR", "payee": "Bookshop"}}  # yours come from the database
 
 
 class Credentials(BaseModel):
@@ -49,6 +53,14 @@ class NewPassword(BaseModel):
 
 class Nothing(BaseModel):
     """An empty JSON object, which other sites cannot send."""
+
+
+class Invoice(BaseModel):
+    """A payment to approve, or one that is approved."""
+
+    amount: str
+    payee: str
+    paid: bool = False
 
 
 class Account(BaseModel):
@@ -83,6 +95,13 @@ async def signed_in(request: Request, accounts: TheAccounts) -> Account:
     return Account(user=USER, phone=accounts.phone)
 
 
+async def paying(payment: int, account: Annotated[Account, Depends(signed_in)]) -> Recipient:
+    """A dependency: the code goes to the account, and approves this amount for this payee."""
+    if payment not in INVOICES:
+        raise HTTPException(404, "There is no such payment.")
+    return Recipient(account.phone, f"{account.user}:{payment}", binding=INVOICES[payment])
+
+
 async def has_account(phone: TypedPhone, accounts: TheAccounts) -> bool:
     """A dependency: whether a code is really sent. The replies do not show it."""
     return phone == accounts.phone
@@ -94,6 +113,19 @@ async def later_verifier(
     """A dependency: the verifier that delivers after the reply."""
     verifier: AsyncVerifier = request.state.later
     return verifier
+
+
+# Each object gives the router of a flow, and the dependencies of the routes that need its proof.
+# Those that conceal who has an account deliver after the reply; redeeming a proof sends nothing.
+SIGN_IN = OtpFlow(
+    "sign-in", deliver=has_account, verifier=later_verifier, proof_verifier=get_verifier
+)
+LOGIN = OtpFlow("login", recipient=half_signed_in)
+PHONE = OtpFlow("phone")
+PAYMENT = OtpFlow("payment", recipient=paying)
+RESET = OtpFlow(
+    "password-reset", deliver=has_account, verifier=later_verifier, proof_verifier=get_verifier
+)
 
 
 def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) -> FastAPI:
@@ -120,27 +152,49 @@ def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) ->
             async with otp_lifespan(lambda: verifier(client))(app) as state:
                 yield {**state, "later": verifier(BackgroundTasksSender(client))}
 
-    app = FastAPI(title="Three flows", lifespan=lifespan)
+    app = FastAPI(title="otpverify with FastAPI", lifespan=lifespan)
     app.state.accounts = Accounts()
     # https_only=True and a lasting secret where it is not for one machine.
     app.add_middleware(SessionMiddleware, secret_key=secrets.token_urlsafe(32), max_age=86_400)
     add_exception_handlers(app)
 
+    app.mount("/assets", StaticFiles(directory=ASSETS))
+    app.include_router(SIGN_IN.router(prefix="/sign-in", tags=["sign-in by phone"]))
     app.include_router(
-        otp_router("login", recipient=half_signed_in, responses=UNAUTHORIZED),
-        prefix="/login/code",
-        tags=["login"],
+        LOGIN.router(prefix="/login/code", tags=["login"], responses=UNAUTHORIZED),
     )
-    app.include_router(otp_router("phone"), prefix="/phone", tags=["phone"])
+    app.include_router(PHONE.router(prefix="/phone", tags=["phone"]))
     app.include_router(
-        otp_router("password-reset", deliver=has_account, verifier=later_verifier),
-        prefix="/reset",
-        tags=["password reset"],
+        PAYMENT.router(
+            prefix="/payments/{payment}/approval", tags=["payment"], responses=UNAUTHORIZED
+        )
     )
+    app.include_router(RESET.router(prefix="/reset", tags=["password reset"]))
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def page() -> str:
         return PAGE.replace("{inbox}", inbox_url)
+
+    @app.get("/page.js", include_in_schema=False)
+    async def script() -> FileResponse:
+        return FileResponse(HERE / "page.js")
+
+    @app.post("/sign-in/done", tags=["sign-in by phone"], responses=proof_responses())
+    async def by_phone(
+        _: Nothing,
+        request: Request,
+        accounts: TheAccounts,
+        proof: Annotated[Proof, Depends(SIGN_IN.held_proof())],
+    ) -> Account:
+        """The code was right: sign in the account that has the number now."""
+
+        def find(phone: str) -> str | None:
+            return USER if phone == accounts.phone else None
+
+        await proof.sign_in(find)
+        request.session.clear()
+        request.session["user"] = [USER, accounts.version]
+        return Account(user=USER, phone=proof.phone)
 
     @app.post("/login", tags=["login"], status_code=204, responses=UNAUTHORIZED)
     async def password(request: Request, given: Credentials, accounts: TheAccounts) -> Response:
@@ -157,7 +211,7 @@ def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) ->
         _: Nothing,
         request: Request,
         accounts: TheAccounts,
-        verified: Annotated[Verified, Depends(fresh_proof("login", recipient=half_signed_in))],
+        verified: Annotated[Verified, Depends(LOGIN.fresh_proof())],
     ) -> Account:
         """The second factor was right: sign in, in a session that holds nothing from before."""
         request.session.clear()
@@ -169,22 +223,48 @@ def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) ->
         """Who is signed in."""
         return account
 
+    @app.post("/sign-out", tags=["account"], status_code=204)
+    async def sign_out(_: Nothing, request: Request) -> Response:
+        """Nothing of the session stays."""
+        request.session.clear()
+        return Response(status_code=204)
+
     @app.put("/me/phone", tags=["phone"], responses={**UNAUTHORIZED, **proof_responses()})
     async def confirm(
         _: Nothing,
         accounts: TheAccounts,
         account: Annotated[Account, Depends(signed_in)],
-        verified: Annotated[Verified, Depends(fresh_proof("phone"))],
+        verified: Annotated[Verified, Depends(PHONE.fresh_proof())],
     ) -> Account:
         """The account's new phone: the one that was proved, not one from the request."""
         accounts.phone = verified.phone
         return Account(user=account.user, phone=verified.phone)
 
+    @app.get(
+        "/payments/{payment}",
+        tags=["payment"],
+        responses=UNAUTHORIZED,
+        dependencies=[Depends(paying)],
+    )
+    async def invoice(payment: int) -> Invoice:
+        """What is to be paid."""
+        return Invoice.model_validate(INVOICES[payment])
+
+    @app.post(
+        "/payments/{payment}",
+        tags=["payment"],
+        responses={**UNAUTHORIZED, **proof_responses()},
+        dependencies=[Depends(PAYMENT.fresh_proof())],
+    )
+    async def pay(payment: int, _: Nothing) -> Invoice:
+        """Pay. Each payment takes a code of its own, which named the amount and the payee."""
+        return Invoice.model_validate({**INVOICES[payment], "paid": True})
+
     @app.post("/reset/password", tags=["password reset"], status_code=204)
     async def reset(
         new: NewPassword,
         accounts: TheAccounts,
-        proof: Annotated[Proof, Depends(held_proof("password-reset", verifier=get_verifier))],
+        proof: Annotated[Proof, Depends(RESET.held_proof())],
     ) -> Response:
         """The new password. If it is refused, the person needs no other code."""
         if len(new.password) < SHORTEST_PASSWORD:

@@ -1,4 +1,4 @@
-"""The three flows as a JSON API in FastAPI, on the sandbox.
+"""Flows as a JSON API in FastAPI, on the sandbox.
 
 Install: .venv/bin/python -m pip install '.[async,fastapi]' uvicorn (make test has done it)
 Run it:  .venv/bin/python examples/fastapi_app/main.py
@@ -26,7 +26,7 @@ from examples.runner import HOST, options
 
 def main() -> int:
     """Serve, or walk through the flows."""
-    chosen = options("The three flows in FastAPI, on the sandbox.", port=8000)
+    chosen = options("Flows in FastAPI, on the sandbox.", port=8000)
     with Sandbox(port=chosen.sandbox_port) as sandbox:
         app = create_app(sandbox.environ, inbox_url=sandbox.inbox_url, policy=Policy())
         # No header is believed, for nothing stands between. Behind a proxy:

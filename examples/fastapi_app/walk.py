@@ -1,4 +1,4 @@
-"""The three flows, walked through by a program that reads the sandbox's inbox."""
+"""The flows, walked through by a program that reads the sandbox's inbox."""
 
 from __future__ import annotations
 
@@ -71,6 +71,14 @@ def walk(url: str, sandbox: Sandbox) -> None:
     browser.enter_code("/phone", NEW_PHONE)
     print("phone:  confirmed", browser.call("PUT", "/me/phone", {})["phone"])
 
+    browser.call("POST", "/payments/1", {}, status=403)
+    browser.call("POST", "/payments/1/approval/start", {}, status=202)
+    browser.enter_code("/payments/1/approval", NEW_PHONE)
+    text = next(message.text for message in sandbox.messages if message.to == NEW_PHONE)
+    assert "25.00 EUR" in text, text
+    print("payment: paid", browser.call("POST", "/payments/1", {})["amount"])
+    browser.call("POST", "/payments/1", {}, status=403)
+
     forgetful = Browser(url, sandbox)
     sandbox.clear()
     replies = [
@@ -87,3 +95,10 @@ def walk(url: str, sandbox: Sandbox) -> None:
     forgetful.call("POST", "/reset/password", {"password": "correct horse"}, status=204)
     browser.call("GET", "/me", status=401)
     print("reset:  password changed, other sessions ended")
+
+    by_phone = Browser(url, sandbox)
+    sandbox.clear()
+    by_phone.call("POST", "/sign-in/start", {"phone": NEW_PHONE}, status=202)
+    by_phone.enter_code("/sign-in", NEW_PHONE)
+    by_phone.call("POST", "/sign-in/done", {})
+    print("sign-in: signed in by phone as", by_phone.call("GET", "/me")["user"])

@@ -65,8 +65,10 @@ PROGRAMS = {
         "login:  signed in as customer",
         "phone:  refused: Cooldown active while a code is pending",
         "phone:  confirmed +12025550124",
+        "payment: paid 25.00 EUR",
         "reset:  the same reply with and without an account: True",
         "reset:  password changed, other sessions ended",
+        "sign-in: signed in by phone as customer",
     ],
     "django_project": [
         "login: You are signed in",
