@@ -118,6 +118,14 @@ def walk(site: str, sandbox: Sandbox) -> None:
     browser.send("sign-in/", phone=NEW_PHONE)
     print("sign-in:", browser.send("sign-in/code/", code=code_of(sandbox, 5)))
     assert "anna" in browser.text
+
+    browser.open("payment/")
+    browser.send("payment/", amount="40.00 EUR", note="For Anna")
+    browser.send("step-up/payment/")
+    browser.send("step-up/payment/code/", code=code_of(sandbox, 6))
+    assert "40.00 EUR" in sandbox.messages[0].text, "the message names the amount"
+    print("payment:", browser.send("payment/"))  # the form was kept: one press
+    assert "For Anna" in browser.text
     browser.close()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Flask, redirect, render_template, session, url_for
+from flask import Flask, abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
 from examples.flask_app import accounts
 from otpverify import Limit, Policy, Verified
 from otpverify.integrations.flask import OtpVerify, harden
 
-INVOICE = {"amount": "25.00 EUR", "payee": "Bookshop"}  # yours come from the database
+AMOUNTS, PAYEE = ("25.00 EUR", "40.00 EUR"), "Bookshop"  # yours come from the database
 
 otp = OtpVerify()
 
@@ -89,16 +89,23 @@ def sign_out() -> Response:
 
 
 def payment() -> str:
-    """The invoice."""
-    return render_template("payment.html", invoice=INVOICE, paid=False)
+    """The form of a payment."""
+    return render_template("payment.html", amounts=AMOUNTS, payee=PAYEE)
 
 
-@otp.proof_required("payment", binding=INVOICE)
+def approved() -> dict[str, str]:
+    """What the code approves, and the message names."""
+    amount = request.form.get("amount", "")
+    if amount not in AMOUNTS:
+        abort(400)
+    return {"amount": amount, "payee": PAYEE}
+
+
+@otp.proof_required("payment", binding=approved)
 def pay(verified: Verified) -> str:
-    """Each payment needs a fresh code, which names the amount and the payee. It approves nothing
-    else."""
+    """Each payment needs a fresh code. The form is kept: after the code, one press pays."""
     assert verified.purpose == "payment"
-    return render_template("payment.html", invoice=INVOICE, paid=True)
+    return render_template("payment.html", paid=request.form["amount"], payee=PAYEE)
 
 
 def _demo() -> dict[str, str]:

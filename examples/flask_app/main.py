@@ -70,11 +70,13 @@ def walk(site: str, sandbox: Sandbox) -> None:
     print("reset:  ", end)
 
     browser.open("/payment")
-    browser.send("/payment")
+    browser.send("/payment", amount="40.00 EUR", note="For Anna")
     assert browser.path.startswith("/account/proof/payment"), "a payment takes a fresh proof"
     browser.send("/account/proof/payment")
     browser.send("/account/proof/payment/code", code=code_of(sandbox, 4))
-    print("payment:", browser.send("/payment"))
+    assert "40.00 EUR" in sandbox.messages[0].text, "the message names the amount"
+    print("payment:", browser.send("/payment"))  # the form was kept: one press
+    assert "For Anna" in browser.text
     browser.send("/sign-out")
 
     browser.open("/account/sign-in")

@@ -77,12 +77,13 @@ PROGRAMS = {
         "signed in before: Sign in",
         "sign-up: You are signed in",
         "sign-in: You are signed in",
+        "payment: Paid 40.00 EUR to Bookshop",
     ],
     "flask_app": [
         "login:   You are signed in",
         "phone:   Phone confirmed",
         "reset:   Password changed",
-        "payment: Paid",
+        "payment: Paid 40.00 EUR to Bookshop",
         "sign-up: You are signed in",
     ],
 }

@@ -5,13 +5,19 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from otpverify.integrations.django.urls import flow_urls
-from otpverify.integrations.django.views import LoginView, PasswordResetView, PhoneView
+from otpverify.integrations.django.views import (
+    LoginView,
+    PasswordResetView,
+    PhoneView,
+    StepUpView,
+)
 
-FLOWS = (LoginView, views.SignIn, PhoneView, PasswordResetView)
+FLOWS = (LoginView, views.SignIn, PhoneView, PasswordResetView, StepUpView)
 
 urlpatterns = [
     path("", views.index, name="index"),
     path("account/", views.account, name="account"),
+    path("account/payment/", views.payment, name="payment"),
     path("account/sign-out/", LogoutView.as_view(), name="sign-out"),
     path("account/", include(flow_urls(*FLOWS))),
 ]
