@@ -20,6 +20,8 @@ _log = logging.getLogger("otpverify")
 
 SAMPLE_CODE = "123456"
 _SAMPLE_LIFETIMES = (45, 600)
+# Enrolment has a purpose of its own, since its codes must not serve the confirmation of a phone.
+_SAME_TEXT = {"phone-enrolment": "phone"}
 _CODE_GOES_HERE = "\0"
 
 
@@ -60,6 +62,7 @@ class MessageParts(NamedTuple):
 
     def bare(self, language: Language, purpose: str) -> str:
         """The built-in template of a language, without the brand."""
+        purpose = _SAME_TEXT.get(purpose, purpose)
         sentence = language.purposes.get(purpose) or language.purposes[EVERY_PURPOSE]
         return f"{sentence}{language.tail}"
 
@@ -265,9 +268,9 @@ class Messages:
         Args:
             code: The code, as its digits.
             ttl_seconds: The code's lifetime in seconds; rounded down to whole minutes.
-            purpose: What the code is for. `"login"`, `"sign-in"`, `"phone"` and
-                `"password-reset"` get their own wording where there is room; all others get a
-                general wording.
+            purpose: What the code is for. `"login"`, `"sign-in"`, `"phone"` (and that of enrolment,
+                which is the same) and `"password-reset"` get their own wording where there is room;
+                all others get a general wording.
             locale: A BCP 47 tag such as `"de-AT"`. The text is in the nearest available language,
                 or in English if that language is missing.
             binding: What the code approves. Every field is written out, because people must see

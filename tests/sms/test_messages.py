@@ -14,6 +14,7 @@ from hypothesis import example, given, settings, strategies as st
 from support import OTHER_PHONE, PHONE, Face
 
 from otpverify import ConfigurationError, Messages
+from otpverify.integrations.web.enrolment import NEW_PHONE
 from otpverify.integrations.web.sentences import code_in
 from otpverify.sandbox.outbox import find_code
 from otpverify.sms import approval as approval_line, segments, suggest_gsm7
@@ -46,6 +47,14 @@ def single_quoted(text: str) -> str:
 
 def render(messages: Messages, **options: Any) -> str:
     return messages.render(CODE, **{"ttl_seconds": 600, "purpose": "login", **options})
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_phone_that_is_added_gets_the_text_of_a_phone_that_is_confirmed(tag: str) -> None:
+    added, confirmed = (
+        render(Messages(), locale=tag, purpose=purpose) for purpose in (NEW_PHONE, "phone")
+    )
+    assert added == confirmed
 
 
 @pytest.mark.parametrize(
