@@ -101,6 +101,26 @@ def test_the_length_is_the_policys(person: Person, phone: Flow) -> None:
     person.typed.add("")
 
 
+def test_a_form_with_a_choice_waits_for_its_button(person: Person, phone: Flow, site: Site) -> None:
+    """Such as the box that remembers the browser: one could not tick it after the code."""
+    person.page.add_init_script(
+        """new MutationObserver(() => {
+            const form = document.querySelector("[data-length]")?.form;
+            if (!form || form.querySelector("[name=remember]")) return;
+            form.insertAdjacentHTML("afterbegin", '<input type="checkbox" name="remember">');
+        }).observe(document, { childList: true, subtree: true })"""
+    )
+    person.start(phone)
+    (code,) = site.codes(1)
+    expect(person.page.locator("[data-code-sends]")).to_be_hidden()
+    person.typed.add(code)
+    person.page.keyboard.type(code)
+    expect(person.page.locator("form[aria-busy]")).to_have_count(0)
+    with person.going():
+        person.check_button.click()
+    person.finish(phone)
+
+
 def test_the_browser_reads_the_code_out_of_the_message(
     person: Person, flow: Flow, site: Site
 ) -> None:
