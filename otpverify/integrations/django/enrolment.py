@@ -24,7 +24,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext_lazy
 
-from otpverify import ChallengeExpired, CooldownActive, Verified
+from otpverify import ChallengeExpired, CooldownActive, IncorrectAnswer, OtpVerifyError, Verified
 from otpverify.integrations.django import accounts, api, conf, pending_login, requests, session
 from otpverify.integrations.django.account_notices import notify
 from otpverify.integrations.django.base import AsyncFlow, FlowView
@@ -33,6 +33,7 @@ from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_sentence, lazy_text as _
 from otpverify.integrations.django.signals import phone_changed, phone_removed
 from otpverify.integrations.web.account_notices import AccountChange
+from otpverify.integrations.web.attempts import count_attempt
 from otpverify.integrations.web.enrolment import (
     NEW_PHONE,
     OLD_PHONE,
@@ -47,6 +48,7 @@ from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
     PROOF_REQUIRED,
     SIGN_IN_REQUIRED,
+    explained,
 )
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence
 from otpverify.integrations.web.session import Recipient
@@ -120,6 +122,30 @@ class AccountFlow(FlowView):
     async def person(self) -> Any:
         """The user whose account it is about."""
         return self.user
+
+    async def post_first(self) -> HttpResponseBase:
+        """See `FlowView`. Wrong passwords are counted in the verifier's store, for each account."""
+        form = await self.call(self.get_form)
+        if "password" not in form.fields:
+            return await self._judged(form)
+
+        async def judge() -> None:
+            await self.call(form.is_valid)
+            if form.has_error("password", "password_incorrect"):
+                raise IncorrectAnswer
+
+        try:
+            names = ("password", accounts.key(self.user))
+            await count_attempt(self.web_flow.verifier, judge, *names, scope="passwords")
+        except IncorrectAnswer:
+            pass  # the form says so
+        except OtpVerifyError as error:
+            return self.refuse(explained(error))
+        return await self._judged(form)
+
+    async def _judged(self, form: Any) -> HttpResponseBase:
+        valid = await self.call(form.is_valid)
+        return await self.begin(form) if valid else await self.reply(self.form_invalid, form)
 
     def shown(self, recipient: Recipient) -> str:
         """Not in full: an open session must not show the number."""

@@ -205,6 +205,26 @@ def test_an_open_session_enrols_no_phone(
     assert phone_in_database(user) == (ACCOUNT_PHONE if has_phone else "")
 
 
+@both
+def test_passwords_are_guessed_a_few_times_alone(
+    person: Person, user: Any, outbox: OutboxSender
+) -> None:
+    """In all sessions together, and on both pages. One that is right is not counted."""
+    for nth in range(5):
+        guesser = person.another()
+        sign_in_without_phone(guesser, user)
+        guesser.send("/my-phone/check/", password=PASSWORD)
+        assert "entered incorrectly" in guesser.send("/my-phone/check/", password=f"{nth}").html
+        guesser.send("/my-phone/check/", password="")
+    sign_in_without_phone(person, user)
+    sent = len(outbox)
+    assert "Too many incorrect passwords" in person.send("/my-phone/check/", password=PASSWORD).said
+    change(user, phone="")
+    status, body = person.json("post", "/my-phone/", phone=PHONE, password=PASSWORD)
+    assert (status, body["limit"]) == (429, "passwords")
+    assert len(outbox) == sent
+
+
 def test_the_password_alone_changes_no_phone(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
