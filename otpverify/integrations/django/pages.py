@@ -34,6 +34,7 @@ class PageView(TemplateResponseMixin, View):
             `LoginRequiredMiddleware` is used.
         pages: Its pages, and where each is below the first.
         titles: What their headings say.
+        to_account: Whether its codes go to the phone of the account that is signed in.
         own_kwargs: The variables of its addresses that other pages do not have.
     """
 
@@ -42,6 +43,7 @@ class PageView(TemplateResponseMixin, View):
     public: ClassVar[bool] = False
     pages: ClassVar[dict[str, str]] = {"first": ""}
     titles: ClassVar[dict[str, Any]] = {}
+    to_account: ClassVar[bool] = False
     own_kwargs: ClassVar[frozenset[str]] = frozenset()
     step = "first"
     http_method_names = ["get", "post", "head", "options"]  # noqa: RUF012 - as Django has it

@@ -78,6 +78,7 @@ class StepUpView(FlowView):
         "done": _("Confirmed"),
     }
     hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "without_phone")
+    to_account = True
     own_kwargs = frozenset({"purpose"})
     form_class = forms.Form
     template_name = "otpverify/step_up.html"

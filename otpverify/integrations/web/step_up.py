@@ -91,8 +91,8 @@ class SentForm:
         CSRF token of this one. Clients that do not say where a form comes from are not browsers of
         today, and the site's own protection has passed their form."""
         fetched = self.headers.get("Sec-Fetch-Site")
-        if fetched is not None and fetched != "same-origin":
-            return False
+        if fetched is not None:  # browsers of today say it, whatever host a proxy writes
+            return fetched == "same-origin"
         origin = self.headers.get("Origin")
         return origin is None or urlsplit(origin).netloc.lower() == self.host.lower()
 

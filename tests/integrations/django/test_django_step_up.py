@@ -95,6 +95,8 @@ def enter(person: Person, outbox: OutboxSender, purpose: str) -> Page:
     page = person.send(f"/step-up/{purpose}/")
     assert page.heading == "Enter the code"
     assert ACCOUNT_PHONE not in page.html
+    assert "Use another number" not in page.html
+    assert "Cancel" in page.html
     return person.send(f"/step-up/{purpose}/code/", code=outbox.code())
 
 
