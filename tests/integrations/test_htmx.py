@@ -9,7 +9,9 @@ from support import wrong
 from web_sites import (
     KNOWN,
     DjangoAsyncPages,
+    DjangoAsyncSignInPages,
     DjangoPages,
+    DjangoSignInPages,
     FlaskPages,
     FlaskSignInPages,
     Seen,
@@ -27,6 +29,7 @@ HEADERS = {
     "accept": "*/*",
 }
 KINDS: list[type[Site]] = [FlaskPages, FlaskSignInPages, DjangoPages, DjangoAsyncPages]
+KINDS += [DjangoSignInPages, DjangoAsyncSignInPages]
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 

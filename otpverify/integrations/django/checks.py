@@ -8,7 +8,7 @@ where there are none.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any
@@ -273,11 +273,15 @@ def _memory() -> CheckMessage:
 
 @dataclass(frozen=True)
 class _Mounted:
-    """A page of a flow that a request can reach: its address and its view."""
+    """A page of a flow that a request can reach: its address, its view, and what `as_view` took."""
 
     address: str
     view: type[Any]
-    purpose: str
+    given: Mapping[str, Any]
+
+    def get(self, name: str) -> Any:
+        """An attribute of the view as it is mounted."""
+        return self.given.get(name, getattr(self.view, name, None))
 
 
 def _mounted() -> list[_Mounted]:
@@ -296,8 +300,7 @@ def _mounted() -> list[_Mounted]:
             getattr(callback, "view_initkwargs", {}),
         )
         if isinstance(view, type) and issubclass(view, FlowView) and given.get("step") == "first":
-            purpose = given.get("purpose", view.purpose)
-            mounted.append(_Mounted(address, view, purpose))
+            mounted.append(_Mounted(address, view, given))
     return mounted
 
 
@@ -324,7 +327,7 @@ def _twice(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
             continue
         kind = _synchronous(stock.view)
         for own in mounted:
-            same = issubclass(own.view, kind) and own.purpose == stock.purpose
+            same = issubclass(own.view, kind) and own.get("purpose") == stock.get("purpose")
             if same and not own.view.__module__.startswith(__package__):
                 yield Warning(
                     f"{stock.address} is the page of {stock.view.__name__}, beside {own.address}, "
@@ -354,7 +357,18 @@ def _shared_numbers(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
         unique = _is_unique(str(field))
     except (AttributeError, FieldDoesNotExist, ImproperlyConfigured):
         return  # `_phone_field` reports it
-    if pages and not unique:
+    if not pages or unique:
+        return
+    signs_up = conf.option("SIGN_UP")
+    creates = [one for one in mounted if hasattr(one.view, "sign_up")]
+    if any(signs_up if one.get("sign_up") is None else one.get("sign_up") for one in creates):
+        yield Error(
+            f"New numbers get an account, and two may get the same {field}: requests that come at "
+            "once can create two accounts, and neither can sign in.",
+            hint="Make the field unique.",
+            id="otpverify.E008",
+        )
+    else:
         yield Warning(
             f"Several accounts may have the same {field}, by which these pages look accounts up: "
             f"{', '.join(pages)}. A number that two accounts have opens neither.",

@@ -277,6 +277,23 @@ def test_numbers_that_accounts_may_share_are_found() -> None:
         assert found(*PasswordResetView.urls()) == []
 
 
+def test_numbers_of_a_sign_up_must_be_unique() -> None:
+    def found(*patterns: Any, **options: Any) -> list[str]:
+        with override_settings(OTPVERIFY={**BASE, **options}):
+            return findings(*patterns, about="otpverify.E008")
+
+    class Open(SignInView):
+        sign_up = True
+
+    assert len(found(*Open.urls())) == 1
+    assert len(found(*SignInView.urls(sign_up=True))) == 1
+    assert len(found(*SignInView.urls(), SIGN_UP=True)) == 1
+    assert found(*SignInView.urls(sign_up=False), SIGN_UP=True) == []
+    assert found(*SignInView.urls()) == []
+    with override_settings(AUTH_USER_MODEL="django_site.Member"):
+        assert found(*Open.urls()) == []
+
+
 def test_constraints_make_numbers_unique(monkeypatch: pytest.MonkeyPatch) -> None:
     options = get_user_model()._meta
     constraint = UniqueConstraint(fields=["phone"], condition=~Q(phone=""), name="one_phone")

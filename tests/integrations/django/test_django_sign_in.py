@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone
 from django_support import (
@@ -200,6 +202,21 @@ def test_who_may_not_sign_in_gets_no_message(
     said = [record.getMessage() for record in caplog.records]
     assert ("2 accounts have the number" in " ".join(said)) == (case == "two accounts")
     assert ACCOUNT_PHONE not in " ".join(said)
+
+
+def test_a_start_asks_the_database_the_same_for_every_number(
+    user: Any, outbox: OutboxSender
+) -> None:
+    for name in ("bob", "bea"):
+        users().create_user(name, phone="+12025550155")
+    users().create_user("carl", phone="+12025550166", is_active=False)
+    asked = []
+    for phone in (ACCOUNT_PHONE, STRANGER, "+12025550155", "+12025550166"):
+        with CaptureQueriesContext(connections["default"]) as queries:
+            Person("sync").send("/sign-in/", phone=phone, follow=False)
+        asked.append([re.sub(r"'[^']*'", "?", one["sql"]) for one in queries])
+    assert asked[0] == asked[1] == asked[2] == asked[3]
+    assert len(outbox) == 1
 
 
 @both
@@ -654,6 +671,21 @@ def test_forms_that_are_sent_twice_end_as_if_sent_once(
                     else reply.response.headers["Location"]
                 )
                 assert (again.path, again.heading) == (once.path, once.heading)
+
+
+@both
+def test_a_form_that_another_tab_made_stale_is_shown_again(
+    person: Person, outbox: OutboxSender, sign_up: None
+) -> None:
+    own = "otpverify.integrations.django.views.form_expired"
+    with override_settings(CSRF_FAILURE_VIEW=own):
+        prove(person, outbox, STRANGER)
+        strict = person.another(enforce_csrf_checks=True)
+        strict.client.cookies = person.client.cookies
+        page = strict.send("/sign-in/account/", username="bob")
+        assert page.said == "This form has expired. Send it again."
+        assert page.heading == "Create your account"
+    assert users().count() == 0
 
 
 # JSON.
