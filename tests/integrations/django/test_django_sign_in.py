@@ -639,6 +639,29 @@ def test_a_form_for_a_new_account_does_not_open_an_old_one(
         assert users().count() == 1
 
 
+@both
+def test_an_account_that_appears_while_a_form_is_read_asks_for_its_own(
+    person: Person, user: Any, outbox: OutboxSender
+) -> None:
+    class Meanwhile(NameForm):
+        def clean(self) -> Any:
+            change(user, phone=STRANGER, last_login=timezone.now() - timedelta(days=91))
+            return super().clean()
+
+    class Both(SignUp, Careful):
+        sign_up_form_class = Meanwhile
+
+    class AsyncBoth(AsyncFlow, Both):
+        pass
+
+    with mounted(Both, AsyncBoth):
+        prove(person, outbox, STRANGER)
+        page = person.send("/sign-in/account/", username="bob")
+        assert 'name="password"' in page.html
+        assert not person.signed_in
+        assert users().count() == 1
+
+
 # Repeated requests.
 
 
