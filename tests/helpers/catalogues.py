@@ -142,11 +142,16 @@ def texts() -> list[Text]:
     found: list[Text] = []
     for path in _sources("*.py"):
         found += _of_python(path)
-    for path in _sources("*.html"):
+    for path in templates():
         found += _of_jinja(path) if "flask" in path.parts else _of_django(path)
     for name, tables in _TABLES.items():
         found += _of_tables(PACKAGE / name, tables)
     return found
+
+
+def templates() -> list[Path]:
+    """The templates of pages. Those of Django's admin are in English."""
+    return [path for path in _sources("*.html") if "admin" not in path.parts]
 
 
 def passed_on() -> set[str]:

@@ -7,6 +7,7 @@ import gettext
 import re
 from collections.abc import Iterator
 from gettext import c2py  # what gettext reads its rules with
+from pathlib import Path
 
 import catalogues
 import pytest
@@ -91,6 +92,17 @@ def test_every_text_of_the_sources_can_be_found() -> None:
     site's own."""
     assert catalogues.passed_on() == catalogues.PASSED_ON
     assert len(catalogues.texts()) > 100
+
+
+@pytest.mark.parametrize("template", catalogues.templates(), ids=lambda path: path.name)
+def test_a_template_says_nothing_but_texts_of_the_catalogue(template: Path) -> None:
+    """What is left of it without tags has no letter."""
+    source = template.read_text("utf-8")
+    source = re.sub(r"(?s){%-? *comment.*?endcomment *-?%}|{#.*?#}|{%.*?%}|{{.*?}}", "", source)
+    said = re.findall(r'(?:alt|aria-label|placeholder|title|value)="([^"]*)"', source)
+    # A macro may give a tag's attributes alone.
+    said += [re.sub(r'(?s)<[^>]*>|&\w+;| aria-\w+="\w*"', "", source)]
+    assert not re.findall(r"[^\W\d_]+", " ".join(said))
 
 
 @pytest.mark.skipif(bool(UNTRANSLATED), reason="texts are still being added")
