@@ -9,6 +9,7 @@ from __future__ import annotations
 import gettext
 import re
 from collections.abc import Callable
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,24 @@ _LONGEST_HEADER: Final = 1000
 _OTHERS_FROM_THE_RIGHT: Final = frozenset({"ckb", "dv", "ps", "sd", "ug", "yi"})
 # Unicode CLDR's default digits, where they are not 0 to 9.
 _DIGITS: Final = {"fa": str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")}
+# Unicode CLDR's numeric date (`yMd`). English has ISO 8601's, since its countries disagree.
+_DATES: Final = {
+    "{d}.{m}.{y}": "da de et fi he nb tr",
+    "{d}/{m}/{y}": "ca el es hi id ms th ur vi",
+    "{d:02}/{m:02}/{y}": "fr it pt pt-BR",
+    "{y}/{m}/{d}": "fa ja ko zh-Hans zh-Hant",
+    "{d}. {m}. {y}": "cs sk sl",
+    "{d:02}.{m:02}.{y}": "ro ru uk",
+    "{d}.{m:02}.{y}": "pl",
+    "{d}.{m:02}.{y}.": "lv",
+    "{d}.{m:02}.{y}\u202fг.": "bg",  # noqa: RUF001 - "year", in Cyrillic
+    "{d:02}. {m:02}. {y}.": "hr",
+    "{y}. {m:02}. {d:02}.": "hu",
+    "{d}-{m}-{y}": "nl",
+    "{d}\u200f/{m}\u200f/{y}": "ar",
+    "{y}-{m:02}-{d:02}": "en lt sv",
+}
+_DATE_OF: Final = {tag: form for form, tags in _DATES.items() for tag in tags.split()}
 # First strong isolate and its end: a phone number stays "+372 ...", with its plus at the left.
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
@@ -106,11 +125,11 @@ def translated(
     own_gettext: Callable[[str], str] | None = None,
     own_ngettext: Callable[[str, str, int], str] | None = None,
 ) -> str:
-    """A sentence in a language: by the site's own catalogue, or else by the library's. Numbers have
-    the language's digits. In a line from right to left, values keep their own direction.
+    """A sentence in a language: by the site's own catalogue, or else by the library's. Numbers and
+    dates have the language's form. In a line from right to left, texts keep their own direction.
 
     Args:
-        sentence: The sentence.
+        sentence: The sentence. Its parameters may be numbers and dates (`datetime.date`), too.
         tag: A BCP 47 tag.
         own_gettext, own_ngettext: The site's. A text that they return as it is has no translation.
     """
@@ -125,13 +144,13 @@ def translated(
         return ours.ngettext(one, many, count) if found in (one, many) else str(found)
 
     isolated = direction(tag) == "rtl"
-    digits = _DIGITS.get(nearest(tag) or "")
+    known = nearest(tag) or DEFAULT
 
     def shown(value: object) -> object:
-        if isinstance(value, int) and digits:
-            return str(value).translate(digits)
-        return (
-            f"{_ISOLATE}{value}{_END_OF_ISOLATE}" if isinstance(value, str) and isolated else value
-        )
+        if isinstance(value, str):
+            return f"{_ISOLATE}{value}{_END_OF_ISOLATE}" if isolated else value
+        if isinstance(value, date):
+            value = _DATE_OF[known].format(d=value.day, m=value.month, y=value.year)
+        return str(value).translate(_DIGITS.get(known, {}))
 
     return sentence.translated(text, text_of, shown)
