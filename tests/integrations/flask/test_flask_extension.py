@@ -196,7 +196,7 @@ def test_two_applications_in_one_process() -> None:
 
 def test_what_the_page_shows_works(monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (Path(__file__).parents[3] / "docs/how-to/flask.md").read_text()
-    (block,) = re.findall(r"^```python\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    block, *_ = re.findall(r"^```python\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
     with Sandbox() as sandbox:
         for name, value in sandbox.environ.items():
             monkeypatch.setenv(name, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from flask_support import PHONE, STRANGER, Person, Shop
 from flask_wtf import FlaskForm
 from freezegun.api import FrozenDateTimeFactory
-from support import OTHER_PHONE, QUICK, wrong
+from support import OTHER_PHONE, QUICK, fixture_secret, wrong
 from wtforms import Form, StringField, validators
 
 from otpverify import (
@@ -27,6 +28,7 @@ from otpverify import (
 )
 from otpverify.integrations.flask import OtpVerify
 from otpverify.integrations.web.sentences import SIGN_IN_REFUSED
+from otpverify.sandbox import Sandbox
 from otpverify.testing import OutboxSender
 
 SIGN_IN, CODE, ACCOUNT = "/account/sign-in", "/account/sign-in/code", "/account/sign-in/account"
@@ -729,6 +731,34 @@ def test_a_policy_against_pumping_asks_strangers_whether_they_are_human() -> Non
             break
     assert page.said == "Please confirm that you are human."
     assert person.send(SIGN_IN, phone=f"+12025550{nth}", human="yes").path == CODE
+
+
+# What the documentation shows
+
+
+@pytest.mark.parametrize("mark", ["phones = {", "members: dict", "LoginManager"])
+def test_what_the_page_shows_works(mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[3] / "docs/how-to/flask.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    block = next(one for one in blocks if mark in one and "signin" in one)
+    with Sandbox() as sandbox:
+        for name, value in sandbox.environ.items():
+            monkeypatch.setenv(name, value)
+        for name in ("SECRET_KEY", "OTPVERIFY_SECRET"):
+            monkeypatch.setenv(name, fixture_secret(name))
+        names: dict[str, Any] = {"__name__": "a page"}
+        exec(compile(block, "a page", "exec"), names)
+        app: Flask = names["app"]
+        person = Person(app)
+        person.open(SIGN_IN)
+        person.send(SIGN_IN, phone=PHONE)
+        app.extensions["otpverify"].close()  # the message may be on its way
+        page = person.send(CODE, code=sandbox.messages[0].code or "")
+        if "SignUpForm" in block:
+            page = person.send(ACCOUNT, name="Ann")
+            assert names["members"] == {PHONE: "Ann"}
+        assert page.heading.strip() == "You are signed in"
+        assert person.kept.get("account") or person.kept.get("_user_id")
 
 
 # With Flask-Login
