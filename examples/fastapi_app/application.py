@@ -16,7 +16,6 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import FileResponse, HTMLResponse
 
 from examples.fastapi_app.accounts import PASSWORD, SHORTEST_PASSWORD, USER, Accounts
-from examples.fastapi_app.background import BackgroundTasksSender, after_the_reply
 from otpverify import AsyncSmspmClient, AsyncVerifier, MemoryStore, Messages, Policy, Verified
 from otpverify.integrations import web
 from otpverify.integrations.fastapi import (
@@ -25,7 +24,7 @@ from otpverify.integrations.fastapi import (
     Recipient,
     TypedPhone,
     add_exception_handlers,
-    get_verifier,
+    get_background_verifier,
     otp_lifespan,
     proof_responses,
 )
@@ -107,25 +106,13 @@ async def has_account(phone: TypedPhone, accounts: TheAccounts) -> bool:
     return phone == accounts.phone
 
 
-async def later_verifier(
-    request: Request, _: Annotated[None, Depends(after_the_reply)]
-) -> AsyncVerifier:
-    """A dependency: the verifier that delivers after the reply."""
-    verifier: AsyncVerifier = request.state.later
-    return verifier
-
-
 # Each object gives the router of a flow, and the dependencies of the routes that need its proof.
-# Those that conceal who has an account deliver after the reply; redeeming a proof sends nothing.
-SIGN_IN = OtpFlow(
-    "sign-in", deliver=has_account, verifier=later_verifier, proof_verifier=get_verifier
-)
+# Those that conceal who has an account deliver after the reply.
+SIGN_IN = OtpFlow("sign-in", deliver=has_account, verifier=get_background_verifier)
 LOGIN = OtpFlow("login", recipient=half_signed_in)
 PHONE = OtpFlow("phone")
 PAYMENT = OtpFlow("payment", recipient=paying)
-RESET = OtpFlow(
-    "password-reset", deliver=has_account, verifier=later_verifier, proof_verifier=get_verifier
-)
+RESET = OtpFlow("password-reset", deliver=has_account, verifier=get_background_verifier)
 
 
 def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) -> FastAPI:
@@ -143,14 +130,14 @@ def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) ->
         store, secret = MemoryStore(), secrets.token_bytes(32)
         async with AsyncSmspmClient.from_env(environ) as client:
 
-            def verifier(sender: AsyncSmspmClient | BackgroundTasksSender) -> AsyncVerifier:
+            def verifier() -> AsyncVerifier:
                 messages = Messages(brand="Example")
                 return AsyncVerifier(
-                    sender, store=store, secret=secret, policy=policy, messages=messages
+                    client, store=store, secret=secret, policy=policy, messages=messages
                 )
 
-            async with otp_lifespan(lambda: verifier(client))(app) as state:
-                yield {**state, "later": verifier(BackgroundTasksSender(client))}
+            async with otp_lifespan(verifier)(app) as state:
+                yield state
 
     app = FastAPI(title="otpverify with FastAPI", lifespan=lifespan)
     app.state.accounts = Accounts()
