@@ -16,7 +16,9 @@ from otpverify import AttemptsExhausted, ChallengeExpired, IncorrectCode, Verifi
 from otpverify.integrations.django import signals
 from otpverify.testing import OutboxSender
 
-NAMES = ("code_refused", "code_verified", "phone_verified", "login_verified")
+NAMES = ("code_refused", "attempts_exhausted", "code_verified", "phone_verified", "login_verified")
+FAILED = ["code_refused", "user_login_failed"]
+EXHAUSTED = ["code_refused", "attempts_exhausted", "user_login_failed"]
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_codes_that_are_refused_at_a_login(
     login(person)
     for nth in range(1, 6):
         person.send("/login/code/", code=wrong(outbox.code(), nth))
-    assert [name for name, _ in heard] == ["code_refused", "user_login_failed"] * 5
+    assert [name for name, _ in heard] == FAILED * 4 + EXHAUSTED
     for name, named in heard:
         if name == "user_login_failed":
             assert named["credentials"] == {"username": "ann"}
@@ -76,7 +78,7 @@ def test_what_is_not_a_code_is_no_failed_login(
     person.take_over(copy)
     heard.clear()
     person.send("/login/code/", code=outbox.code())
-    assert [name for name, _ in heard] == ["code_refused", "user_login_failed"]
+    assert [name for name, _ in heard] == EXHAUSTED
     assert isinstance(heard[0][1]["error"], AttemptsExhausted)
 
 
@@ -109,3 +111,17 @@ def test_a_repeat_is_reported_once(
     for _ in range(2):
         person.send("/phone/code/", code=outbox.code())
     assert [name for name, _ in heard] == ["code_verified", "phone_verified"]
+
+
+@both
+@pytest.mark.parametrize("flow", ["phone", "reset"])
+def test_the_last_attempt_is_reported_in_every_flow(
+    person: Person, user: Any, outbox: OutboxSender, heard: Any, flow: str
+) -> None:
+    person.send(f"/{flow}/", phone=ACCOUNT_PHONE)
+    for nth in range(1, 6):
+        person.send(f"/{flow}/code/", code=wrong(outbox.code(), nth))
+    assert [name for name, _ in heard] == [*["code_refused"] * 5, "attempts_exhausted"]
+    error = heard[-1][1]["error"]
+    assert isinstance(error, IncorrectCode)
+    assert (error.attempts_left, heard[-1][1]["user"]) == (0, None)
