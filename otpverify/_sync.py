@@ -87,6 +87,47 @@ def in_thread(
     return port
 
 
+async def straight(work: Callable[[], Awaitable[T]], _undo: Callable[[T], Awaitable[object]]) -> T:
+    """Run `work`, in a program without event loop: nothing cancels it."""
+    return await work()
+
+
+_BACKGROUND: set[object] = set()
+"""Tasks that nobody awaits. An event loop alone does not keep them alive."""
+
+
+async def to_its_end(
+    work: Callable[[], Coroutine[Any, Any, T]],
+    undo: Callable[[T], Coroutine[Any, Any, object]],
+) -> T:
+    """Run `work`, to its end also if the task that awaits it is cancelled. Then its result is
+    undone in the background, since nobody will use it.
+
+    Args:
+        work: What to run. If it fails, there is nothing to undo.
+        undo: Takes its result back.
+    """
+    from asyncio import CancelledError, shield
+
+    loop = require_asyncio("AsyncVerifier")
+    task = loop.create_task(work())
+
+    async def take_back() -> None:
+        try:
+            result = await task
+        except Exception:  # it undid itself, and its caller is gone
+            return
+        await undo(result)
+
+    try:
+        return await shield(task)
+    except CancelledError:
+        undoing = loop.create_task(take_back())
+        _BACKGROUND.add(undoing)
+        undoing.add_done_callback(_BACKGROUND.discard)
+        raise
+
+
 def suspends(function: Callable[..., object]) -> bool:
     """Whether calling it gives something to await."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(

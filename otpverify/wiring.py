@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otpverify._per_process import PerProcess
-from otpverify._sync import in_thread, inline, run_sync, suspends
+from otpverify._sync import in_thread, inline, run_sync, straight, suspends, to_its_end
 from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region
@@ -121,7 +121,7 @@ def sync_ports(
     """Ports that never suspend."""
     _require_sync(sender, sender.send)
     _require_sync(store, store.open)
-    return _ports(sender, inline, store, inline, hasher, inline, messages, guards)
+    return _ports(sender, inline, store, inline, hasher, inline, messages, guards, straight)
 
 
 def async_ports(
@@ -136,7 +136,8 @@ def async_ports(
     lift_send = _lift(sender.send, brief=False, threads=_IO_THREADS)
     lift_store = _lift(store.open, brief=store.process_local, threads=_IO_THREADS)
     lift_hash = _lift(hasher.digest, brief=not hasher.costly, threads=os.cpu_count() or 1)
-    return _ports(sender, lift_send, store, lift_store, hasher, lift_hash, messages, guards)
+    lifts = (sender, lift_send, store, lift_store, hasher, lift_hash)
+    return _ports(*lifts, messages, guards, to_its_end)
 
 
 def _ports(
@@ -148,6 +149,7 @@ def _ports(
     lift_hash: Lift,
     messages: Renderer,
     guards: Sequence[Guard],
+    runs_to_its_end: Callable[..., Any],
 ) -> Ports:
     operations: dict[str, Any] = {
         name: lift_store(getattr(store, name)) for name in _STORE_OPERATIONS
@@ -157,6 +159,7 @@ def _ports(
     return Ports(
         digest=lift_hash(hasher.digest),
         render=inline(messages.render),
+        to_its_end=runs_to_its_end,
         guards=tuple(inline(guard.refuse) for guard in guards),
         allows=tuple(inline(guard.allows) for guard in guards if hasattr(guard, "allows")),
         **_sending(sender, lift_send),
@@ -198,10 +201,10 @@ def in_threads(engine: Engine) -> Engine:
     threads, sends apart from the rest, and everything else is shared."""
     ports = engine.issuer.ports
     sends, others = (PerProcess(lambda: _threads(_IO_THREADS)) for _ in range(2))
-    changed: dict[str, Any] = {}
+    changed: dict[str, Any] = {"to_its_end": to_its_end}
     for name in (field.name for field in fields(ports)):
         port = getattr(ports, name)
-        if suspends(port) and name != "render":  # renderers and guards wait for nothing
+        if suspends(port) and name not in ("render", "to_its_end"):  # renderers wait for nothing
             changed[name] = _threaded(port, sends if name == "send" else others)
     ports = replace(ports, **changed)
     return replace(engine, issuer=replace(engine.issuer, ports=ports))

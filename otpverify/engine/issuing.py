@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from otpverify.core import answers, codes, tokens
 from otpverify.core.answers import Opened, Refused, Reserved, Standing
@@ -145,6 +145,15 @@ class OperationResult(Generic[T]):
     provider_code: str | None = None
 
 
+class _Prepared(NamedTuple):
+    """A code that is in place, whose message is counted and not sent: what was counted, the
+    reservation, and the digest."""
+
+    counted: Counted
+    opened: Opened
+    digest: bytes
+
+
 @dataclass(slots=True, kw_only=True)
 class Issuer:
     """Issues codes: the common part of start and resend."""
@@ -170,8 +179,12 @@ class Issuer:
         if request.foreign is not None:
             code, accepted = request.foreign.code, CONFIRMED
         text = await self._text(request, code)
-        counted = await self._count(request, text, charge=fixed is None)
-        opened, digest = await self._open(request, accepted, counted)
+        # Nothing is sent before this is done, so that a caller who is cancelled meanwhile has
+        # nothing to pay.
+        counted, opened, digest = await self.ports.to_its_end(
+            partial(self._prepare, request, accepted, text, charge=fixed is None),
+            partial(self._discard, request),
+        )
         request.seen.about(subject.secret, subject.key)
         request.seen.note(concealed=opened.standing.concealed)
         counted.report(request.seen)
@@ -225,6 +238,18 @@ class Issuer:
         now = utc_now()
         return {to for to, test in self.policy.test_numbers.items() if test.in_force(now)}
 
+    async def _prepare(
+        self, request: CodeRequest, code: str, text: str, *, charge: bool
+    ) -> _Prepared:
+        """Count the message, and put its code in place."""
+        counted = await self._count(request, text, charge=charge)
+        return _Prepared(counted, *await self._open(request, code, counted))
+
+    async def _discard(self, request: CodeRequest, prepared: _Prepared) -> None:
+        """Undo `_prepare`: nobody will send the message."""
+        with suppress(OtpVerifyError):  # it is logged
+            await self._release(request, prepared.opened.at, prepared.digest, prepared.counted)
+
     async def _open(
         self, request: CodeRequest, code: str, counted: Counted
     ) -> tuple[Opened, bytes]:
@@ -240,7 +265,7 @@ class Issuer:
             answer = await call_port(call, Opened, Refused)
             if isinstance(answer, Refused):
                 raise answers.not_sent(answer)
-        except OtpVerifyError:
+        except BaseException:
             await self._uncount(request, counted)
             raise
         if withheld:
@@ -261,7 +286,7 @@ class Issuer:
             standing = await call_port(call, Standing, type(None))
             if standing is None:
                 raise ChallengeExpired  # used or cancelled while its code was hashed
-        except OtpVerifyError:
+        except BaseException:
             with suppress(OtpVerifyError):  # it is logged
                 await self._release(request, at, digest, counted)
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
 from otpverify.core.caps import Full
@@ -25,7 +25,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The store's operations, the sender, the hasher, the renderer and the guards, sync or
-    async; whether the sender asks for delivery reports, and how it reads them."""
+    async; whether the sender asks for delivery reports, and how it reads them; and how a sequence
+    is run that must not be left half done, which is undone if its caller is cancelled."""
 
     open: Callable[[Key, Opening, Policy], Awaitable[Opened | Refused]]
     place: Callable[[Key, int, bytes, Policy], Awaitable[Standing | None]]
@@ -52,6 +53,7 @@ class Ports:
     render: Callable[..., Awaitable[str]]
     guards: tuple[Callable[[SendRequest], Awaitable[str | None]], ...]
     allows: tuple[Callable[[SendRequest], Awaitable[bool]], ...]
+    to_its_end: Callable[[Callable[[], Any], Callable[[Any], Any]], Awaitable[Any]]
     takes_reports: bool
     read_report: Callable[[object], ReportFields]
 

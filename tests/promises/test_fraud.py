@@ -4,6 +4,7 @@ real server."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import time
@@ -17,12 +18,14 @@ from typing import Any
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import Place, stop_servers
-from support import PHONE, QUICK, Face, Mode, fixture_secret, long_form, share_stores
+from support import PHONE, QUICK, SECRET, Face, Mode, fixture_secret, long_form, share_stores
 
 from otpverify import (
     AllowNumbers,
     Argon2Hasher,
+    AsyncVerifier,
     Challenge,
+    ChallengeExpired,
     CooldownActive,
     DeliveryRejected,
     DeliveryUnavailable,
@@ -33,15 +36,18 @@ from otpverify import (
     HumanCheckRequired,
     Limit,
     MemoryStore,
+    Message,
     OtpVerifyError,
     Policy,
     Prices,
     RateLimited,
+    Receipt,
     SpendLimit,
     SqliteStore,
     StoreError,
     TestNumber,
     Verified,
+    Verifier,
 )
 from otpverify.core.caps import Full
 from otpverify.core.fraud import Overdrawn
@@ -797,6 +803,159 @@ class TestFailures:
         for phone in ONE_PREFIX[:20]:
             assert isinstance(failing.start(phone), StoreError)
         assert site().sent(ONE_PREFIX[:20]) == 8
+
+
+class Held:
+    """An asynchronous store that holds up the reply to one operation until it is let go."""
+
+    process_local = False
+
+    def __init__(self, store: Any, operation: str) -> None:
+        self._store, self._operation = store, operation
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any) -> Any:
+            answer = getattr(self._store, name)(*args)
+            if name == self._operation:
+                self.reached.set()
+                await self.go.wait()
+            return answer
+
+        return call
+
+    async def open(self, *args: Any) -> Any:  # by this the verifier tells an asynchronous store
+        return await self.__getattr__("open")(*args)
+
+
+class TestCancelled:
+    """A call of `AsyncVerifier` whose task is cancelled, as when a browser goes away."""
+
+    ALL = Policy(resend_cooldown_seconds=60, sends_per_ip=(Limit(1, 3600),))
+
+    async def start(self, held: Any, outbox: Any, hasher: Any, *, times: int) -> None:
+        """Start, and cancel that while the store's reply is on its way."""
+        verifier = AsyncVerifier(
+            outbox, store=held, fraud=ENFORCED, policy=self.ALL, hasher=hasher, secret=SECRET
+        )
+        starting = asyncio.ensure_future(verifier.start(ONE_PREFIX[0], client_ip="192.0.2.7"))
+        reached = asyncio.ensure_future(held.reached.wait())
+        await asyncio.wait({reached, starting}, return_when=asyncio.FIRST_COMPLETED)
+        assert reached.done(), "it was refused"
+        for _ in range(times):
+            starting.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        held.go.set()
+        # The loop ends when nothing is left to be done in the background.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
+
+    @pytest.mark.parametrize("times", [1, 2])
+    @pytest.mark.parametrize("operation", ["charge", "open", "place"])
+    def test_before_the_message_is_sent_nothing_stays_charged(
+        self, operation: str, times: int
+    ) -> None:
+        store, outbox = MemoryStore(), OutboxSender()
+        hasher = Counting() if operation == "place" else HmacHasher()
+        for _ in range(20):
+            asyncio.run(self.start(Held(store, operation), outbox, hasher, times=times))
+        assert len(outbox) == 0
+        verifier = Verifier(
+            outbox, store=store, fraud=ENFORCED, policy=self.ALL, hasher=HmacHasher(), secret=SECRET
+        )
+        challenge = verifier.start(ONE_PREFIX[0], client_ip="192.0.2.7")
+        assert challenge.sends_left == 4, "nor does a limit count it"
+        for n in range(1, 8):
+            verifier.start(ONE_PREFIX[n])
+        with pytest.raises(DestinationBlocked):
+            verifier.start(ONE_PREFIX[8])
+        (traffic,) = verifier.traffic()
+        assert (traffic.sent, traffic.cost) == (8, 8 * UZ_PRICE)
+
+    def test_a_refused_start_is_no_error_in_the_background(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store, outbox = MemoryStore(), OutboxSender()
+        verifier = Verifier(outbox, store=store, policy=self.ALL, secret=SECRET)
+        verifier.start(ONE_PREFIX[0])
+        asyncio.run(self.start(Held(store, "open"), outbox, HmacHasher(), times=1))
+        assert not [record for record in caplog.records if record.name == "asyncio"]
+        assert len(outbox) == 1
+
+    def test_what_may_have_been_sent_stays_charged(self) -> None:
+        sending = asyncio.Event()
+
+        class Slow:
+            async def send(self, message: Message) -> Receipt:
+                sending.set()
+                await asyncio.get_running_loop().create_future()
+                raise AssertionError
+
+        store = MemoryStore()
+
+        async def run() -> None:
+            verifier = AsyncVerifier(
+                Slow(), store=store, fraud=ENFORCED, hasher=HmacHasher(), secret=SECRET
+            )
+            starting = asyncio.ensure_future(verifier.start(ONE_PREFIX[0]))
+            await sending.wait()
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+
+        asyncio.run(run())
+        verifier = Verifier(OutboxSender(), store=store, fraud=ENFORCED, secret=SECRET)
+        for n in range(1, 8):
+            verifier.start(ONE_PREFIX[n])
+        with pytest.raises(DestinationBlocked):
+            verifier.start(ONE_PREFIX[8])
+
+    def test_a_program_that_is_interrupted_gives_back(self) -> None:
+        """As a green thread that is killed, or a person who presses Ctrl-C."""
+
+        class Interrupted(MemoryStore):
+            away = True
+
+            def open(self, key: Any, opening: Any, policy: Any) -> Any:
+                if self.away:
+                    raise KeyboardInterrupt
+                return super().open(key, opening, policy)
+
+        store, outbox = Interrupted(), OutboxSender()
+        verifier = Verifier(outbox, store=store, fraud=ENFORCED, policy=FREE, secret=SECRET)
+        for n in range(20):
+            with pytest.raises(KeyboardInterrupt):
+                verifier.start(ONE_PREFIX[n])
+        store.away = False
+        for n in range(8):
+            verifier.start(ONE_PREFIX[n])
+        with pytest.raises(DestinationBlocked):
+            verifier.start(ONE_PREFIX[8])
+
+    def test_a_challenge_that_is_cancelled_while_its_code_is_hashed(self) -> None:
+        class Hooked(Counting):
+            hook: Callable[[], object] = staticmethod(lambda: None)
+
+            def digest(self, secret: bytes, message: bytes, salt: bytes) -> bytes:
+                self.hook()
+                return super().digest(secret, message, salt)
+
+        hasher, outbox = Hooked(), OutboxSender()
+        options: dict[str, Any] = {"store": MemoryStore(), "policy": FREE, "secret": SECRET}
+        verifier = Verifier(outbox, fraud=ENFORCED, hasher=hasher, **options)
+        challenge = verifier.start(ONE_PREFIX[0])
+        hasher.hook = partial(
+            Verifier(outbox, **options).cancel, ONE_PREFIX[0], challenge=challenge.id
+        )
+        with pytest.raises(ChallengeExpired):
+            verifier.resend(ONE_PREFIX[0], challenge=challenge.id)
+        hasher.hook = lambda: None
+        for n in range(1, 8):
+            verifier.start(ONE_PREFIX[n])
+        with pytest.raises(DestinationBlocked):
+            verifier.start(ONE_PREFIX[8])
 
 
 class TestRaces:
