@@ -189,7 +189,7 @@ def test_sign_up_by_phone_and_sign_in_again(
     expect(person.page.locator("main")).to_contain_text("Mari")
     person.look("sign-in-4-end")
     person.press(person.page.get_by_role("button", name="Sign out"))
-    expect(person.notice).to_contain_text("You are signed out.")
+    expect(person.notice.first).to_contain_text("You are signed out.")
     site.pass_time(61)
     again = visit()
     ask(again)
