@@ -8,6 +8,7 @@ By itself, without a browser: .venv/bin/python examples/django_project/main.py -
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from examples.runner import HOST, Browser, code_of, options, wrong
 USER, PASSWORD, NEW_PASSWORD = "customer", "open sesame", "close sesame"
 PHONE = "+12025550123"  # reserved for fiction: nobody's; so is the next
 NEW_PHONE = "+12025550177"
+CHANGED_PHONE = "+12025550188"
 
 
 def main() -> int:
@@ -127,6 +129,45 @@ def walk(site: str, sandbox: Sandbox) -> None:
     print("payment:", browser.send("payment/"))  # the form was kept: one press
     assert "For Anna" in browser.text
     browser.close()
+    walk_second_factor(site, sandbox)
+
+
+def walk_second_factor(site: str, sandbox: Sandbox) -> None:
+    """A browser that is remembered, another phone, and a backup code."""
+    browser = Browser(f"{site}/account/")
+    browser.open("login/")
+    browser.send("login/", username=USER, password=NEW_PASSWORD)
+    browser.send("login/code/", code=code_of(sandbox, 7), remember="on")
+    browser.send("sign-out/")
+    browser.open("login/")
+    print("remembered:", browser.send("login/", username=USER, password=NEW_PASSWORD))
+
+    prove_again(browser, sandbox, 8)
+    browser.send("my-phone/", phone=CHANGED_PHONE)
+    print("change of phone:", browser.send("my-phone/code/", code=code_of(sandbox, 9)))
+    notice = sandbox.messages[0]
+    assert PHONE.endswith(notice.to.lstrip("+")), "the old number learns of it"
+    assert "phone number of your account was changed" in notice.text
+
+    browser.open("backup-codes/")
+    browser.send("backup-codes/")
+    prove_again(browser, sandbox, 11)
+    browser.send("backup-codes/")
+    codes = re.findall(r"<code>([^<]+)</code>", browser.text)
+    browser.open("")
+    browser.send("sign-out/")
+    browser.open("login/")
+    browser.send("login/", username=USER, password=NEW_PASSWORD)
+    browser.open("login/other/")
+    print("backup code:", browser.send("login/other/", code=codes[0]))
+    browser.close()
+
+
+def prove_again(browser: Browser, sandbox: Sandbox, count: int) -> None:
+    """The password, and a code to the account's phone."""
+    browser.open("my-phone/check/")
+    browser.send("my-phone/check/", password=NEW_PASSWORD)
+    browser.send("my-phone/check/code/", code=code_of(sandbox, count))
 
 
 if __name__ == "__main__":

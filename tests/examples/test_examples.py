@@ -78,6 +78,9 @@ PROGRAMS = {
         "sign-up: You are signed in",
         "sign-in: You are signed in",
         "payment: Paid 40.00 EUR to Bookshop",
+        "remembered: You are signed in",
+        "change of phone: Phone confirmed",
+        "backup code: You are signed in",
     ],
     "flask_app": [
         "login:   You are signed in",

@@ -15,8 +15,7 @@ from otpverify.integrations.django.signals import phone_verified
 @receiver(phone_verified)
 def keep_phone(request: HttpRequest, verified: Verified, **_: Any) -> None:
     """The first number of a customer who has none, if nobody else has it. To change one takes more
-    than a session that is signed in, since codes go there from then on: ask for the password, or a
-    code to the old one."""
+    than a session that is signed in, since codes go there from then on: `EnrolmentView` does it."""
     user: Any = request.user
     taken = Customer.objects.filter(phone=verified.phone).exists()
     if user.is_authenticated and not user.phone and not taken:

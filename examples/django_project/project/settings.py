@@ -18,6 +18,8 @@ OTPVERIFY = {
     "SENDER_ID": "SMSPM.com",
     "REGION": "EE",
     "PHONE_FIELD": "phone",
+    "REMEMBER_DAYS": 30,
+    "WITHOUT_PHONE": "enrol",
     "MESSAGES": {"brand": "Example"},
     "FRAUD": "observe",  # yours: "enforce" after two weeks, since strangers may ask for codes
     # What one person needs who tries everything from one address.
@@ -37,6 +39,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "otpverify.integrations.django",
+    "otpverify.integrations.django.second_factor",
     "accounts",
 ]
 MIDDLEWARE = [

@@ -4,15 +4,25 @@ from accounts import views
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
+from otpverify.integrations.django.second_factor.views import BackupCodesView
 from otpverify.integrations.django.urls import flow_urls
 from otpverify.integrations.django.views import (
+    EnrolmentView,
     LoginView,
     PasswordResetView,
     PhoneView,
     StepUpView,
 )
 
-FLOWS = (LoginView, views.SignIn, PhoneView, PasswordResetView, StepUpView)
+FLOWS = (
+    LoginView,
+    views.SignIn,
+    PhoneView,
+    PasswordResetView,
+    StepUpView,
+    EnrolmentView,
+    BackupCodesView,
+)
 
 urlpatterns = [
     path("", views.index, name="index"),
