@@ -109,7 +109,8 @@ class OtherWaysFlow(FlowView):
         if (gone := await self.gone_on(carried)) is not None:
             return gone
         ways = await self.ways_of(await self.account_of_way())
-        way = _named(ways, self.request.GET.get("way"))
+        typed = [way.name for way in ways if way.check is not None]
+        way = _named(ways, self.request.GET.get("way", next(iter(typed), None)))
         if way is None:
             return self.go("code")
         self.ways = [one for one in ways if one.name != way.name]

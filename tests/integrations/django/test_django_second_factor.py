@@ -499,6 +499,18 @@ def test_the_store_is_away(person: Person, user: Any, outbox: OutboxSender) -> N
         assert person.signed_in
 
 
+def test_a_form_with_a_stale_token_is_shown_again(user: Any, outbox: OutboxSender) -> None:
+    codes_of(user)
+    strict = Person("sync")
+    login(strict)
+    strict.client.handler.enforce_csrf_checks = True
+    view = "otpverify.integrations.django.views.form_expired"
+    with override_settings(CSRF_FAILURE_VIEW=view):
+        page = strict.send("/login/other/", way="backup-code", code="00000-00000")
+    assert "This form has expired" in page.said
+    assert "Backup code" in page.html
+
+
 def test_forms_are_protected(user: Any, outbox: OutboxSender) -> None:
     codes_of(user)
     strict = Person("sync", enforce_csrf_checks=True)
