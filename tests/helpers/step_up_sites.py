@@ -66,6 +66,7 @@ class StepUpSite(Site):
         acted: What its views did.
         phones: The account's phones.
         programs: It has no pages.
+        cookies_set: The cookies that the reply to the last form set.
     """
 
     steps: ClassVar[dict[str, str]] = {"start": "/form"}
@@ -111,6 +112,8 @@ class StepUpSite(Site):
     def press_only(self, address: str, data: dict[str, Any], headers: Any = None) -> Seen:
         """Send these fields, and open the page that the reply leads to."""
         seen = self.ask("POST", address, data=data, headers=headers or {})
+        cookies = [value for name, value in seen.headers if name == "set-cookie"]
+        self.cookies_set = {value.partition("=")[0].strip() for value in cookies}
         self._html = seen.body
         while seen.status in (302, 303):
             self.at = seen.header("location")

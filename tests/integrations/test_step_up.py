@@ -253,7 +253,10 @@ def test_an_old_session_brings_no_second_action(site: StepUpSite, outbox: Outbox
         for name, value in before.items():
             site.client.cookies.set(name, value or "", domain="testserver.local")
         site._html = html
-        press_continue(site)
+        assert "was already used" in press_continue(site).body
+        assert site.cookies_set == {"otpverify_notice"}, (
+            "an old session must not replace a newer one"
+        )
     assert len(site.acted) == 1
 
 
