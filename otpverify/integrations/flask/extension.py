@@ -36,7 +36,7 @@ from otpverify.integrations.flask.reports import add_report
 from otpverify.integrations.flask.second_factor import SecondFactor, check_remembering
 from otpverify.integrations.flask.site import NEEDED, Binding, Site, State, state_for
 from otpverify.integrations.web import ASSETS, run_sync
-from otpverify.integrations.web.backup_codes import BackupCodeStorage, check_storage
+from otpverify.integrations.web.backup_codes import WAY, BackupCodeStorage, check_storage
 from otpverify.integrations.web.enrolment import NEW_PHONE, OLD_PHONE
 from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.other_ways import OtherWay, check_ways
@@ -150,8 +150,10 @@ class OtpVerify(Hooks):
             way: The way, with a name of its own.
 
         Raises:
-            ConfigurationError: There is a way with this name.
+            ConfigurationError: There is a way with this name, or it is that of backup codes.
         """
+        if getattr(way, "name", "") == WAY:
+            raise ConfigurationError(f"{WAY!r} is the way of otp.use_backup_codes.")
         self._site.ways = check_ways([*self._site.ways, way])
 
     def use_backup_codes(self, storage: BackupCodeStorage) -> None:

@@ -497,6 +497,8 @@ class TestOtherWays:
         self.ways(site)
         with pytest.raises(ConfigurationError):
             site.otp.add_way(OtherWay("app", Sentence("x"), url="/"))
+        with pytest.raises(ConfigurationError, match="use_backup_codes"):
+            site.otp.add_way(OtherWay("backup-code", Sentence("x"), url="/"))
 
 
 def wait_for(site: Shop, count: int) -> str:
