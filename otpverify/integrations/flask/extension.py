@@ -461,7 +461,7 @@ class OtpVerify(Hooks):
         ask for. Only for a view that takes a form of your own, with its CSRF token.
 
         Returns:
-            The response of your view.
+            The response of your view: a redirect, or JSON where the pages are not mounted.
         """
         return sign_in.continue_sign_in(self._site)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
 
-from flask import Blueprint, Response as FlaskResponse, abort, current_app, redirect, request
+from flask import Blueprint, Response as FlaskResponse, current_app, redirect, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
@@ -180,11 +180,11 @@ def _create(site: Site, form: Any, verified: Verified) -> str | None:
 
 def continue_sign_in(site: Site) -> FlaskResponse:
     """See `OtpVerify.continue_sign_in`."""
+    result = finish(site, rule(site), hold=False)
     found = site.state.mounted.get("signin")
-    if found is None:
-        abort(404)
-    flow = SignInByPhone(site, found)
-    response = flow.conclude(finish(site, flow.rule(), hold=False))
+    if found is None:  # the application has the JSON endpoints only
+        return _reply(site, result)
+    response = SignInByPhone(site, found).conclude(result)
     return pages.set_notice_cookie(cast("FlaskResponse", response))
 
 
@@ -219,6 +219,7 @@ def json_endpoints(site: Site) -> Blueprint:
     )
     blueprint.add_url_rule("/account", "account", account, methods=["POST"])
     blueprint.record(lambda state: exempt(state, account))
+    blueprint.record(lambda _: site.require("signin"))
     return blueprint
 
 

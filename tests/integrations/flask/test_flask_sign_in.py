@@ -651,6 +651,29 @@ def test_json_of_a_concealed_flow_is_the_same_for_an_unknown_number(club: Club) 
     assert replies[0] == replies[1]
 
 
+def test_json_alone_continues_a_sign_in() -> None:
+    """The site has no pages of the flow."""
+    club = Club()
+    club.add(PHONE)
+    held_up(club)
+    club.otp.init_app(club.app)
+    program = Program(club)
+    program("start", phone=PHONE)
+    assert program("check", code=club.code(1))[1]["sign_in"] == "held"
+    for status, step, told in ((200, "signed_in", 1), (403, None, 1)):
+        reply = program.client.post("/prove", data={"password": "open sesame"})
+        assert reply.status_code == status
+        assert (reply.json or {}).get("sign_in") == step
+        assert len(club.told) == told
+
+
+def test_json_needs_the_same_hooks() -> None:
+    shop = Shop()
+    shop.otp.init_app(shop.app)
+    with pytest.raises(ConfigurationError, match=r"@otp\.on_sign_in"):
+        shop.app.register_blueprint(shop.otp.json_blueprint("sign-in"))
+
+
 def test_json_takes_no_recipient(club: Club) -> None:
     with pytest.raises(ConfigurationError, match="neither recipient nor deliver"):
         club.otp.json_blueprint("sign-in", deliver=lambda phone: True)
