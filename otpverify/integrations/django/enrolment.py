@@ -118,6 +118,8 @@ class AccountFlow(FlowView):
         if self.view_is_async:
             await self.request.session.akeys()
         self.user = await FlowView.person(self)
+        if self.user is not None:
+            await self.call(requests.phone_of, self.user)  # loads what an event loop must not
 
     async def person(self) -> Any:
         """The user whose account it is about."""
@@ -221,11 +223,13 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
         return self.render_form(self.get_template_names(), form, carried, current=shown)
 
     async def begin(self, form: Any) -> HttpResponseBase:
-        """Send a code to the account's phone. Without one, the password is all there is."""
+        """Send a code to the account's phone. Without one, another way takes its place; if there
+        is none, either, the password is all there is."""
         await self.call(self._password_was_right.save, accounts.key(self.user), *self._facts())
         if self.phone is None:
-            response = await self.reply(self.way_passed, "password")
-            return api.done(next=response.headers["Location"]) if self.wants_json else response
+            ways = await self.ways_of(self.user)
+            go = self.to_way(ways[0]) if ways else await self.reply(self.way_passed, "password")
+            return api.done(next=go.headers["Location"]) if self.wants_json else go
         outcome = await self.start(self._recipient())
         ways = [] if outcome.saved else await self.ways_of(self.user)
         if ways and not isinstance(outcome.error, CooldownActive) and not self.wants_json:
@@ -279,7 +283,8 @@ class EnrolmentView(AccountFlow):
     and whose account has no phone: they are signed in once it has one.
 
     Attributes:
-        check_view: The flow that proves again who the person is, before a change.
+        check_view: The flow that proves again who the person is, before a change, and before the
+            first phone of a user who has other ways (its hook `other_ways`).
     """
 
     flow = "my-phone"
@@ -301,6 +306,7 @@ class EnrolmentView(AccountFlow):
     done_template_name = "otpverify/phone_done.html"
     check_view: ClassVar[type[CurrentPhoneView]] = CurrentPhoneView
     enrols = False
+    guarded = True
     changed: tuple[AccountChange, str | None] | None = None
 
     @classmethod
@@ -344,9 +350,20 @@ class EnrolmentView(AccountFlow):
             self.user = await self.call(pending_login.enrolling_user, self.request)
             self.enrols = self.user is not None
 
+    async def _open(self, *, posted: bool) -> None:
+        await super()._open(posted=posted)
+        # Who has a second factor must pass it before there is another one.
+        if self.enrols:
+            self.guarded = False
+        elif self.phone is None:
+            check = self.check_view()
+            check.setup(self.request, *self.args, **self.kwargs)
+            check.web_flow = self.web_flow
+            self.guarded = bool(await check.ways_of(self.user))
+
     def get_form_kwargs(self) -> dict[str, Any]:
         """See `FlowView`. The password is not asked for again right after it was right."""
-        asked = None if self.enrols or self.phone is not None else self.user
+        asked = None if self.enrols or self.guarded else self.user
         return {**super().get_form_kwargs(), "request": self.request, "user": asked}
 
     # The steps.
@@ -360,7 +377,7 @@ class EnrolmentView(AccountFlow):
 
     def _page(self, form: Any, carried: Carried | None = None) -> HttpResponseBase:
         current = self.phone
-        locked = current is not None and not self.has_proved_again()
+        locked = self.guarded and not self.has_proved_again()
         if carried is not None and carried.typed and not locked:
             form.initial = {"phone": carried.typed, **form.initial}
         shown = hint(self.web_flow.verifier.normalize(current)) if current is not None else ""
@@ -375,7 +392,7 @@ class EnrolmentView(AccountFlow):
     async def begin(self, form: Any) -> HttpResponseBase:
         """Send a code to the new number."""
         current = await self.call(requests.phone_of, self.user)
-        if current is not None and not await self.call(self.has_proved_again):
+        if self.guarded and not await self.call(self.has_proved_again):
             return self.prove_first(self.address("first"))
         if current is not None and form.cleaned_data["phone"] == self._normal(current):
             form.add_error("phone", requests.say(SAME_NUMBER))
@@ -406,7 +423,7 @@ class EnrolmentView(AccountFlow):
             ChallengeExpired: The account changed in between, or the proof is too old.
         """
         old = self.phone
-        if old is not None and not self.has_proved_again():
+        if (old is not None or self.guarded) and not self.has_proved_again():
             raise ChallengeExpired
         if self.is_taken(verified.phone) or not self._saved(verified.phone, old):
             self.web_flow.forget()
@@ -440,10 +457,6 @@ class EnrolmentView(AccountFlow):
             change, old = self.changed
             await notify(self, self.user, change, old)
         return response
-
-    async def get_remove(self) -> HttpResponseBase:
-        """There is no such page."""
-        return self.go("first")
 
     async def post_remove(self) -> HttpResponseBase:
         """Remove the number."""

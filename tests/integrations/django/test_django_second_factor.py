@@ -461,6 +461,30 @@ def test_a_lost_phone_is_replaced_with_a_backup_code(
 
 
 @both
+def test_who_has_backup_codes_alone_adds_a_phone_with_one(
+    person: Person, user: Any, outbox: OutboxSender
+) -> None:
+    """The password must not be enough to get another second factor."""
+    [code, *_] = codes_of(user)
+    change(user, phone="")
+    person.client.force_login(user)
+    assert 'name="phone"' not in person.open("/my-phone/").html
+    person.send("/my-phone/", phone=PHONE, password=PASSWORD)
+    page = person.send("/my-phone/check/", password=PASSWORD)
+    assert "Backup code" in page.html
+    person.send("/my-phone/", phone=PHONE, password=PASSWORD)
+    person.send("/my-phone/check/other/", way="backup-code", code="00000-00000")
+    person.send("/my-phone/", phone=PHONE, password=PASSWORD)
+    assert len(outbox) == 0
+    assert person.send("/my-phone/check/other/", way="backup-code", code=code).heading == (
+        "Phone number"
+    )
+    person.send("/my-phone/", phone=PHONE)
+    page = person.send("/my-phone/code/", code=outbox.code(PHONE))
+    assert page.heading == "Phone confirmed"
+
+
+@both
 def test_no_code_can_be_sent(person: Person, user: Any, outbox: OutboxSender) -> None:
     """The person is led to another way."""
     [code, *_] = codes_of(user)
