@@ -24,7 +24,7 @@ from werkzeug.urls import iri_to_uri
 
 from otpverify import ConfigurationError
 from otpverify.integrations.flask.site import CONTENT_SECURITY_POLICY, Site
-from otpverify.integrations.web.languages import direction
+from otpverify.integrations.web.languages import direction, has_pages
 from otpverify.integrations.web.notices import (
     NOTICE_COOKIE,
     NOTICE_SECONDS,
@@ -216,7 +216,9 @@ class Context:
         self._site = site
         self.notice = notice
         self.more = more
-        self.lang = site.locale()
+        locale = site.locale()
+        # Screen readers read English as English.
+        self.lang = locale if "translations" in site.hooks or has_pages(locale) else "en"
         self.dir = direction(self.lang)
 
     @property

@@ -76,7 +76,7 @@ def page_language(accept_language: str | None, default: str = "en") -> str:
     Returns:
         A BCP 47 tag as the header has it, such as `"de-AT"` (RFC 4647, 3.4).
     """
-    return next(filter(_has_pages, _by_quality(accept_language)), default)
+    return next(filter(has_pages, _by_quality(accept_language)), default)
 
 
 def _by_quality(accept_language: str | None) -> list[str]:
@@ -89,7 +89,12 @@ def _by_quality(accept_language: str | None) -> list[str]:
     return [tag for _, tag in sorted(found, key=lambda one: -one[0])]
 
 
-def _has_pages(tag: str) -> bool:
+def has_pages(tag: str) -> bool:
+    """Whether pages can be in a language: it has a catalogue, or is English.
+
+    Args:
+        tag: A BCP 47 tag.
+    """
     return nearest(tag) == DEFAULT or isinstance(translations(tag), gettext.GNUTranslations)
 
 

@@ -552,6 +552,22 @@ def test_pages_speak_the_browser_s_language() -> None:
         assert page.heading.strip() == heading
 
 
+def test_a_page_in_english_says_so() -> None:
+    """A language without texts; a site that brings them is in its language."""
+    shop = Shop()
+    shop.otp.locale(lambda: "cy")
+    person = shop.mount().person()
+    assert '<html lang="en">' in person.open("/account/phone").html
+    shop.otp.translations(Loud)
+    assert '<html lang="cy">' in person.open("/account/phone").html
+
+
+def test_a_page_from_right_to_left() -> None:
+    page = Shop().mount().person().open("/account/phone", headers={"Accept-Language": "ar-EG"})
+    assert '<html lang="ar-EG" dir="rtl">' in page.html
+    assert 'data-country="البلد"' in page.html
+
+
 def test_a_user_name_that_is_too_long_is_no_one_s() -> None:
     shop = Shop()
     names: list[str] = []
