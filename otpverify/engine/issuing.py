@@ -265,7 +265,7 @@ class Issuer:
             answer = await call_port(call, Opened, Refused)
             if isinstance(answer, Refused):
                 raise answers.not_sent(answer)
-        except BaseException:
+        except OtpVerifyError:
             await self._uncount(request, counted)
             raise
         if withheld:
@@ -286,7 +286,7 @@ class Issuer:
             standing = await call_port(call, Standing, type(None))
             if standing is None:
                 raise ChallengeExpired  # used or cancelled while its code was hashed
-        except BaseException:
+        except OtpVerifyError:
             with suppress(OtpVerifyError):  # it is logged
                 await self._release(request, at, digest, counted)
             raise

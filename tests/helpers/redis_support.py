@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis, RedisCluster
@@ -13,7 +17,7 @@ from redis.asyncio import Redis as AsyncRedis, RedisCluster as AsyncRedisCluster
 from servers import Server, binaries, binary
 from support import LONG
 
-from otpverify import AsyncRedisStore, RedisStore
+from otpverify import AsyncRedisStore, MemoryStore, RedisStore, SqliteStore
 from otpverify.protocols import Clock
 from otpverify.stores.redis import scripts as redis_scripts
 from otpverify.stores.redis.scripts import Script, Scripts
@@ -184,3 +188,19 @@ def stop_servers() -> Iterator[None]:
         if not server.exception():
             server.result().stop()
     _servers.clear()
+
+
+@contextmanager
+def open_store(kind: str, folder: Path) -> Iterator[Any]:
+    """A synchronous store: `"memory"`, `"sqlite"` (a file in the folder) or `"redis"` (a real
+    server)."""
+    if kind == "redis":
+        place = Place("valkey9")
+        yield place.store(lambda: time.time())  # looked up late: the clock may stand still
+        place.tidy()
+        return
+    if kind == "memory":
+        yield MemoryStore()
+        return
+    with SqliteStore(folder / "codes.db") as store:
+        yield store

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from redis_support import Place, stop_servers
+from redis_support import open_store, stop_servers
 from support import LONG, OTHER_PHONE, PHONE, SECRET, Face, Mode, share_stores, wrong
 
 from otpverify import (
@@ -32,13 +32,11 @@ from otpverify import (
     FraudPolicy,
     IncorrectCode,
     Limit,
-    MemoryStore,
     Message,
     OtpVerifyError,
     Policy,
     RateLimited,
     Receipt,
-    SqliteStore,
     StoreError,
     Verifier,
 )
@@ -117,17 +115,8 @@ STORES = ("memory", "sqlite", "redis")
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, mode: Mode, tmp_path: Path) -> Iterator[Any]:
     share_stores(mode, request.param, "memory")
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    if request.param == "redis":
-        place = Place("valkey9")
-        yield place.store(lambda: time.time())  # looked up late: the clock may stand still
-        place.tidy()
-        return
-    with_file = SqliteStore(tmp_path / "codes.db")
-    yield with_file
-    with_file.close()
+    with open_store(request.param, tmp_path) as found:
+        yield found
 
 
 def seen(call: Callable[[], object], phone: str) -> object:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from redis_support import Place, stop_servers
+from redis_support import open_store, stop_servers
 from support import PHONE, QUICK, SECRET, Face, Mode, fixture_secret, long_form, share_stores
 
 from otpverify import (
@@ -43,7 +42,6 @@ from otpverify import (
     RateLimited,
     Receipt,
     SpendLimit,
-    SqliteStore,
     StoreError,
     TestNumber,
     Verified,
@@ -74,17 +72,8 @@ OTHERS = [f"+9989{operator}{n:07}" for n in range(0, 9_000_000, 10_007) for oper
 @pytest.fixture(params=["memory", pytest.param("sqlite", marks=long_form), "redis"])
 def store(request: pytest.FixtureRequest, mode: Mode, tmp_path: Path) -> Iterator[Any]:
     share_stores(mode, request.param, "memory")
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    if request.param == "redis":
-        place = Place("valkey9")
-        yield place.store(lambda: time.time())  # looked up late: the clock may stand still
-        place.tidy()
-        return
-    with_file = SqliteStore(tmp_path / "codes.db")
-    yield with_file
-    with_file.close()
+    with open_store(request.param, tmp_path) as found:
+        yield found
 
 
 class Reporting(OutboxSender):
@@ -908,28 +897,6 @@ class TestCancelled:
         asyncio.run(run())
         verifier = Verifier(OutboxSender(), store=store, fraud=ENFORCED, secret=SECRET)
         for n in range(1, 8):
-            verifier.start(ONE_PREFIX[n])
-        with pytest.raises(DestinationBlocked):
-            verifier.start(ONE_PREFIX[8])
-
-    def test_a_program_that_is_interrupted_gives_back(self) -> None:
-        """As a green thread that is killed, or a person who presses Ctrl-C."""
-
-        class Interrupted(MemoryStore):
-            away = True
-
-            def open(self, key: Any, opening: Any, policy: Any) -> Any:
-                if self.away:
-                    raise KeyboardInterrupt
-                return super().open(key, opening, policy)
-
-        store, outbox = Interrupted(), OutboxSender()
-        verifier = Verifier(outbox, store=store, fraud=ENFORCED, policy=FREE, secret=SECRET)
-        for n in range(20):
-            with pytest.raises(KeyboardInterrupt):
-                verifier.start(ONE_PREFIX[n])
-        store.away = False
-        for n in range(8):
             verifier.start(ONE_PREFIX[n])
         with pytest.raises(DestinationBlocked):
             verifier.start(ONE_PREFIX[8])
