@@ -35,11 +35,9 @@ class Taken(NamedTuple):
     """It fits.
 
     Attributes:
-        at: When it was taken: `give` takes it from that part again.
         reached: The caps that reached levels with it, and which.
     """
 
-    at: int
     reached: tuple[tuple[Cap, int], ...] = ()
 
 
@@ -83,7 +81,7 @@ def take(
     for (cap, amount), parts in zip(caps, current, strict=True):
         reached += [(cap, level) for level in _levels(cap, amount, _sum(parts))]
         new.append(_with(parts, _part(cap, now), amount))
-    return Taken(now, tuple(reached)), tuple(new)
+    return Taken(tuple(reached)), tuple(new)
 
 
 def give(
@@ -98,11 +96,6 @@ def give(
             live = _with(live, part, -amount)
         new.append(live)
     return tuple(new)
-
-
-def used(parts: Parts, cap: Cap, now: int) -> float:
-    """How much counts now."""
-    return _sum(_live(parts, cap, now))
 
 
 def expires(parts: Parts, cap: Cap) -> int:
