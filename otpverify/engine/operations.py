@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from otpverify.core import answers, codes, fraud_ledger, inspection, phone, tokens
@@ -242,25 +243,14 @@ class Engine:
         foreign: ForeignCode | None = None,
     ) -> OperationResult[Challenge]:
         seen.note(concealed=deliver is not None)
-        network = self.issuer.network_tag(caller.client_ip)
-        country, allowed = await self._guard(seen, to, purpose, caller, new=True)
+        request = await self._admit(seen, to, purpose, caller, new=True)
         secret = self.issuer.keyring.signing
         random = secrets.token_bytes(ID_RANDOM_BYTES)
         challenge = secret.new_id(random, concealed=deliver is not None)
         subject = Subject(secret, to, purpose, challenge, binding)
+        concealed, decoy = deliver is not None, deliver is False
         return await self.issuer.issue(
-            CodeRequest(
-                subject=subject,
-                caller=caller,
-                country=country,
-                allowed=allowed,
-                network=network,
-                new=True,
-                concealed=deliver is not None,
-                decoy=deliver is False,
-                foreign=foreign,
-                seen=seen,
-            )
+            request(subject=subject, concealed=concealed, decoy=decoy, foreign=foreign)
         )
 
     async def _resend(
@@ -272,23 +262,11 @@ class Engine:
         binding: Mapping[str, str] | None,
         caller: Caller,
     ) -> OperationResult[Challenge]:
-        network = self.issuer.network_tag(caller.client_ip)
-        country, allowed = await self._guard(seen, to, purpose, caller, new=False)
+        request = await self._admit(seen, to, purpose, caller, new=False)
         subject = self.subject(seen, to, purpose, challenge, binding)
         concealed = subject.secret.conceals(challenge)
         seen.note(concealed=concealed)
-        return await self.issuer.issue(
-            CodeRequest(
-                subject=subject,
-                caller=caller,
-                country=country,
-                allowed=allowed,
-                network=network,
-                new=False,
-                concealed=concealed,
-                seen=seen,
-            )
-        )
+        return await self.issuer.issue(request(subject=subject, concealed=concealed))
 
     async def _check(
         self,
@@ -397,6 +375,22 @@ class Engine:
         answer = await call_port(self.issuer.ports.claim(subject.key, self.issuer.policy), Checked)
         if answer.verdict is not Verdict.PENDING:
             raise answers.not_accepted(answer)
+
+    async def _admit(
+        self, seen: Observation, to: str, purpose: str, caller: Caller, *, new: bool
+    ) -> Callable[..., CodeRequest]:
+        """Ask the guards, and begin the request of a code: it lacks what the challenge says."""
+        network = self.issuer.network_tag(caller.client_ip)
+        country, allowed = await self._guard(seen, to, purpose, caller, new=new)
+        return partial(
+            CodeRequest,
+            seen=seen,
+            caller=caller,
+            country=country,
+            allowed=allowed,
+            network=network,
+            new=new,
+        )
 
     async def _guard(
         self, seen: Observation, to: str, purpose: str, caller: Caller, *, new: bool
