@@ -9,9 +9,10 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from otpverify.console import inspection, traffic as tables
-from otpverify.core.results import Message, Receipt, mask
+from otpverify.core.results import mask
 from otpverify.core.traffic import MOST_HOURS
-from otpverify.errors import ConfigurationError, DeliveryUnavailable, ExtraMissing
+from otpverify.errors import ConfigurationError, ExtraMissing
+from otpverify.gateways.no_gateway import NoGateway
 
 if TYPE_CHECKING:
     from otpverify.settings import Parts, Settings
@@ -137,14 +138,6 @@ def unlock(
         verifier.unlock(number, purpose=purpose)
     said = inspection.unlocked_json if as_json else inspection.unlocked_text
     say(said(shown, purpose))
-
-
-class NoGateway:
-    """Stands in for the gateway, whose credentials support does not need."""
-
-    def send(self, message: Message) -> Receipt:
-        """Not called: the commands send nothing."""
-        raise DeliveryUnavailable(f"{message!r} was not sent.", maybe_sent=False)
 
 
 @contextmanager

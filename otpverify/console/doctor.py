@@ -23,8 +23,8 @@ from otpverify import (
     SqliteStore,
     Verifier,
 )
-from otpverify.console.commands import NoGateway
 from otpverify.core.keys import Key
+from otpverify.gateways.no_gateway import NoGateway
 from otpverify.gateways.smspm.account import (
     DEFAULT_SENDER_ID,
     DEFAULT_URL,

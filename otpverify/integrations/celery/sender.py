@@ -33,6 +33,7 @@ from otpverify.core.keys import Keyring
 from otpverify.core.prices import Prices
 from otpverify.core.secret_strength import Secrets, read_secrets
 from otpverify.gateways.delivery_reports import report_reader
+from otpverify.gateways.no_gateway import NoGateway
 from otpverify.integrations.celery.delivery import Delivery, QueuedMessage
 from otpverify.integrations.celery.encryption import Seal
 from otpverify.integrations.celery.tasks import (
@@ -48,13 +49,6 @@ from otpverify.integrations.celery.tasks import (
 )
 
 _log = logging.getLogger("otpverify.celery")
-
-
-class _NoSender:
-    """The sender of the verifier that only receives failures."""
-
-    def send(self, message: Message) -> Receipt:
-        raise DeliveryUnavailable(f"{message!r} was not sent.", maybe_sent=False)
 
 
 class CelerySender:
@@ -129,7 +123,7 @@ class CelerySender:
         # A message that certainly was not sent does not count as a failure reported by a carrier.
         policy = replace(policy or Policy(), undelivered_per_phone=())
         verifier = Verifier(
-            _NoSender(), store=store, secret=secret, policy=policy, on_event=on_event
+            NoGateway(), store=store, secret=secret, policy=policy, on_event=on_event
         )
         self._app = app
         self._name = name
