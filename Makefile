@@ -49,7 +49,7 @@ lint: $(VENV)/dev.done ## Check types, style and formatting
 	$(BIN)/ruff format --check
 
 catalogues: $(VENV)/dev.done ## Extract the pages' texts, update the .po files, compile the .mo files
-	cd tests/helpers && ../../$(BIN)/python catalogues.py
+	cd tests/helpers && ../../$(BIN)/python catalogues.py $(LANGUAGES)
 
 countries: $(VENV)/dev.done ## Make the numbering plans of the pages' script from phonenumbers
 	cd tests/helpers && ../../$(BIN)/python countries.py

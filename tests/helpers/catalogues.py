@@ -2,6 +2,7 @@
 date, and compiled. `make catalogues` runs it; CONTRIBUTING.md says what a translator does.
 
     python catalogues.py            update otpverify.pot and every .po, and compile every .mo
+    python catalogues.py fr pt-BR   update and compile these languages alone
     python catalogues.py --check    write nothing; fail if anything would change
 """
 
@@ -218,10 +219,9 @@ def updated(tag: str, source: Catalog) -> Catalog:
         catalog.add(
             message.id,
             kept or "",
-            message.locations,
-            message.flags,
-            message.auto_comments,
-            old.user_comments if old is not None else (),
+            flags=message.flags,
+            auto_comments=message.auto_comments,
+            user_comments=old.user_comments if old is not None else (),
         )
     return catalog
 
@@ -402,10 +402,13 @@ def plural_index(expression: str, n: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check every file; print the names of those that change."""
+    """Write or check the files; print the names of those that change."""
     check = arguments == ["--check"]
+    alone = {path_of(tag, kind) for tag in arguments for kind in ("po", "mo")} - {TEMPLATE}
     changed = 0
     for path, content in files().items():
+        if alone and not check and path not in alone:
+            continue
         if path.exists() and path.read_bytes() == content:
             continue
         changed += 1
