@@ -147,6 +147,18 @@ class Person:
             if not by_itself:
                 self.code_field.press("Enter")
 
+    def paste_code(self) -> None:
+        """Paste the clipboard into the field for the code, and press the button where the form waits for
+        it, as one with a choice does."""
+        waits = not self.sends_itself
+        if waits:
+            self.code_field.press("ControlOrMeta+v")
+        with self.going():  # it is complete, so it is sent
+            if waits:
+                self.check_button.click()
+            else:
+                self.code_field.press("ControlOrMeta+v")
+
     def press(self, button: Locator) -> None:
         """Click a button that sends its form."""
         with self.going():

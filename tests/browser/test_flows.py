@@ -151,8 +151,7 @@ def test_paste_with_a_space(person: Person, flow: Flow, site: Site) -> None:
     person.page.locator("textarea").press("ControlOrMeta+c")
     person.use_tab(tab)
     tab.bring_to_front()
-    with person.going():  # it is complete, so it is sent
-        person.code_field.press("ControlOrMeta+v")
+    person.paste_code()
     person.finish(flow)
 
 
@@ -166,8 +165,7 @@ def test_paste_of_a_whole_message(person: Person, flow: Flow, site: Site) -> Non
     person.page.locator("textarea").press("ControlOrMeta+c")
     person.use_tab(tab)
     tab.bring_to_front()
-    with person.going():
-        person.code_field.press("ControlOrMeta+v")
+    person.paste_code()
     person.finish(flow)
 
 
