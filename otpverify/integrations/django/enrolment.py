@@ -168,7 +168,8 @@ class AccountFlow(FlowView):
         return self.proved_again.account(lambda _: self._facts()) == accounts.key(self.user)
 
     def prove_again(self) -> None:
-        """State that the person did so."""
+        """State that the person did so. The session gets a new key, as it gains rights."""
+        self.request.session.cycle_key()
         self.proved_again.save(accounts.key(self.user), *self._facts())
 
     def prove_first(self, wanted: str) -> HttpResponseBase:

@@ -137,7 +137,9 @@ def test_a_change_needs_password_and_a_code_to_each_number(
     before = len(outbox)
     assert "entered incorrectly" in person.send("/my-phone/check/", password="wrong").html
     assert len(outbox) == before
+    key = person.client.cookies["sessionid"].value
     assert prove_again(person, outbox).heading == "Phone number"
+    assert person.client.cookies["sessionid"].value != key, "it gains rights"
     person.send("/my-phone/", phone=PHONE)
     page = person.send("/my-phone/code/", code=outbox.code(PHONE))
     assert page.heading == "Phone confirmed"
