@@ -148,8 +148,8 @@ class Person:
                 self.code_field.press("Enter")
 
     def paste_code(self) -> None:
-        """Paste the clipboard into the field for the code, and press the button where the form waits for
-        it, as one with a choice does."""
+        """Paste the clipboard into the field for the code. Press the button where the form waits
+        for it, as one with a choice does."""
         waits = not self.sends_itself
         if waits:
             self.code_field.press("ControlOrMeta+v")
