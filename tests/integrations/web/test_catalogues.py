@@ -30,6 +30,7 @@ TAGS = catalogues.tags()
 UNTRANSLATED = {*TAGS} - {
     "ar",
     "bg",
+    "cs",
     "da",
     "de",
     "et",
