@@ -40,6 +40,7 @@ UNTRANSLATED = {*TAGS} - {
     "nb",
     "nl",
     "ru",
+    "sk",
     "sv",
     "uk",
 }
