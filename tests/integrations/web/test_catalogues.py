@@ -30,6 +30,7 @@ TAGS = catalogues.tags()
 UNTRANSLATED = {*TAGS} - {
     "ar",
     "bg",
+    "ca",
     "cs",
     "da",
     "de",
