@@ -34,6 +34,7 @@ UNTRANSLATED = {*TAGS} - {
     "cs",
     "da",
     "de",
+    "es",
     "et",
     "fi",
     "ja",
