@@ -37,6 +37,7 @@ UNTRANSLATED = {*TAGS} - {
     "es",
     "et",
     "fi",
+    "fr",
     "ja",
     "ko",
     "nb",
