@@ -38,6 +38,7 @@ UNTRANSLATED = {*TAGS} - {
     "et",
     "fi",
     "fr",
+    "it",
     "ja",
     "ko",
     "nb",
