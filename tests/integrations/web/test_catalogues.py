@@ -43,6 +43,7 @@ UNTRANSLATED = {*TAGS} - {
     "ko",
     "nb",
     "nl",
+    "pt",
     "pt-BR",
     "ru",
     "sk",
