@@ -91,7 +91,8 @@ def faults(catalog: Catalog) -> Iterator[str]:
                 yield f"a percent sign: {form}"
             if form != form.strip() or "  " in form or form.startswith("TODO"):
                 yield f"spaces: {form}"
-            if name[-1] in ".:?" and form[-1] in " ,;":
+            # A Greek question ends with a semicolon.
+            if name[-1] in ".:?" and form[-1] in (" ," if name[-1] == "?" else " ,;"):
                 yield f"its end: {form}"
 
 
