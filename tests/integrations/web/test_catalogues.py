@@ -34,6 +34,7 @@ UNTRANSLATED = {*TAGS} - {
     "cs",
     "da",
     "de",
+    "el",
     "es",
     "et",
     "fi",
