@@ -49,6 +49,7 @@ UNTRANSLATED = {*TAGS} - {
     "ru",
     "sk",
     "sv",
+    "tr",
     "uk",
 }
 # The languages that no second person has read.
