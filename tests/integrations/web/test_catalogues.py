@@ -42,6 +42,7 @@ UNTRANSLATED = {*TAGS} - {
     "it",
     "ja",
     "ko",
+    "lt",
     "nb",
     "nl",
     "pt",
