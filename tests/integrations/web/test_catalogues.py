@@ -43,6 +43,7 @@ UNTRANSLATED = {*TAGS} - {
     "ja",
     "ko",
     "lt",
+    "lv",
     "nb",
     "nl",
     "pt",
