@@ -39,6 +39,7 @@ UNTRANSLATED = {*TAGS} - {
     "et",
     "fi",
     "fr",
+    "hr",
     "it",
     "ja",
     "ko",
