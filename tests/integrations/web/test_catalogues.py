@@ -40,6 +40,7 @@ UNTRANSLATED = {*TAGS} - {
     "fi",
     "fr",
     "hr",
+    "hu",
     "it",
     "ja",
     "ko",
