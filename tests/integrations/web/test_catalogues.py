@@ -48,6 +48,7 @@ UNTRANSLATED = {*TAGS} - {
     "lv",
     "nb",
     "nl",
+    "pl",
     "pt",
     "pt-BR",
     "ru",
