@@ -51,6 +51,7 @@ UNTRANSLATED = {*TAGS} - {
     "pl",
     "pt",
     "pt-BR",
+    "ro",
     "ru",
     "sk",
     "sv",
