@@ -54,6 +54,7 @@ UNTRANSLATED = {*TAGS} - {
     "ro",
     "ru",
     "sk",
+    "sl",
     "sv",
     "tr",
     "uk",
