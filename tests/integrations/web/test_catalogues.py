@@ -59,6 +59,7 @@ UNTRANSLATED = {*TAGS} - {
     "tr",
     "uk",
     "zh-Hans",
+    "zh-Hant",
 }
 # The languages that no second person has read.
 UNREVIEWED = {*TAGS}
