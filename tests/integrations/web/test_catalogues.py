@@ -56,6 +56,7 @@ UNTRANSLATED = {*TAGS} - {
     "sk",
     "sl",
     "sv",
+    "th",
     "tr",
     "uk",
     "zh-Hans",
