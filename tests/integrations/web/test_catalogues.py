@@ -37,6 +37,7 @@ UNTRANSLATED = {*TAGS} - {
     "el",
     "es",
     "et",
+    "fa",
     "fi",
     "fr",
     "hr",
