@@ -60,6 +60,7 @@ UNTRANSLATED = {*TAGS} - {
     "th",
     "tr",
     "uk",
+    "ur",
     "zh-Hans",
     "zh-Hant",
 }
