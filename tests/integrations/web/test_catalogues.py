@@ -40,6 +40,8 @@ UNTRANSLATED = {*TAGS} - {
     "fa",
     "fi",
     "fr",
+    "he",
+    "hi",
     "hr",
     "hu",
     "it",
