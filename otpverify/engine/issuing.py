@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from otpverify.core import answers, codes, tokens
 from otpverify.core.answers import Opened, Refused, Reserved, Standing
@@ -145,13 +145,14 @@ class OperationResult(Generic[T]):
     provider_code: str | None = None
 
 
-class _Prepared(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Prepared:
     """A code that is in place, whose message is counted and not sent: what was counted, the
     reservation, and the digest."""
 
     counted: Counted
     opened: Opened
-    digest: bytes
+    digest: bytes = field(repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,10 +182,11 @@ class Issuer:
         text = await self._text(request, code)
         # Nothing is sent before this is done, so that a caller who is cancelled meanwhile has
         # nothing to pay.
-        counted, opened, digest = await self.ports.to_its_end(
+        prepared = await self.ports.to_its_end(
             partial(self._prepare, request, accepted, text, charge=fixed is None),
             partial(self._discard, request),
         )
+        counted, opened = prepared.counted, prepared.opened
         request.seen.about(subject.secret, subject.key)
         request.seen.note(concealed=opened.standing.concealed)
         counted.report(request.seen)
@@ -220,7 +222,7 @@ class Issuer:
             return OperationResult(type(sent).__name__, concealed, sent.provider_code)
         sent.challenge = describe()
         if not sent.maybe_sent:
-            await self._undo(request, opened.at, digest, counted, sent)
+            await self._undo(request, opened.at, prepared.digest, counted, sent)
         raise sent
 
     async def digest(self, subject: Subject, code: str) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+from django.contrib import messages
 from django.db.models.signals import post_save
 from django.http import HttpRequest
 
@@ -26,10 +27,7 @@ from otpverify.integrations.web.sentences import explain
 
 with needs_extra("two-factor", "The gateway for django-two-factor-auth"):
     from two_factor.middleware.threadlocals import get_current_request
-    from two_factor.plugins.phonenumber.models import PhoneDevice
     from two_factor.signals import user_verified
-
-from django.contrib import messages
 
 PURPOSE: Final = "login"
 _STEP_SECONDS: Final = 30
@@ -93,7 +91,7 @@ def _verifier(request: HttpRequest | None) -> Any:
 
 
 def _accepted(request: HttpRequest | None, device: Any) -> None:
-    if request is not None and isinstance(device, PhoneDevice):
+    if request is not None and hasattr(device, "number"):  # not an authenticator app
         foreign_codes.confirm(
             _verifier(request), request.session, device.number.as_e164, purpose=PURPOSE
         )
@@ -110,4 +108,4 @@ def _at_enrolment(*, instance: Any, created: bool, **_: Any) -> None:
 
 
 user_verified.connect(_at_login, dispatch_uid="otpverify")
-post_save.connect(_at_enrolment, sender=PhoneDevice, dispatch_uid="otpverify")
+post_save.connect(_at_enrolment, sender="phonenumber.PhoneDevice", dispatch_uid="otpverify")

@@ -23,6 +23,7 @@ MAY_SHOW = {
     "otpverify.integrations.django.conf.Rules": "Messages",
     # Sentences, templates, scripts and faults of our own, the same for everybody.
     "otpverify.cli.lint._Report": "a template",
+    "otpverify.integrations.web.other_ways.OtherWay": "a label",
     "otpverify.integrations.web.sentences.Sentence": "a sentence",
     "otpverify.stores.redis.scripts.Script": "a script",
     "otpverify.sandbox.faults.Fault": "a fault",
