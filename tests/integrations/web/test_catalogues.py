@@ -67,7 +67,21 @@ UNTRANSLATED = {*TAGS} - {
     "zh-Hant",
 }
 # The languages that no second person has read.
-UNREVIEWED = {*TAGS} - {"bg", "cs", "el", "hr", "hu", "pl", "ro", "ru", "sk", "sl", "tr", "uk"}
+UNREVIEWED = {*TAGS} - {
+    "bg",
+    "cs",
+    "da",
+    "el",
+    "hr",
+    "hu",
+    "pl",
+    "ro",
+    "ru",
+    "sk",
+    "sl",
+    "tr",
+    "uk",
+}
 
 # More than any wait, count of attempts or password's length. From a million on, some languages have
 # one more category ("1 million de minutes").
