@@ -74,6 +74,7 @@ UNREVIEWED = {*TAGS} - {
     "el",
     "hr",
     "hu",
+    "nb",
     "pl",
     "ro",
     "ru",
