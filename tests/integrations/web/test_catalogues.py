@@ -80,6 +80,7 @@ UNREVIEWED = {*TAGS} - {
     "ru",
     "sk",
     "sl",
+    "sv",
     "tr",
     "uk",
 }
