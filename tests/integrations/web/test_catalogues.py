@@ -76,6 +76,7 @@ UNREVIEWED = {*TAGS} - {
     "hr",
     "hu",
     "nb",
+    "nl",
     "pl",
     "ro",
     "ru",
