@@ -75,6 +75,7 @@ UNREVIEWED = {*TAGS} - {
     "fi",
     "hr",
     "hu",
+    "lt",
     "nb",
     "nl",
     "pl",
