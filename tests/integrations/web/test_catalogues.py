@@ -76,6 +76,7 @@ UNREVIEWED = {*TAGS} - {
     "hr",
     "hu",
     "lt",
+    "lv",
     "nb",
     "nl",
     "pl",
