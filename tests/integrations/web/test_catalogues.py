@@ -72,6 +72,7 @@ UNREVIEWED = {*TAGS} - {
     "cs",
     "da",
     "el",
+    "et",
     "fi",
     "hr",
     "hu",
