@@ -71,6 +71,7 @@ UNREVIEWED = {*TAGS} - {
     "bg",
     "cs",
     "da",
+    "de",
     "el",
     "et",
     "fi",
