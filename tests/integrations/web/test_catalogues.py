@@ -292,6 +292,15 @@ def test_dates_are_those_of_unicode(tag: str) -> None:
     assert parts[0] == parts[1]
 
 
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_date_leaves_no_second_dot(tag: str) -> None:
+    """Some languages end a date with a dot: there, it stands before a sentence's last word."""
+    until = Sentence(
+        "This browser needs no code until %(day)s.", params={"day": date(2026, 2, 1)}
+    )
+    assert not re.search(r"\.\W*\.", translated(until, tag)[-4:])
+
+
 @pytest.mark.parametrize(("tag", "found"), [("ps-AF", "rtl"), ("cy", "ltr"), ("AR_EG", "rtl")])
 def test_the_direction_of_other_tags(tag: str, found: str) -> None:
     assert direction(tag) == found
