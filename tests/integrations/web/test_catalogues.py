@@ -295,9 +295,7 @@ def test_dates_are_those_of_unicode(tag: str) -> None:
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_date_leaves_no_second_dot(tag: str) -> None:
     """Some languages end a date with a dot: there, it stands before a sentence's last word."""
-    until = Sentence(
-        "This browser needs no code until %(day)s.", params={"day": date(2026, 2, 1)}
-    )
+    until = Sentence("This browser needs no code until %(day)s.", params={"day": date(2026, 2, 1)})
     assert not re.search(r"\.\W*\.", translated(until, tag)[-4:])
 
 
