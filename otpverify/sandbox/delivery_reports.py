@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from otpverify.gateways.urls import is_loopback
 from otpverify.sandbox.faults import reports_of
-from otpverify.sandbox.outbox import Captured, Outbox
+from otpverify.sandbox.outbox import CAPACITY, Captured, Outbox, SentReport
 
 Shape = Literal["post", "get"]
 SHAPES: Mapping[str, Shape] = {"post": "post", "get": "get"}
@@ -94,7 +94,6 @@ def request_of(
 
 
 _log = logging.getLogger("otpverify.sandbox")
-_CAPACITY = 1000
 _TIMEOUT_SECONDS = 5.0
 _TRIES = 3
 _MOST_READ = 4096
@@ -113,7 +112,7 @@ class Reporter:
     """Sends the delivery reports of messages. Safe to share between threads.
 
     Args:
-        outbox: Records the statuses that the application accepted.
+        outbox: Records the reports, and how the application answered.
         shape: The format of automatic reports; `None`: no automatic reports.
         anywhere: Whether reports may leave this machine.
         retry_seconds: The time between the three attempts of a report without a 2xx answer.
@@ -146,7 +145,7 @@ class Reporter:
                 self._warn()
                 return
             self._targets[message.id] = _Target(url, message.to)
-            if len(self._targets) > _CAPACITY:
+            if len(self._targets) > CAPACITY:
                 self._targets.popitem(last=False)
             if self._shape is not None:
                 if self._sender is None:
@@ -172,9 +171,13 @@ class Reporter:
         now = datetime.now(UTC)
         request = request_of(target.url, message_id, target.to, status, shape, now)
         answered = (connection or _Connection()).send(request)
-        if answered is not None and 200 <= answered < 300:
-            self._outbox.note(message_id, status)
+        self._outbox.record(message_id, SentReport(now, status, answered))
         return answered
+
+    def forget(self, message_id: str) -> None:
+        """Forget a message's address for reports."""
+        with self._lock:
+            self._targets.pop(message_id, None)
 
     def clear(self) -> None:
         """Forget the addresses for reports, and drop the reports that wait."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Literal, Self
 
 from otpverify import InvalidPhoneNumber
@@ -23,6 +24,7 @@ LARGEST_BATCH = 100
 BALANCE_EUR = 12.34
 SENDER_IDS = (DEFAULT_SENDER_ID, "MyApp")
 _PRICE_EUR = 0.04
+_LONGEST_SHOWN = 40
 _WRITTEN = re.compile(r"\+?[1-9][0-9]{3,14}")
 
 
@@ -99,13 +101,13 @@ class Answer:
     Attributes:
         reply: The reply.
         captured: The messages that the gateway accepted, oldest first.
-        refused: The messages that it refused on purpose.
+        refused: The messages that it refused, each with the reason.
         transport: How the transport of the reply fails, or `None` when it does not fail.
     """
 
     reply: Reply
     captured: tuple[Captured, ...] = ()
-    refused: tuple[Captured, ...] = ()
+    refused: tuple[tuple[Captured, str], ...] = ()
     transport: str | None = None
 
 
@@ -121,7 +123,23 @@ def answer_send(
         turns: The numbers whose last request failed by an alternating fault. Updated in place.
     """
     answer = credentials.refuse(fields) or _answer_recipients(fields, dialect, turns)
-    return Answer(answer.worded(dialect)) if isinstance(answer, Refusal) else answer
+    if not isinstance(answer, Refusal):
+        return answer
+    return Answer(answer.worded(dialect), refused=_refused_request(fields, answer.text))
+
+
+def _refused_request(fields: Mapping[str, object], reason: str) -> tuple[tuple[Captured, str], ...]:
+    """What a refused request wanted to send, as far as it says: one message to its first number."""
+    given = fields.get("toNumber")
+    first = given[0] if isinstance(given, list) and given else given
+    text, sender_id = fields.get("text"), fields.get("fromNumber")
+    message = _captured(
+        (_e164(first) or first[:_LONGEST_SHOWN]) if isinstance(first, str) else "",
+        text if isinstance(text, str) else "",
+        sender_id[:_LONGEST_SHOWN] if isinstance(sender_id, str) else DEFAULT_SENDER_ID,
+        fields.get("smsId"),
+    )
+    return ((replace(message, on_purpose=None), reason),)  # no fault decided this
 
 
 def answer_account(path: str, fields: Mapping[str, object], credentials: Credentials) -> Reply:
@@ -169,15 +187,14 @@ def _answer_one(
     success = _success(message, number, dialect, with_id=fault is None or not fault.without_id)
     if fault is None:
         return Answer(success, (message,))
-    return _faulty(fault, number, success, (message,), (message,), dialect)
+    return _faulty(fault, number, success, (message,), dialect)
 
 
 def _faulty(
     fault: Fault,
     number: str,
     success: Reply,
-    captured: tuple[Captured, ...],
-    refused: tuple[Captured, ...],
+    messages: tuple[Captured, ...],
     dialect: Dialect,
 ) -> Answer:
     """The answer to a whole request with this fault.
@@ -186,25 +203,28 @@ def _faulty(
         fault: The fault.
         number: The number that has it, as it was sent.
         success: The reply without the fault.
-        captured: The messages that are accepted if the fault says so.
-        refused: Those that are shown as refused otherwise.
+        messages: All messages of the request, accepted or refused as the fault says.
         dialect: The wording of the reply.
     """
     headers = fault.headers
+    reason = f"{fault.status} {HTTPStatus(fault.status).phrase}"
+    if fault.error is not None:
+        reason = f"{fault.status}: {fault.error.format(number=number)}"
+    refusals = tuple((message, reason) for message in messages)
     if fault.retry_in_seconds is not None:
         date = formatdate(time.time() + fault.retry_in_seconds, usegmt=True)
         headers = (*headers, ("Retry-After", date))
     if fault.error is not None:
         refusal = Refusal(fault.error.format(number=number), fault.status, headers)
-        return Answer(refusal.worded(dialect), refused=refused)
+        return Answer(refusal.worded(dialect), refused=refusals)
     if fault.body is not None:
         reply = Reply(fault.status, fault.body, fault.content_type, headers)
     else:
         body = b" " * fault.padding + success.body
         reply = replace(success, body=body, content_type=fault.content_type)
     if fault.taken:
-        return Answer(reply, captured, transport=fault.transport)
-    return Answer(reply, refused=refused, transport=fault.transport)
+        return Answer(reply, messages, transport=fault.transport)
+    return Answer(reply, refused=refusals, transport=fault.transport)
 
 
 def _fault_now(e164: str | None, turns: set[str]) -> Fault | None:
@@ -229,20 +249,18 @@ def _answer_many(
 ) -> Answer | Refusal:
     ruling: tuple[str, Fault] | None = None
     answered: list[tuple[str, Captured | None]] = []
-    refused: list[Captured] = []
+    invalid: list[tuple[Captured, str]] = []
     for number in numbers:
         e164 = _e164(number)
         fault = fault_of(e164) if e164 else None
+        message = _captured(e164 or number[:_LONGEST_SHOWN], text, sender_id, reference)
         if e164 is None or (fault and fault.error == INVALID_NUMBER):
             answered.append((number, None))
-            if e164 is not None:
-                refused.append(_captured(e164, text, sender_id, reference))
+            invalid.append((message, INVALID_NUMBER.format(number=number)))
             continue
-        message = _captured(e164, text, sender_id, reference)
         answered.append((number, message))
         if ruling is None and (found := _fault_now(e164, turns)):
             ruling = number, found
-            refused.append(message)
     with_id = ruling is None or not ruling[1].without_id
     entries = [
         _entry(message.id if with_id else None, number)
@@ -251,11 +269,12 @@ def _answer_many(
         for number, message in answered
     ]
     success = Reply.of_json({"messages": entries})
-    captured = tuple(message for _, message in answered if message)
+    valid = tuple(message for _, message in answered if message)
     if ruling is None:
-        return Answer(success, captured, tuple(refused))
+        return Answer(success, valid, tuple(invalid))
     number, fault = ruling
-    return _faulty(fault, number, success, captured, tuple(refused), "2.0")
+    answer = _faulty(fault, number, success, valid, "2.0")
+    return replace(answer, refused=(*answer.refused, *invalid))
 
 
 def _success(message: Captured, number: str, dialect: Dialect, *, with_id: bool = True) -> Reply:

@@ -4,6 +4,7 @@ transport fail."""
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -15,11 +16,12 @@ from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
 from socketserver import BaseServer
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 from otpverify.gateways.urls import is_loopback
 from otpverify.sandbox import inbox
 from otpverify.sandbox.delivery_reports import SHAPES, Reporter
+from otpverify.sandbox.exchange import exchange_of
 from otpverify.sandbox.gateway import (
     Credentials,
     Dialect,
@@ -28,7 +30,7 @@ from otpverify.sandbox.gateway import (
     answer_account,
     answer_send,
 )
-from otpverify.sandbox.outbox import Outbox
+from otpverify.sandbox.outbox import Outbox, Search
 
 LARGEST_BODY = 1 << 20
 _LARGEST_DISCARDED = 1 << 24
@@ -125,7 +127,8 @@ class Handler(BaseHTTPRequestHandler):
         changes = not reads or (self._url.path == "/" and bool(self._url.query))
         if changes and from_another_site(self.headers):
             return Refusal("Requests from pages of other sites are refused", 403).worded("2.0")
-        methods = _ROUTES.get(self._url.path)
+        is_message = self._url.path.startswith(_MESSAGE)
+        methods = _ROUTES.get(_MESSAGE if is_message else self._url.path)
         if methods is None:
             return Refusal("Not found", 404).worded("2.0")
         action = methods.get(self.command)
@@ -146,11 +149,14 @@ class Handler(BaseHTTPRequestHandler):
             return fields.worded(dialect)
         state = self._state
         answer = answer_send(fields, state.credentials, dialect, state.turns)
+        account = (state.credentials.hash, state.credentials.token)
+        request = (self.command, self._url, self.headers, fields)
+        exchange = exchange_of(*request, answer.reply, credentials=account)
         for message in answer.captured:
-            state.outbox.add(message)
+            state.outbox.add(message, exchange)
             state.reporter.take(message, fields.get("report") or fields.get("callbackUrl"))
-        for message in answer.refused:
-            state.outbox.refuse(message)
+        for message, reason in answer.refused:
+            state.outbox.add(message, exchange, refused=reason)
         if answer.transport is None:
             return answer.reply
         self.close_connection = True
@@ -162,9 +168,45 @@ class Handler(BaseHTTPRequestHandler):
         return answer_account(self._url.path, query_of(self._url), self._state.credentials)
 
     def _messages(self) -> Reply:
-        to = str(query_of(self._url).get("to", "")).strip().removeprefix("+")
-        messages = self._state.outbox.messages
-        return Reply.of_json([m.as_json() for m in messages if to in ("", m.to[1:])])
+        """The messages that a search finds, newest first; a `Link` header names the next page."""
+        query = {name: str(value) for name, value in query_of(self._url).items()}
+        limit, before = (_count(query.get(name)) for name in ("limit", "before"))
+        if limit == 0 or -1 in (limit, before):
+            return Refusal("limit and before must be whole numbers, limit from 1").worded("2.0")
+        search = Search(*(query.get(name, "") for name in ("to", "q", "status")))
+        found = self._state.outbox.find(
+            search, limit=limit, before=before, accepted_only=search.status != "refused"
+        )
+        headers = [("X-Total-Count", str(found.total))]
+        if found.entries and found.newer + len(found.entries) < found.total:
+            more = urlencode({**query, "before": found.entries[-1].seq})
+            headers.append(("Link", f'</messages?{more}>; rel="next"'))
+        return Reply.of_json([one.as_json() for one in found.entries], headers=tuple(headers))
+
+    def _message(self) -> Reply:
+        entry = self._state.outbox.get(self._url.path.removeprefix(_MESSAGE))
+        if entry is None:
+            return Refusal("No message with this id", 404).worded("2.0")
+        return Reply.of_json(entry.details_as_json())
+
+    def _delete(self) -> Reply:
+        message_id = self._url.path.removeprefix(_MESSAGE)
+        if not self._state.outbox.delete(message_id):
+            return Refusal("No message with this id", 404).worded("2.0")
+        self._state.reporter.forget(message_id)
+        return Reply(204)
+
+    def _mark_read(self) -> Reply:
+        """Mark a message as read: `{"id": ...}`; all of them: `{}`."""
+        fields = self._fields()
+        if isinstance(fields, Refusal):
+            return fields.worded("2.0")
+        message_id = fields.get("id")
+        if message_id is not None and not isinstance(message_id, str):
+            return Refusal('Give "id", or nothing for all messages').worded("2.0")
+        if not self._state.outbox.mark_read(message_id):
+            return Refusal("No message with this id", 404).worded("2.0")
+        return Reply(204)
 
     def _report(self) -> Reply:
         """Send one more delivery report: `{"id": ..., "status": ...}`, and perhaps `shape`."""
@@ -187,9 +229,10 @@ class Handler(BaseHTTPRequestHandler):
         return Reply(204)
 
     def _inbox(self) -> Reply:
-        embedded = query_of(self._url).get("embed") == "1"
-        outbox = self._state.outbox
-        return inbox.inbox(outbox.messages, outbox.refused, embedded=embedded)
+        query = {name: str(value) for name, value in query_of(self._url).items()}
+        if "id" in query and not from_another_site(self.headers):
+            self._state.outbox.mark_read(query["id"])
+        return inbox.inbox(self._state.outbox, query)
 
     def _asset(self) -> Reply:
         return inbox.asset(self._url.path.removeprefix("/"))
@@ -205,10 +248,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"retry: 1000\n\n")
         seen = -1
         while (version := self._state.outbox.wait(seen, _KEEP_ALIVE_SECONDS)) is not None:
-            newest = self._state.outbox.messages[:1]
-            data = json.dumps(
-                {"version": version, "newest": newest[0].as_json() if newest else None}
-            )
+            newest = self._state.outbox.newest
+            data = json.dumps({"version": version, "newest": newest.as_json() if newest else None})
             event = f"event: outbox\ndata: {data}\n\n" if version != seen else ": waiting\n\n"
             self.wfile.write(event.encode())
             self.wfile.flush()
@@ -246,18 +287,28 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
 
+_MESSAGE = "/messages/"
 _Action = Callable[[Handler], Reply | None]
 _ROUTES: dict[str, dict[str, _Action]] = {
     "/": {"GET": Handler._send, "POST": Handler._send},
     "/balance": {"GET": Handler._account},
     "/sender-ids": {"GET": Handler._account},
     "/messages": {"GET": Handler._messages, "DELETE": Handler._clear},
+    _MESSAGE: {"GET": Handler._message, "DELETE": Handler._delete},
+    "/read": {"POST": Handler._mark_read},
     "/report": {"POST": Handler._report},
     "/inbox": {"GET": Handler._inbox},
     "/inbox.css": {"GET": Handler._asset},
     "/inbox.js": {"GET": Handler._asset},
     "/events": {"GET": Handler._events},
 }
+
+
+def _count(given: str | None) -> int | None:
+    """A whole number of a query: -1 if it is not one, `None` if it is not there."""
+    if given is None:
+        return None
+    return int(given) if re.fullmatch(r"[0-9]{1,15}", given, re.ASCII) else -1
 
 
 def names_this_machine(host: str | None) -> bool:

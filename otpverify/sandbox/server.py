@@ -97,7 +97,7 @@ _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S10
 class Sandbox:
     """A small server that speaks the SMSPM gateway's contract and sends nothing.
 
-    It keeps the newest 1000 messages in memory and shows them at `inbox_url`. Some reserved
+    It keeps the newest 10,000 messages in memory and shows them at `inbox_url`. Some reserved
     numbers make it fail, or report a failure: `otpverify.sandbox.faults` and
     `otpverify.sandbox.delivery_reports` list them.
 

@@ -315,6 +315,8 @@ CHANGING: list[tuple[str, str, Any, dict[str, str]]] = [
     ("POST", "/", FIELDS, {}),
     ("POST", "/", urlencode(FIELDS).encode(), FORM),
     ("POST", "/report", {"id": "x", "status": "delivered"}, {}),
+    ("POST", "/read", {}, {}),
+    ("DELETE", "/messages/x", None, {}),
     ("DELETE", "/messages", None, {}),
 ]
 
@@ -358,7 +360,8 @@ def test_pages_of_other_sites_change_nothing(
 def test_programs_and_the_inbox_itself_do(browser: Browser, headers: dict[str, str]) -> None:
     sent = sent_by(browser, headers)
     for method, path, body, kind in CHANGING:
-        expected = {"/report": 404, "/messages": 204}.get(path, 200)
+        statuses = {"/report": 404, "/read": 204, "/messages/x": 404, "/messages": 204}
+        expected = statuses.get(path, 200)
         assert browser.ask(method, path, body, **kind, **sent).status == expected
 
 
@@ -371,7 +374,7 @@ def test_a_page_of_this_machine_may_show_the_inbox(browser: Browser) -> None:
 @pytest.mark.parametrize(
     "kind", ["text/plain", "text/plain; application/json", "multipart/form-data", "", "json"]
 )
-@pytest.mark.parametrize("path", ["/", "/report"])
+@pytest.mark.parametrize("path", ["/", "/report", "/read"])
 def test_json_needs_its_content_type(
     smspm_sandbox: Sandbox, browser: Browser, path: str, kind: str
 ) -> None:
@@ -455,7 +458,8 @@ def test_what_needs_the_script_is_hidden_without_it(browser: Browser) -> None:
     assert "[hidden] { display: none !important; }" in css
     hidden = re.search(r"html:not\(\.scripted\) :is\(([^)]*)\) \{ display: none; \}", css)
     assert hidden is not None
-    assert set(hidden[1].split(", ")) == {".code .hint", ".state", ".clear"}
+    only = {".code .hint", ".state", ".clear", ".mark", ".options", ".delete"}
+    assert set(hidden[1].split(", ")) == only
     assert b'classList.add("scripted")' in browser.ask("GET", "/inbox.js").body
     assert b"scripted" not in browser.ask("GET", "/inbox").body
 
@@ -486,7 +490,11 @@ def test_messages_are_listed_newest_first_filtered_and_deleted(
     for number in MORE:
         browser.ask("POST", "/", {**FIELDS, "toNumber": number})
     listed = browser.ask("GET", "/messages").json
-    assert listed == [message.as_json() for message in smspm_sandbox.messages]
+    # With more fields: where it is, and what happened to it.
+    assert [
+        {name: entry[name] for name in message.as_json()}
+        for entry, message in zip(listed, smspm_sandbox.messages, strict=True)
+    ] == [message.as_json() for message in smspm_sandbox.messages]
     assert [message["to"] for message in listed] == ["+12025550125", "+12025550124"]
     for spelling in ("12025550124", "%2B12025550124", "+12025550124"):
         (found,) = browser.ask("GET", f"/messages?to={spelling}").json
