@@ -44,6 +44,7 @@ UNTRANSLATED = {*TAGS} - {
     "hi",
     "hr",
     "hu",
+    "id",
     "it",
     "ja",
     "ko",
