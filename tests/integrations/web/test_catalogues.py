@@ -50,6 +50,7 @@ UNTRANSLATED = {*TAGS} - {
     "ko",
     "lt",
     "lv",
+    "ms",
     "nb",
     "nl",
     "pl",
