@@ -65,6 +65,7 @@ UNTRANSLATED = {*TAGS} - {
     "tr",
     "uk",
     "ur",
+    "vi",
     "zh-Hans",
     "zh-Hant",
 }
