@@ -78,6 +78,7 @@ UNREVIEWED = {*TAGS} - {
     "el",
     "et",
     "fi",
+    "fr",
     "hr",
     "hu",
     "lt",
