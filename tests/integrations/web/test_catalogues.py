@@ -76,6 +76,7 @@ UNREVIEWED = {*TAGS} - {
     "da",
     "de",
     "el",
+    "es",
     "et",
     "fi",
     "fr",
