@@ -82,6 +82,7 @@ UNREVIEWED = {*TAGS} - {
     "fr",
     "hr",
     "hu",
+    "it",
     "lt",
     "lv",
     "nb",
