@@ -89,6 +89,7 @@ UNREVIEWED = {*TAGS} - {
     "nb",
     "nl",
     "pl",
+    "pt",
     "ro",
     "ru",
     "sk",
