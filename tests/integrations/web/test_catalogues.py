@@ -90,6 +90,7 @@ UNREVIEWED = {*TAGS} - {
     "nl",
     "pl",
     "pt",
+    "pt-BR",
     "ro",
     "ru",
     "sk",
