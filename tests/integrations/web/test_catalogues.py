@@ -84,6 +84,7 @@ UNREVIEWED = {*TAGS} - {
     "hr",
     "hu",
     "it",
+    "ja",
     "lt",
     "lv",
     "nb",
