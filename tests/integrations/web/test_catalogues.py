@@ -85,6 +85,7 @@ UNREVIEWED = {*TAGS} - {
     "hu",
     "it",
     "ja",
+    "ko",
     "lt",
     "lv",
     "nb",
