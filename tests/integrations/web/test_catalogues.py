@@ -100,6 +100,7 @@ UNREVIEWED = {*TAGS} - {
     "sv",
     "tr",
     "uk",
+    "zh-Hans",
 }
 
 # More than any wait, count of attempts or password's length. From a million on, some languages have
