@@ -101,6 +101,7 @@ UNREVIEWED = {*TAGS} - {
     "tr",
     "uk",
     "zh-Hans",
+    "zh-Hant",
 }
 
 # More than any wait, count of attempts or password's length. From a million on, some languages have
