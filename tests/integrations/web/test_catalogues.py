@@ -98,6 +98,7 @@ UNREVIEWED = {*TAGS} - {
     "sk",
     "sl",
     "sv",
+    "th",
     "tr",
     "uk",
     "zh-Hans",
