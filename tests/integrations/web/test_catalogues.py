@@ -81,6 +81,7 @@ UNREVIEWED = {*TAGS} - {
     "et",
     "fi",
     "fr",
+    "hi",
     "hr",
     "hu",
     "it",
