@@ -80,6 +80,7 @@ UNREVIEWED = {*TAGS} - {
     "el",
     "es",
     "et",
+    "fa",
     "fi",
     "fr",
     "hi",
