@@ -83,6 +83,7 @@ UNREVIEWED = {*TAGS} - {
     "fa",
     "fi",
     "fr",
+    "he",
     "hi",
     "hr",
     "hu",
