@@ -105,6 +105,7 @@ UNREVIEWED = {*TAGS} - {
     "th",
     "tr",
     "uk",
+    "ur",
     "zh-Hans",
     "zh-Hant",
 }
