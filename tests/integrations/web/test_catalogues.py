@@ -87,6 +87,7 @@ UNREVIEWED = {*TAGS} - {
     "hi",
     "hr",
     "hu",
+    "id",
     "it",
     "ja",
     "ko",
