@@ -93,6 +93,7 @@ UNREVIEWED = {*TAGS} - {
     "ko",
     "lt",
     "lv",
+    "ms",
     "nb",
     "nl",
     "pl",
