@@ -108,6 +108,7 @@ UNREVIEWED = {*TAGS} - {
     "tr",
     "uk",
     "ur",
+    "vi",
     "zh-Hans",
     "zh-Hant",
 }
