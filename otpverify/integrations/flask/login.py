@@ -77,7 +77,8 @@ class Login(FlowPages):
 
     def succeed(self, verified: Verified, subject: str) -> Response:
         """Sign in after a right code."""
-        return self.enter(subject, verified.challenge, remember=self._asked_to_remember())
+        remember = self._asked_to_remember()
+        return self.enter(subject, verified.challenge, remember=remember, by_code=True)
 
     def other(self) -> str | Response:
         """Another way in than the code: choose it, and type its answer."""
@@ -99,17 +100,21 @@ class Login(FlowPages):
             return redirect(way.address, 303)
         return self.show("other.html", self.carried("other"), "code", ways=ways, way=way)
 
-    def enter(self, account: str, challenge: str = "", *, remember: bool = False) -> Response:
+    def enter(
+        self, account: str, challenge: str = "", *, remember: bool = False, by_code: bool = False
+    ) -> Response:
         """Sign in, in a new session: it drops anything planted in the old one.
 
         Args:
             account: The account.
             challenge: The challenge of the code that was sent, if one was.
             remember: The person wants this browser to be remembered.
+            by_code: The person entered the code; the last page says so.
         """
         target = self.target()
         pages.rotate()
-        response = self.end(challenge, self.site.call("on_login", account), target)
+        made = self.site.call("on_login", account)
+        response = self.end(challenge, made, target, by_code=by_code)
         if remember:
             self.second.remember(response, account)
         return response

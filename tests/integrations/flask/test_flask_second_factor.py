@@ -118,6 +118,38 @@ class TestWhoNeedsOne:
         assert person.kept["_otpverify"]["csrf"] != before
 
 
+class TestTheLastPage:
+    """It names the phone only to a person who entered a code."""
+
+    BY_CODE = "You signed in with your password and your phone."
+
+    def test_a_code(self, site: Site, person: Person) -> None:
+        enter(site, person)
+        assert self.BY_CODE in person.page.text
+
+    def test_the_password_alone(self, site: Site, person: Person) -> None:
+        site.otp.needs_code(lambda _: False)
+        self.says_no_more_than_is_true(person.begin("login"))
+
+    def test_a_remembered_browser(self, site: Site, person: Person) -> None:
+        enter(site, person, remember="1")
+        again = with_cookie(site, remembered(person))
+        self.says_no_more_than_is_true(again.begin("login"))
+
+    def test_a_backup_code(self, site: Site, person: Person) -> None:
+        code = site.backup()[0]
+        person.begin("login")
+        person.open("/account/login/other?way=backup-code")
+        person.send("/account/login/other?way=backup-code", code=code)
+        self.says_no_more_than_is_true(person.page)
+
+    def says_no_more_than_is_true(self, page: Any) -> None:
+        assert page.path == "/account/login/done"
+        assert "You are signed in" in page.text
+        assert "You can continue now." in page.text
+        assert self.BY_CODE not in page.text
+
+
 class TestRememberedBrowsers:
     def test_it_is_off_by_default(self) -> None:
         site = Site().mount()
