@@ -253,17 +253,24 @@ class Enrolment(_OfAccount):
             carried,
             "first",
             shown=None if to is None else self.shown(to),
-            removable=to is not None and "remove_phone" in self.site.hooks,
+            removable=to is not None and self.removable(account),
             codes_left=None if backup is None else run_sync(backup.left(account)),
             remembered=self.second.remembered(account),
             forgets_all=self.second.remember_days and "forget_browsers" in self.site.hooks,
         )
 
+    def removable(self, account: str) -> bool:
+        """Whether the site lets the account remove its phone."""
+        hooks = self.site.hooks
+        if "remove_phone" not in hooks:
+            return False
+        return "may_remove" not in hooks or self.site.call("may_remove", account) is True
+
     def remove(self) -> str | Response:
         """Remove the phone."""
         account = self.signed_in()
         to = self.site.recipient_of(account)
-        if "remove_phone" not in self.site.hooks:
+        if not self.removable(account):
             abort(404)
         if request.method == "POST":
             pages.check_csrf()

@@ -166,6 +166,12 @@ class Hooks:
         changed."""
         return self._set("remove_phone", function)
 
+    def may_remove(self, function: F) -> F:
+        """`(account) -> bool`: whether the account may remove its phone; only `True` lets it.
+        Refuse an account that could not sign in without the phone, such as one without a password.
+        All may without this function."""
+        return self._set("may_remove", function)
+
     def forget_browsers(self, function: F) -> F:
         """`(account) -> None`: end all remembered browsers of the account: change a counter that
         `auth_hash` includes. The page offers it where this function is set."""

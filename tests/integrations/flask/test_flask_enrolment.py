@@ -238,6 +238,32 @@ class TestRemoval:
         assert person.open(f"{BASE}/remove").status == 404
         assert "Remove" not in person.open(BASE).text
 
+    @pytest.mark.parametrize("answer", [False, None, 0, "no"])
+    def test_an_account_that_may_not_keeps_its_phone(
+        self, site: Site, person: Person, answer: object
+    ) -> None:
+        prove(person)
+        token = person.open(f"{BASE}/remove").forms[f"{BASE}/remove"]
+        asked: list[str] = []
+
+        @site.otp.may_remove
+        def may_remove(account: str) -> object:
+            asked.append(account)
+            return answer
+
+        assert "Remove" not in person.open(BASE).text
+        assert person.open(f"{BASE}/remove").status == 404
+        assert person.client.post(f"{BASE}/remove", data=token).status_code == 404
+        assert site.phones["7"] == PHONE
+        assert set(asked) == {"7"}
+
+    def test_an_account_that_may_removes_its_phone(self, site: Site, person: Person) -> None:
+        site.otp.may_remove(lambda account: account == "7")
+        prove(person)
+        person.open(f"{BASE}/remove")
+        person.send(f"{BASE}/remove")
+        assert "7" not in site.phones
+
 
 class TestAttackers:
     def test_an_open_session_does_not_suffice(self, site: Site, person: Person) -> None:
