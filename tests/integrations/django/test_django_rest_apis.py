@@ -94,3 +94,24 @@ def test_another_site_cannot_send_a_request(site: Site, step: str, kind: str) ->
     assert site.post(step, kind, phone=PHONE, code="123456").status_code in (400, 415)
     assert site.state() == "none"
     assert not site.outbox.messages
+
+
+@pytest.mark.parametrize("body", ["[]", '["phone"]', '"phone"', "12", "null", "{", ""])
+@pytest.mark.parametrize("step", ["start", "check"])
+@pytest.mark.parametrize("accept", ["application/json", "text/html, */*;q=0.8"])
+def test_a_body_that_is_no_object_is_refused(site: Site, step: str, body: str, accept: str) -> None:
+    reply = site.client.post(
+        f"/api/phone/{step}", body, content_type="application/json", headers={"accept": accept}
+    )
+    assert 400 <= reply.status_code < 500
+    assert not site.outbox.messages
+
+
+@pytest.mark.parametrize("accept", ["text/html", "text/html, */*;q=0.8"])
+def test_a_browser_that_asks_for_a_page_gets_a_reply(site: Site, accept: str) -> None:
+    for reply in (
+        site.client.get("/api/phone/start", headers={"accept": accept}),
+        site.client.post("/api/phone/start", {"phone": PHONE}, headers={"accept": accept}),
+    ):
+        assert 400 <= reply.status_code < 500
+        assert not site.outbox.messages
