@@ -119,6 +119,8 @@
       showTimes(item);
       if (shown) {
         if (shown === next) next = next.nextElementSibling;
+        const hint = item.querySelector(".hint"); // it may say "Copied"
+        if (hint) hint.textContent = shown.querySelector(".hint")?.textContent ?? "Copy";
         shown.remove();
       } else if (item.querySelector("time").dateTime > newest) {
         added.push(item);
@@ -271,10 +273,10 @@
       getSelection().selectAllChildren(button.querySelector(".digits"));
       hint.textContent = document.execCommand("copy") ? "Copied" : "Selected";
     }
-    const row = button.closest(".message.unread");
+    const unread = button.closest(".message.unread");
+    if (unread) change("/read", "POST", { id: unread.id.slice(2) });
     setTimeout(() => {
-      hint.textContent = "Copy";
-      if (row) change("/read", "POST", { id: row.id.slice(2) });
+      for (const one of document.querySelectorAll(".hint")) one.textContent = "Copy";
     }, 1500);
   }
 
