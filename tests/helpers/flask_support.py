@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import Any
 
 from flask import Flask, session
-from flask.sessions import SecureCookieSessionInterface
+from flask.sessions import SecureCookieSessionInterface, SessionInterface, SessionMixin
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 from jinja2.bccache import Bucket, BytecodeCache
@@ -111,6 +112,37 @@ class Shop:
     def person(self) -> Person:
         """Somebody new."""
         return Person(self.app)
+
+
+class KeptSession(dict[str, Any], SessionMixin):
+    """A session on the server."""
+
+    def __init__(self, kept: dict[str, Any], sid: str) -> None:
+        super().__init__(kept)
+        self.sid = sid
+
+
+class ServerSessions(SessionInterface):
+    """Sessions on the server, as Flask-Session has them: the cookie holds the id alone."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+
+    def open_session(self, app: Flask, request: Any) -> KeptSession:
+        sid = request.cookies.get("session", "")
+        return KeptSession(self.kept.get(sid, {}), sid if sid in self.kept else self._id())
+
+    def save_session(self, app: Flask, session: Any, response: Any) -> None:
+        self.kept[session.sid] = dict(session)
+        response.set_cookie("session", session.sid)
+
+    def regenerate(self, session: Any) -> None:
+        self.kept.pop(session.sid, None)
+        session.sid = self._id()
+
+    @staticmethod
+    def _id() -> str:
+        return secrets.token_hex(16)
 
 
 class Person:

@@ -56,9 +56,12 @@ class Login(FlowPages):
         if not self.second.needed(account) or self.second.remembered(account) is not None:
             return self.enter(account)
         to, ways = self.site.recipient_of(account), self.second.ways(account)
-        enrols = to is None and not ways and may_enrol_at_once(self.site, account)
+        enrols = may_enrol_at_once(self.site, account)
+        pages.renew_id()  # what follows is for who typed the password
         if ways or enrols:
             self.second.first_step.save(account, *self.second.facts(account))
+        else:
+            self.second.first_step.drop()  # that of another account
         if to is not None:
             return Begun(to, user)
         if ways:
@@ -79,6 +82,12 @@ class Login(FlowPages):
         """Sign in after a right code."""
         remember = self._asked_to_remember()
         return self.enter(subject, verified.challenge, remember=remember, by_code=True)
+
+    def cancel(self) -> Response:
+        """Void the challenge, and forget the password."""
+        pages.check_csrf()
+        self.second.first_step.drop()
+        return super().cancel()
 
     def other(self) -> str | Response:
         """Another way in than the code: choose it, and type its answer."""
@@ -161,8 +170,11 @@ class Login(FlowPages):
 
 
 def may_enrol_at_once(site: Site, account: str) -> bool:
-    """Whether an account without a phone may add one between the password and the sign-in."""
+    """Whether an account without a phone may add one between the password and the sign-in. One that
+    has another way in may not: a password alone would replace the second factor that it has."""
     if "enrol_at_once" not in site.hooks or site.recipient_of(account) is not None:
+        return False
+    if SecondFactor(site).ways(account):
         return False
     return site.call("enrol_at_once", account) is True
 

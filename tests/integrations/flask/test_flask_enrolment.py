@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from flask import session
-from flask_support import PASSWORD, PHONE, STRANGER, Person, Shop
+from flask_support import PASSWORD, PHONE, STRANGER, Person, ServerSessions, Shop
 from freezegun.api import FrozenDateTimeFactory
 
 from otpverify import ConfigurationError, Policy, Verified
 from otpverify.integrations.flask import OtpVerify
+from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.account_notices import AccountNotice
-from otpverify.integrations.web.backup_codes import MemoryBackupCodes
+from otpverify.integrations.web.backup_codes import BackupCodes, MemoryBackupCodes
 from otpverify.integrations.web.enrolment import PhoneTaken
 
 BASE = "/account/enrolment"
@@ -451,6 +452,49 @@ class TestEnrolAtOnce:
         person.send(f"{BASE}/phone/code", code=site.code(1))
         assert site.phones["7"] == PHONE
         assert not site.told
+
+    def test_an_account_with_another_way_in_passes_that_first(self, site: Site) -> None:
+        """A password alone must not replace the second factor that the account has."""
+        site.otp.enrol_at_once(lambda _: True)
+        del site.phones["7"]
+        with site.app.test_request_context():
+            run_sync(BackupCodes(site.otp.verifier, site.storage).make("7"))
+        person = site.person()
+        assert person.begin("login").path == "/account/login/other"
+        assert person.open(f"{BASE}/phone").path == "/account/login"
+        assert not site.told
+
+    def test_one_that_gets_another_way_meanwhile_does_not_finish(self, site: Site) -> None:
+        site.otp.enrol_at_once(lambda _: True)
+        del site.phones["7"]
+        person = site.person()
+        person.begin("login")
+        person.send(f"{BASE}/phone", phone=NEW)
+        with site.app.test_request_context():
+            run_sync(BackupCodes(site.otp.verifier, site.storage).make("7"))
+        person.send(f"{BASE}/phone/code", code=site.code(1))
+        assert "7" not in site.phones
+        assert not site.told
+
+    def test_a_planted_id_of_a_session_enrols_nobody(self, site: Site) -> None:
+        site.app.session_interface = ServerSessions()
+        site.otp.enrol_at_once(lambda _: True)
+        del site.phones["7"]
+        attacker, person = site.person(), site.person()
+        attacker.open("/account/login")
+        person.cookie = attacker.cookie
+        assert person.begin("login").path == f"{BASE}/phone"
+        assert attacker.open(f"{BASE}/phone").path == "/account/login"
+
+    def test_the_password_of_another_account_ends_it(self, site: Site) -> None:
+        site.otp.enrol_at_once(lambda account: account == "7")
+        del site.phones["7"]
+        person = site.person()
+        person.begin("login")
+        site.otp.authenticate(lambda *_: "8")
+        site.phones["8"] = STRANGER
+        assert person.begin("login").path == "/account/login/code"
+        assert person.open(f"{BASE}/phone").path == "/account/login"
 
     @pytest.mark.parametrize("answer", [None, False, 1, "yes"])
     def test_otherwise_such_an_account_is_refused(self, site: Site, answer: Any) -> None:

@@ -266,6 +266,17 @@ class TestBackupCodes:
         assert page.said == "That is incorrect, or it was used before."
         assert len(site.told) == 1
 
+    def test_who_starts_again_needs_the_password_again(self, site: Site, person: Person) -> None:
+        codes = site.backup()
+        person.begin("login")
+        page = person.open("/account/login/other")
+        form = page.forms["/account/login/other?way=backup-code"]
+        person.open("/account/login/code")
+        assert person.send("/account/login/cancel").path == "/account/login"
+        assert person.open("/account/login/other").path == "/account/login"
+        person.client.post("/account/login/other?way=backup-code", data={**form, "code": codes[0]})
+        assert not site.told
+
     def test_the_code_that_was_sent_is_void_then(self, site: Site, person: Person) -> None:
         codes = site.backup()
         person.begin("login")
