@@ -263,8 +263,11 @@ def test_the_cookie_holds_an_id_and_nothing_else(
     ask_for_code(person, number)
     before = cookie_of(person)
     assert re.fullmatch(r"[\w-]{43}", before), "256 random bits"
-    person.send("/phone/code", code=newest_code(sandbox, number))
+    assert person.open("/phone/code").path == "/phone/code"
     assert cookie_of(person) == before
+    person.send("/phone/code", code=newest_code(sandbox, number))
+    assert re.fullmatch(r"[\w-]{43}", cookie_of(person))
+    assert cookie_of(person) != before, "a planted one does not lead to the proof"
 
 
 def test_signing_in_gives_the_session_a_new_id(member: Visitor, sandbox: Sandbox) -> None:
@@ -343,6 +346,7 @@ def test_a_right_code_sent_twice_at_once_is_accepted_once(
     url = person.url + "/phone/code"
     went: list[str] = []
     accepted: list[str] = []
+    renewed: list[str] = []
     check = Verifier.check
 
     def counted(self: Verifier, *args: Any, **options: Any) -> Verified:
@@ -354,7 +358,8 @@ def test_a_right_code_sent_twice_at_once_is_accepted_once(
 
     def send() -> None:
         reply = requests.post(url, data, cookies=cookies, allow_redirects=False, timeout=30)
-        went.append(reply.headers["Location"])
+        went.append(reply.headers.get("Location", "refused"))
+        renewed.extend(value for name, value in reply.cookies.items() if name == "otpverify_demo")
 
     threads = [threading.Thread(target=send) for _ in range(8)]
     for thread in threads:
@@ -365,8 +370,12 @@ def test_a_right_code_sent_twice_at_once_is_accepted_once(
     assert len(went) == 8
     assert "/phone/done" in went
     # A repeated request goes where the first one went, or back to the start, where the person is
-    # led on.
-    assert set(went) <= {"/phone", "/phone/done"}
+    # led on. One that comes after the first one's reply has no session. Only the first one's reply
+    # sets the cookie that the browser has from then on.
+    assert set(went) <= {"/phone", "/phone/done", "refused"}
+    assert len(renewed) == 1
+    person._http.cookies.clear()
+    person._http.cookies.set("otpverify_demo", renewed[0])
     assert person.open("/phone/code").path == "/phone/done"
 
 

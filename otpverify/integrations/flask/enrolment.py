@@ -134,10 +134,10 @@ class ProveAgain(_OfAccount):
             )
         except IncorrectAnswer:
             raise Refused(_INCORRECT) from None
+        pages.renew_id()
         return self._proved(account, "")
 
     def _proved(self, account: str, challenge: str) -> Response:
-        pages.renew_id()
         self.second.reproved.save(account, *self.second.facts(account))
         return self.end(challenge, None, self.target() or url_for(".enrolment"))
 

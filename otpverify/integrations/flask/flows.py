@@ -174,6 +174,7 @@ class FlowPages(ABC):
         subject = flow.entry.subject if flow.entry is not None else ""
         outcome = run_sync(flow.check(self.typed("code", LONGEST_PASTE)))
         if outcome.verified is not None:
+            pages.renew_id()  # a planted one must not lead to the proof
             return self.succeed(outcome.verified, subject)
         if outcome.repeated:
             return redirect(self.after_code(), 303)

@@ -95,7 +95,6 @@ class FreshProof(FlowPages):
 
     def succeed(self, verified: Verified, subject: str) -> Response:
         """Leave the proof for the view that needs it."""
-        pages.renew_id()
         self.site.open_window(verified, subject, bound=bool(self.step_up.binding))
         return self.finish(verified, None, self.target())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import session
-from flask_support import PASSWORD, PHONE, STRANGER, TYPED, USER, Person, Shop
+from flask_support import PASSWORD, PHONE, STRANGER, TYPED, USER, Person, ServerSessions, Shop
 from flask_wtf.csrf import CSRFProtect
 from freezegun.api import FrozenDateTimeFactory
 from support import wrong
@@ -366,9 +366,26 @@ def test_a_session_on_the_server_gets_a_new_id(shop: Shop, person: Person) -> No
     # As Flask-Session has it.
     shop.app.session_interface.regenerate = lambda found: calls.append(dict(found))  # type: ignore[attr-defined]
     sign_in(shop, person)
-    assert len(calls) == 1
-    assert "account" not in calls[0]
-    assert calls[0], "an empty one would not get a new id"
+    assert len(calls) == 3, "after the password, after the code, and at the sign-in"
+    assert not any("account" in call for call in calls)
+    assert all(calls), "an empty one would not get a new id"
+
+
+@pytest.mark.parametrize("flow", FIRST)
+def test_a_planted_id_of_a_session_leads_nowhere(shop: Shop, flow: str) -> None:
+    """Somebody who planted a session's id gains nothing by what the person proves in it."""
+    shop.app.session_interface = ServerSessions()
+    attacker, person = shop.person(), shop.person()
+    attacker.open(f"/account/{flow}")
+    planted = person.cookie = attacker.cookie
+    page = person.begin(flow, **FIRST[flow])
+    if flow == "login":
+        assert attacker.open("/account/login/code").path == "/account/login"
+    attacker.cookie = person.cookie
+    person.send(page.path, code=shop.code(1))
+    assert person.cookie not in (planted, attacker.cookie)
+    for end in ("code", "done", "password") if flow == "reset" else ("code", "done"):
+        assert attacker.open(f"/account/{flow}/{end}").path == f"/account/{flow}"
 
 
 @pytest.mark.parametrize("flow", FIRST)

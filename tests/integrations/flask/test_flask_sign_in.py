@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask, abort, redirect, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
-from flask_support import PHONE, STRANGER, Person, Shop
+from flask_support import PHONE, STRANGER, Person, ServerSessions, Shop
 from flask_wtf import FlaskForm
 from freezegun.api import FrozenDateTimeFactory
 from support import OTHER_PHONE, QUICK, fixture_secret, wrong
@@ -260,6 +260,20 @@ def test_the_proof_waits_ten_minutes_for_the_form(club: Club, clock: FrozenDateT
     assert (page.path, "expired" in page.said) == (SIGN_IN, True)
     assert person.open(ACCOUNT).path == SIGN_IN
     assert len(club.members) == 1
+
+
+def test_a_planted_id_of_a_session_leads_to_no_proof_that_waits(club: Club) -> None:
+    """Somebody who planted a session's id must not create the account of the person's number."""
+    club.app.session_interface = ServerSessions()
+    club.lets_new_numbers_in(NameForm).mount()
+    attacker = club.person()
+    attacker.open(SIGN_IN)
+    person = club.person()
+    person.cookie = attacker.cookie
+    assert sign_in(club, STRANGER, person).page.path == ACCOUNT
+    assert attacker.open(ACCOUNT).path == SIGN_IN
+    person.send(ACCOUNT, name="Bob")
+    assert club.members[-1][1:] == (STRANGER, "Bob")
 
 
 def test_an_account_page_without_a_proof_leads_to_the_first_page(club: Club) -> None:
