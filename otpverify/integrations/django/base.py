@@ -332,6 +332,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
     async def succeed(self, outcome: Outcome, verified: Verified) -> HttpResponseBase:
         """Answer a right code."""
         response: HttpResponseBase = await self.call(self.code_valid, verified)
+        await self.call(self.request.session.cycle_key)  # a planted one leads to no proof
         self.finish(verified, response)
         return api.succeeded(outcome, response) if self.wants_json else response
 
@@ -464,9 +465,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         """The page after a right code, for a request that comes again."""
         if self.wants_json:
             return api.respond(await self.web_flow.status())
-        found = await self.finished()
-        target = found.get("next") if found is not None else None
-        if target:
+        if target := (await self.finished() or {}).get("next"):
             return HttpResponseRedirect(target)
         return self.go(self.after_code if self.after_code in self.pages else "first")
 

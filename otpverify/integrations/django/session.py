@@ -116,7 +116,8 @@ def digest(request: HttpRequest) -> str:
 def lost(request: HttpRequest) -> str:
     """The digest of a session's cookie whose session does not exist any more, as after a login that
     replaced its key; otherwise empty."""
-    return "" if list(request.session.keys()) else digest(request)
+    exists = list(request.session.keys()) or request.session.session_key is not None
+    return "" if exists else digest(request)
 
 
 # Notices.

@@ -136,9 +136,8 @@ class StepUpView(FlowView):
         return hint(self.web_flow.verifier.normalize(recipient.phone))
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:
-        """Bring the user back. The session gets a new key, as it gains rights."""
+        """Bring the user back."""
         step, verifier = self.step_up, self.web_flow.verifier
-        self.request.session.cycle_key()
         if self.purpose in windows_needed and step.binding is None:
             stamp = window(verifier, cast("Any", self.request.session), self.purpose)
             facts = _facts(self.request.user, verifier)

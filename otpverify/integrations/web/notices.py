@@ -240,6 +240,8 @@ def ahead(
     challenge = "" if kind == "session" else value
     if isinstance(entry, Pending):
         return Ahead.CODE if entry.challenge != challenge else None
+    if isinstance(entry, Proof) and kind == "session":  # the right code replaced its key
+        return Ahead.PROOF
     if isinstance(entry, Proof) and (kind, challenge) == ("pending", entry.challenge):
         return Ahead.PROOF
     if finished is None or not value:

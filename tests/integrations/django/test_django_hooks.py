@@ -235,6 +235,19 @@ def test_a_confirmed_phone_serves_once(confirming: str, outbox: OutboxSender, pr
     assert person.open(f"{prefix}/redeem/").html == "ProofRequired"
 
 
+def test_a_planted_key_does_not_lead_to_the_confirmed_phone(
+    confirming: str, outbox: OutboxSender
+) -> None:
+    person = Person("sync")
+    person.send("/phone/", phone=PHONE)
+    attacker = person.another()
+    attacker.client.cookies["sessionid"] = person.client.cookies["sessionid"].value
+    person.send("/phone/code/", code=outbox.code())
+    assert attacker.open("/confirmed/").html == "none"
+    assert attacker.open("/redeem/").html == "ProofRequired"
+    assert person.open("/confirmed/").html == PHONE
+
+
 @pytest.mark.parametrize("by", ["code", "anything"])
 def test_a_planted_phone_survives_no_login(confirming: str, outbox: OutboxSender, by: str) -> None:
     victim = confirm(outbox)  # in the session that somebody else prepared

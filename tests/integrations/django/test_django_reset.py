@@ -49,6 +49,22 @@ def test_a_password_is_reset(person: Person, user: Any, outbox: OutboxSender) ->
 
 
 @both
+def test_a_planted_key_does_not_lead_to_the_new_password(
+    person: Person, user: Any, outbox: OutboxSender
+) -> None:
+    """Somebody who planted a session's key must not choose the person's password."""
+    person.send("/reset/", phone=ACCOUNT_PHONE)
+    attacker = person.another()
+    attacker.client.cookies["sessionid"] = person.client.cookies["sessionid"].value
+    page = person.send("/reset/code/", code=outbox.code())
+    assert page.heading == "Choose a new password"
+    assert attacker.open("/reset/password/").heading == "Reset your password"
+    attacker.send("/reset/password/", new_password1=NEW_PASSWORD, new_password2=NEW_PASSWORD)
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+
+
+@both
 def test_nobody_learns_who_has_an_account(
     person: Person, user: Any, outbox: OutboxSender, clock: FrozenDateTimeFactory
 ) -> None:
