@@ -70,6 +70,7 @@ def json_object(content_type: str | None, body: bytes) -> dict[str, Any] | Probl
         return TOO_LARGE
     try:
         found = json.loads(body)
+        json.dumps(found, ensure_ascii=False).encode()  # half of a character can be stored nowhere
     except (ValueError, RecursionError):
         return INVALID_REQUEST
     return found if isinstance(found, dict) else INVALID_REQUEST

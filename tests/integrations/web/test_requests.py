@@ -159,7 +159,20 @@ def test_another_type_is_refused_however_its_body_looks(kind: str | None) -> Non
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"null", b"[]", b'"text"', b"1", b"{", b"{}{}", b"\xff\xfe", b"[" * 16_000],
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"1",
+        b"{",
+        b"{}{}",
+        b"\xff\xfe",
+        b"[" * 16_000,
+        b'{"phone": "\\ud800"}',
+        b'{"a": {"b": ["1\\udcff2"]}}',
+        b'{"\\ud800": 1}',
+    ],
 )
 def test_what_is_not_an_object_is_invalid(body: bytes) -> None:
     assert json_object("application/json", body) is INVALID_REQUEST
