@@ -44,11 +44,12 @@ from otpverify.integrations.django.step_up import (
     safe_path,
     windows_needed,
 )
-from otpverify.integrations.web import run_sync
+from otpverify.integrations.web import enrolment, run_sync
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.problems import SIGN_IN_REQUIRED, ProofRequired, problem_of
 from otpverify.integrations.web.session import Proof, Recipient
+from otpverify.integrations.web.sign_in import PURPOSE as SIGN_IN
 from otpverify.integrations.web.step_up import (
     LARGEST_FORM,
     LARGEST_IN_COOKIE,
@@ -63,7 +64,9 @@ from otpverify.integrations.web.step_up import (
 
 Call: TypeAlias = Callable[..., Awaitable[Any]]
 
-_OTHERS: Final = frozenset({"login", "phone", "password-reset", "sign-in"})
+_OTHERS: Final = frozenset(
+    {"login", "phone", "password-reset", SIGN_IN, enrolment.NEW_PHONE, enrolment.OLD_PHONE}
+)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -252,6 +252,9 @@ def test_mounted_alone_and_below_a_variable(ann: Person, outbox: OutboxSender) -
     "wrong",
     [
         {"purpose": "login"},
+        {"purpose": "sign-in"},
+        {"purpose": "phone-change"},
+        {"purpose": "phone-enrolment"},
         {"purpose": 1},
         {"within": 0},
         {"within": 60, "binding": {"a": "b"}},
