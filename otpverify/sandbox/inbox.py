@@ -112,6 +112,7 @@ def inbox(outbox: Outbox, query: Mapping[str, str]) -> Reply:
     html = Template(_read("inbox.html")).substitute(
         mode=("embedded" if embedded else "whole") + (" opened" if opened else ""),
         reload="" if opened or searching or place.fields.get("before") else _RELOAD,
+        kept=kept,
         total=f"{total:,}",
         noun=("message" if total == 1 else "messages") + (" found" if searching else ""),
         unread=f"{unread:,}",

@@ -215,6 +215,28 @@ def test_the_search_finds_as_one_types(
     expect(rows(page)).to_have_count(6)
 
 
+def test_what_a_search_hid_is_not_announced_as_new(
+    sandbox: Sandbox, visit: Callable[..., Page]
+) -> None:
+    send(sandbox, FIRST, SECOND)
+    page = visit("/inbox?q=771203")
+    send(sandbox, HEBREW)  # not found
+    expect(page.locator("#unread")).to_have_text("3")
+    page.locator("[name=q]").fill("771203 code")
+    page.locator("[name=q]").fill("")
+    expect(rows(page)).to_have_count(3)
+    expect(page.locator("#announce")).to_have_text("")
+    expect(page.locator(".new")).to_have_count(0)
+    send(sandbox, REFUSED)
+    expect(page.locator("#announce")).to_have_text("New message to +1 202 555 0142")
+    page.locator("[name=q]").fill("nothing of this")
+    expect(rows(page)).to_have_count(0)
+    page.locator("#clear").click()  # all of them, also those that the search does not find
+    expect(page.locator("#clear")).to_be_disabled()
+    expect(page.locator("#none")).to_be_focused()
+    assert sandbox.messages == []
+
+
 def test_the_status_filters(sandbox: Sandbox, visit: Callable[..., Page]) -> None:
     page = visit()
     send(sandbox, *TEXTS)

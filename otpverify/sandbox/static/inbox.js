@@ -13,6 +13,7 @@
   let stale = false;
   let clearing = false;
   let newestAt = null; // of the newest message that the stream named; null before it names any
+  let latest = ""; // when the newest message came that the page or the stream had
 
   // What this browser remembers. A frame of another site may have no storage.
   const chosen = {
@@ -102,11 +103,19 @@
     old.replaceWith(fresh);
   }
 
+  function cameAt(item) {
+    return item?.querySelector("time").dateTime ?? "";
+  }
+
+  // What came before is not new, even if a search did not show it.
+  function noteLatest() {
+    for (const at of [newestAt ?? "", cameAt(list.firstElementChild)]) if (at > latest) latest = at;
+  }
+
   function applyMessages(page) {
     const fresh = [...page.querySelectorAll("#messages > li")];
     const kept = new Set(fresh.map((item) => item.id));
     for (const item of [...list.children]) if (!kept.has(item.id)) item.remove();
-    const newest = list.firstElementChild?.querySelector("time").dateTime ?? "";
     const added = [];
     let next = list.firstElementChild;
     for (const item of fresh) {
@@ -122,7 +131,7 @@
         const hint = item.querySelector(".hint"); // it may say "Copied"
         if (hint) hint.textContent = shown.querySelector(".hint")?.textContent ?? "Copy";
         shown.remove();
-      } else if (item.querySelector("time").dateTime > newest) {
+      } else if (cameAt(item) > latest) {
         added.push(item);
       }
       list.insertBefore(item, next);
@@ -132,8 +141,8 @@
 
   function apply(page) {
     const place = focusedPlace();
-    const wasEmpty = list.children.length === 0 && clear.disabled;
     const added = applyMessages(page);
+    noteLatest();
     const detail = element("detail");
     const fresh = page.getElementById("detail");
     const opens = fresh.dataset.id !== detail.dataset.id;
@@ -160,7 +169,7 @@
       if (clearing) none.focus();
     }
     clearing = false;
-    if (added.length && (wasEmpty || !where().has("before"))) {
+    if (added.length) {
       for (const item of added) item.classList.add("new");
       const code = added[0].querySelector(".code");
       const to = added[0].querySelector(".to").textContent;
@@ -171,7 +180,7 @@
   function showTotals() {
     const unread = element("unread").textContent;
     const some = unread !== "0";
-    clear.disabled = list.children.length === 0;
+    clear.disabled = element("counts").dataset.kept === "0";
     mark.disabled = !some;
     document.title = (some ? `(${unread}) ` : "") + "Inbox - otpverify sandbox";
   }
@@ -213,6 +222,7 @@
   function hear(newest) {
     const at = newest?.received_at ?? "";
     const isNew = newestAt !== null && at > newestAt;
+    if (newestAt === null) latest = at > latest ? at : latest;
     if (newestAt === null || isNew) newestAt = at;
     if (!isNew) return;
     if (element("sound").checked) play();
@@ -388,6 +398,7 @@
   clear.hidden = mark.hidden = options.hidden = state.hidden = false;
   showTimes(document);
   showTotals();
+  noteLatest();
   setInterval(() => showTimes(document), 10000);
   listen();
 })();
