@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from otpverify.sandbox.gateway import Reply
 
 MASK = "***"
-_SECRET_FIELDS = frozenset({"hash", "token", "password", "secret", "authorization", "api_key"})
+_SECRET_FIELDS = frozenset({"hash", "token", "password", "secret", "authorization", "apikey"})
 _ADDRESS_FIELDS = frozenset({"report", "callbackurl"})
 _SHOWN_HEADERS = ("Content-Type", "User-Agent", "X-Sandbox-Dialect")
 _LONGEST = 4000
@@ -97,7 +97,7 @@ def _hiding(secrets: set[str]) -> Callable[[str], str]:
 
 
 def _masked(name: str, value: object, hide: Callable[[str], str], depth: int = 0) -> object:
-    if name.casefold() in _SECRET_FIELDS:
+    if name.casefold().replace("_", "").replace("-", "") in _SECRET_FIELDS:
         return MASK
     if name.casefold() in _ADDRESS_FIELDS:
         return hide(_address(value)) if isinstance(value, str) else MASK

@@ -371,7 +371,11 @@ def test_all_recipients_of_a_refused_request_are_shown(client: Client) -> None:
         {"toNumber": f"x{TOKEN}"},
         {"text": f"my token is {TOKEN} and my hash {HASH}"},
         {"smsId": TOKEN},
-        {"Token": "in-other-letters", "PASSWORD": "in-other-letters"},
+        {
+            "Token": "in-other-letters",
+            "PASSWORD": "in-other-letters",
+            "Api-Key": "in-other-letters",
+        },
         {TOKEN: "x"},
         {
             "report": "http://me:app-secret@127.0.0.1:1/r?a=app-secret&report_token=app-secret#app-secret"
