@@ -19,15 +19,23 @@ from django.shortcuts import resolve_url
 from django.utils.crypto import get_random_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from otpverify import AttemptsExhausted, ChallengeExpired, IncorrectCode, OtpVerifyError, Verified
-from otpverify.integrations.django import api, conf, requests, session
+from otpverify import (
+    AttemptsExhausted,
+    ChallengeExpired,
+    IncorrectAnswer,
+    IncorrectCode,
+    OtpVerifyError,
+    Verified,
+)
+from otpverify.integrations.django import accounts, api, conf, requests, session
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import sign_in_verified
+from otpverify.integrations.web.attempts import count_attempt
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.outcome import Outcome, Page
-from otpverify.integrations.web.problems import SignInRefused
+from otpverify.integrations.web.problems import SignInRefused, explained
 from otpverify.integrations.web.sentences import CONFIRM_FIRST
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.integrations.web.sign_in import PURPOSE, Match, SignIn, Standing
@@ -100,7 +108,7 @@ class SignInView(RedirectURLMixin, FlowView):
         `None`. Numbers get new owners: ask for something that only the account's owner knows if
         the account was not used for long, such as by `user.last_login`. The form is made as
         Django's `SetPasswordForm`: `form_class(user, data)`. Each form that is not valid sends
-        Django's `user_login_failed`."""
+        Django's `user_login_failed`; an account gets 5 in a quarter of an hour, and 20 a day."""
         return None
 
     def create_user(self, verified: Verified, form: Any) -> Any:
@@ -243,7 +251,11 @@ class SignInView(RedirectURLMixin, FlowView):
         if match is None:
             return self.refuse(ChallengeExpired())
         form = await self._account_form(match, self.data)
-        if form is not None and not await self.call(form.is_valid):
+        try:
+            valid = form is None or await self._is_valid(form, match)
+        except OtpVerifyError as error:
+            return self.refuse(explained(error), step="account")
+        if not valid:
             entry = self.web_flow.entry
             if match.account is not None and entry is not None:
                 await self._failed(entry.subject)
@@ -251,6 +263,29 @@ class SignInView(RedirectURLMixin, FlowView):
                 return api.invalid(form, entry)
             return await self.reply(self._account_page, match, form)
         return await self._conclude(match, form)
+
+    async def _is_valid(self, form: Any, match: Match[Any]) -> bool:
+        """Whether the form is valid. What the owner of an account knows can be guessed, so forms
+        that are not valid are counted in the verifier's store, for each account.
+
+        Raises:
+            RateLimited: Too many were not.
+            StoreError: The store cannot answer.
+        """
+
+        async def judge() -> None:
+            if not await self.call(form.is_valid):
+                raise IncorrectAnswer
+
+        try:
+            if match.account is None:
+                await judge()
+            else:
+                account = accounts.key(match.account)
+                await count_attempt(self.web_flow.verifier, judge, "owner", account)
+        except IncorrectAnswer:
+            return False
+        return True
 
     async def _account_form(self, match: Match[Any], data: Any = None) -> Any:
         """The form that the number needs; `None` if it needs none."""

@@ -619,6 +619,29 @@ def test_an_account_that_was_not_used_for_long_asks_for_more(
 
 
 @both
+def test_what_the_owner_knows_is_not_guessed(
+    person: Person, user: Any, outbox: OutboxSender, careful: None, clock: FrozenDateTimeFactory
+) -> None:
+    """Who has the number of somebody else's old account gets few attempts, also with more codes."""
+    change(user, last_login=timezone.now() - timedelta(days=91))
+    prove(person, outbox)
+    for nth in range(5):
+        page = person.send("/sign-in/account/", password=f"guess {nth}")
+        assert "That is not the password." in page.html
+    page = person.send("/sign-in/account/", password=PASSWORD)
+    assert "Too many incorrect answers" in page.said
+    assert not person.signed_in
+    clock.tick(61)
+    other = person.another()
+    prove(other, outbox)
+    assert "Too many" in other.send("/sign-in/account/", password=PASSWORD).said
+    clock.tick(900)
+    late = person.another()
+    prove(late, outbox)
+    assert late.send("/sign-in/account/", password=PASSWORD).html == "Hello ann"
+
+
+@both
 def test_a_form_for_a_new_account_does_not_open_an_old_one(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
