@@ -310,6 +310,8 @@ class Enrolment(_OfAccount):
         account = self.signed_in()
         pages.check_csrf()
         everywhere = request.form.get("which") == "all"
+        if everywhere and "forget_browsers" not in self.site.hooks:
+            abort(404)
         if everywhere:
             self.site.call("forget_browsers", account)
             phone = self.second.facts(account)[1]

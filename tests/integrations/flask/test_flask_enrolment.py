@@ -551,6 +551,13 @@ class TestRememberedBrowsersPage:
         person.send("/account/login/code", code=site.code(1), remember="1")
         return person
 
+    def test_without_the_function_not_all_are_forgotten(self, site: Site) -> None:
+        person = self.remember(site)
+        del site.otp._site.hooks["forget_browsers"]
+        form = person.open(BASE).forms[f"{BASE}/forget"]
+        reply = person.client.post(f"{BASE}/forget", data={**form, "which": "all"})
+        assert reply.status_code == 404
+
     def test_this_browser_is_forgotten(self, site: Site) -> None:
         person = self.remember(site)
         page = person.open(BASE)
