@@ -30,6 +30,7 @@ from otpverify.wiring import require_no_secret
 
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+_APP = "otpverify"  # `app_name` of the flows' addresses
 _SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
 
@@ -62,7 +63,7 @@ def check_views(**_: Any) -> list[CheckMessage]:
     """Check the flows that are mounted."""
     mounted = _mounted()
     try:
-        return [*_twice(mounted), *_shared_numbers(mounted)]
+        return [*_included_twice(), *_twice(mounted), *_shared_numbers(mounted)]
     except ConfigurationError:
         return []  # `check_settings` reports it
 
@@ -318,6 +319,39 @@ def _has_second_factor() -> bool:
     from otpverify.integrations.django.login import LoginView  # needs the models to be loaded
 
     return any(issubclass(one.view, LoginView) for one in _mounted())
+
+
+def _included_twice() -> Iterator[CheckMessage]:
+    """Several includes of the flows. Names such as `otpverify:login` are found in one of them, and
+    at an address that several have, the first answers."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return
+    found: dict[str, list[str]] = {}
+    for namespace, address in _includes(get_resolver().url_patterns, "/"):
+        found.setdefault(namespace, []).append(address)
+    for namespace, addresses in found.items():
+        if len(addresses) > 1:
+            yield Warning(
+                f"The flows are included {len(addresses)} times, at {', '.join(addresses)}: names "
+                f"such as {namespace}:login are found in one of them, and a page that two of them "
+                "have is the first one's.",
+                hint="Name all views in one include: include(flow_urls(LoginView, PhoneView, "
+                "...)), with flow_urls from otpverify.integrations.django.urls.",
+                id="otpverify.W010",
+            )
+
+
+def _includes(patterns: Iterable[Any], before: str, outer: str = "") -> Iterator[tuple[str, str]]:
+    """The namespace and the address of each include of the flows."""
+    for pattern in patterns:
+        if not hasattr(pattern, "url_patterns"):
+            continue
+        address, namespace = f"{before}{pattern.pattern}", outer
+        if pattern.namespace:
+            namespace = f"{outer}:{pattern.namespace}".lstrip(":")
+        if pattern.app_name == _APP:
+            yield namespace, address
+        yield from _includes(pattern.url_patterns, address, namespace)
 
 
 def _twice(mounted: list[_Mounted]) -> Iterator[CheckMessage]:

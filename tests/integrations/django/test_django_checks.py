@@ -309,6 +309,38 @@ def test_constraints_make_numbers_unique(monkeypatch: pytest.MonkeyPatch) -> Non
             assert len(found) == problems
 
 
+def stock(at: str = "account/", **options: Any) -> Any:
+    return path(at, include("otpverify.integrations.django.urls", **options))
+
+
+def chosen(at: str = "account/", **options: Any) -> Any:
+    return path(at, include(flow_urls(SignInView), **options))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "said"),
+    [
+        ([stock()], None),
+        ([chosen()], None),
+        ([stock(), chosen()], "2 times, at /account/, /account/: names such as otpverify:login"),
+        ([chosen(), stock("other/")], "2 times, at /account/, /other/"),
+        ([stock(), path("shop/", include([chosen()]))], "2 times, at /account/, /shop/account/"),
+        ([stock(), chosen(), stock("x/")], "3 times"),
+        ([stock(), chosen(namespace="second")], None),
+        ([stock(), path("b/", include(([chosen()], "shop"), namespace="b"))], None),
+        (
+            [path("b/", include(([stock(), chosen()], "shop"), namespace="b"))],
+            "2 times, at /b/account/, /b/account/: names such as b:otpverify:login",
+        ),
+    ],
+)
+def test_flows_that_are_included_twice_are_found(patterns: list[Any], said: str | None) -> None:
+    found = findings(*patterns, about="otpverify.W010")
+    assert len(found) == (said is not None)
+    if said is not None:
+        assert said in found[0]
+
+
 class Limited(SignInView):
     def may_sign_in(self, user: Any) -> bool:
         return not user.is_staff
