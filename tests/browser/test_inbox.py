@@ -441,6 +441,17 @@ def test_what_was_sent_is_text(sandbox: Sandbox, visit: Callable[..., Page]) -> 
     assert "Inbox" in page.title()
 
 
+@pytest.mark.parametrize("width", [296, 328, 480])
+def test_a_low_frame_shows_the_newest_code(
+    sandbox: Sandbox, visit: Callable[..., Page], width: int
+) -> None:
+    send(sandbox, SECOND, FIRST)
+    page = visit("/inbox?embed=1", viewport={"width": width, "height": 176})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.locator("#clear")).to_be_in_viewport(ratio=1)
+    expect(row(page, FIRST).locator(".code")).to_be_in_viewport(ratio=1)
+
+
 def test_a_frame_adds_no_steps_to_the_page_around_it(
     sandbox: Sandbox, visit: Callable[..., Page]
 ) -> None:
