@@ -3,6 +3,7 @@ statuses and problem details are those of all frameworks."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import partial
 from typing import Any, Final
@@ -64,10 +65,14 @@ def flow_for(
 
 
 def reply_to(request: HttpRequest, outcome: Outcome) -> HttpResponseBase:
-    """The reply to an outcome of `flow_for`. That to a refused request leaves the session alone."""
+    """The reply to an outcome of `flow_for`. That to a refused request leaves the session alone.
+    With a right code the session gets a new key, so that one that somebody planted does not lead to
+    the proof. In an asynchronous view, `await request.session.acycle_key()` does that."""
     response = respond(outcome)
     if outcome.leaves_session:
         leave_session(_of_django(request), response)
+    elif outcome.verified is not None and _may_block():
+        _of_django(request).session.cycle_key()
     return response
 
 
@@ -137,6 +142,15 @@ def invalid(form: BaseForm, entry: Pending | Proof | None) -> HttpResponseBase:
                 return respond(Outcome(Page.FIRST, entry, Notice.of(one.error), one.error))
     errors_by_field = {name: [str(text) for text in found] for name, found in form.errors.items()}
     return problem(INVALID_REQUEST, errors=errors_by_field, flow=State.of(entry).body())
+
+
+def _may_block() -> bool:
+    """Whether this thread runs no event loop, in which Django refuses to use a database."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _of_django(request: HttpRequest) -> HttpRequest:

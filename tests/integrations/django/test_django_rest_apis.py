@@ -70,6 +70,16 @@ def test_a_phone_is_confirmed(site: Site) -> None:
     assert site.state() == "none"
 
 
+def test_a_planted_key_does_not_lead_to_the_proof(site: Site) -> None:
+    site.post("start", phone=PHONE)
+    attacker = Site(site.outbox)
+    attacker.client.cookies["sessionid"] = site.client.cookies["sessionid"].value
+    assert attacker.state() == "pending"
+    site.post("check", code=site.outbox.code(PHONE))
+    assert attacker.state() == "none"
+    assert site.state() == "verified"
+
+
 def test_a_refusal_has_the_problem_and_leaves_the_session(site: Site) -> None:
     site.post("start", phone=PHONE)
     again = site.post("start", phone=PHONE)
