@@ -184,7 +184,7 @@ def set_notice_cookie(response: Response) -> Response:
         max_age=NOTICE_SECONDS if value else 0,
         path=interface.get_cookie_path(current_app),
         domain=interface.get_cookie_domain(current_app),
-        secure=interface.get_cookie_secure(current_app),
+        secure=interface.get_cookie_secure(current_app) or request.is_secure,
         httponly=True,
         samesite="Lax",
     )

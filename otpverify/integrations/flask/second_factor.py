@@ -161,7 +161,7 @@ class SecondFactor:
             max_age=seconds,
             path=interface.get_cookie_path(current_app),
             domain=interface.get_cookie_domain(current_app),
-            secure=interface.get_cookie_secure(current_app),
+            secure=interface.get_cookie_secure(current_app) or request.is_secure,
             httponly=True,
             samesite="Lax",
         )

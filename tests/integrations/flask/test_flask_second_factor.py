@@ -15,13 +15,15 @@ from flask import Flask, redirect, session
 from flask_support import PASSWORD, PHONE, USER, Person, Shop
 from freezegun.api import FrozenDateTimeFactory
 from servers import Server, binary
-from support import QUICK, SECRET
+from support import QUICK, SECRET, wrong
 
 from otpverify import ConfigurationError, DeliveryRejected, Limit, Policy, RedisStore
+from otpverify.demo.script import Page
 from otpverify.integrations.flask import OtpVerify
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.account_notices import AccountNotice
 from otpverify.integrations.web.backup_codes import BackupCodes, MemoryBackupCodes
+from otpverify.integrations.web.notices import NOTICE_COOKIE
 from otpverify.integrations.web.other_ways import OtherWay
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.testing import OutboxSender
@@ -247,6 +249,22 @@ class TestRememberedBrowsers:
     def test_days_out_of_range_are_refused(self, days: Any) -> None:
         with pytest.raises(ConfigurationError, match="days"):
             Site().mount(OTPVERIFY_REMEMBER_DAYS=days)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_cookie_that_came_by_https_leaves_by_https_alone(site: Site, scheme: str) -> None:
+    client, origin = site.app.test_client(), f"{scheme}://localhost"
+    page = Page("", 200, client.get("/account/login", base_url=origin).text)
+    form = {**page.forms["/account/login"], "user": USER, "password": PASSWORD}
+    client.post("/account/login", data=form, base_url=origin)
+    page = Page("", 200, client.get("/account/login/code", base_url=origin).text)
+    form = {**page.forms["/account/login/code"], "code": wrong(site.code(1)), "remember": "1"}
+    refused = client.post("/account/login/code", data=form, base_url=origin)
+    form["code"] = site.code(1)
+    reply = client.post("/account/login/code", data=form, base_url=origin)
+    for made, name in ((refused, NOTICE_COOKIE), (reply, REMEMBERED)):
+        (cookie,) = (one for one in made.headers.getlist("Set-Cookie") if one.startswith(name))
+        assert ("; Secure" in cookie) is (scheme == "https")
 
 
 class TestBackupCodes:
