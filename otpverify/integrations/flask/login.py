@@ -57,7 +57,6 @@ class Login(FlowPages):
             return self.enter(account)
         to, ways = self.site.recipient_of(account), self.second.ways(account)
         enrols = may_enrol_at_once(self.site, account)
-        pages.renew_id()  # what follows is for who typed the password
         if ways or enrols:
             self.second.first_step.save(account, *self.second.facts(account))
         else:
@@ -65,16 +64,24 @@ class Login(FlowPages):
         if to is not None:
             return Begun(to, user)
         if ways:
+            pages.renew_id()
             return self.to("other", Carried())
         if enrols:
+            pages.renew_id()
             return redirect(enrolment_address(self.site), 303)
         raise Refused(NO_PHONE, user)
 
     def send(self, begun: Begun) -> Response:
-        """Send the first code. If it cannot be sent, offer the account's other ways in."""
+        """Send the first code. If it cannot be sent, offer the account's other ways in.
+
+        What follows is for who typed the password, so the session gets a new id. It keeps its id
+        where a repeated request meets the cooldown, whose reply leaves the session alone."""
         outcome = run_sync(self.flow().start(begun.to, deliver=begun.deliver))
         refused = outcome.page is Page.FIRST and not isinstance(outcome.error, CooldownActive)
-        if refused and self.second.ways(begun.to.subject):
+        others = refused and bool(self.second.ways(begun.to.subject))
+        if others or outcome.saved:
+            pages.renew_id()
+        if others:
             return self.to("other", Carried(outcome.notice))
         return self.follow(outcome, begun.typed)
 

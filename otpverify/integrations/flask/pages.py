@@ -79,11 +79,15 @@ def renew_id() -> None:
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if callable(regenerate):
         regenerate(session)
+        g.otpverify_renewed = True
 
 
 def leave_session() -> None:
     """Prevent the reply to this request from setting the session, even where Flask sets it
-    with every reply (`session.permanent`)."""
+    with every reply (`session.permanent`). A session that has a new id must reach the browser: the
+    old one is gone."""
+    if g.get("otpverify_renewed"):
+        return
     held = session._get_current_object()  # type: ignore[attr-defined]  # session is a proxy
     if isinstance(held, dict):
         dict.pop(held, "_permanent", None)  # of this request's copy alone, unnoticed

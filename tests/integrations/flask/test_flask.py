@@ -371,6 +371,19 @@ def test_a_session_on_the_server_gets_a_new_id(shop: Shop, person: Person) -> No
     assert all(calls), "an empty one would not get a new id"
 
 
+def test_a_login_that_is_sent_again_keeps_the_session(shop: Shop) -> None:
+    """It meets the cooldown, and its reply leaves the session on the server alone."""
+    shop.app.session_interface = ServerSessions()
+    person = shop.person()
+    person.begin("login")
+    before = person.cookie
+    page = person.begin("login")
+    assert page.path == "/account/login/code"
+    assert person.cookie == before
+    person.send(page.path, code=shop.code(1))
+    assert shop.told == [("login", "7")]
+
+
 @pytest.mark.parametrize("flow", FIRST)
 def test_a_planted_id_of_a_session_leads_nowhere(shop: Shop, flow: str) -> None:
     """Somebody who planted a session's id gains nothing by what the person proves in it."""

@@ -18,6 +18,7 @@ from support import OTHER_PHONE, QUICK, fixture_secret, wrong
 from wtforms import Form, StringField, validators
 
 from otpverify import (
+    ChallengeExpired,
     ConfigurationError,
     FraudPolicy,
     MemoryStore,
@@ -274,6 +275,21 @@ def test_a_planted_id_of_a_session_leads_to_no_proof_that_waits(club: Club) -> N
     assert attacker.open(ACCOUNT).path == SIGN_IN
     person.send(ACCOUNT, name="Bob")
     assert club.members[-1][1:] == (STRANGER, "Bob")
+
+
+def test_a_session_with_a_new_id_is_not_lost(club: Club, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A right code whose proof was used elsewhere leaves what else the session holds."""
+
+    def used(*_: Any, **__: Any) -> Verified:
+        raise ChallengeExpired
+
+    sessions = club.app.session_interface = ServerSessions()
+    club.mount()
+    person = begin(club)
+    sessions.kept[person.cookie]["cart"] = "full"
+    monkeypatch.setattr(Verifier, "redeem", used)
+    assert person.send(CODE, code=club.code(1)).path == SIGN_IN
+    assert sessions.kept[person.cookie]["cart"] == "full"
 
 
 def test_an_account_page_without_a_proof_leads_to_the_first_page(club: Club) -> None:
