@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from flask import Flask, session
-from flask.sessions import SecureCookieSessionInterface, SessionInterface, SessionMixin
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 from jinja2.bccache import Bucket, BytecodeCache
@@ -114,7 +114,7 @@ class Shop:
         return Person(self.app)
 
 
-class KeptSession(dict[str, Any], SessionMixin):
+class KeptSession(SecureCookieSession):
     """A session on the server."""
 
     def __init__(self, kept: dict[str, Any], sid: str) -> None:
@@ -133,12 +133,14 @@ class ServerSessions(SessionInterface):
         return KeptSession(self.kept.get(sid, {}), sid if sid in self.kept else self._id())
 
     def save_session(self, app: Flask, session: Any, response: Any) -> None:
-        self.kept[session.sid] = dict(session)
-        response.set_cookie("session", session.sid)
+        if session.modified:
+            self.kept[session.sid] = dict(session)
+            response.set_cookie("session", session.sid)
 
     def regenerate(self, session: Any) -> None:
         self.kept.pop(session.sid, None)
         session.sid = self._id()
+        session.modified = True
 
     @staticmethod
     def _id() -> str:
