@@ -40,7 +40,7 @@ def test_what_is_shown_is_what_is_sent(capsys: pytest.CaptureFixture[str]) -> No
         "123456", ttl_seconds=600, purpose="login", locale="de"
     )
     shown = "".join(f"    {line}\n" for line in text.split("\n"))
-    assert f"de login: GSM-7, up to 121 units, 1 segment\n{shown}de phone" in out
+    assert f"de login: GSM-7, up to 121 units, 1 segment\n{shown}de sign-in" in out
     assert "\nen" not in out
 
 
@@ -49,7 +49,7 @@ def test_a_brand_that_costs_a_second_segment(capsys: pytest.CaptureFixture[str])
     assert code == 1
     assert "en login: UCS-2, up to 81 units, 2 segments" in out
     assert "  finding: It takes 2 segments (81 units of UCS-2)" in out
-    assert out.endswith("4 findings.\n")
+    assert out.endswith("5 findings.\n")
     assert lint(capsys, "--all", "--locale", "en", "--brand", "Ж", "--max-segments", "2")[0] == 0
     code, out = lint(capsys, "{brand}: {code} is your login code", "--brand", "Joe’s Cafe")
     assert (
