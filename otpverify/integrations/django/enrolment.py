@@ -463,7 +463,7 @@ class EnrolmentView(AccountFlow):
         """Remove the number."""
         current = await self.call(requests.phone_of, self.user)
         if current is None or not await self.call(self.may_remove):
-            return self.go("first")
+            return api.problem(INVALID_REQUEST) if self.wants_json else self.go("first")
         if not await self.call(self.has_proved_again):
             return self.prove_first(self.address("first"))
         response = await self.reply(self._remove, current)

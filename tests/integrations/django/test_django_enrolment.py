@@ -594,6 +594,13 @@ def test_enrolment_by_json(person: Person, user: Any, outbox: OutboxSender) -> N
 
 
 @both
+def test_json_learns_that_nothing_was_removed(person: Person, user: Any) -> None:
+    change(user, phone="")
+    sign_in_without_phone(person, user)
+    assert person.json("post", "/my-phone/remove/")[0] == 422
+
+
+@both
 def test_a_code_that_is_sent_twice(person: Person, user: Any, outbox: OutboxSender) -> None:
     change(user, phone="")
     sign_in_without_phone(person, user)
