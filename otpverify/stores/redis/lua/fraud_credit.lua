@@ -8,22 +8,29 @@
 
 -- include fraud_ledger
 -- include fraud_traffic
-local at_risk, more, trusted = struct.unpack('>ddI6', ARGV[1])
--- include fraud_accounts
--- include fraud_give
-if trusted > 0 then
-  redis.call('SET', KEYS[5], struct.pack('>I6I4', now + trusted, 0), 'PX', trusted)
-end
-if bills == '' then
-  return replies('0')
-end
-redis.call('DEL', KEYS[6])
-count_traffic(0, 1, 0, 0, 0)
-local paid, price = struct.unpack('>Bd', bills, #bills - 8)
-if paid >= 8 and paid < 11 then
-  return replies('2 ' .. paid - 8)
+local at_risk, times, trusted = unpack_bytes('>ddI6', ARGV[1])
+local paid, price, entered, earned = 11, 0, 0, 0 -- as if nobody paid
+if bills ~= '' then
+  paid, price = unpack_bytes('>Bd', bills, #bills - 8)
 end
 if paid < 8 then
-  give(paid % 4 + 1, paid >= 4, price, more, 1)
+  entered, earned = 1, price
 end
-return replies('1')
+-- include fraud_accounts
+local group, place, prefix_after, country_after, world_after
+if paid < 8 then
+-- include fraud_give
+end
+-- include fraud_keep
+if trusted > 0 then
+  call('SET', KEYS[5], pack_bytes('>I6I4', now + trusted, 0), 'PX', trusted)
+end
+local reply = '0'
+if bills ~= '' then
+  reply = (paid >= 8 and paid < 11) and '2 ' .. paid - 8 or '1'
+  call('DEL', KEYS[6])
+  local sent, verified, refused, would_refuse, cost = 0, 1, 0, 0, 0
+-- include fraud_count
+end
+call('SET', KEYS[1], reply, 'PX', '30000')
+return reply

@@ -15,24 +15,30 @@
 -- tally, past: what was sent and entered in the country; see fraud_traffic.
 -- The nonce's key holds the reply for half a minute, so that a call that is repeated, since its
 -- reply got lost, counts once. The reply of a charge lies with its bill instead: most calls are those.
+-- A function would be made in each run, at the price of a command, so these scripts have few; what
+-- several of them do stands in a file that they include.
 
 -- include clock
-local had = redis.call('MGET', unpack(KEYS, 1, #KEYS - 1))
+local call, pack_bytes, unpack_bytes = redis.call, struct.pack, struct.unpack
+local max, min, floor, ceil = math.max, math.min, math.floor, math.ceil
+local had, missing = call('MGET', unpack(KEYS, 1, #KEYS - 1)), {}
 if had[1] then
   return had[1]
 end
-local function is_finite(number)
-  return number - number == 0
-end
 for place = 2, #KEYS - 1 do
   if not had[place] then
-    redis.call('GET', KEYS[place]) -- an error if it is of another type, of which MGET says nothing
+    missing[#missing + 1] = KEYS[place]
+  end
+end
+if missing[1] and call('EXISTS', unpack(missing)) > 0 then
+  for _, key in ipairs(missing) do
+    call('GET', key) -- an error if it is of another type, of which MGET says nothing
   end
 end
 local number, known_until, unanswered = had[5], nil, nil
 if number then
   assert(#number == 10, 'a foreign value')
-  known_until, unanswered = struct.unpack('>I6I4', number)
+  known_until, unanswered = unpack_bytes('>I6I4', number)
 end
 local BILL, BILL_SIZE, bills, newest = '>I6I6Bd', 21, '', ''
 if had[6] then
@@ -40,27 +46,10 @@ if had[6] then
   newest = had[6]:sub(2 + BILL_SIZE * count)
   assert(count > 0 and #newest > 6, 'a foreign value')
   for from = 2, BILL_SIZE * count, BILL_SIZE do
-    local _, expires, _, price = struct.unpack(BILL, had[6], from)
-    assert(is_finite(price), 'a foreign value')
+    local _, expires, _, price = unpack_bytes(BILL, had[6], from)
+    assert(price - price == 0, 'a foreign value')
     if expires > now then
       bills = bills .. had[6]:sub(from, from + BILL_SIZE - 1)
     end
   end
-end
-
--- Keep these bills, with the nonce and the reply of the newest charge.
-local function keep_bills(kept, reply)
-  if kept == '' then
-    return redis.call('DEL', KEYS[6])
-  end
-  local last = 0
-  for from = 7, #kept, BILL_SIZE do
-    last = math.max(last, (struct.unpack('>I6', kept, from)))
-  end
-  redis.call('SET', KEYS[6], string.char(#kept / BILL_SIZE) .. kept .. reply, 'PX', last - now)
-end
-
-local function replies(reply)
-  redis.call('SET', KEYS[1], reply, 'PX', '30000')
-  return reply
 end

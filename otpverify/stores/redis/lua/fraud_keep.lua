@@ -1,0 +1,44 @@
+-- Write the accounts that an operation changed; after fraud_accounts.
+--
+-- It says before whose they are: `group` (1 new, 2 proven, 3 human, 4 known) and `place` (1
+-- strangers, 2 those who passed a human check); and what each has now, `prefix_after`,
+-- `country_after` and `world_after`, or nil where nothing changes. The records' other balances are
+-- brought up to date, too.
+
+local LIFETIME = '2592000000' -- of a country and the world: 30 days, after which nothing is left
+if prefix_after then
+  local other = faded(prefix[3 - place], prefix_limit, prefix_days)
+  local debt, credit = max(0, -min(prefix_after, other)), max(prefix_after, other)
+  -- The record matters until its debts are forgiven, and less than half a message is left of the
+  -- rest.
+  local lifetime = min(1, debt / 8)
+  if prefix_earned > 0.5 or credit > 0.5 then
+    lifetime = lifetime
+      + max(math.log(max(1, prefix_earned / 0.5)), 90 * math.log(max(1, credit / 0.5)))
+  end
+  prefix[place], prefix[3 - place] = prefix_after, other
+  call('SET', KEYS[2],
+    pack_bytes('>I6ddd', max(now, prefix_at), prefix_earned, prefix[1], prefix[2]),
+    'PX', 1000 * max(1, ceil(DAY / 1000 * lifetime)))
+end
+if country_after then
+  for other = 1, 4 do
+    if other ~= group and country[other] ~= 0 then
+      local times = other == 4 and 3 or 1
+      local limit = times * country_limit
+      country[other] = lapsed(country[other], limit, other == 1 and 0 or limit,
+        times * country_forgiven, country_days, 0)
+    end
+  end
+  country[group] = country_after
+  call('SET', KEYS[3],
+    pack_bytes('>I6ddddd', max(now, country_at), country_earned, country[1], country[2],
+      country[3], country[4]),
+    'PX', LIFETIME)
+end
+if world_after then
+  world[3 - place] = lapsed(world[3 - place], world_limit, 0, world_limit, world_days, 0)
+  world[place] = world_after
+  call('SET', KEYS[4], pack_bytes('>I6ddd', max(now, world_at), world_earned, world[1], world[2]),
+    'PX', LIFETIME)
+end
