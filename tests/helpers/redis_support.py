@@ -65,6 +65,13 @@ local redis = {{call = function(command, key, ...)
   if command == 'GET' then
     local raw = server.call('GET', key)
     return due_of(raw) > at and raw:sub(7)
+  elseif command == 'EXISTS' then
+    local there = 0
+    for place, one in ipairs({{key, unpack(given)}}) do
+      assert(one == KEYS[place + 1], 'a key that was not declared')
+      there = there + (due_of(server.call('GET', one)) > at and 1 or 0)
+    end
+    return there
   elseif command == 'PSETEX' then
     return put(key, given[2], tonumber(given[1]))
   elseif command == 'SET' and given[2] == 'PX' then

@@ -90,75 +90,23 @@ known = known or counted and number and unanswered < 3
 local place = human and 2 or 1
 local owns = faded(prefix[place], prefix_limit, prefix_days)
 local group = human and 3 or known and 4 or owns >= 1 and 2 or 1
-local mark = 1 / 3
-
--- What the prefix has after a refusal: a proven one pays, and one without entered codes is marked.
-local function refused_owns()
-  if group == 2 then
-    return owns - 1
-  end
-  return group == 1 and prefix_earned == 0 and min(owns, -mark) or owns
-end
-
--- The milliseconds until an account of money may owe so much, or nil if it may now. A new prefix
--- that owes something may use a share of the limit.
-local function overdrawn(after, most, forgiven)
-  local whole = max(most, price)
-  local part = group == 1 and max(most * 0.8, price) or whole
-  if after >= -((group == 1 and owns < 0) and part or whole) then
-    return nil
-  end
-  local days = (-part - after) / forgiven
-  if group == 1 then
-    local clear = max(0, -refused_owns()) / prefix_limit
-    days = min(days, max(clear, (-whole - after) / forgiven))
-  end
-  return ceil(days * DAY)
-end
 
 local paid
 if not refusal then
-  local reason, wait
   local wider = group == 4 and 3 or 1
   local limit, forgiven = wider * country_limit, wider * country_forgiven
   local after =
     lapsed(country[group], limit, group == 1 and 0 or limit, forgiven, country_days, 0) - price
-  wait = overdrawn(after, limit, forgiven)
-  if wait then
-    reason = 1
-  end
+  -- A new prefix that owes something may use a share of a limit on money.
+  local share = group == 1 and owns < 0 and 0.8 or 1
+  local country_refuses = after < -max(limit * share, price)
   local world_pays, after_world = group ~= 4 and not forced and after < -0.1 * country_earned, 0
   if world_pays then
     after_world = lapsed(world[place], world_limit, 0, world_limit, world_days, 0) - price
-    if not wait then
-      mark = 1
-    end
-    local wait_world = overdrawn(after_world, world_limit, world_limit)
-    if wait_world and wait_world > (wait or -1) then
-      reason, wait = 2, wait_world
-    end
   end
+  local world_refuses = world_pays and after_world < -max(world_limit * share, price)
   local prefix_refuses = group ~= 4 and owns - 1 < -max(prefix_limit, 1)
-  if prefix_refuses then
-    local wait_prefix = ceil((-max(prefix_limit, 1) - (owns - 1)) / prefix_limit * DAY)
-    if wait_prefix >= (wait or -1) then
-      reason, wait = 0, wait_prefix
-    end
-  end
-
-  if wait and forced then
-    paid = 11 -- what an account had no room for must not come back to it
-  elseif wait then
-    local left = prefix_refuses and owns or refused_owns()
-    if owns - left >= 1 / 30 then -- a write for each refused start would be too many
-      prefix_after = left
-    end
-    if observed then
-      paid = 8 + reason
-    else
-      refusal = '0 ' .. reason .. ' ' .. wait
-    end
-  else
+  if not (country_refuses or world_refuses or prefix_refuses) then
     country_after = after
     if group ~= 4 then
       prefix_after = owns - 1
@@ -167,6 +115,49 @@ if not refusal then
       world_after = after_world
     end
     paid = group - 1 + (world_pays and 4 or 0)
+  elseif forced then
+    paid = 11 -- what an account had no room for must not come back to it
+  else
+    -- A refusal takes a message from a proven prefix, and marks one in which no code was entered.
+    local left, mark = owns, country_refuses and 1 / 3 or 1
+    if group == 2 then
+      left = owns - 1
+    elseif group == 1 and prefix_earned == 0 then
+      left = min(owns, -mark)
+    end
+    -- The milliseconds until an account of money admits the message: for a new prefix when a share
+    -- of its limit is free, or when the prefix owes nothing any more and the whole limit is.
+    local function overdrawn(owed, most, forgiven_there)
+      local whole = (-max(most, price) - owed) / forgiven_there
+      if group ~= 1 then
+        return ceil(whole * DAY)
+      end
+      local part = (-max(most * 0.8, price) - owed) / forgiven_there
+      return ceil(min(part, max(max(0, -left) / prefix_limit, whole)) * DAY)
+    end
+    local reason, wait = 1, -1
+    if country_refuses then
+      wait = overdrawn(after, limit, forgiven)
+    end
+    if world_refuses then
+      local wait_world = overdrawn(after_world, world_limit, world_limit)
+      if wait_world > wait then
+        reason, wait = 2, wait_world
+      end
+    end
+    if prefix_refuses then
+      local wait_prefix = ceil((-max(prefix_limit, 1) - (owns - 1)) / prefix_limit * DAY)
+      if wait_prefix >= wait then
+        reason, wait = 0, wait_prefix
+      end
+    elseif owns - left >= 1 / 30 then -- a write for each refused start would be too many
+      prefix_after = left
+    end
+    if observed then
+      paid = 8 + reason
+    else
+      refusal = '0 ' .. reason .. ' ' .. wait
+    end
   end
 end
 -- include fraud_keep
@@ -179,7 +170,7 @@ elseif paid >= 8 and paid < 11 then
 end
 -- include fraud_count
 if refusal then
-  call('SET', KEYS[1], refusal, 'PX', '30000')
+  call('PSETEX', KEYS[1], '30000', refusal)
   return refusal
 end
 
@@ -200,8 +191,11 @@ local bill = now
 if bills ~= '' then
   bill = max(now, unpack_bytes('>I6', bills, #bills - BILL_SIZE + 1) + 1)
 end
-local reply = '1 ' .. now .. ' ' .. event .. ' ' .. paid .. ' ' .. raised .. ' ' .. bill .. ' ' .. levels
 bills = bills:sub(-7 * BILL_SIZE) .. pack_bytes(BILL, bill, now + remember, paid, price)
+-- To write a number as text takes as long as a command; mostly these are the same.
+local at = now .. ''
+event, bill = event == now and at or event, bill == now and at or bill
+local reply = '1 ' .. at .. ' ' .. event .. ' ' .. paid .. ' ' .. raised .. ' ' .. bill .. ' ' .. levels
 newest = nonce .. reply
 -- include fraud_keep_bills
 return reply

@@ -22,9 +22,8 @@ if past then -- once an hour: old hours become days, and old days are dropped
   for nth, record in ipairs(kept) do
     kept[nth] = pack_bytes(TRAFFIC, unpack(record, 1, 6))
   end
-  call('SET', KEYS[#KEYS], table.concat(kept), 'PX', TRAFFIC_LIFETIME)
+  call('PSETEX', KEYS[#KEYS], TRAFFIC_LIFETIME, table.concat(kept))
 end
-call('SET', KEYS[7],
+call('PSETEX', KEYS[7], TRAFFIC_LIFETIME,
   pack_bytes(TRAFFIC, had_hour, had_sent + sent, had_verified + verified, had_refused + refused,
-    had_would_refuse + would_refuse, had_cost + cost),
-  'PX', TRAFFIC_LIFETIME)
+    had_would_refuse + would_refuse, had_cost + cost))

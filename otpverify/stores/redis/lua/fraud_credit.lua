@@ -23,7 +23,7 @@ if paid < 8 then
 end
 -- include fraud_keep
 if trusted > 0 then
-  call('SET', KEYS[5], pack_bytes('>I6I4', now + trusted, 0), 'PX', trusted)
+  call('PSETEX', KEYS[5], trusted, pack_bytes('>I6I4', now + trusted, 0))
 end
 local reply = '0'
 if bills ~= '' then
@@ -32,5 +32,5 @@ if bills ~= '' then
   local sent, verified, refused, would_refuse, cost = 0, 1, 0, 0, 0
 -- include fraud_count
 end
-call('SET', KEYS[1], reply, 'PX', '30000')
+call('PSETEX', KEYS[1], '30000', reply)
 return reply

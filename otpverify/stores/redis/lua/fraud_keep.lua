@@ -17,9 +17,8 @@ if prefix_after then
       + max(math.log(max(1, prefix_earned / 0.5)), 90 * math.log(max(1, credit / 0.5)))
   end
   prefix[place], prefix[3 - place] = prefix_after, other
-  call('SET', KEYS[2],
-    pack_bytes('>I6ddd', max(now, prefix_at), prefix_earned, prefix[1], prefix[2]),
-    'PX', 1000 * max(1, ceil(DAY / 1000 * lifetime)))
+  call('PSETEX', KEYS[2], 1000 * max(1, ceil(DAY / 1000 * lifetime)),
+    pack_bytes('>I6ddd', max(now, prefix_at), prefix_earned, prefix[1], prefix[2]))
 end
 if country_after then
   for other = 1, 4 do
@@ -31,14 +30,13 @@ if country_after then
     end
   end
   country[group] = country_after
-  call('SET', KEYS[3],
+  call('PSETEX', KEYS[3], LIFETIME,
     pack_bytes('>I6ddddd', max(now, country_at), country_earned, country[1], country[2],
-      country[3], country[4]),
-    'PX', LIFETIME)
+      country[3], country[4]))
 end
 if world_after then
   world[3 - place] = lapsed(world[3 - place], world_limit, 0, world_limit, world_days, 0)
   world[place] = world_after
-  call('SET', KEYS[4], pack_bytes('>I6ddd', max(now, world_at), world_earned, world[1], world[2]),
-    'PX', LIFETIME)
+  call('PSETEX', KEYS[4], LIFETIME,
+    pack_bytes('>I6ddd', max(now, world_at), world_earned, world[1], world[2]))
 end

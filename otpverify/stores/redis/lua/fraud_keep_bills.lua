@@ -7,5 +7,5 @@ else
   for from = 7, #bills, BILL_SIZE do
     last = max(last, (unpack_bytes('>I6', bills, from)))
   end
-  call('SET', KEYS[6], string.char(#bills / BILL_SIZE) .. bills .. newest, 'PX', last - now)
+  call('PSETEX', KEYS[6], last - now, string.char(#bills / BILL_SIZE) .. bills .. newest)
 end

@@ -21,18 +21,18 @@
 -- include clock
 local call, pack_bytes, unpack_bytes = redis.call, struct.pack, struct.unpack
 local max, min, floor, ceil = math.max, math.min, math.floor, math.ceil
-local had, missing = call('MGET', unpack(KEYS, 1, #KEYS - 1)), {}
+local had, there = call('MGET', unpack(KEYS, 1, #KEYS - 1)), 0
 if had[1] then
   return had[1]
 end
 for place = 2, #KEYS - 1 do
-  if not had[place] then
-    missing[#missing + 1] = KEYS[place]
+  if had[place] then
+    there = there + 1
   end
 end
-if missing[1] and call('EXISTS', unpack(missing)) > 0 then
-  for _, key in ipairs(missing) do
-    call('GET', key) -- an error if it is of another type, of which MGET says nothing
+if there < #KEYS - 2 and call('EXISTS', unpack(KEYS, 2, #KEYS - 1)) > there then
+  for place = 2, #KEYS - 1 do
+    call('GET', KEYS[place]) -- an error if it is of another type, of which MGET says nothing
   end
 end
 local number, known_until, unanswered = had[5], nil, nil

@@ -73,5 +73,5 @@ if #others < #bills then
   bills = others
 -- include fraud_keep_bills
 end
-call('SET', KEYS[1], '1', 'PX', '30000')
+call('PSETEX', KEYS[1], '30000', '1')
 return '1'
