@@ -216,7 +216,7 @@ def names(key: FraudKey, rules: Rules) -> tuple[str, ...]:
     """What the states of a ledger are called in a store. The first letter says which it is."""
     return (
         f"p{key.prefix}",
-        f"c{key.country}",
+        country_name(key.country),
         "w",
         number_name(key.number),
         f"b{key.challenge}",
@@ -229,6 +229,11 @@ def names(key: FraudKey, rules: Rules) -> tuple[str, ...]:
 def number_name(number: str) -> str:
     """What the state of a number is called in a store."""
     return f"k{number}"
+
+
+def country_name(country: str) -> str:
+    """What the accounts of a country are called in a store."""
+    return f"c{country}"
 
 
 def tally_name(country: str) -> str:

@@ -137,8 +137,7 @@ def sizes(client: Any) -> None:
         for begin in range(0, len(keys), 1_000):
             client.delete(*keys[begin : begin + 1_000])
         row(name, f"{(before - used(client)) / len(keys):.0f}")
-    for name, letter in (("country", "c"), ("traffic of a country, one hour", "t")):
-        row(name, client.memory_usage(f"otpverify:{{f}}:{letter}EE"))
+    row("country, with its traffic of an hour", client.memory_usage("otpverify:{f}:cEE"))
     for cap in CAPS[:1]:
         row(
             "cap, one of at most 61 parts",

@@ -29,12 +29,12 @@ from otpverify.core.fraud_ledger import (
     FraudKey,
     Rules,
     amounts,
+    country_name,
     counts_network,
     counts_number,
     millionths,
     names as fraud_names,
     number_name,
-    tally_name,
 )
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
@@ -54,6 +54,7 @@ _LONGEST_PAUSE_SECONDS = 0.016
 _DIGEST_BYTES = 32  # what a record has room for
 _TO_FOLLOW = bytes(_DIGEST_BYTES)  # in place of the digest that `place` brings
 _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
+_TALLY = 5  # among the names of a ledger; a country's tally lies with its accounts
 _SCOPE_LENGTH = 8  # of the tag's 22 characters: 48 bits tell the purposes of one phone apart
 STATUSES = tuple(DeliveryStatus)
 """By the number that the scripts know a status by."""
@@ -191,7 +192,7 @@ class Scripts:
         argument = numbers + trusted.to_bytes(6, "big")
         # Nothing of the network or the caps comes back.
         keys = self._ledger(key, rules)
-        return Call(self._load("fraud_credit"), (*keys[:7], keys[-1]), (argument,))
+        return Call(self._load("fraud_credit"), (*keys[:6], keys[-1]), (argument,))
 
     def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> Call:
         argument = struct.pack(">ddd", price, rules.rates.at_risk, millionths(price))
@@ -211,14 +212,15 @@ class Scripts:
         keys = [
             self._fraud(name)
             for country in COUNTRIES
-            for name in (tally_name(country), _past_name(country))
+            for name in (country_name(country), _past_name(country))
         ]
         return Call(self._load("traffic"), tuple(keys), (hours,))
 
     def _ledger(self, key: FraudKey, rules: Rules) -> tuple[bytes, ...]:
         nonce = self._fraud("n") + _nonce()
-        past = self._fraud(_past_name(key.country))
-        return (nonce, *map(self._fraud, fraud_names(key, rules)), past)
+        names = [*fraud_names(key, rules), _past_name(key.country)]
+        del names[_TALLY]
+        return (nonce, *map(self._fraud, names))
 
     def _fraud(self, name: str) -> bytes:
         # One slot for all: one script answers for everything that a message concerns.

@@ -4,7 +4,7 @@
 --
 -- A record is an instant (6 bytes), what was earned (a double), and its balances (doubles): of a
 -- prefix and the world that of strangers and that of those who passed a human check; of a country
--- new, proven, human, known. fraud_keep writes them.
+-- new, proven, human, known, and the tally of fraud_traffic. fraud_keep writes them.
 
 local DAY = 86400000
 local prefix_at, prefix_earned, prefix, prefix_days = 0, entered, { 0, 0 }, 0
@@ -16,13 +16,14 @@ if had[2] then
   prefix_earned = prefix_earned * math.exp(-prefix_days) + entered
 end
 local country_at, country_earned, country, country_days = 0, earned, { 0, 0, 0, 0 }, 0
+local country_had_earned = 0
 if had[3] then
-  country_at, country_earned, country[1], country[2], country[3], country[4] =
+  country_at, country_had_earned, country[1], country[2], country[3], country[4] =
     unpack_bytes('>I6ddddd', had[3])
-  local sum = country_earned + country[1] + country[2] + country[3] + country[4]
-  assert(#had[3] == 46 and sum - sum == 0, 'a foreign value')
+  local sum = country_had_earned + country[1] + country[2] + country[3] + country[4]
+  assert(#had[3] == 82 and sum - sum == 0, 'a foreign value')
   country_days = max(0, now - country_at) / DAY
-  country_earned = country_earned * math.exp(-country_days) + earned
+  country_earned = country_had_earned * math.exp(-country_days) + earned
 end
 local world_at, world_earned, world, world_days = 0, earned, { 0, 0 }, 0
 if had[4] then

@@ -5,7 +5,7 @@
 -- amount (a double).
 
 local part_ends, cap_live, cap_put
-if #KEYS > 9 then -- there are caps; without any, to make the functions would take time
+if #KEYS > 8 then -- there are caps; without any, to make the functions would take time
   function part_ends(part, window)
     return ceil((part + 1) * window / 60) + window
   end

@@ -28,7 +28,7 @@ known, human, forced, observed, counted =
 local refusal -- the reply, if anything refuses
 local prefix_after, country_after, world_after
 
-local limits, network = 36 + 22 * (#KEYS - 9), had[8] or ''
+local limits, network = 36 + 22 * (#KEYS - 8), had[7] or ''
 local counts_network = limits <= #ARGV[1]
 if counts_network and network ~= '' then
   assert(#network > 10 and #network % 6 == 4, 'a foreign value')
@@ -47,9 +47,9 @@ if counts_network and network ~= '' then
 end
 
 local begins, sums, longest_cap, full, levels = {}, {}, 0, nil, ''
-for place = 1, refusal and 0 or #KEYS - 9 do
+for place = 1, refusal and 0 or #KEYS - 8 do
   local takes, most, window = unpack_bytes('>ddI6', ARGV[1], 36 + 22 * (place - 1))
-  local raw = had[8 + place] or ''
+  local raw = had[7 + place] or ''
   local begin, sum = 9, 0
   if raw ~= '' then
     begin, sum = cap_live(raw, window)
@@ -160,15 +160,13 @@ if not refusal then
     end
   end
 end
--- include fraud_keep
-
 local sent, verified, refused, would_refuse = 1, 0, 0, 0
 if refusal then
   sent, refused, cost = 0, 1, 0
 elseif paid >= 8 and paid < 11 then
   would_refuse = 1
 end
--- include fraud_count
+-- include fraud_keep
 if refusal then
   call('PSETEX', KEYS[1], '30000', refusal)
   return refusal
@@ -181,7 +179,7 @@ if counted and number then
 end
 for nth, begin in ipairs(begins) do
   local takes, _, window = unpack_bytes('>ddI6', ARGV[1], 36 + 22 * (nth - 1))
-  cap_put(KEYS[8 + nth], had[8 + nth] or '', window, begin, sums[nth], floor(now * 60 / window), takes)
+  cap_put(KEYS[7 + nth], had[7 + nth] or '', window, begin, sums[nth], floor(now * 60 / window), takes)
 end
 local event = 0
 if counts_network then

@@ -17,20 +17,19 @@ if paid < 8 then
   entered, earned = 1, price
 end
 -- include fraud_accounts
-local group, place, prefix_after, country_after, world_after
-if paid < 8 then
--- include fraud_give
-end
--- include fraud_keep
-if trusted > 0 then
-  call('PSETEX', KEYS[5], trusted, pack_bytes('>I6I4', now + trusted, 0))
-end
 local reply = '0'
 if bills ~= '' then
-  reply = (paid >= 8 and paid < 11) and '2 ' .. paid - 8 or '1'
-  call('DEL', KEYS[6])
+  local group, place, prefix_after, country_after, world_after
+  if paid < 8 then
+-- include fraud_give
+  end
   local sent, verified, refused, would_refuse, cost = 0, 1, 0, 0, 0
--- include fraud_count
+-- include fraud_keep
+  call('DEL', KEYS[6])
+  reply = (paid >= 8 and paid < 11) and '2 ' .. paid - 8 or '1'
+end
+if trusted > 0 then
+  call('PSETEX', KEYS[5], trusted, pack_bytes('>I6I4', now + trusted, 0))
 end
 call('PSETEX', KEYS[1], '30000', reply)
 return reply

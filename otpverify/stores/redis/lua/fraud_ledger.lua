@@ -1,10 +1,11 @@
 -- What fraud_charge, fraud_credit and fraud_refund begin with: all that one message concerns, as
 -- core/fraud_ledger.py defines it; they are tested against it, answer by answer.
 --
--- KEYS   nonce, prefix, country, world, number, bills, tally, network, then one for each cap, and the
---        past in the end; fraud_credit does without network and caps
+-- KEYS   nonce, prefix, country, world, number, bills, network, then one for each cap, and the
+--        country's past in the end; fraud_credit does without network and caps
 --
--- prefix, country, world: their accounts; see fraud_accounts. All numbers are big-endian.
+-- prefix, country, world: their accounts; see fraud_accounts. All numbers are big-endian. A country has
+-- its tally after its accounts, and its past apart: what was sent and entered there; see fraud_traffic.
 -- number: when it is known no more (6 bytes), how many messages were sent to it since its last right
 -- code (4).
 -- bills: what a challenge was charged: how many bills (1 byte); of each, oldest first, name and
@@ -12,7 +13,6 @@
 -- if the world paid, too; or 8 prefix, 9 country, 10 world: its account refused, and the message was
 -- only observed; or 11: nobody, as it was forced) and price (a double); then the nonce (6 bytes) and
 -- the reply of the newest charge.
--- tally, past: what was sent and entered in the country; see fraud_traffic.
 -- The nonce's key holds the reply for half a minute, so that a call that is repeated, since its
 -- reply got lost, counts once. The reply of a charge lies with its bill instead: most calls are those.
 -- A function would be made in each run, at the price of a command, so these scripts have few; what

@@ -28,4 +28,4 @@ while stop < #network and unpack_bytes('>I6', network, stop + 1) == event do
 end
 local log = network:sub(begin, stop) .. pack_bytes('>I6', event) .. network:sub(stop + 1)
 log = log:sub(max(1, #log - (count + 100) * 6 + 1))
-call('PSETEX', KEYS[8], event + window - now, pack_bytes('>I6I4', window, count) .. log)
+call('PSETEX', KEYS[7], event + window - now, pack_bytes('>I6I4', window, count) .. log)

@@ -14,15 +14,15 @@ local price, at_risk, cost, at, event, bill, paid, raised =
 local times, entered, earned = 1, 0, 0
 -- include fraud_accounts
 local windows = {}
-for place = 9, #KEYS - 1 do
-  local took, window = unpack_bytes('>dI6', ARGV[1], 45 + 14 * (place - 9))
+for place = 8, #KEYS - 1 do
+  local took, window = unpack_bytes('>dI6', ARGV[1], 45 + 14 * (place - 8))
   local part = floor(at * 60 / window)
   if had[place] and part_ends(part, window) > now then
     local begin, sum = cap_live(had[place], window)
     windows[place] = { window, begin, sum, part, -took }
   end
 end
-local network = event > 0 and had[8]
+local network = event > 0 and had[7]
 if network then
   -- Take the event out of the network's log, unless that is full (100 events beyond the largest
   -- count): it may have dropped an older one that would count in its place.
@@ -40,9 +40,9 @@ if network then
   end
   if found and recent < count + 100 then
     if #network == 16 then
-      call('DEL', KEYS[8])
+      call('DEL', KEYS[7])
     else
-      call('SET', KEYS[8], network:sub(1, found - 1) .. network:sub(found + 6), 'KEEPTTL')
+      call('SET', KEYS[7], network:sub(1, found - 1) .. network:sub(found + 6), 'KEEPTTL')
     end
   end
 end
@@ -53,16 +53,15 @@ local group, place, prefix_after, country_after, world_after
 if paid < 8 then
 -- include fraud_give
 end
--- include fraud_keep
-if raised == 1 and number then
-  call('SET', KEYS[5], pack_bytes('>I6I4', known_until, max(0, unanswered - 1)), 'KEEPTTL')
-end
 local sent, verified, refused, would_refuse = -1, 0, 0, 0
 if paid >= 8 and paid < 11 then
   would_refuse = -1
 end
 cost = -cost
--- include fraud_count
+-- include fraud_keep
+if raised == 1 and number then
+  call('SET', KEYS[5], pack_bytes('>I6I4', known_until, max(0, unanswered - 1)), 'KEEPTTL')
+end
 local others = ''
 for from = 1, #bills, BILL_SIZE do
   if unpack_bytes('>I6', bills, from) ~= bill then

@@ -1,6 +1,6 @@
 -- What was counted in all countries in a window, as core/traffic.py defines it; see fraud_traffic.
 --
--- KEYS   of each country its tally and its past
+-- KEYS   of each country its accounts, with the tally, and its past; see fraud_ledger
 -- ARGV   hours
 -- Reply  the time; then of each country that has any counts: its number, 1 and up, and its counts
 
@@ -19,7 +19,9 @@ for place, key in ipairs(KEYS) do
 end
 local reply = { string.format('%.0f', now) }
 for place = 1, #KEYS, 2 do
-  local raw = (found[place + 1] or '') .. (found[place] or '')
+  local accounts = found[place]
+  assert(not accounts or #accounts == 82, 'a foreign value')
+  local raw = (found[place + 1] or '') .. (accounts and accounts:sub(47) or '')
   assert(#raw % 36 == 0, 'a foreign value')
   local sent, verified, refused, would_refuse, cost = 0, 0, 0, 0, 0
   for from = #raw - 35, 1, -36 do
