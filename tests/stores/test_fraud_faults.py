@@ -410,9 +410,7 @@ def test_a_refund_leaves_the_store_as_it_was(place: Place) -> None:
             assert isinstance(charged, Charged)
             store.refund(HERE, charged, MESSAGE.price, RULES)
         left = [name for name in lives(plain) if not name.startswith("otpverify:{f}:n")]
-        assert sorted(left) == [
-            f"otpverify:{{f}}:{name}" for name in ("cEE", "pprefix", "w")
-        ]
+        assert sorted(left) == [f"otpverify:{{f}}:{name}" for name in ("cEE", "pprefix", "w")]
         assert plain.pttl("otpverify:{f}:pprefix") <= 1_000
 
 

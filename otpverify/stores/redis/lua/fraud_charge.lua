@@ -172,9 +172,9 @@ if refusal then
   return refusal
 end
 
-local raised = 0
+local raised = '0'
 if counted and number then
-  raised = 1
+  raised = '1'
   call('SET', KEYS[5], pack_bytes('>I6I4', known_until, unanswered + 1), 'KEEPTTL')
 end
 for nth, begin in ipairs(begins) do
