@@ -6,7 +6,8 @@
 -- passed a human check); and what each has now, `prefix_after`, `country_after` and `world_after`,
 -- or nil where nothing changes. The records' other balances are brought up to date, too.
 
-local LIFETIME = '2592000000' -- of a country and the world: 30 days, after which nothing is left
+-- Of a country and the world: 30 days, after which nothing is left. A tally is read for 14 days.
+local LIFETIME = '2592000000'
 if prefix_after then
   local other = faded(prefix[3 - place], prefix_limit, prefix_days)
   local debt, credit = max(0, -min(prefix_after, other)), max(prefix_after, other)
