@@ -50,6 +50,15 @@ def test_example(path: Path) -> None:
     assert done.stdout.splitlines()[-len(expected) :] == expected
 
 
+SHORT = ("flask_app", "fastapi_app")
+"""What the short form starts; the others take seconds, and have tests of their own."""
+
+
+def sites(*names: str) -> list[object]:
+    """Names, of which the short form takes those of `SHORT`."""
+    return [pytest.param(name, marks=() if name in SHORT else long_form) for name in names]
+
+
 PROGRAMS = {
     "celery_worker": [
         "queued while no worker runs; nobody can read it there",
@@ -93,11 +102,7 @@ PROGRAMS = {
 """What each program with a folder of its own says when it plays its part by itself."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    # The worker has tests of its own; its program takes as long as all others together.
-    [pytest.param(name, marks=long_form if name == "celery_worker" else ()) for name in PROGRAMS],
-)
+@pytest.mark.parametrize("name", sites(*PROGRAMS))
 def test_program(name: str) -> None:
     path = f"examples/{name}/main.py"
     assert f"python {path} --script" in (ROOT / path).read_text()
@@ -113,7 +118,7 @@ def test_program(name: str) -> None:
     assert done.stdout.splitlines() == PROGRAMS[name]
 
 
-@pytest.mark.parametrize("name", ["django_project", "fastapi_app", "flask_app", "wsgi_app"])
+@pytest.mark.parametrize("name", sites("django_project", "fastapi_app", "flask_app", "wsgi_app"))
 def test_a_site_takes_a_free_port_when_the_usual_one_is_in_use(name: str) -> None:
     usual = 5000 if name == "flask_app" else 8000
     with ExitStack() as stack:
@@ -138,7 +143,7 @@ def test_a_site_takes_a_free_port_when_the_usual_one_is_in_use(name: str) -> Non
             process.kill()
 
 
-@pytest.mark.parametrize("name", ["django_project", "fastapi_app", "flask_app"])
+@pytest.mark.parametrize("name", sites("django_project", "fastapi_app", "flask_app"))
 def test_a_port_that_was_asked_for_and_is_in_use_is_named(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

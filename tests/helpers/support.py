@@ -52,13 +52,6 @@ def dealt(parts: int) -> int:
     return max(1, REPEATS // parts)
 
 
-def share_stores(mode: Mode, store: str, *asynchronous: str) -> None:
-    """Leave to the long form a test that asks the same of every store in both modes: the short one
-    asks synchronously, and asynchronously only of the stores that are named."""
-    if not LONG and mode.name == "async" and store not in asynchronous:
-        pytest.skip("the synchronous mode asks this store; the long form asks in both")
-
-
 def missing(what: str) -> NoReturn:
     """End a test for want of a program: a failure in the long form, a skip in the short one."""
     (pytest.fail if LONG else pytest.skip)(what)

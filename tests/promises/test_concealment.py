@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import open_store, stop_servers
-from support import LONG, OTHER_PHONE, PHONE, SECRET, Face, Mode, share_stores, wrong
+from support import LONG, OTHER_PHONE, PHONE, SECRET, Face, long_form, wrong
 
 from otpverify import (
     Challenge,
@@ -109,12 +109,12 @@ FAILURES: dict[str, Callable[[Message], Any]] = {
 }
 
 
-STORES = ("memory", "sqlite", "redis")
+STORES = ("memory", pytest.param("sqlite", marks=long_form), "redis")  # SQLite's rules are memory's
+pytestmark = pytest.mark.sync_in_short_form
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, mode: Mode, tmp_path: Path) -> Iterator[Any]:
-    share_stores(mode, request.param, "memory")
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     with open_store(request.param, tmp_path) as found:
         yield found
 

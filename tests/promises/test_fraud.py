@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import open_store, stop_servers
-from support import PHONE, QUICK, SECRET, Face, Mode, fixture_secret, long_form, share_stores
+from support import PHONE, QUICK, SECRET, Face, fixture_secret, long_form
 
 from otpverify import (
     AllowNumbers,
@@ -57,6 +57,7 @@ __all__ = ["stop_servers"]
 Make = Callable[..., Face]
 FREE = Policy(resend_cooldown_seconds=0, sends_per_ip=(), sends_per_phone=())
 UZ_PRICE = Decimal("0.434")
+pytestmark = pytest.mark.sync_in_short_form
 PRICES = Prices(
     {"UZ": UZ_PRICE, "EE": Decimal("0.1"), "DE": Decimal("0.1")}, default=Decimal("0.2")
 )
@@ -70,8 +71,7 @@ OTHERS = [f"+9989{operator}{n:07}" for n in range(0, 9_000_000, 10_007) for oper
 
 
 @pytest.fixture(params=["memory", pytest.param("sqlite", marks=long_form), "redis"])
-def store(request: pytest.FixtureRequest, mode: Mode, tmp_path: Path) -> Iterator[Any]:
-    share_stores(mode, request.param, "memory")
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     with open_store(request.param, tmp_path) as found:
         yield found
 
