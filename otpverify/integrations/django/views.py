@@ -31,12 +31,8 @@ from otpverify.integrations.django import session
 from otpverify.integrations.django.base import AsyncFlow, FlowView
 from otpverify.integrations.django.code_required import CodeRequiredMixin, code_required
 from otpverify.integrations.django.conf import averifier_for, verifier_for
-from otpverify.integrations.django.enrolment import (
-    AsyncCurrentPhoneView,
-    AsyncEnrolmentView,
-    CurrentPhoneView,
-    EnrolmentView,
-)
+from otpverify.integrations.django.current_phone import AsyncCurrentPhoneView, CurrentPhoneView
+from otpverify.integrations.django.enrolment import AsyncEnrolmentView, EnrolmentView
 from otpverify.integrations.django.login import LoginView
 from otpverify.integrations.django.pending_login import (
     acomplete_login,

@@ -11,7 +11,7 @@ from otpverify.integrations.django import accounts, api, conf, remembered, reque
 from otpverify.integrations.django.account_notices import notify
 from otpverify.integrations.django.backup_codes import backup_codes
 from otpverify.integrations.django.base import AsyncFlow
-from otpverify.integrations.django.enrolment import AccountFlow
+from otpverify.integrations.django.current_phone import AccountFlow
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import backup_codes_made
 from otpverify.integrations.web.account_notices import AccountChange
