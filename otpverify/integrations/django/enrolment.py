@@ -36,6 +36,7 @@ from otpverify.integrations.django.signals import phone_changed, phone_removed
 from otpverify.integrations.web.account_notices import AccountChange
 from otpverify.integrations.web.enrolment import NEW_PHONE, SAME_NUMBER, TAKEN, enrolled, enrolling
 from otpverify.integrations.web.notices import Carried, Notice
+from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import INVALID_REQUEST
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Recipient
@@ -126,14 +127,17 @@ class EnrolmentView(AccountFlow):
 
     async def _open(self, *, posted: bool) -> None:
         await super()._open(posted=posted)
-        # Who has a second factor must pass it before there is another one.
-        if self.enrols:
-            self.guarded = False
-        elif self.phone is None:
-            check = self.check_view()
-            check.setup(self.request, *self.args, **self.kwargs)
-            check.web_flow = self.web_flow
-            self.guarded = bool(await check.ways_of(self.user))
+        self.guarded = await self._has_second_factor()
+
+    async def _has_second_factor(self) -> bool:
+        """Whether the account has one, which the person must pass before there is another one: also
+        where the person may add the first phone by the password alone, at the login."""
+        if self.phone is not None:
+            return True
+        check = self.check_view()
+        check.setup(self.request, *self.args, **self.kwargs)
+        check.web_flow = self.web_flow
+        return bool(await check.ways_of(self.user))
 
     def get_form_kwargs(self) -> dict[str, Any]:
         """See `FlowView`. The password is not asked for again right after it was right."""
@@ -190,6 +194,11 @@ class EnrolmentView(AccountFlow):
         """In full, since the person typed it."""
         return recipient.phone
 
+    async def succeed(self, outcome: Outcome, verified: Verified) -> HttpResponseBase:
+        """See `FlowView`. The account may have got another way since this request began."""
+        self.guarded = await self._has_second_factor()
+        return await super().succeed(outcome, verified)
+
     def code_valid(self, verified: Verified) -> HttpResponseBase:
         """Save the number, unless it belongs to another account.
 
@@ -197,7 +206,7 @@ class EnrolmentView(AccountFlow):
             ChallengeExpired: The account changed in between, or the proof is too old.
         """
         old = self.phone
-        if (old is not None or self.guarded) and not self.has_proved_again():
+        if self.guarded and not self.has_proved_again():
             raise ChallengeExpired
         if self.is_taken(verified.phone) or not self._saved(verified.phone, old):
             self.web_flow.forget()

@@ -485,6 +485,46 @@ def test_who_has_backup_codes_alone_adds_a_phone_with_one(
 
 
 @both
+@pytest.mark.parametrize("when", ["before the number", "before the code", "during the code"])
+def test_a_password_alone_adds_no_phone_beside_another_way(
+    person: Person, user: Any, outbox: OutboxSender, ways_heard: list[str], when: str
+) -> None:
+    """Somebody with the password waits with a session that may only add the first phone. The owner
+    gets backup codes in the meantime, and no phone."""
+    change(user, phone="")
+    with override_settings(OTPVERIFY=options(outbox, WITHOUT_PHONE="enrol")):
+        assert login(person).heading == "Phone number"
+        if when == "before the number":
+            codes_of(user)
+        person.send("/my-phone/", phone=OTHER_PHONE)
+        if when == "before the number":
+            assert len(outbox) == 0
+            assert 'name="phone"' not in person.open("/my-phone/").html
+            assert person.open("/my-phone/check/").path == "/login/"
+            assert person.json("post", "/my-phone/", phone=OTHER_PHONE)[0] == 403
+            return
+        if when == "before the code":
+            codes_of(user)
+        else:
+            signals.code_verified.connect(_make_codes)
+        try:
+            page = person.send("/my-phone/code/", code=outbox.code(OTHER_PHONE))
+        finally:
+            signals.code_verified.disconnect(_make_codes)
+        assert "expired" in page.said
+        assert type(user).objects.get(pk=user.pk).phone == ""
+        assert not person.signed_in
+        assert ways_heard == []
+        person.send("/my-phone/code/", code=outbox.code(OTHER_PHONE))
+        assert type(user).objects.get(pk=user.pk).phone == ""
+        assert not person.signed_in
+
+
+def _make_codes(**_: Any) -> None:
+    codes_of(get_user_model().objects.get(username="ann"))
+
+
+@both
 def test_no_code_can_be_sent(person: Person, user: Any, outbox: OutboxSender) -> None:
     """The person is led to another way."""
     [code, *_] = codes_of(user)
