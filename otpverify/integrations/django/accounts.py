@@ -1,4 +1,5 @@
-"""The phone of an account: whose it is, and saving another one."""
+"""An account: its name and stamps in sessions, and its phone: whose it is, and saving another
+one."""
 
 from __future__ import annotations
 
@@ -9,12 +10,27 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, models, transaction
 
 from otpverify import ChallengeExpired
-from otpverify.integrations.django.requests import phone_field, users_with
+from otpverify.integrations.django.requests import phone_field, phone_of, users_with
+from otpverify.integrations.web.session_stamp import SessionStamp
 
 
 def key(user: Any) -> str:
     """The account's id, as sessions and signed texts name it."""
     return str(user._meta.pk.value_to_string(user))
+
+
+def save_stamp(stamp: SessionStamp, user: Any) -> None:
+    """State something of an account in the session, until its password or phone changes."""
+    stamp.save(key(user), *_facts(user))
+
+
+def has_stamp(stamp: SessionStamp, user: Any) -> bool:
+    """Whether the session states it of this account, as it is now."""
+    return stamp.account(lambda _: _facts(user)) == key(user)
+
+
+def _facts(user: Any) -> tuple[str | None, ...]:
+    return user.get_session_auth_hash(), phone_of(user)
 
 
 def has_other_owner(phone: str, user: Any) -> bool:

@@ -34,11 +34,10 @@ from otpverify import (
     Verifier,
 )
 from otpverify.engine.operations import check_words
-from otpverify.integrations.django import api, requests, session
+from otpverify.integrations.django import accounts, api, requests, session
 from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.step_up import (
     Facts,
-    account_of,
     in_window,
     purposes_needed,
     safe_path,
@@ -311,7 +310,7 @@ def _person(request: HttpRequest) -> Recipient | None:
     list(request.session.keys())  # it is loaded, so later reads do not block
     user = request.user
     return (
-        Recipient(requests.phone_of(user) or "", account_of(user))
+        Recipient(requests.phone_of(user) or "", accounts.key(user))
         if user.is_authenticated
         else None
     )

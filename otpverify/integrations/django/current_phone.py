@@ -129,12 +129,12 @@ class AccountFlow(FlowView):
 
     def has_proved_again(self) -> bool:
         """Whether the person did so within the last minutes, for the account as it is now."""
-        return self.proved_again.account(lambda _: self._facts()) == accounts.key(self.user)
+        return accounts.has_stamp(self.proved_again, self.user)
 
     def prove_again(self) -> None:
         """State that the person did so. The session gets a new key, as it gains rights."""
         self.request.session.cycle_key()
-        self.proved_again.save(accounts.key(self.user), *self._facts())
+        accounts.save_stamp(self.proved_again, self.user)
 
     def prove_first(self, wanted: str) -> HttpResponseBase:
         """The reply to a request that needs the proof: go and prove it, then go to `wanted`."""
@@ -142,9 +142,6 @@ class AccountFlow(FlowView):
             return api.problem(PROOF_REQUIRED)
         session.put(self.request.session, _WANTED, wanted)
         return HttpResponseRedirect(self.beside("my-phone-check"))
-
-    def _facts(self) -> tuple[str | None, ...]:
-        return (self.user.get_session_auth_hash(), self.phone)
 
 
 class CurrentPhoneView(OtherWaysFlow, AccountFlow):
@@ -190,7 +187,7 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
     async def begin(self, form: Any) -> HttpResponseBase:
         """Send a code to the account's phone. Without one, another way takes its place; if there
         is none, either, the password is all there is."""
-        await self.call(self._password_was_right.save, accounts.key(self.user), *self._facts())
+        await self.call(accounts.save_stamp, self._password_was_right, self.user)
         if self.phone is None:
             ways = await self.ways_of(self.user)
             go = self.to_way(ways[0]) if ways else await self.reply(self.way_passed, "password")
@@ -214,8 +211,8 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
 
     async def account_of_way(self) -> Any:
         """The person, whose password was right in this flow."""
-        stated = self._password_was_right.account(lambda _: self._facts())
-        return self.user if stated == accounts.key(self.user) else None
+        known = accounts.has_stamp(self._password_was_right, self.user)
+        return self.user if known else None
 
     def way_passed(self, way: str) -> HttpResponseBase:
         """Allow what needs the proof."""

@@ -10,21 +10,13 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from otpverify import (
-    AsyncVerifier,
-    Verified,
-    Verifier,
-)
-from otpverify.integrations.django import api, requests
+from otpverify import AsyncVerifier, Verified, Verifier
+from otpverify.integrations.django import accounts, api, requests
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.web.problems import SIGN_IN_REQUIRED
 from otpverify.integrations.web.session import Proof, Recipient
-from otpverify.integrations.web.step_up import (
-    LONGEST_WINDOW,
-    StepUp,
-    window,
-)
+from otpverify.integrations.web.step_up import LONGEST_WINDOW, StepUp, window
 from otpverify.phone import hint
 
 Facts: TypeAlias = Mapping[str, str] | None
@@ -35,24 +27,12 @@ windows_needed: set[str] = set()
 """Those of them that need a code within the last minutes."""
 
 
-def account_of(user: Any) -> str:
-    """The user's primary key, as the session holds it."""
-    return str(user._meta.pk.value_to_string(user))
-
-
-def _facts(user: Any, verifier: Verifier | AsyncVerifier) -> tuple[str | None, ...]:
-    """What ends a window when it changes: the password, and the phone."""
-    phone = requests.phone_of(user)
-    return user.get_session_auth_hash(), verifier.normalize(phone) if phone else None
-
-
 def in_window(
     request: HttpRequest, verifier: Verifier | AsyncVerifier, purpose: str, within: int
 ) -> bool:
     """Whether the user entered a code within the last so many seconds, in this session."""
-    facts = _facts(request.user, verifier)
     found = window(verifier, cast("Any", request.session), purpose, within)
-    return found.account(lambda _account: facts) == account_of(request.user)
+    return accounts.has_stamp(found, request.user)
 
 
 def safe_path(target: str | None) -> str:
@@ -107,7 +87,7 @@ class StepUpView(FlowView):
     @property
     def step_up(self) -> StepUp:
         """What the view that needs the code left in the session."""
-        account = account_of(self.request.user)
+        account = accounts.key(self.request.user)
         return StepUp(cast("Any", self.request.session), self.purpose, account)
 
     def get_binding(self) -> Facts:
@@ -119,7 +99,7 @@ class StepUpView(FlowView):
         phone = requests.phone_of(self.request.user)
         if phone is None:
             return self.without_phone(form)
-        return Recipient(phone, account_of(self.request.user))
+        return Recipient(phone, accounts.key(self.request.user))
 
     def without_phone(self, form: Any) -> HttpResponseBase:
         """The reply to a user who has no phone."""
@@ -128,7 +108,7 @@ class StepUpView(FlowView):
 
     def phone_of(self, subject: str) -> str | None:
         """The user's phone; another user cannot continue the challenge."""
-        mine = account_of(self.request.user) == subject
+        mine = accounts.key(self.request.user) == subject
         return requests.phone_of(self.request.user) if mine else None
 
     def shown(self, recipient: Recipient) -> str:
@@ -140,8 +120,7 @@ class StepUpView(FlowView):
         step, verifier = self.step_up, self.web_flow.verifier
         if self.purpose in windows_needed and step.binding is None:
             stamp = window(verifier, cast("Any", self.request.session), self.purpose)
-            facts = _facts(self.request.user, verifier)
-            stamp.save(account_of(self.request.user), *facts)
+            accounts.save_stamp(stamp, self.request.user)
         if step.form is not None:
             return self.go("continue")
         target = safe_path(step.target)
