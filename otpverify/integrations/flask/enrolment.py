@@ -66,7 +66,7 @@ class _OfAccount(FlowPages):
 
     def reproved(self, account: str) -> bool:
         """Whether the person proved again who they are, a moment ago."""
-        return self.second.reproved.account(self.second.facts) == account
+        return self.second.reproved.account(self.site.facts) == account
 
     def prove_again(self) -> Response:
         """Redirect to the page on which the person proves it, and then back here."""
@@ -138,7 +138,7 @@ class ProveAgain(_OfAccount):
         return self._proved(account, "")
 
     def _proved(self, account: str, challenge: str) -> Response:
-        self.second.reproved.save(account, *self.second.facts(account))
+        self.second.reproved.save(account, *self.site.facts(account))
         return self.end(challenge, None, self.target() or url_for(".enrolment"))
 
 
@@ -300,7 +300,7 @@ class Enrolment(_OfAccount):
         if request.method == "POST":
             codes = run_sync(backup.make(account))
             self.second.reproved.drop()  # a reload of this page makes no further codes
-            phone = self.second.facts(account)[1]
+            phone = self.site.facts(account)[1]
             self.second.notify(account, AccountChange.BACKUP_CODES_MADE, phone)
         left = run_sync(backup.left(account))
         return self.show("backup_codes.html", Carried(), "first", codes=codes, left=left)
@@ -314,7 +314,7 @@ class Enrolment(_OfAccount):
             abort(404)
         if everywhere:
             self.site.call("forget_browsers", account)
-            phone = self.second.facts(account)[1]
+            phone = self.site.facts(account)[1]
             self.second.notify(account, AccountChange.BROWSERS_FORGOTTEN, phone)
         response = self.overview(Notice(_ALL_FORGOTTEN if everywhere else _FORGOTTEN, error=False))
         self.second.forget(response, account)

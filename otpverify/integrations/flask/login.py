@@ -58,7 +58,7 @@ class Login(FlowPages):
         to, ways = self.site.recipient_of(account), self.second.ways(account)
         enrols = may_enrol_at_once(self.site, account)
         if ways or enrols:
-            self.second.first_step.save(account, *self.second.facts(account))
+            self.second.first_step.save(account, *self.site.facts(account))
         else:
             self.second.first_step.drop()  # that of another account
         if to is not None:
@@ -165,7 +165,7 @@ class Login(FlowPages):
             pages.leave_session()
             pages.carry(f"{self.purpose} other", Carried(notice))
             return redirect(self.url("other", way=way.name), 303)
-        phone = self.second.facts(account)[1]
+        phone = self.site.facts(account)[1]
         response = self.enter_by_way(account)
         if way.name == BACKUP_CODE:
             self.second.notify(account, AccountChange.BACKUP_CODE_USED, phone)

@@ -43,12 +43,6 @@ class SecondFactor:
             return True
         return self.site.call("needs_code", account) is not False
 
-    def facts(self, account: str) -> tuple[str | None, str | None]:
-        """The account's authentication hash and phone. What a session says of the account ends when
-        one of them changes."""
-        to = self.site.recipient_of(account)
-        return self._auth_hash(account), None if to is None else to.phone
-
     # The step before.
 
     @property
@@ -59,7 +53,7 @@ class SecondFactor:
     @property
     def half_signed_in(self) -> str | None:
         """The account whose password was right in this session a moment ago."""
-        return self.first_step.account(self.facts)
+        return self.first_step.account(self.site.facts)
 
     @property
     def reproved(self) -> SessionStamp:
@@ -71,40 +65,27 @@ class SecondFactor:
     @property
     def remember_days(self) -> int:
         """How many days browsers are remembered; 0: they are not."""
-        days = current_app.config["OTPVERIFY_REMEMBER_DAYS"]
-        return 0 if days == 0 else self._browsers(days).days
+        browsers = self._browsers
+        return 0 if browsers is None else browsers.days
 
     def remembered(self, account: str) -> Remembered | None:
         """This browser, if it is remembered for the account."""
-        days = self.remember_days
-        if not days:
-            return None
-        auth_hash, phone = self.facts(account)
-        cookie = request.cookies.get(REMEMBERED_COOKIE)
-        hashed = _required(auth_hash)
-        return self._browsers(days).find(cookie, account, auth_hash=hashed, phone=phone)
+        browsers = self._browsers
+        return None if browsers is None else browsers.find(**self._remembering(account))
 
     def remember(self, response: Response, account: str) -> None:
         """Let the reply remember this browser. Call it after the second factor was right."""
-        days = self.remember_days
-        if not days:
-            return
-        auth_hash, phone = self.facts(account)
-        cookie = request.cookies.get(REMEMBERED_COOKIE)
-        hashed, browsers = _required(auth_hash), self._browsers(days)
-        value = browsers.remember(account, auth_hash=hashed, phone=phone, cookie=cookie)
-        self._set_cookie(response, value, browsers.max_age)
+        browsers = self._browsers
+        if browsers is not None:
+            value = browsers.remember(**self._remembering(account))
+            self._set_cookie(response, value, browsers.max_age)
 
     def forget(self, response: Response, account: str) -> None:
         """Let the reply forget this browser, for the account."""
-        days = self.remember_days
-        if not days:
-            return
-        auth_hash, phone = self.facts(account)
-        cookie = request.cookies.get(REMEMBERED_COOKIE)
-        hashed, browsers = _required(auth_hash), self._browsers(days)
-        value = browsers.forget(cookie, account, auth_hash=hashed, phone=phone)
-        self._set_cookie(response, value, browsers.max_age if value else 0)
+        browsers = self._browsers
+        if browsers is not None:
+            value = browsers.forget(**self._remembering(account))
+            self._set_cookie(response, value, browsers.max_age if value else 0)
 
     # Other ways in.
 
@@ -142,16 +123,18 @@ class SecondFactor:
             except Exception:
                 _log.exception("on_account_change failed for %s", notice)
 
-    def _auth_hash(self, account: str) -> str | None:
-        if "auth_hash" not in self.site.hooks:
-            return None
-        found = self.site.call("auth_hash", account)
-        if not isinstance(found, str) or not found:
-            raise ConfigurationError("@otp.auth_hash must return a text that is not empty.")
-        return found
+    @property
+    def _browsers(self) -> RememberedBrowsers | None:
+        """`None` where browsers are not remembered."""
+        days = current_app.config["OTPVERIFY_REMEMBER_DAYS"]
+        return None if days == 0 else RememberedBrowsers(self.site.verifier(), days=days)
 
-    def _browsers(self, days: int) -> RememberedBrowsers:
-        return RememberedBrowsers(self.site.verifier(), days=days)
+    def _remembering(self, account: str) -> dict[str, Any]:
+        """What the methods of `RememberedBrowsers` take."""
+        auth_hash, phone = self.site.facts(account)
+        cookie = request.cookies.get(REMEMBERED_COOKIE)
+        hashed = _required(auth_hash)
+        return {"cookie": cookie, "account": account, "auth_hash": hashed, "phone": phone}
 
     def _set_cookie(self, response: Response, value: str, seconds: int) -> None:
         interface = current_app.session_interface

@@ -274,6 +274,20 @@ class Site:
         phone = None if account is None else self.call("phone_of", account)
         return Recipient(str(phone), str(account), binding) if phone else None
 
+    def facts(self, account: str) -> tuple[str | None, str | None]:
+        """The account's authentication hash, by `auth_hash`, and its phone. What a session states
+        of the account ends when one of them changes.
+
+        Raises:
+            ConfigurationError: The hook returns something else than a text, or an empty one.
+        """
+        to, auth_hash = self.recipient_of(account), None
+        if "auth_hash" in self.hooks:
+            auth_hash = self.call("auth_hash", account)
+            if not isinstance(auth_hash, str) or not auth_hash:
+                raise ConfigurationError("@otp.auth_hash must return a text that is not empty.")
+        return auth_hash, None if to is None else to.phone
+
     # A code within the last minutes, for `proof_required(within=...)`.
 
     def open_window(self, verified: Verified, subject: str, *, bound: bool) -> None:
@@ -293,19 +307,12 @@ class Site:
             return
         if self.verifier().normalize(to.phone) == verified.phone:
             stamp = window(self.verifier(), session, verified.purpose)
-            stamp.save(account, *self._window_facts(account))
+            stamp.save(account, *self.facts(account))
 
     def in_window(self, purpose: str, account: str, within: int = LONGEST_WINDOW) -> bool:
         """Whether the account entered a code within the last so many seconds, in this session."""
         found = window(self.verifier(), session, purpose, within)
-        return found.account(self._window_facts) == account
-
-    def _window_facts(self, account: str) -> tuple[str | None, ...]:
-        """What ends the window when it changes: the password, and the phone."""
-        stated = self.call("auth_hash", account) if "auth_hash" in self.hooks else None
-        to = self.recipient_of(account)
-        phone = None if to is None else self.verifier().normalize(to.phone)
-        return (None if stated is None else str(stated), phone)
+        return found.account(self.facts) == account
 
     @property
     def shortest_password(self) -> int:
