@@ -47,6 +47,7 @@ from otpverify.integrations.web import enrolment, run_sync
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.problems import SIGN_IN_REQUIRED, ProofRequired, problem_of
+from otpverify.integrations.web.requests import SAFE_METHODS
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.integrations.web.sign_in import PURPOSE as SIGN_IN
 from otpverify.integrations.web.step_up import (
@@ -66,7 +67,6 @@ Call: TypeAlias = Callable[..., Awaitable[Any]]
 _OTHERS: Final = frozenset(
     {"login", "phone", "password-reset", SIGN_IN, enrolment.NEW_PHONE, enrolment.OLD_PHONE}
 )
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class CodeNeed:
         used = False
         if self.within is not None:
             if await call(in_window, request, verifier, self.purpose, self.within):
-                if request.method not in _SAFE:
+                if request.method not in SAFE_METHODS:
                     self._step_up(request, to).end()
                 return None
         elif to.phone:

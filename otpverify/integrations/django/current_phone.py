@@ -17,7 +17,7 @@ from otpverify.integrations.django import accounts, api, requests, session
 from otpverify.integrations.django.base import AsyncFlow, FlowView
 from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_sentence
-from otpverify.integrations.web.attempts import count_attempt
+from otpverify.integrations.web.attempts import count_password
 from otpverify.integrations.web.enrolment import OLD_PHONE, PROVE_AGAIN
 from otpverify.integrations.web.notices import Carried
 from otpverify.integrations.web.problems import PROOF_REQUIRED, SIGN_IN_REQUIRED, explained
@@ -101,8 +101,7 @@ class AccountFlow(FlowView):
                 raise IncorrectAnswer
 
         try:
-            names = ("password", accounts.key(self.user))
-            await count_attempt(self.web_flow.verifier, judge, *names, scope="passwords")
+            await count_password(self.web_flow.verifier, judge, accounts.key(self.user))
         except IncorrectAnswer:
             pass  # the form says so
         except OtpVerifyError as error:

@@ -34,15 +34,19 @@ from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import phone_changed, phone_removed
 from otpverify.integrations.web.account_notices import AccountChange
-from otpverify.integrations.web.enrolment import NEW_PHONE, SAME_NUMBER, TAKEN, enrolled, enrolling
+from otpverify.integrations.web.enrolment import (
+    NEW_PHONE,
+    PHONE_REMOVED,
+    SAME_NUMBER,
+    TAKEN,
+    enrolled,
+    enrolling,
+)
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import INVALID_REQUEST
-from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Recipient
 from otpverify.phone import hint
-
-_REMOVED = Sentence("The phone number was removed.")
 
 
 class NewPhoneForm(PhoneForm, PasswordForm):
@@ -258,7 +262,7 @@ class EnrolmentView(AccountFlow):
         phone_removed.send(type(self), request=self.request, user=self.user, old=old)
         if self.wants_json:
             return api.done(next=self.address("first"))
-        return self.to("first", Carried(Notice(_REMOVED, error=False)))
+        return self.to("first", Carried(Notice(PHONE_REMOVED, error=False)))
 
     def end_what_went_to_old_number(self) -> None:
         """End the user's other sessions, where the user model does so. This one gets a new key, and

@@ -34,6 +34,7 @@ from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.web.other_ways import OtherWay
 from otpverify.integrations.web.outcome import Outcome, Page
+from otpverify.integrations.web.sentences import NO_PHONE
 from otpverify.integrations.web.session import Recipient
 from otpverify.phone import hint
 
@@ -69,7 +70,7 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
     def without_phone(self, form: Any) -> HttpResponseBase:
         """The reply to a user who needs a code, has no phone and no other way, where
         `WITHOUT_PHONE` is `"refuse"`: the user is not signed in."""
-        form.add_error(None, _("This account has no phone number to send a code to."))
+        form.add_error(None, requests.say(NO_PHONE))
         return self.form_invalid(form)  # type: ignore[no-any-return]  # a reply
 
     def get_form_class(self) -> Any:

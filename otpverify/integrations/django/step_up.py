@@ -15,6 +15,7 @@ from otpverify.integrations.django import accounts, api, requests
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.web.problems import SIGN_IN_REQUIRED
+from otpverify.integrations.web.sentences import NO_PHONE
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.integrations.web.step_up import LONGEST_WINDOW, StepUp, window
 from otpverify.phone import hint
@@ -103,7 +104,7 @@ class StepUpView(FlowView):
 
     def without_phone(self, form: Any) -> HttpResponseBase:
         """The reply to a user who has no phone."""
-        form.add_error(None, _("This account has no phone number to send a code to."))
+        form.add_error(None, requests.say(NO_PHONE))
         return cast("HttpResponseBase", self.form_invalid(form))
 
     def phone_of(self, subject: str) -> str | None:

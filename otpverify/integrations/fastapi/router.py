@@ -44,13 +44,13 @@ from otpverify.integrations.web.problems import Problem
 from otpverify.integrations.web.requests import (
     LARGEST_JSON,
     LARGEST_REPORT,
+    SAFE_METHODS,
     is_json,
     json_object,
     take_report,
 )
 from otpverify.integrations.web.session import Recipient
 
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LATER: Final[dict[int | str, dict[str, Any]]] = {
     503: {
         "description": "The store does not answer. Send the report again.",
@@ -264,7 +264,7 @@ class OtpRoute(APIRoute):
         translate = type(self).translate
 
         async def answer(request: Request) -> Response:
-            if request.method not in _SAFE:
+            if request.method not in SAFE_METHODS:
                 body = await _json_of(request)
                 if isinstance(body, Problem):
                     return ProblemResponse(body, translate(request, body.detail))

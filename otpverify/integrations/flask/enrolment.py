@@ -15,16 +15,18 @@ from werkzeug.wrappers import Response
 
 from otpverify import IncorrectAnswer, Verified
 from otpverify.integrations.flask import pages
-from otpverify.integrations.flask.flows import NO_PHONE, Begun, FlowPages, Refused
+from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
 from otpverify.integrations.flask.login import Login, may_enrol_at_once
 from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.account_notices import AccountChange
-from otpverify.integrations.web.attempts import count_attempt
+from otpverify.integrations.web.attempts import count_password
 from otpverify.integrations.web.enrolment import (
+    BROWSERS_FORGOTTEN,
     NEW_PHONE,
     OLD_PHONE,
+    PHONE_REMOVED,
     PROVE_AGAIN,
     SAME_NUMBER,
     TAKEN,
@@ -33,12 +35,10 @@ from otpverify.integrations.web.enrolment import (
     enrolling,
 )
 from otpverify.integrations.web.notices import Carried, Notice
-from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.sentences import NO_PHONE, Sentence
 from otpverify.integrations.web.session import Recipient
 
-_REMOVED: Final = Sentence("The phone number was removed.")
 _FORGOTTEN: Final = Sentence("This browser is not remembered any more.")
-_ALL_FORGOTTEN: Final = Sentence("No browser is remembered any more.")
 _INCORRECT: Final = Sentence("The password is incorrect.")
 
 
@@ -129,9 +129,7 @@ class ProveAgain(_OfAccount):
                 raise IncorrectAnswer
 
         try:
-            run_sync(
-                count_attempt(self.site.verifier(), check, "password", account, scope="passwords")
-            )
+            run_sync(count_password(self.site.verifier(), check, account))
         except IncorrectAnswer:
             raise Refused(_INCORRECT) from None
         pages.renew_id()
@@ -283,7 +281,7 @@ class Enrolment(_OfAccount):
         self.site.call("remove_phone", account)
         self.second.reproved.drop()
         self.second.notify(account, AccountChange.PHONE_REMOVED, to.phone)
-        return self.overview(Notice(_REMOVED, error=False))
+        return self.overview(Notice(PHONE_REMOVED, error=False))
 
     def backup_codes(self) -> str | Response:
         """Make backup codes, and show them once: in the reply itself, since no session or cookie
@@ -316,6 +314,8 @@ class Enrolment(_OfAccount):
             self.site.call("forget_browsers", account)
             phone = self.site.facts(account)[1]
             self.second.notify(account, AccountChange.BROWSERS_FORGOTTEN, phone)
-        response = self.overview(Notice(_ALL_FORGOTTEN if everywhere else _FORGOTTEN, error=False))
+        response = self.overview(
+            Notice(BROWSERS_FORGOTTEN if everywhere else _FORGOTTEN, error=False)
+        )
         self.second.forget(response, account)
         return response

@@ -37,7 +37,6 @@ from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, S
 from otpverify.integrations.web.session import Proof, Recipient, forget_flows
 from otpverify.phone import hint
 
-NO_PHONE: Final = Sentence("This account has no phone number to send a code to.")
 _START_HERE: Final = Sentence("Start here.")
 
 

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from otpverify import ConfigurationError, CooldownActive, OtpVerifyError, Verified
 from otpverify.integrations.flask import pages
-from otpverify.integrations.flask.flows import NO_PHONE, Begun, FlowPages, Refused
+from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
 from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync, sentences
@@ -24,7 +24,7 @@ from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.other_ways import OtherWay, check_answer
 from otpverify.integrations.web.outcome import Page
 from otpverify.integrations.web.problems import explained
-from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence
+from otpverify.integrations.web.sentences import LONGEST_FIELD, NO_PHONE, Sentence
 
 
 class Login(FlowPages):

@@ -25,12 +25,13 @@ from otpverify import ChallengeExpired, ConfigurationError, Verified
 from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import json_name
-from otpverify.integrations.flask.flows import NO_PHONE, Begun, FlowPages, Refused
+from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
 from otpverify.integrations.flask.site import Binding, Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.problems import ProofRequired
-from otpverify.integrations.web.requests import is_json
+from otpverify.integrations.web.requests import SAFE_METHODS, is_json
+from otpverify.integrations.web.sentences import NO_PHONE
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.integrations.web.step_up import (
     LARGEST_FORM,
@@ -168,7 +169,7 @@ def require_proof(
             account = _account(site)
             if within is not None:
                 if account is not None and site.in_window(purpose, account, within):
-                    if request.method not in _SAFE:
+                    if request.method not in SAFE_METHODS:
                         StepUp(session, purpose, account).end()
                     return act(*args, **kwargs)
                 return _asked(site, purpose, account, None, ask=ask)
@@ -244,9 +245,6 @@ def _asked(
             lost = sent is not None and form is None and bool(sent.fields or sent.files)
             step.begin(binding=binding, target=target, form=form, lost=lost)
     return redirect(url_for(f"{found}.proof", purpose=purpose, next=target), 303)
-
-
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def _sent() -> SentForm | None:

@@ -55,3 +55,11 @@ async def count_attempt(
     result = await check()
     await issuer.give_back(counter, answer.at)
     return result
+
+
+async def count_password(
+    verifier: Verifier | AsyncVerifier, check: Callable[[], Awaitable[object]], account: str
+) -> None:
+    """As `count_attempt`, for the password of an account that is signed in: the limits are
+    `ANSWER_LIMITS`, and `RateLimited.scope` is `"passwords"`."""
+    await count_attempt(verifier, check, "password", account, scope="passwords")

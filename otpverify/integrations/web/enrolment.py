@@ -24,6 +24,8 @@ OLD_PHONE: Final = "phone-change"
 
 TAKEN: Final = Sentence("This number belongs to another account. Use another number.")
 PROVE_AGAIN: Final = Sentence("First confirm that it is you.")
+PHONE_REMOVED: Final = Sentence("The phone number was removed.")
+BROWSERS_FORGOTTEN: Final = Sentence("No browser is remembered any more.")
 SAME_NUMBER: Final = Sentence("Your account has this number already.")
 
 

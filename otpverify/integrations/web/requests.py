@@ -14,6 +14,8 @@ from otpverify.core.client_ip import read_address
 from otpverify.integrations.web.problems import INVALID_REQUEST, NOT_JSON, TOO_LARGE, Problem
 from otpverify.sms import callback_params
 
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods that change nothing (RFC 9110, 9.2.1), without TRACE."""
 LARGEST_JSON: Final = 16_384
 """The largest JSON body to read, in bytes. `json_object` refuses longer ones."""
 LARGEST_REPORT: Final = 65_536

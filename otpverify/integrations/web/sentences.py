@@ -102,11 +102,7 @@ NO_CHALLENGE = Sentence("There is no code to enter. Start here.")
 CONFIRM_FIRST = Sentence("Confirm your phone first. Start here.")
 SENT_AGAIN = Sentence("Another code is on its way.")
 SENT = Sentence("A code is on its way.")
-
-
-FORM_NOT_KEPT = Sentence(
-    "We cannot keep what you filled in. Fill in the form again after the code."
-)
+NO_PHONE = Sentence("This account has no phone number to send a code to.")
 PROOF_REQUIRED = Sentence("Enter a code that was sent to your phone first.")
 SIGN_IN_REFUSED = Sentence("We cannot sign you in with this phone number. Please contact us.")
 

@@ -15,10 +15,8 @@ from otpverify.integrations.django.current_phone import AccountFlow
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import backup_codes_made
 from otpverify.integrations.web.account_notices import AccountChange
+from otpverify.integrations.web.enrolment import BROWSERS_FORGOTTEN
 from otpverify.integrations.web.notices import Carried, Notice
-from otpverify.integrations.web.sentences import Sentence
-
-_FORGOTTEN = Sentence("No browser is remembered any more.")
 
 
 class BackupCodesView(AccountFlow):
@@ -63,7 +61,7 @@ class BackupCodesView(AccountFlow):
         await notify(self, self.user, AccountChange.BROWSERS_FORGOTTEN, None)
         if self.wants_json:
             return api.done()
-        return self.to("first", Carried(Notice(_FORGOTTEN, error=False)))
+        return self.to("first", Carried(Notice(BROWSERS_FORGOTTEN, error=False)))
 
     def _page(
         self, carried: Carried | None, left: int, codes: list[str] | None = None
