@@ -62,6 +62,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest
 
 from otpverify import AsyncVerifier, ConfigurationError, Verifier
+from otpverify.integrations.web.remembered import days_remembered
 from otpverify.integrations.web.verifiers import Derived, Verifiers
 from otpverify.settings import Parts, Settings, Source
 from otpverify.settings_table import SETTINGS, function_of
@@ -145,12 +146,7 @@ def remember_days() -> int:
     Raises:
         ConfigurationError: The setting is not a number of days from 1 to 365.
     """
-    found = option("REMEMBER_DAYS") or 0
-    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= 365:
-        raise ConfigurationError(
-            f"{SOURCE.spell('REMEMBER_DAYS')} must be a whole number of days, at most 365."
-        )
-    return found
+    return days_remembered(option("REMEMBER_DAYS"), SOURCE.spell("REMEMBER_DAYS"))
 
 
 def without_phone() -> str:

@@ -477,7 +477,7 @@ class OtpVerify(Hooks):
         for name in names:
             self._site.require(name)
             if name in ("login", "enrolment"):
-                check_remembering(state.app.config, ours.verifier, self._hooks)
+                check_remembering(state.app.config, self._hooks)
             concealed = name == "reset" or (name == "signin" and not self._site.signs_up)
             if concealed and ours.reset_verifier is None:
                 raise ConfigurationError(

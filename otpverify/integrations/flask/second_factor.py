@@ -12,7 +12,7 @@ from flask import current_app, request, session
 from werkzeug.wrappers import Response
 
 from otpverify import ConfigurationError, Verifier
-from otpverify.integrations.flask.site import Site
+from otpverify.integrations.flask.site import APP_CONFIG, Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, send_notice
 from otpverify.integrations.web.backup_codes import BackupCodes
@@ -21,6 +21,7 @@ from otpverify.integrations.web.remembered import (
     REMEMBERED_COOKIE,
     Remembered,
     RememberedBrowsers,
+    days_remembered,
 )
 from otpverify.integrations.web.session_stamp import FIRST_STEP, REPROVED, SessionStamp
 
@@ -65,8 +66,7 @@ class SecondFactor:
     @property
     def remember_days(self) -> int:
         """How many days browsers are remembered; 0: they are not."""
-        browsers = self._browsers
-        return 0 if browsers is None else browsers.days
+        return _days(current_app.config)
 
     def remembered(self, account: str) -> Remembered | None:
         """This browser, if it is remembered for the account."""
@@ -126,8 +126,8 @@ class SecondFactor:
     @property
     def _browsers(self) -> RememberedBrowsers | None:
         """`None` where browsers are not remembered."""
-        days = current_app.config["OTPVERIFY_REMEMBER_DAYS"]
-        return None if days == 0 else RememberedBrowsers(self.site.verifier(), days=days)
+        days = self.remember_days
+        return RememberedBrowsers(self.site.verifier(), days=days) if days else None
 
     def _remembering(self, account: str) -> dict[str, Any]:
         """What the methods of `RememberedBrowsers` take."""
@@ -159,18 +159,19 @@ def _direct(way: OtherWay) -> OtherWay:
     return replace(way, check=check, available=available)
 
 
-def check_remembering(
-    config: Mapping[str, Any], verifier: Verifier, hooks: Collection[str]
-) -> None:
+def check_remembering(config: Mapping[str, Any], hooks: Collection[str]) -> None:
     """Check that an application that remembers browsers has what that needs.
 
     Raises:
         ConfigurationError: It does not, or the number of days is out of range.
     """
-    days = config["OTPVERIFY_REMEMBER_DAYS"]
-    if days != 0:
-        RememberedBrowsers(verifier, days=days)
+    if _days(config):
         _required("set" if "auth_hash" in hooks else None)
+
+
+def _days(config: Mapping[str, Any]) -> int:
+    name = "OTPVERIFY_REMEMBER_DAYS"
+    return days_remembered(config[name], APP_CONFIG.spell(name))
 
 
 def _required(auth_hash: str | None) -> str:
