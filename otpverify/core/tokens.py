@@ -123,6 +123,7 @@ _STAMP = struct.Struct(">2sQ8s")  # fingerprint, seconds since 1970, random
 STAMP_RANDOM_BYTES = 8
 STAMP_LENGTH = 46
 """How many characters a stamp has."""
+_CLOCK_SKEW_SECONDS = 60  # between two servers
 _STAMP_TEXT = re.compile(rf"[A-Za-z0-9_-]{{{STAMP_LENGTH}}}", re.ASCII)
 
 
@@ -137,6 +138,16 @@ class Stamp:
 
     at: int
     name: str
+
+    def younger_than(self, seconds: float, now: float) -> bool:
+        """Whether it was written in the last so many seconds. Another server's clock, a minute
+        ahead, does no harm.
+
+        Args:
+            seconds: The longest age.
+            now: Seconds since 1970.
+        """
+        return -_CLOCK_SKEW_SECONDS <= now - self.at < seconds
 
 
 def write_stamp(secret: Secret, at: float, random: bytes, label: str, *facts: str) -> str:

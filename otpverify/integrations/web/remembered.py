@@ -33,7 +33,6 @@ MOST_ACCOUNTS: Final = 5
 """How many accounts one browser is remembered for; the newest ones."""
 _SEPARATOR: Final = "."
 _LABEL: Final = "remembered browser"
-_CLOCK_SKEW: Final = 60  # seconds between two servers
 _LONGEST_DAYS: Final = 365
 
 
@@ -142,7 +141,7 @@ class RememberedBrowsers:
         number = self._number(account, hashes, phone)
         for stamp in _stamps(cookie):
             found = self._read(stamp, account, hashes, number)
-            if found is not None and -_CLOCK_SKEW < time.time() - found.at < self.max_age:
+            if found is not None and found.younger_than(self.max_age, time.time()):
                 since = datetime.fromtimestamp(found.at, UTC)
                 return Remembered(found.name, since, since + timedelta(days=self.days))
         return None

@@ -24,7 +24,6 @@ REPROVED: Final = "proved again"
 """The name of the stamp for a person who proved again who they are."""
 STAMP_SECONDS: Final = 600
 """How long a stamp is valid."""
-_CLOCK_SKEW: Final = 60  # seconds between two servers
 
 
 class SessionStamp:
@@ -75,7 +74,7 @@ class SessionStamp:
             return None
         known = _texts(facts(account))
         found = read_stamp(self._keyring, entry.get("stamp"), self._name, account, *known)
-        if found is None or not -_CLOCK_SKEW <= time.time() - found.at < self._seconds:
+        if found is None or not found.younger_than(self._seconds, time.time()):
             return None
         return account
 
