@@ -13,11 +13,8 @@ from django.contrib.auth.views import LoginView as PasswordLoginView
 from django.http import HttpResponseBase, HttpResponseRedirect
 
 from otpverify import (
-    AttemptsExhausted,
     ChallengeExpired,
     CooldownActive,
-    IncorrectAnswer,
-    IncorrectCode,
     OtpVerifyError,
     Verified,
 )
@@ -32,6 +29,7 @@ from otpverify.integrations.django import (
 from otpverify.integrations.django.backends import PhoneAuthenticationForm
 from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_text as _
+from otpverify.integrations.django.signals import is_attempt
 from otpverify.integrations.web.other_ways import OtherWay
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.sentences import NO_PHONE
@@ -214,9 +212,7 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
     async def refused(self, error: OtpVerifyError, user: Any) -> None:
         """See `FlowView`. An attempt is a failed login, too."""
         await super().refused(error, user)
-        attempt = isinstance(error, IncorrectCode) and error.attempts_left is not None
-        attempt = attempt or isinstance(error, AttemptsExhausted | IncorrectAnswer)
-        if user is not None and attempt:
+        if user is not None and is_attempt(error):
             credentials = {user.USERNAME_FIELD: user.get_username()}
             await self.signal(user_login_failed, sender=__name__, credentials=credentials)
 

@@ -20,10 +20,8 @@ from django.utils.crypto import get_random_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from otpverify import (
-    AttemptsExhausted,
     ChallengeExpired,
     IncorrectAnswer,
-    IncorrectCode,
     OtpVerifyError,
     Verified,
 )
@@ -31,7 +29,7 @@ from otpverify.integrations.django import accounts, api, conf, requests, session
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
-from otpverify.integrations.django.signals import sign_in_verified
+from otpverify.integrations.django.signals import is_attempt, sign_in_verified
 from otpverify.integrations.web.attempts import count_attempt
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.outcome import Outcome, Page
@@ -217,8 +215,7 @@ class SignInView(RedirectURLMixin, FlowView):
     async def refused(self, error: OtpVerifyError, user: Any) -> None:
         """See `FlowView`. An attempt is a failed login, too."""
         await super().refused(error, user)
-        attempt = isinstance(error, IncorrectCode) and error.attempts_left is not None
-        if attempt or isinstance(error, AttemptsExhausted):
+        if is_attempt(error):
             await self._failed(self._number)
 
     async def _failed(self, phone: str) -> None:
