@@ -12,12 +12,11 @@ from typing import Any
 
 from django import forms
 from django.apps import apps
-from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.datastructures import MultiValueDict
 
 from otpverify import AsyncVerifier, Verifier
-from otpverify.integrations.django import accounts, conf, requests
+from otpverify.integrations.django import accounts, conf, requests, session
 from otpverify.integrations.django.backup_codes import APP, LABEL
 from otpverify.integrations.django.forms import CodeForm
 from otpverify.integrations.web.remembered import REMEMBERED_COOKIE, RememberedBrowsers
@@ -82,21 +81,13 @@ def remember(
     if not days:
         return
     browsers = RememberedBrowsers(verifier, days=days)
-    response.set_cookie(
-        REMEMBERED_COOKIE,
-        browsers.remember(
-            accounts.key(user),
-            auth_hash=f"{user.get_session_auth_hash()}.{_value(user)}",
-            phone=requests.phone_of(user),
-            cookie=request.COOKIES.get(REMEMBERED_COOKIE),
-        ),
-        max_age=browsers.max_age,
-        path=settings.SESSION_COOKIE_PATH,
-        domain=settings.SESSION_COOKIE_DOMAIN,
-        secure=settings.SESSION_COOKIE_SECURE or request.is_secure(),
-        httponly=True,
-        samesite="Lax",
+    value = browsers.remember(
+        accounts.key(user),
+        auth_hash=f"{user.get_session_auth_hash()}.{_value(user)}",
+        phone=requests.phone_of(user),
+        cookie=request.COOKIES.get(REMEMBERED_COOKIE),
     )
+    session.set_cookie(request, response, REMEMBERED_COOKIE, value, browsers.max_age)
 
 
 def forget_browsers(user: Any) -> None:

@@ -132,10 +132,18 @@ def carry(request: HttpRequest, response: HttpResponseBase, page: str, carried: 
         page: The page that it leads to, by its flow's purpose and its step.
         carried: The values for the page.
     """
+    value = signing.dumps([time.time(), carried.dump(page)], salt=_SALT, compress=True)
+    set_cookie(request, response, NOTICE_COOKIE, value, NOTICE_SECONDS)
+
+
+def set_cookie(
+    request: HttpRequest, response: HttpResponseBase, name: str, value: str, seconds: int
+) -> None:
+    """Set a cookie that is sent where the session's cookie is, and that no script can read."""
     response.set_cookie(
-        NOTICE_COOKIE,
-        signing.dumps([time.time(), carried.dump(page)], salt=_SALT, compress=True),
-        max_age=NOTICE_SECONDS,
+        name,
+        value,
+        max_age=seconds,
         path=settings.SESSION_COOKIE_PATH,
         domain=settings.SESSION_COOKIE_DOMAIN,
         secure=settings.SESSION_COOKIE_SECURE or request.is_secure(),

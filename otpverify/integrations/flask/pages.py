@@ -21,6 +21,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
 from werkzeug.exceptions import BadRequest
 from werkzeug.urls import iri_to_uri
+from werkzeug.wrappers import Response as BaseResponse
 
 from otpverify import ConfigurationError
 from otpverify.integrations.flask.site import CONTENT_SECURITY_POLICY, Site
@@ -181,18 +182,23 @@ def set_notice_cookie(response: Response) -> Response:
     value = g.pop("otpverify_notice", None)
     if value is None:
         return response
+    set_cookie(response, NOTICE_COOKIE, value, NOTICE_SECONDS if value else 0)
+    return response
+
+
+def set_cookie(response: BaseResponse, name: str, value: str, seconds: int) -> None:
+    """Set a cookie that is sent where the session's cookie is, and that no script can read."""
     interface = current_app.session_interface
     response.set_cookie(
-        NOTICE_COOKIE,
+        name,
         value,
-        max_age=NOTICE_SECONDS if value else 0,
+        max_age=seconds,
         path=interface.get_cookie_path(current_app),
         domain=interface.get_cookie_domain(current_app),
         secure=interface.get_cookie_secure(current_app) or request.is_secure,
         httponly=True,
         samesite="Lax",
     )
-    return response
 
 
 def _serializer() -> URLSafeTimedSerializer:

@@ -12,6 +12,7 @@ from flask import current_app, request, session
 from werkzeug.wrappers import Response
 
 from otpverify import ConfigurationError, Verifier
+from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.site import APP_CONFIG, Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, send_notice
@@ -78,14 +79,15 @@ class SecondFactor:
         browsers = self._browsers
         if browsers is not None:
             value = browsers.remember(**self._remembering(account))
-            self._set_cookie(response, value, browsers.max_age)
+            pages.set_cookie(response, REMEMBERED_COOKIE, value, browsers.max_age)
 
     def forget(self, response: Response, account: str) -> None:
         """Let the reply forget this browser, for the account."""
         browsers = self._browsers
         if browsers is not None:
             value = browsers.forget(**self._remembering(account))
-            self._set_cookie(response, value, browsers.max_age if value else 0)
+            seconds = browsers.max_age if value else 0
+            pages.set_cookie(response, REMEMBERED_COOKIE, value, seconds)
 
     # Other ways in.
 
@@ -135,19 +137,6 @@ class SecondFactor:
         cookie = request.cookies.get(REMEMBERED_COOKIE)
         hashed = _required(auth_hash)
         return {"cookie": cookie, "account": account, "auth_hash": hashed, "phone": phone}
-
-    def _set_cookie(self, response: Response, value: str, seconds: int) -> None:
-        interface = current_app.session_interface
-        response.set_cookie(
-            REMEMBERED_COOKIE,
-            value,
-            max_age=seconds,
-            path=interface.get_cookie_path(current_app),
-            domain=interface.get_cookie_domain(current_app),
-            secure=interface.get_cookie_secure(current_app) or request.is_secure,
-            httponly=True,
-            samesite="Lax",
-        )
 
 
 def _direct(way: OtherWay) -> OtherWay:
