@@ -2,7 +2,8 @@
 
     OtpVerifyError
     ├── ConfigurationError            the program is set up incorrectly; fix it before it goes live
-    │   └── ExtraMissing              an extra is not installed (also an ImportError)
+    │   ├── ExtraMissing              an extra is not installed (also an ImportError)
+    │   └── BindingTooLong            what a code approves does not fit into a message
     ├── InvalidPhoneNumber            reason (also a ValueError)
     ├── DestinationBlocked            reason, retry_after
     │   └── HumanCheckRequired        show a human check, then start with human_checked=True
@@ -43,6 +44,11 @@ class ConfigurationError(OtpVerifyError):
 
 class ExtraMissing(ConfigurationError, ImportError):
     """A package that one of the extras installs is missing. The message names the extra."""
+
+
+class BindingTooLong(ConfigurationError):
+    """The message with this binding would be too long. Limit the values, or refuse the input where
+    they come from a person."""
 
 
 @contextmanager

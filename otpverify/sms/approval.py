@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from otpverify.core.invisible import without_invisible
 from otpverify.core.keys import check_binding
-from otpverify.errors import ConfigurationError
+from otpverify.errors import BindingTooLong
 from otpverify.sms.gsm7 import segments
 from otpverify.sms.languages import Language
 from otpverify.sms.lint_rules import BIDI_CONTROLS
@@ -76,13 +76,10 @@ def approval(language: Language, binding: Mapping[str, str], code_length: int) -
         code_length: How many digits the code has.
 
     Raises:
-        ConfigurationError: `binding` does not map str to str, or is too long.
+        BindingTooLong: It is too long.
+        ConfigurationError: `binding` does not map str to str.
     """
-    check_binding(binding)
-    characters = sum(len(name) + len(value) for name, value in binding.items())
-    if characters > _MOST_SEGMENTS * _UNITS_OF_A_SEGMENT:
-        # Before any work: it may come from an attacker.
-        raise _too_long(f"more than {_MOST_SEGMENTS}")
+    check_size(binding)  # before any work: it may come from an attacker
     fields = language.list.join(
         f"{_without_links(_plain(name))}{language.colon}{_value(value, language, code_length)}"
         for name, value in binding.items()
@@ -90,18 +87,34 @@ def approval(language: Language, binding: Mapping[str, str], code_length: int) -
     return language.approves.replace("{fields}", fields)
 
 
+def check_size(binding: Mapping[str, str]) -> None:
+    """Check that a binding is not too long for every text.
+
+    Args:
+        binding: What a code approves.
+
+    Raises:
+        BindingTooLong: No text holds it.
+        ConfigurationError: It does not map str to str.
+    """
+    check_binding(binding)
+    characters = sum(len(name) + len(value) for name, value in binding.items())
+    if characters > _MOST_SEGMENTS * _UNITS_OF_A_SEGMENT:
+        raise _too_long(f"more than {_MOST_SEGMENTS}")
+
+
 def check_length(text: str) -> None:
     """Check the length of a text with a binding.
 
     Raises:
-        ConfigurationError: It is too long.
+        BindingTooLong: It is too long.
     """
     if (parts := segments(text).parts) > _MOST_SEGMENTS:
         raise _too_long(str(parts))
 
 
-def _too_long(parts: str) -> ConfigurationError:
-    return ConfigurationError(
+def _too_long(parts: str) -> BindingTooLong:
+    return BindingTooLong(
         f"This binding makes the text {parts} segments long, each of which is charged; at most "
         f"{_MOST_SEGMENTS} are sent. Shorten the values."
     )

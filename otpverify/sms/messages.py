@@ -279,7 +279,8 @@ class Messages:
                 A value that looks like another field or another code stands in quotes.
 
         Raises:
-            ConfigurationError: `binding` does not map str to str, or is too long.
+            BindingTooLong: `binding` is too long.
+            ConfigurationError: It does not map str to str.
         """
         tag = negotiate(locale)
         approves = None

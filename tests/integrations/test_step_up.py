@@ -365,6 +365,46 @@ def test_only_purposes_that_a_view_needs_have_pages(site: StepUpSite) -> None:
         assert site.ask("GET", site.page_of(purpose)).status == 404
 
 
+# Facts that fit into no message
+
+NO_TEXT, NOT_THIS_TEXT = "x" * 3000, "x, " * 500
+
+
+@pytest.mark.parametrize(
+    ("payee", "shown"),
+    [(NO_TEXT, False), ("x" * 1525, False), (NOT_THIS_TEXT, True), ("\u0436" * 900, True)],
+    ids=["no text", "just no text", "not this text", "not these letters"],
+)
+def test_a_payee_that_no_message_names_is_refused_kindly(
+    site: StepUpSite, outbox: OutboxSender, caplog: Any, payee: str, shown: bool
+) -> None:
+    """The payee comes from the form. The site's operator reads of it in the log, without it."""
+    seen = site.press("/pay/25", payee=payee)
+    assert asks(seen), seen.body
+    assert (payee in seen.body) == shown
+    if shown:
+        seen = site.press(site.page_of("payment"))
+        assert asks(seen), seen.body
+    assert "The request is too large." in seen.body
+    (said,) = {one.getMessage() for one in caplog.records if "BindingTooLong" in one.getMessage()}
+    assert payee[:20] not in said
+    assert (len(outbox), site.acted) == (0, [])
+    assert asks(site.press("/pay/25", payee="Bob"))
+    assert heading(enter_code(site, "payment", outbox)) == "Confirmed"
+    assert heading(press_continue(site)) == "Done"
+
+
+@pytest.mark.parametrize("amount", [NO_TEXT, NOT_THIS_TEXT], ids=["no text", "not this text"])
+def test_a_program_reads_that_no_message_names_an_amount(
+    api: StepUpSite, outbox: OutboxSender, amount: str
+) -> None:
+    status, problem = api.json(f"/pay/{amount}")
+    if status == 403:
+        status, problem = api.json(api.start_of("payment", amount))
+    assert (status, problem["type"]) == (413, "urn:otpverify:problem:request-too-large")
+    assert len(outbox) == 0
+
+
 # Programs
 
 

@@ -59,6 +59,7 @@ from otpverify.integrations.web.step_up import (
     check_window,
     guarded_methods,
     keep_form,
+    refused_binding,
     sent_fields,
 )
 
@@ -139,15 +140,20 @@ class CodeNeed:
 
         A request that comes again after the view acted leads to the page, too, but leaves no form
         that one press would send once more; nor does it set the session, which may be an old one.
+        The same holds for a binding that is too long for every message.
         """
         address, step = _address(request, self.purpose), self._step_up(request, to)
+        too_long = refused_binding(bound)
         if api.wants_json(request):
+            if too_long is not None:
+                return api.problem(problem_of(too_long))
             step.begin(binding=bound)
             return api.problem(problem_of(ProofRequired(self.purpose, address)))
         response = HttpResponseRedirect(address)
         form = _kept(request)
-        if used or step.repeats(form):
-            carried = Carried(Notice.of(ChallengeExpired()))
+        refused = ChallengeExpired() if used or step.repeats(form) else too_long
+        if refused is not None:
+            carried = Carried(Notice.of(refused))
             session.carry(request, response, f"{self.purpose} first", carried)
             session.leave_session(request, response)
             return response

@@ -42,6 +42,7 @@ from otpverify.integrations.web.step_up import (
     check_window,
     guarded_methods,
     keep_form,
+    refused_binding,
 )
 
 BoundBy: TypeAlias = Mapping[str, str] | Callable[..., Mapping[str, str]] | None
@@ -226,10 +227,12 @@ def _asked(
     the page for the code, and after the code the way back.
 
     A request that comes again after the view acted leads to the page, too, but leaves no form that
-    one press would send once more; nor does it set the session, which may be an old one.
+    one press would send once more; nor does it set the session, which may be an old one. The same
+    holds for a binding that is too long for every message.
     """
+    too_long = refused_binding(binding)
     if not ask or _is_program():
-        return site.problem(ProofRequired(purpose, _start(purpose)))
+        return site.problem(too_long or ProofRequired(purpose, _start(purpose)))
     found = site.state.mounted.get("proof")
     if found is None:
         raise ConfigurationError('proof_required needs the flow "proof": otp.blueprint("proof").')
@@ -237,8 +240,9 @@ def _asked(
     if account is not None:
         sent, step = _sent(), StepUp(session, purpose, account)
         form = _kept(sent) if sent is not None else None
-        if used or step.repeats(form):
-            pages.carry(f"{purpose} first", Carried(Notice.of(ChallengeExpired())))
+        refused = ChallengeExpired() if used or step.repeats(form) else too_long
+        if refused is not None:
+            pages.carry(f"{purpose} first", Carried(Notice.of(refused)))
             after_this_request(pages.set_notice_cookie)
             pages.leave_session()
         else:

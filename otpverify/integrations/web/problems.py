@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, TypeVar
 from otpverify import (
     AttemptsExhausted,
     ChallengeExpired,
+    ConfigurationError,
     CooldownActive,
     DeliveryError,
     DestinationBlocked,
@@ -25,6 +26,7 @@ from otpverify import (
     VerificationFailed,
 )
 from otpverify.core.fraud_ledger import SPEND, TOTAL
+from otpverify.errors import BindingTooLong
 from otpverify.integrations.web import sentences
 from otpverify.integrations.web.sentences import Sentence, explain
 
@@ -112,7 +114,8 @@ class SendRefused(OtpVerifyError):
         self.sentence = sentence
 
 
-# The first that fits. A configuration error, or any other error, is the server's fault.
+# The first that fits. A binding has what a person typed; any other configuration error, or another
+# error, is the server's fault.
 _KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
     (InvalidPhoneNumber, HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid phone number"),
     (HumanCheckRequired, HTTPStatus.FORBIDDEN, "Human check required"),
@@ -126,6 +129,7 @@ _KINDS: tuple[tuple[type[OtpVerifyError], HTTPStatus, str], ...] = (
     (SignInRefused, HTTPStatus.FORBIDDEN, "Sign-in refused"),
     (ChallengeExpired, HTTPStatus.GONE, "Challenge expired"),
     (DeliveryError, HTTPStatus.SERVICE_UNAVAILABLE, "Delivery failed"),
+    (BindingTooLong, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request too large"),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "Store unavailable"),
     (OtpVerifyError, HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
 )
@@ -197,7 +201,8 @@ def explained(error: E, *, expected: bool = True) -> E:
     status = problem_of(error).status
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         raise error
-    if status > HTTPStatus.INTERNAL_SERVER_ERROR or not expected:
+    ours = status > HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, ConfigurationError)
+    if ours or not expected:
         _log.warning("%s: %s", type(error).__name__, error)
     return error
 

@@ -24,6 +24,7 @@ from otpverify import (
     OtpVerifyError,
     RateLimited,
 )
+from otpverify.errors import BindingTooLong
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,8 @@ def explain(error: OtpVerifyError) -> Sentence:
             return _later(
                 "A code was requested a moment ago. You can request another one %(when)s.", seconds
             )
+        case BindingTooLong():
+            return Sentence("The request is too large.")
         case RateLimited(scope=scope, retry_after=seconds):
             return _later(_LIMITS.get(scope, _ANY_LIMIT), seconds)
     return BUSY

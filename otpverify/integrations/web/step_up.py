@@ -34,8 +34,11 @@ from typing import Any, Final, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from otpverify import AsyncVerifier, ConfigurationError, Verifier
+from otpverify.errors import BindingTooLong
+from otpverify.integrations.web.problems import explained
 from otpverify.integrations.web.session import SESSION_PREFIX
 from otpverify.integrations.web.session_stamp import SessionStamp
+from otpverify.sms.approval import check_size
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -311,6 +314,20 @@ def guarded_methods(methods: Collection[str] | None) -> frozenset[str] | None:
         raise ConfigurationError('methods= is a list of HTTP methods, such as ["POST"].')
     names = {method.upper() for method in methods}
     return frozenset(names | {"HEAD"} if "GET" in names else names)
+
+
+def refused_binding(binding: Mapping[str, str] | None) -> BindingTooLong | None:
+    """The error of a binding that is too long for every message: no code can approve it, and the
+    session need not keep it. `None` if it is not.
+
+    Raises:
+        ConfigurationError: It does not map str to str.
+    """
+    try:
+        check_size(binding or {})
+    except BindingTooLong as error:
+        return explained(error)
+    return None
 
 
 def sent_fields(fields: Iterable[tuple[str, Iterable[str]]]) -> list[tuple[str, str]]:

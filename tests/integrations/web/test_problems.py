@@ -21,6 +21,7 @@ from otpverify import (
     RateLimited,
     StoreError,
 )
+from otpverify.errors import BindingTooLong
 from otpverify.integrations.web.problems import explained, problem_of, type_of
 from otpverify.integrations.web.sentences import after, counted, explain
 
@@ -60,6 +61,7 @@ PROBLEMS: list[tuple[OtpVerifyError, int, str, dict[str, object], str | None]] =
         None,
     ),
     (StoreError("secrets of the store"), 503, "store-unavailable", {}, None),
+    (BindingTooLong("too long"), 413, "request-too-large", {}, None),
     (ConfigurationError("secrets of the settings"), 500, "internal-error", {}, None),
 ]
 
