@@ -8,8 +8,7 @@ where there are none.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -24,13 +23,13 @@ from django.urls import NoReverseMatch, Resolver404, get_resolver, resolve, reve
 
 from otpverify import AsyncVerifier, ConfigurationError, MemoryStore, Verifier
 from otpverify.integrations.django import conf
+from otpverify.integrations.django.mounted import Mounted, includes, mounted_flows
 from otpverify.settings import ENVIRONMENT, Parts, Settings, one_store
 from otpverify.settings_table import SETTINGS, require_secure
 from otpverify.wiring import require_no_secret
 
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
-_APP = "otpverify"  # `app_name` of the flows' addresses
 _SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
 
@@ -61,7 +60,7 @@ def check_project(**_: Any) -> list[CheckMessage]:
 
 def check_views(**_: Any) -> list[CheckMessage]:
     """Check the flows that are mounted."""
-    mounted = _mounted()
+    mounted = mounted_flows()
     try:
         return [*_included_twice(), *_twice(mounted), *_shared_numbers(mounted)]
     except ConfigurationError:
@@ -97,7 +96,7 @@ def check_admin(**_: Any) -> list[CheckMessage]:
 def check_sign_in(**_: Any) -> list[CheckMessage]:
     """Check that the sign-in by phone is protected, and no way around a second factor."""
     try:
-        return list(_sign_in(_mounted()))
+        return list(_sign_in(mounted_flows()))
     except ConfigurationError:
         return []  # `check_settings` reports it
 
@@ -272,53 +271,11 @@ def _memory() -> CheckMessage:
     return Warning("Challenges and limits are kept in memory.", hint=hint, id="otpverify.W003")
 
 
-@dataclass(frozen=True)
-class _Mounted:
-    """A page of a flow that a request can reach: its address, its view, and what `as_view` took."""
-
-    address: str
-    view: type[Any]
-    given: Mapping[str, Any]
-
-    def get(self, name: str) -> Any:
-        """An attribute of the view as it is mounted."""
-        return self.given.get(name, getattr(self.view, name, None))
-
-
-def _mounted() -> list[_Mounted]:
-    """The first pages of all flows, as they are mounted."""
-    from otpverify.integrations.django.base import FlowView  # needs the models to be loaded
-
-    if not getattr(settings, "ROOT_URLCONF", None):
-        return []
-    found: dict[str, Any] = {}
-    for address, callback in _addresses(get_resolver().url_patterns, "/"):
-        found.setdefault(address, callback)  # the first of two answers
-    mounted = []
-    for address, callback in found.items():
-        view, given = (
-            getattr(callback, "view_class", None),
-            getattr(callback, "view_initkwargs", {}),
-        )
-        if isinstance(view, type) and issubclass(view, FlowView) and given.get("step") == "first":
-            mounted.append(_Mounted(address, view, given))
-    return mounted
-
-
-def _addresses(patterns: Iterable[Any], before: str) -> Iterator[tuple[str, Any]]:
-    for pattern in patterns:
-        address = f"{before}{pattern.pattern}"
-        if hasattr(pattern, "url_patterns"):
-            yield from _addresses(pattern.url_patterns, address)
-        else:
-            yield address, pattern.callback
-
-
 def _has_second_factor() -> bool:
     """Whether a login with a code is mounted."""
     from otpverify.integrations.django.login import LoginView  # needs the models to be loaded
 
-    return any(issubclass(one.view, LoginView) for one in _mounted())
+    return any(issubclass(one.view, LoginView) for one in mounted_flows())
 
 
 def _included_twice() -> Iterator[CheckMessage]:
@@ -327,7 +284,7 @@ def _included_twice() -> Iterator[CheckMessage]:
     if not getattr(settings, "ROOT_URLCONF", None):
         return
     found: dict[str, list[str]] = {}
-    for namespace, address in _includes(get_resolver().url_patterns, "/"):
+    for namespace, address in includes(get_resolver().url_patterns, "/"):
         found.setdefault(namespace, []).append(address)
     for namespace, addresses in found.items():
         if len(addresses) > 1:
@@ -341,20 +298,7 @@ def _included_twice() -> Iterator[CheckMessage]:
             )
 
 
-def _includes(patterns: Iterable[Any], before: str, outer: str = "") -> Iterator[tuple[str, str]]:
-    """The namespace and the address of each include of the flows."""
-    for pattern in patterns:
-        if not hasattr(pattern, "url_patterns"):
-            continue
-        address, namespace = f"{before}{pattern.pattern}", outer
-        if pattern.namespace:
-            namespace = f"{outer}:{pattern.namespace}".lstrip(":")
-        if pattern.app_name == _APP:
-            yield namespace, address
-        yield from _includes(pattern.url_patterns, address, namespace)
-
-
-def _twice(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
+def _twice(mounted: list[Mounted]) -> Iterator[CheckMessage]:
     """Stock views that stay reachable beside a view that changes them."""
     for stock in mounted:
         if not stock.view.__module__.startswith(__package__):
@@ -381,7 +325,7 @@ def _synchronous(view: type[Any]) -> type[Any]:
     return view.__mro__[2] if issubclass(view, AsyncFlow) else view
 
 
-def _shared_numbers(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
+def _shared_numbers(mounted: list[Mounted]) -> Iterator[CheckMessage]:
     """Accounts that are looked up by a phone that several of them may have."""
     field, own = conf.option("PHONE_FIELD"), conf.option("FIND_USER") is not None
     if not field:
@@ -440,7 +384,7 @@ def _is_unique(field: str) -> bool:
     return bool(model._meta.get_field(last).unique) or (last,) in alone
 
 
-def _sign_in(mounted: list[_Mounted]) -> Iterator[CheckMessage]:
+def _sign_in(mounted: list[Mounted]) -> Iterator[CheckMessage]:
     from otpverify.integrations.django.base import FlowView  # needs the models to be loaded
     from otpverify.integrations.django.sign_in import SignInView
 
