@@ -173,10 +173,10 @@ def admin_findings(*patterns: Any) -> list[str]:
 
 
 def test_an_admin_with_a_login_of_its_own_is_found(settings_with_admin: None) -> None:
-    own = path("admin/", admin.site.urls)
+    own = path("admin/", admin.AdminSite().urls)
     (found,) = admin_findings(FLOWS, own)
     assert found.startswith("/admin/login/ signs in by password alone")
-    nested = admin_findings(FLOWS, path("staff/", include([path("site/", admin.site.urls)])))
+    nested = admin_findings(FLOWS, path("staff/", include([path("site/", admin.AdminSite().urls)])))
     assert nested[0].startswith("/staff/site/login/")
     second = admin.AdminSite(name="second")
     assert len(admin_findings(FLOWS, own, path("second/", second.urls))) == 2
@@ -192,7 +192,7 @@ def test_an_admin_whose_login_is_closed_is_not_found(settings_with_admin: None) 
         def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
             return login(request)
 
-    assert admin_findings(FLOWS, path("admin/login/", login), path("admin/", admin.site.urls)) == []
+    assert admin_findings(FLOWS, path("admin/login/", login), path("admin/", admin.AdminSite().urls)) == []
     assert admin_findings(FLOWS, path("admin/", Site().urls)) == []
     protected = protect_admin(admin.AdminSite(name="protected"))
     assert admin_findings(FLOWS, path("admin/", protected.urls)) == []
