@@ -10,11 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import long_form
 
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("library", ["allauth", "two_factor", "flask_security"])
+@pytest.mark.parametrize(
+    "library",
+    [
+        "allauth",
+        *(pytest.param(name, marks=long_form) for name in ("two_factor", "flask_security")),
+    ],
+)
 def test_with(library: str) -> None:
     run = subprocess.run(
         [

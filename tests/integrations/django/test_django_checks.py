@@ -192,7 +192,10 @@ def test_an_admin_whose_login_is_closed_is_not_found(settings_with_admin: None) 
         def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
             return login(request)
 
-    assert admin_findings(FLOWS, path("admin/login/", login), path("admin/", admin.AdminSite().urls)) == []
+    assert (
+        admin_findings(FLOWS, path("admin/login/", login), path("admin/", admin.AdminSite().urls))
+        == []
+    )
     assert admin_findings(FLOWS, path("admin/", Site().urls)) == []
     protected = protect_admin(admin.AdminSite(name="protected"))
     assert admin_findings(FLOWS, path("admin/", protected.urls)) == []

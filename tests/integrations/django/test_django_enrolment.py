@@ -207,7 +207,6 @@ def test_an_open_session_enrols_no_phone(
     assert phone_in_database(user) == (ACCOUNT_PHONE if has_phone else "")
 
 
-@both
 def test_passwords_are_guessed_a_few_times_alone(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -309,7 +308,6 @@ def test_forms_are_protected(user: Any) -> None:
         assert strict.send(path, phone=PHONE, password=PASSWORD, follow=False).status == 403
 
 
-@both
 def test_strangers_are_led_to_the_login(person: Person, user: Any) -> None:
     for path in ("/my-phone/", "/my-phone/check/", "/backup-codes/"):
         page = person.open(path)
@@ -322,7 +320,6 @@ def test_strangers_are_led_to_the_login(person: Person, user: Any) -> None:
 # Numbers of other accounts.
 
 
-@both
 def test_a_number_of_another_account_is_refused_after_the_code(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -402,7 +399,6 @@ def test_the_same_number_is_not_confirmed_again(
 # What ends with the old number.
 
 
-@both
 def test_other_sessions_end_with_the_old_number(
     person: Person, user: Any, outbox: OutboxSender, ends_sessions: None
 ) -> None:
@@ -449,7 +445,6 @@ def test_what_the_mixin_adds_is_the_phone(user: Any) -> None:
             assert with_phone != user.get_session_auth_hash()
 
 
-@both
 def test_enrolling_at_the_login_with_the_mixin(
     person: Person, user: Any, outbox: OutboxSender, ends_sessions: None
 ) -> None:
@@ -464,7 +459,6 @@ def test_enrolling_at_the_login_with_the_mixin(
 # Users without a phone at the login.
 
 
-@both
 def test_signing_in_only_to_enrol(
     person: Person, user: Any, outbox: OutboxSender, heard: Any
 ) -> None:
@@ -555,7 +549,6 @@ def test_enrolling_is_about_the_user_whose_password_was_right(
         assert phone_in_database(user) == ACCOUNT_PHONE
 
 
-@both
 def test_the_other_choices(person: Person, user: Any, outbox: OutboxSender) -> None:
     change(user, phone="")
     assert "no phone number" in login(person).said
@@ -577,7 +570,6 @@ def test_enrolment_that_is_not_mounted_lets_nobody_in(
 # JSON.
 
 
-@both
 def test_enrolment_by_json(person: Person, user: Any, outbox: OutboxSender) -> None:
     sign_in(person, outbox)
     status, body = person.json("post", "/my-phone/", phone=PHONE)
@@ -593,14 +585,12 @@ def test_enrolment_by_json(person: Person, user: Any, outbox: OutboxSender) -> N
     assert phone_in_database(user) == PHONE
 
 
-@both
 def test_json_learns_that_nothing_was_removed(person: Person, user: Any) -> None:
     change(user, phone="")
     sign_in_without_phone(person, user)
     assert person.json("post", "/my-phone/remove/")[0] == 422
 
 
-@both
 def test_a_code_that_is_sent_twice(person: Person, user: Any, outbox: OutboxSender) -> None:
     change(user, phone="")
     sign_in_without_phone(person, user)

@@ -250,7 +250,6 @@ def test_the_button_that_ends_all_of_them(person: Person, user: Any, outbox: Out
     assert login(other).heading == "Enter the code"
 
 
-@both
 def test_remembering_by_json(person: Person, user: Any, outbox: OutboxSender) -> None:
     person.json("post", "/login/", **CREDENTIALS)
     person.json("post", "/login/code/", code=outbox.code(), remember=False)
@@ -290,7 +289,6 @@ def make_codes(person: Person, outbox: OutboxSender) -> list[str]:
     return re.findall(r"<code>(\w{5}-\w{5})</code>", page.html)
 
 
-@both
 def test_backup_codes_are_shown_once(
     person: Person, user: Any, outbox: OutboxSender, ways_heard: list[str]
 ) -> None:
@@ -379,7 +377,6 @@ def test_the_codes_of_another_account_are_worth_nothing(
     assert not person.signed_in
 
 
-@both
 def test_attempts_are_counted_over_all_sessions(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -460,7 +457,6 @@ def test_a_lost_phone_is_replaced_with_a_backup_code(
     assert page.heading == "Phone confirmed"
 
 
-@both
 def test_who_has_backup_codes_alone_adds_a_phone_with_one(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -484,7 +480,6 @@ def test_who_has_backup_codes_alone_adds_a_phone_with_one(
     assert page.heading == "Phone confirmed"
 
 
-@both
 @pytest.mark.parametrize("when", ["before the number", "before the code", "during the code"])
 def test_a_password_alone_adds_no_phone_beside_another_way(
     person: Person, user: Any, outbox: OutboxSender, ways_heard: list[str], when: str
@@ -524,7 +519,6 @@ def _make_codes(**_: Any) -> None:
     codes_of(get_user_model().objects.get(username="ann"))
 
 
-@both
 def test_no_code_can_be_sent(person: Person, user: Any, outbox: OutboxSender) -> None:
     """The person is led to another way."""
     [code, *_] = codes_of(user)
@@ -583,7 +577,6 @@ def test_forms_are_protected(user: Any, outbox: OutboxSender) -> None:
         assert strict.send(path_, follow=False).status == 403
 
 
-@both
 def test_backup_codes_by_json(person: Person, user: Any, outbox: OutboxSender) -> None:
     sign_in(person, outbox)
     assert person.json("get", "/backup-codes/") == (200, {"left": 0})
@@ -649,7 +642,6 @@ TOTP = OtherWay("totp", Sentence("Use the app"), check=totp_is_right)
 PAGE = OtherWay("totp", Sentence("Use the app"), url="/totp/")
 
 
-@both
 def test_an_answer_that_the_site_judges(
     person: Person, user: Any, outbox: OutboxSender, ways_heard: list[str]
 ) -> None:
@@ -663,7 +655,6 @@ def test_an_answer_that_the_site_judges(
     assert ways_heard == ["totp"]
 
 
-@both
 def test_a_page_of_the_site_completes_the_login(
     person: Person, user: Any, outbox: OutboxSender, ways_heard: list[str]
 ) -> None:
@@ -724,7 +715,6 @@ def test_a_next_that_leads_elsewhere(person: Person, user: Any, outbox: OutboxSe
 # Notices.
 
 
-@both
 def test_the_person_is_notified(person: Person, user: Any, outbox: OutboxSender) -> None:
     change(user, email="ann@example.com")
     sign_in(person, outbox)

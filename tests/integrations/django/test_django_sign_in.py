@@ -247,7 +247,6 @@ def test_an_account_that_changes_before_the_code_is_refused(
     assert person.open("/sign-in/account/").said == "Confirm your phone first. Start here."
 
 
-@both
 def test_an_inactive_account_beside_an_active_one_does_not_count(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -258,7 +257,6 @@ def test_an_inactive_account_beside_an_active_one_does_not_count(
 # Where it leads.
 
 
-@both
 @pytest.mark.parametrize("way", ["query", "field"])
 def test_it_leads_to_the_page_that_was_wanted(
     person: Person, user: Any, outbox: OutboxSender, way: str
@@ -275,7 +273,6 @@ def test_it_leads_to_the_page_that_was_wanted(
     assert page.response.headers["Location"] == wanted
 
 
-@both
 @pytest.mark.parametrize(
     "wanted", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "/\\evil.example"]
 )
@@ -306,7 +303,6 @@ def test_where_it_leads_by_default(
         assert page.response.headers["Location"] == expected
 
 
-@both
 def test_who_is_signed_in_is_sent_on_if_wanted(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -333,7 +329,6 @@ def test_who_is_signed_in_is_sent_on_if_wanted(
 # Sessions.
 
 
-@both
 def test_another_account_gets_a_new_session(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -346,7 +341,6 @@ def test_another_account_gets_a_new_session(
     assert "basket" not in person.session
 
 
-@both
 def test_the_key_of_the_session_changes(person: Person, user: Any, outbox: OutboxSender) -> None:
     person.send("/sign-in/", phone=ACCOUNT_PHONE)
     planted = person.client.cookies["sessionid"].value
@@ -357,7 +351,6 @@ def test_the_key_of_the_session_changes(person: Person, user: Any, outbox: Outbo
     assert not other.signed_in
 
 
-@both
 def test_a_planted_key_does_not_lead_to_a_proof_that_waits(
     person: Person, outbox: OutboxSender, sign_up: None
 ) -> None:
@@ -373,7 +366,6 @@ def test_a_planted_key_does_not_lead_to_a_proof_that_waits(
     assert users().count() == 0
 
 
-@both
 def test_what_was_planted_in_the_session_is_dropped(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -385,7 +377,6 @@ def test_what_was_planted_in_the_session_is_dropped(
     assert "otpverify.phone" not in person.session
 
 
-@both
 def test_an_old_copy_of_a_session_signs_in_nobody(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -403,7 +394,6 @@ def test_an_old_copy_of_a_session_signs_in_nobody(
 # With sign-up.
 
 
-@both
 def test_a_new_number_gets_an_account_with_what_else_it_needs(
     person: Person, user: Any, outbox: OutboxSender, sign_up: None
 ) -> None:
@@ -432,7 +422,6 @@ def test_a_new_number_gets_an_account_with_what_else_it_needs(
     assert prove(again, outbox, STRANGER).html == "Hello bob"
 
 
-@both
 def test_an_account_is_created_at_once_where_nothing_is_asked_for(
     person: Person, outbox: OutboxSender
 ) -> None:
@@ -445,7 +434,6 @@ def test_an_account_is_created_at_once_where_nothing_is_asked_for(
         assert made.phone == STRANGER
 
 
-@both
 def test_the_number_is_the_user_name(person: Person, outbox: OutboxSender) -> None:
     with (
         override_settings(
@@ -471,7 +459,6 @@ def test_what_cannot_be_created_is_said_before_a_message(outbox: OutboxSender) -
             assert Person("sync").open("/sign-in/").status == 200
 
 
-@both
 def test_an_inactive_account_is_no_new_number(
     person: Person, user: Any, outbox: OutboxSender, sign_up: None
 ) -> None:
@@ -484,7 +471,6 @@ def test_an_inactive_account_is_no_new_number(
     assert not person.signed_in
 
 
-@both
 def test_a_proof_creates_one_account(person: Person, outbox: OutboxSender, sign_up: None) -> None:
     """A copy of the session, such as of a signed cookie, is worth nothing after the first."""
     with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
@@ -499,7 +485,6 @@ def test_a_proof_creates_one_account(person: Person, outbox: OutboxSender, sign_
         assert not thief.signed_in
 
 
-@both
 def test_a_proof_ends_with_its_time(
     person: Person, outbox: OutboxSender, sign_up: None, clock: FrozenDateTimeFactory
 ) -> None:
@@ -562,7 +547,6 @@ def test_two_requests_at_once_create_one_account(outbox: OutboxSender, same_sess
         users().all().delete()
 
 
-@both
 def test_a_store_that_fails_creates_nothing_and_loses_nothing(
     person: Person, outbox: OutboxSender, sign_up: None
 ) -> None:
@@ -578,7 +562,6 @@ def test_a_store_that_fails_creates_nothing_and_loses_nothing(
         assert person.send("/sign-in/account/", username="bob").html == "Hello bob"
 
 
-@both
 def test_a_store_that_fails_after_the_code_keeps_the_proof(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -596,7 +579,6 @@ def test_a_store_that_fails_after_the_code_keeps_the_proof(
 # A number that changed hands.
 
 
-@both
 def test_an_account_that_was_not_used_for_long_asks_for_more(
     person: Person, user: Any, outbox: OutboxSender, careful: None
 ) -> None:
@@ -618,7 +600,6 @@ def test_an_account_that_was_not_used_for_long_asks_for_more(
         assert person.send("/sign-in/account/", password=PASSWORD).html == "Hello ann"
 
 
-@both
 def test_what_the_owner_knows_is_not_guessed(
     person: Person, user: Any, outbox: OutboxSender, careful: None, clock: FrozenDateTimeFactory
 ) -> None:
@@ -641,7 +622,6 @@ def test_what_the_owner_knows_is_not_guessed(
     assert late.send("/sign-in/account/", password=PASSWORD).html == "Hello ann"
 
 
-@both
 def test_a_form_for_a_new_account_does_not_open_an_old_one(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -662,7 +642,6 @@ def test_a_form_for_a_new_account_does_not_open_an_old_one(
         assert users().count() == 1
 
 
-@both
 def test_an_account_that_appears_while_a_form_is_read_asks_for_its_own(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
@@ -688,7 +667,6 @@ def test_an_account_that_appears_while_a_form_is_read_asks_for_its_own(
 # Repeated requests.
 
 
-@both
 @pytest.mark.parametrize("engine", ["db", "signed_cookies"])
 def test_forms_that_are_sent_twice_end_as_if_sent_once(
     person: Person, user: Any, outbox: OutboxSender, sign_up: None, engine: str
@@ -719,7 +697,6 @@ def test_forms_that_are_sent_twice_end_as_if_sent_once(
                 assert (again.path, again.heading) == (once.path, once.heading)
 
 
-@both
 def test_a_form_that_another_tab_made_stale_is_shown_again(
     person: Person, outbox: OutboxSender, sign_up: None
 ) -> None:
@@ -737,7 +714,6 @@ def test_a_form_that_another_tab_made_stale_is_shown_again(
 # JSON.
 
 
-@both
 def test_json_for_existing_accounts(person: Person, user: Any, outbox: OutboxSender) -> None:
     status, body = person.json("post", "/sign-in/?next=/account/%3Fj", phone="+1 202 555 0123")
     assert (status, body["state"]) == (202, "pending")
@@ -749,7 +725,6 @@ def test_json_for_existing_accounts(person: Person, user: Any, outbox: OutboxSen
     assert person.signed_in
 
 
-@both
 def test_json_with_sign_up(person: Person, user: Any, outbox: OutboxSender, sign_up: None) -> None:
     person.json("post", "/sign-in/", phone=STRANGER)
     status, body = person.json("post", "/sign-in/code/", code=outbox.code())
@@ -774,7 +749,6 @@ def test_json_with_sign_up(person: Person, user: Any, outbox: OutboxSender, sign
 # Signals.
 
 
-@both
 def test_signals(person: Person, user: Any, outbox: OutboxSender, sign_up: None) -> None:
     heard: list[tuple[str, Any]] = []
     names = ("code_verified", "code_refused", "attempts_exhausted", "sign_in_verified")
@@ -840,7 +814,6 @@ def test_a_backend_that_knows_no_user_is_passed_over(user: Any, outbox: OutboxSe
         assert person.session["_auth_user_backend"] == second
 
 
-@both
 def test_a_site_that_needs_a_login_everywhere(
     person: Person, user: Any, outbox: OutboxSender
 ) -> None:
