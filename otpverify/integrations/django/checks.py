@@ -15,6 +15,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Warning  # noqa: A004 - Django's names
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
@@ -41,6 +42,7 @@ def register() -> None:
     checks.register(check_deployment, checks.Tags.security, deploy=True)
     checks.register(check_admin, checks.Tags.security, deploy=True)
     checks.register(check_sign_in, checks.Tags.security, deploy=True)
+    checks.register(check_enrolment, checks.Tags.security, deploy=True)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -101,6 +103,12 @@ def check_sign_in(**_: Any) -> list[CheckMessage]:
         return []  # `check_settings` reports it
 
 
+def check_enrolment(**_: Any) -> list[CheckMessage]:
+    """Check that a change of the phone ends other sessions, and that a user who has another way in
+    must pass it before there is a first phone."""
+    return list(_enrolment(mounted_flows()))
+
+
 def project_findings() -> list[CheckMessage]:
     """What the doctor says of the project, beside what it finds by itself."""
     functions = []
@@ -110,7 +118,7 @@ def project_findings() -> list[CheckMessage]:
         except ConfigurationError as error:
             functions.append(_invalid(error))
     found = [*functions, *_phone_field(), *_project(), *check_views(), *check_admin()]
-    found += check_sign_in()
+    found += [*check_sign_in(), *check_enrolment()]
     return [one for one in found if one.level >= checks.WARNING]
 
 
@@ -406,6 +414,36 @@ def _sign_in(mounted: list[Mounted]) -> Iterator[CheckMessage]:
             hint="Refuse the accounts that need both in a subclass: may_sign_in(user). If nobody "
             "does, silence this check.",
             id="otpverify.W009",
+        )
+
+
+def _enrolment(mounted: list[Mounted]) -> Iterator[CheckMessage]:
+    # They need the models to be loaded.
+    from otpverify.integrations.django.enrolment import EnrolmentView
+    from otpverify.integrations.django.login import LoginView
+
+    pages = [one for one in mounted if issubclass(one.view, EnrolmentView)]
+    if not pages:
+        return
+    model: Any = get_user_model()
+    if model.get_session_auth_hash is AbstractBaseUser.get_session_auth_hash:
+        yield Warning(
+            f"People change their phone at {pages[0].address}, and their other sessions go on: "
+            "also that of somebody who stole one.",
+            hint=f"Put EndsSessionsWithPhone before the other bases of {model.__name__}, from "
+            "otpverify.integrations.django.phone_sessions.",
+            id="otpverify.W011",
+        )
+    logins = [one for one in mounted if issubclass(one.view, LoginView)]
+    own = [one.view for one in logins if not _is_stock(one.view, "other_ways")]
+    stock = [one for one in pages if _is_stock(one.get("check_view"), "other_ways")]
+    if own and stock:
+        yield Warning(
+            f"{own[0].__name__} has other ways of its own, which {stock[0].address} does not know: "
+            "who has one of them, and no phone, can add one by the password alone.",
+            hint="Give other_ways to the check_view of the EnrolmentView, too: a subclass of "
+            "CurrentPhoneView.",
+            id="otpverify.W012",
         )
 
 

@@ -40,14 +40,23 @@ from otpverify import (
 from otpverify.integrations.celery import CelerySender
 from otpverify.integrations.django import get_async_verifier, get_verifier
 from otpverify.integrations.django.admin_login import protect_admin
-from otpverify.integrations.django.checks import check_admin, check_sign_in, check_views
+from otpverify.integrations.django.checks import (
+    check_admin,
+    check_enrolment,
+    check_sign_in,
+    check_views,
+)
 from otpverify.integrations.django.conf import averifier_for, verifier_for
+from otpverify.integrations.django.phone_sessions import EndsSessionsWithPhone
 from otpverify.integrations.django.urls import flow_urls
 from otpverify.integrations.django.views import (
     AsyncDeliveryReportView,
+    AsyncEnrolmentView,
     AsyncFlow,
     AsyncSignInView,
+    CurrentPhoneView,
     DeliveryReportView,
+    EnrolmentView,
     LoginView,
     PasswordResetView,
     PhoneView,
@@ -156,7 +165,8 @@ def test_checks_open_nothing(
     with override_settings(OTPVERIFY=options):
         found = checks.run_checks(tags=["security"], include_deployment_checks=deployment)
     ours = {one.id for one in found if (one.id or "").startswith("otpverify.")}
-    assert ours == {"otpverify.W007"}, "the tests' accounts may share a number"
+    ends = {"otpverify.W011"} if deployment else set()
+    assert ours == {"otpverify.W007", *ends}, "accounts may share a number, and sessions go on"
     assert list(tmp_path.iterdir()) == []
     assert set(threading.enumerate()) <= threads  # other tests' threads may end
 
@@ -370,6 +380,58 @@ def test_a_sign_in_without_a_human_check_is_found() -> None:
     assert found(*SignInView.urls(), about="otpverify.W009") == []
     with override_settings(OTPVERIFY=[]):
         assert check_sign_in() == []
+
+
+class OtherWays:
+    """The site's own, for all views."""
+
+    def other_ways(self, user: Any) -> list[Any]:
+        return []
+
+
+class LoginOtherwise(OtherWays, LoginView):
+    pass
+
+
+class CheckOtherwise(OtherWays, CurrentPhoneView):
+    pass
+
+
+class EnrolmentOtherwise(EnrolmentView):
+    check_view = CheckOtherwise
+
+
+def enrolment_findings(*patterns: Any) -> dict[str | None, str]:
+    with urlconf(*patterns):
+        return {one.id: f"{one.msg} {one.hint}" for one in check_enrolment()}
+
+
+def test_a_change_of_the_phone_that_leaves_sessions_open_is_found() -> None:
+    for view in (EnrolmentView, AsyncEnrolmentView):
+        (said,) = enrolment_findings(*view.urls(), *LoginView.urls()).values()
+        assert said.startswith("People change their phone at /my-phone/, and their other sessions")
+        assert "EndsSessionsWithPhone" in said
+    assert enrolment_findings(*LoginView.urls()) == {}
+    known: Any = get_user_model()
+    before = known.__bases__
+    known.__bases__ = (EndsSessionsWithPhone, *before)
+    try:
+        assert enrolment_findings(*EnrolmentView.urls()) == {}
+    finally:
+        known.__bases__ = before
+
+
+def test_ways_of_the_login_that_the_enrolment_does_not_know_are_found() -> None:
+    found = enrolment_findings(*EnrolmentView.urls(), *LoginOtherwise.urls())
+    assert found["otpverify.W012"].startswith("LoginOtherwise has other ways of its own, which /my")
+    for patterns in (
+        [*EnrolmentOtherwise.urls(), *LoginOtherwise.urls()],
+        [*EnrolmentView.urls(check_view=CheckOtherwise), *LoginOtherwise.urls()],
+        [*EnrolmentOtherwise.urls(), *LoginView.urls()],
+        [*EnrolmentView.urls(), *LoginView.urls()],
+        LoginOtherwise.urls(),
+    ):
+        assert "otpverify.W012" not in enrolment_findings(*patterns)
 
 
 def test_the_sign_in_is_not_among_the_stock_flows() -> None:
