@@ -133,7 +133,7 @@ class Stamp:
 
     Attributes:
         at: When it was written, in whole seconds since 1970.
-        name: Its random number, 16 hexadecimal digits, by which one stamp is told from others.
+        name: Its random number, 16 hexadecimal digits, which no other stamp has.
     """
 
     at: int

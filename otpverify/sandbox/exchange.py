@@ -27,7 +27,7 @@ _ADDRESS_FIELDS = frozenset({"report", "callbackurl"})
 _SHOWN_HEADERS = ("Content-Type", "User-Agent", "X-Sandbox-Dialect")
 _LONGEST = 4000
 _DEEPEST = 8
-_SHORTEST_SECRET = 4  # what is shorter is no secret, and occurs in other words
+_SHORTEST_SECRET = 4  # a shorter text is not a secret, and occurs in other words
 
 
 def exchange_of(

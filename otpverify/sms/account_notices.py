@@ -1,4 +1,4 @@
-"""The texts of messages that tell a person of a change to the account (OWASP ASVS 5.0, 6.3.7).
+"""The texts of messages that report a change to the account to its owner (OWASP ASVS 5.0, 6.3.7).
 
 They are in `account_notices.json`, by language: `phone` for a change of the phone number, `factor`
 for any other change of how the person signs in. They never hold a code or a link. With a brand of

@@ -153,7 +153,7 @@ def without_phone() -> str:
     """What happens at the login to users without a phone.
 
     Raises:
-        ConfigurationError: The setting is none of the three.
+        ConfigurationError: The setting is not one of the three.
     """
     found = option("WITHOUT_PHONE") or WITHOUT_PHONE[0]
     if found not in WITHOUT_PHONE:

@@ -33,7 +33,7 @@ class Hooks:
 
     def auth_hash(self, function: F) -> F:
         """`(account) -> text`: a text that changes with the account's password, such as the hash
-        that you store, and with anything else that shall end remembered browsers, such as a counter
+        that you store, and with anything else that is to end remembered browsers, such as a counter
         of yours. What the session states of the account ends when it changes, too: see
         `proof_required(within=...)`. Neither session nor cookie shows the text."""
         return self._set("auth_hash", function)

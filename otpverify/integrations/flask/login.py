@@ -74,8 +74,9 @@ class Login(FlowPages):
     def send(self, begun: Begun) -> Response:
         """Send the first code. If it cannot be sent, offer the account's other ways in.
 
-        What follows is for who typed the password, so the session gets a new id. It keeps its id
-        where a repeated request meets the cooldown, whose reply leaves the session alone."""
+        What follows is for the person who typed the password, so the session gets a new id. It
+        keeps its id where a repeated request meets the cooldown, whose reply leaves the session
+        alone."""
         outcome = run_sync(self.flow().start(begun.to, deliver=begun.deliver))
         refused = outcome.page is Page.FIRST and not isinstance(outcome.error, CooldownActive)
         others = refused and bool(self.second.ways(begun.to.subject))

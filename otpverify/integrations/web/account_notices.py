@@ -1,12 +1,12 @@
 """Notices to the person when the phone or another factor of the account changes (OWASP ASVS 5.0,
 6.3.7): a sentence for the site's own channel, such as e-mail, and a message by SMS.
 
-When a phone is changed or removed, the message goes to the old number: its owner is the one who
-must learn of a takeover. It never holds a code, a link or a number.
+When a phone is changed or removed, the message goes to the old number, so that its owner knows of a
+takeover. It never holds a code, a link or a number.
 
 Such messages go out by the verifier's sender. They are counted apart from codes, in the verifier's
 store, with limits of their own, so that they neither use up what the person needs to sign in, nor
-can be had without end by changing a phone to and fro. A `FraudPolicy` does not count them.
+are sent without end where a phone is changed again and again. A `FraudPolicy` does not count them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ NOT_YOU: Final = Sentence("If this was not you, contact us at once.")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AccountNotice:
-    """A change that the person must learn of. The site's hook takes it, to send an e-mail.
+    """A change to report to the person. The site's hook takes it, to send an e-mail.
 
     Attributes:
         account: The account's id.

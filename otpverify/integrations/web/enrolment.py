@@ -1,6 +1,6 @@
 """Enrolment: a signed-in person adds, changes and removes the phone of the account.
 
-Who only finds a session that was left open must not be able to do so. The person first proves again
+A person who only finds an open session must not be able to do so. The person first proves again
 who they are: by a code to the phone that the account has, or by the password. `SessionStamp`
 (`REPROVED`) keeps that for some minutes. It covers the account's authentication hash and its phone,
 so one change uses it up, also where another session changes the phone meanwhile.

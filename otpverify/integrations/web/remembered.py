@@ -101,7 +101,7 @@ class RememberedBrowsers:
         Args:
             account: The account's id.
             auth_hash: A text that changes with the account's password, and with anything else that
-                shall end remembered browsers, such as a counter of yours. Only its MAC is used.
+                ends remembered browsers, such as a counter of yours. Only its MAC is used.
             phone: The account's phone, if it has one.
             cookie: The cookie that the browser has.
 

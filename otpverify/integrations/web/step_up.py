@@ -94,7 +94,7 @@ class SentForm:
         CSRF token of this one. Clients that do not say where a form comes from are not browsers of
         today, and the site's own protection has passed their form."""
         fetched = self.headers.get("Sec-Fetch-Site")
-        if fetched is not None:  # browsers of today say it, whatever host a proxy writes
+        if fetched is not None:  # today's browsers send it, whichever host a proxy writes
             return fetched == "same-origin"
         origin = self.headers.get("Origin")
         return origin is None or urlsplit(origin).netloc.lower() == self.host.lower()
@@ -114,7 +114,7 @@ class KeptForm:
 
     @property
     def digest(self) -> str:
-        """What tells it from other forms; it does not show the fields."""
+        """A digest that no other form has; it does not show the fields."""
         return hashlib.sha256(json.dumps(self.dump()).encode()).hexdigest()[:32]
 
     def dump(self) -> list[Any]:
