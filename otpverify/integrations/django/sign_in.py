@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -11,8 +12,9 @@ from django.contrib.auth import get_user_model, load_backend, login
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.signals import user_login_failed
 from django.contrib.auth.views import RedirectURLMixin
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import UniqueConstraint
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
@@ -110,7 +112,9 @@ class SignInView(RedirectURLMixin, FlowView):
         return None
 
     def create_user(self, verified: Verified, form: Any) -> Any:
-        """Create the account of a new number, and return it.
+        """Create the account of a new number, and return it. The proof is used up by now: a form
+        says before whether another account has one of its values. Fields with the names of unique
+        fields of the user model are looked at in every form.
 
         Args:
             verified: What the code proved: the number is `verified.phone`.
@@ -271,7 +275,10 @@ class SignInView(RedirectURLMixin, FlowView):
         """
 
         async def judge() -> None:
-            if not await self.call(form.is_valid):
+            valid = await self.call(form.is_valid)
+            if valid and match.account is None:
+                valid = await self.call(_is_free, form)
+            if not valid:
                 raise IncorrectAnswer
 
         try:
@@ -323,7 +330,10 @@ class SignInView(RedirectURLMixin, FlowView):
         """
 
         async def create(verified: Verified) -> Any:
-            return await self.call(self._create, verified, form)
+            try:
+                return await self.call(self._create, verified, form)
+            except IntegrityError:  # another request was faster
+                return None
 
         async def hold(user: Any) -> Any:
             if given is not None and given.account == user:
@@ -357,12 +367,8 @@ class SignInView(RedirectURLMixin, FlowView):
         return api.succeeded(outcome, response, sign_in=step) if self.wants_json else response
 
     def _create(self, verified: Verified, form: Any) -> Any:
-        """The new account; `None` if another request was faster."""
-        try:
-            with transaction.atomic():
-                return self.create_user(verified, form)
-        except IntegrityError:
-            return None
+        with transaction.atomic():
+            return self.create_user(verified, form)
 
     def _enter(self, user: Any) -> HttpResponseBase:
         """Sign the user in, in a new session."""
@@ -387,6 +393,29 @@ def _model() -> Any:
 def _fields(form: Any) -> tuple[str, ...]:
     """The names of the fields of a form or of its class."""
     return () if form is None else tuple(form.base_fields)
+
+
+def _is_free(form: Any) -> bool:
+    """Whether no account has a value of the form that only one account may have; otherwise the form
+    says which. A `ModelForm` has looked, and another form has not: the database would refuse the
+    account once the proof is used up. The phone is not looked at, see `web.sign_in`."""
+    model = _model()
+    fields = [one for one in model._meta.concrete_fields if not one.is_relation]
+    named = {one.name for one in fields if not one.primary_key} & form.cleaned_data.keys()
+    named.discard(str(conf.option("PHONE_FIELD")))
+    account = model(**{name: form.cleaned_data[name] for name in named})
+    others = {one.name for one in model._meta.get_fields()} - named
+    alone = [one for one in model._meta.constraints if isinstance(one, UniqueConstraint)]
+    for validate in (
+        account.validate_unique,
+        *(partial(one.validate, model, account) for one in alone),
+    ):
+        try:
+            validate(exclude=others)
+        except ValidationError as error:
+            form.add_error(None, error)
+            return False
+    return True
 
 
 def _backend_of(user: Any) -> str:

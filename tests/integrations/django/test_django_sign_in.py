@@ -17,6 +17,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.models import UniqueConstraint
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -420,6 +421,61 @@ def test_a_new_number_gets_an_account_with_what_else_it_needs(
     assert person.session["_auth_user_id"] == str(bob.pk)
     again = person.another()
     assert prove(again, outbox, STRANGER).html == "Hello bob"
+
+
+class PlainForm(forms.Form):
+    """Not a `ModelForm`: it does not look which names there are."""
+
+    username = forms.CharField(required=False)
+    email = forms.CharField(required=False)
+    colour = forms.CharField(required=False)
+
+
+class ByName(SignInView):
+    sign_up = True
+    sign_up_form_class = PlainForm
+
+    def create_user(self, verified: Any, form: Any) -> Any:
+        named = {name: form.cleaned_data[name] for name in ("username", "email")}
+        return users().create_user(**named, phone=verified.phone)
+
+
+class AsyncByName(AsyncFlow, ByName):
+    pass
+
+
+@both
+@pytest.mark.parametrize(
+    ("taken", "field", "free"),
+    [
+        ({"username": "ann"}, "username", {"username": "bob"}),
+        ({"email": "a@b.c"}, "__all__", {"email": "b@b.c"}),
+    ],
+    ids=["a unique field", "a unique constraint"],
+)
+def test_a_value_of_another_account_does_not_use_the_proof_up(
+    person: Person,
+    user: Any,
+    outbox: OutboxSender,
+    monkeypatch: Any,
+    taken: Any,
+    field: str,
+    free: Any,
+) -> None:
+    change(user, email="a@b.c")
+    constraint = UniqueConstraint(fields=["email"], name="one_email")
+    monkeypatch.setattr(get_user_model()._meta, "constraints", [constraint])
+    with mounted(ByName, AsyncByName):
+        prove(person, outbox, STRANGER)
+        given = {"username": "carl", "email": "c@b.c"}
+        page = person.send("/sign-in/account/", **{**given, **taken})
+        assert page.heading == "Create your account"
+        assert "already exists" in page.html
+        status, body = person.json("post", "/sign-in/account/", **{**given, **taken})
+        assert (status, list(body["errors"])) == (422, [field])
+        assert not person.signed_in
+        assert person.send("/sign-in/account/", **{**given, **free}).path == "/account/"
+        assert users().get(phone=STRANGER).pk != user.pk
 
 
 def test_an_account_is_created_at_once_where_nothing_is_asked_for(
