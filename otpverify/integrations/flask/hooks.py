@@ -35,7 +35,8 @@ class Hooks:
         """`(account) -> text`: a text that changes with the account's password, such as the hash
         that you store, and with anything else that is to end remembered browsers, such as a counter
         of yours. What the session states of the account ends when it changes, too: see
-        `proof_required(within=...)`. Neither session nor cookie shows the text."""
+        `proof_required(within=...)`. Neither session nor cookie shows the text. `None`
+        for an account without a password; its browsers cannot be remembered."""
         return self._set("auth_hash", function)
 
     def authenticate(self, function: F) -> F:

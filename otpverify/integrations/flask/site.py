@@ -279,12 +279,12 @@ class Site:
         of the account ends when one of them changes.
 
         Raises:
-            ConfigurationError: The hook returns something else than a text, or an empty one.
+            ConfigurationError: The hook returns neither a text that is not empty nor `None`.
         """
         to, auth_hash = self.recipient_of(account), None
         if "auth_hash" in self.hooks:
             auth_hash = self.call("auth_hash", account)
-            if not isinstance(auth_hash, str) or not auth_hash:
+            if auth_hash is not None and (not isinstance(auth_hash, str) or not auth_hash):
                 raise ConfigurationError("@otp.auth_hash must return a text that is not empty.")
         return auth_hash, None if to is None else to.phone
 

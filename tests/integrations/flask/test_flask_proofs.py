@@ -72,6 +72,26 @@ def test_a_head_uses_the_code_of_a_get(shop: Shop) -> None:
     assert person.client.post("/read").text == "<h1>read</h1>"
 
 
+def test_an_account_without_a_password_has_a_window_until_it_gets_one(shop: Shop) -> None:
+    hashes: dict[str, str] = {}
+    shop.otp.auth_hash(hashes.get)
+    person = member(shop.mount())
+    person.open("/settings")
+    enter(shop, person, "settings")
+    assert person.open("/settings").heading.strip() == "Settings"
+    hashes["7"] = "the hash of its first password"
+    assert person.client.get("/settings").location.startswith("/account/proof/settings")
+
+
+@pytest.mark.parametrize("found", ["", 5, b"hash"])
+def test_a_hash_of_the_password_that_is_no_text_is_an_error(shop: Shop, found: Any) -> None:
+    shop.otp.auth_hash(lambda account: found)
+    person = member(shop.mount())
+    person.open("/settings")
+    with pytest.raises(ConfigurationError, match="auth_hash must return a text"):
+        enter(shop, person, "settings")
+
+
 def test_flask_wtf_finds_its_token_in_the_form_that_continues(shop: Shop) -> None:
     CSRFProtect(shop.app)
     person = member(shop.mount())
