@@ -182,13 +182,13 @@ class Site:
         self._ask("DELETE")
 
     def codes(self, count: int) -> list[str]:
-        """All codes that were sent, the first one first, once there are `count`: some are sent
-        behind the reply's back."""
+        """The codes of all messages, the first one first, once there are `count`; "" is that of a
+        notice. Some are sent behind the reply's back."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while len(messages := self._ask("GET")) < count:
             assert time.monotonic() < deadline, f"{len(messages)} messages came, not {count}"
             time.sleep(0.01)
-        return [message["code"] for message in reversed(messages)]
+        return [message["code"] or "" for message in reversed(messages)]
 
     def _ask(self, method: str) -> Any:
         request = urllib.request.Request(f"{self.sandbox}/messages", method=method)
