@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from examples.flask_app import accounts
 from otpverify import Limit, Policy, Verified
 from otpverify.integrations.flask import OtpVerify, harden
+from otpverify.integrations.web.backup_codes import MemoryBackupCodes
 
 AMOUNTS, PAYEE = ("25.00 EUR", "40.00 EUR"), "Bookshop"  # yours come from the database
 
@@ -20,6 +21,22 @@ otp.phone_of(accounts.phone_of)
 otp.find_account(accounts.with_phone)
 otp.create_account(accounts.create)
 otp.set_password(accounts.set_password)
+
+# Enrolment: people change and remove their phone, make backup codes, and forget browsers.
+otp.confirm_password(accounts.confirm_password)
+otp.phone_taken(accounts.phone_taken)
+otp.set_phone(accounts.set_phone)
+otp.remove_phone(accounts.remove_phone)
+otp.may_remove(accounts.has_user_name)
+otp.auth_hash(accounts.auth_hash)
+otp.forget_browsers(accounts.forget_browsers)
+otp.use_backup_codes(MemoryBackupCodes())  # yours are in a table
+
+
+@otp.needs_code
+def needs_code(account: str) -> bool:
+    """Without a phone, the password is enough."""
+    return accounts.phone_of(account) is not None
 
 
 @otp.account_loader
@@ -37,8 +54,8 @@ def sign_in(account: str) -> None:
 
 @otp.before_sign_in
 def needs_password(account: str) -> Response | None:
-    """An account with a password has two factors: the phone alone is not enough."""
-    return redirect(url_for("otpverify.login")) if account == accounts.ACCOUNT else None
+    """An account with a user name has two factors: the phone alone is not enough."""
+    return redirect(url_for("otpverify.login")) if accounts.has_user_name(account) else None
 
 
 @otp.on_confirmed
@@ -60,6 +77,7 @@ def create_app(smspm: dict[str, str], **config: object) -> Flask:
         SESSION_COOKIE_SECURE=False,  # this example has no TLS; set True on your site
         OTPVERIFY_BRAND="Example",
         OTPVERIFY_REGION="EE",
+        OTPVERIFY_REMEMBER_DAYS=30,
         OTPVERIFY_FRAUD="observe",  # sign-up is public; enforce it on your site
         # Higher limits, for one person who tries everything from one address.
         OTPVERIFY_POLICY=Policy(sends_per_phone=(Limit(30, 3600),), sends_per_ip=()),

@@ -1,4 +1,4 @@
-"""The flows in Flask, on the sandbox.
+"""The flows in Flask, with enrolment and backup codes, on the sandbox.
 
 Install: .venv/bin/python -m pip install '.[flask]' (make test has done it)
 Run it:  .venv/bin/python examples/flask_app/main.py
@@ -8,6 +8,7 @@ By itself, without a browser: .venv/bin/python examples/flask_app/main.py --scri
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 from pathlib import Path
@@ -21,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from examples.flask_app import accounts
 from examples.flask_app.application import create_app
 from examples.runner import HOST, Browser, code_of, options, wrong
+
+NEW_PASSWORD, NEW_PHONE = "close sesame", "+12025550188"
 
 
 def main() -> int:
@@ -66,8 +69,7 @@ def walk(site: str, sandbox: Sandbox) -> None:
     browser.send("/account/reset/code", code=code_of(sandbox, 3))
     browser.send("/account/reset/password", password="short")  # noqa: S106 - is refused
     assert "at least 8 characters" in browser.text
-    end = browser.send("/account/reset/password", password="close sesame")  # noqa: S106 - an example
-    print("reset:  ", end)
+    print("reset:  ", browser.send("/account/reset/password", password=NEW_PASSWORD))
 
     browser.open("/payment")
     browser.send("/payment", amount="40.00 EUR", note="For Anna")
@@ -82,6 +84,43 @@ def walk(site: str, sandbox: Sandbox) -> None:
     browser.open("/account/sign-in")
     browser.send("/account/sign-in", phone="5678 9046")
     print("sign-up:", browser.send("/account/sign-in/code", code=code_of(sandbox, 5)))
+    browser.close()
+    walk_second_factor(site, sandbox)
+
+
+def walk_second_factor(site: str, sandbox: Sandbox) -> None:
+    """A browser that is remembered, another phone, and a backup code."""
+    browser = Browser(site)
+    browser.open("/account/login")
+    browser.send("/account/login", user=accounts.USER, password=NEW_PASSWORD)
+    browser.send("/account/login/code", code=code_of(sandbox, 6), remember="1")
+    browser.send("/sign-out")
+    browser.open("/account/login")
+    end = browser.send("/account/login", user=accounts.USER, password=NEW_PASSWORD)
+    print("remembered:", end)
+
+    browser.open("/account/enrolment/phone")
+    assert browser.path.startswith("/account/enrolment/prove"), "a session alone is not enough"
+    browser.send("/account/enrolment/prove", password=NEW_PASSWORD)
+    browser.send("/account/enrolment/phone", phone=NEW_PHONE)
+    browser.send("/account/enrolment/phone/code", code=code_of(sandbox, 7))
+    confirmed = f"{NEW_PHONE} is confirmed."
+    assert confirmed in browser.text
+    print("change of phone:", confirmed)
+    notice = sandbox.messages[0]
+    assert accounts.PHONE.endswith(notice.to.lstrip("+")), "the old number learns of it"
+    assert "phone number of your account was changed" in notice.text
+
+    browser.open("/account/enrolment/codes")
+    browser.send("/account/enrolment/prove", password=NEW_PASSWORD)
+    browser.send("/account/enrolment/codes")
+    codes = re.findall(r"<code>([^<]+)</code>", browser.text)
+    browser.send("/sign-out")
+    browser.open("/account/login")
+    browser.send("/account/login", user=accounts.USER, password=NEW_PASSWORD)
+    assert "Enter the code" in browser.text, "another phone ends remembered browsers"
+    browser.open("/account/login/other?way=backup-code")
+    print("backup code:", browser.send("/account/login/other?way=backup-code", code=codes[0]))
     browser.close()
 
 

@@ -97,6 +97,9 @@ PROGRAMS = {
         "reset:   Password changed",
         "payment: Paid 40.00 EUR to Bookshop",
         "sign-up: You are signed in",
+        "remembered: You are signed in",
+        "change of phone: +12025550188 is confirmed.",
+        "backup code: You are signed in",
     ],
 }
 """What each program with a folder of its own says when it plays its part by itself."""
