@@ -1,5 +1,5 @@
-"""Flows as a JSON API: sign-in by phone, login with a second factor, phone confirmation, approval
-of a payment, password reset. And a page that calls it."""
+"""Flows as a JSON API: sign-in by phone, login with a second factor and remembered browsers, phone
+confirmation, approval of a payment, password reset. And a page that calls it."""
 
 import secrets
 import time
@@ -25,9 +25,11 @@ from otpverify.integrations.fastapi import (
     TypedPhone,
     add_exception_handlers,
     get_background_verifier,
+    get_verifier,
     otp_lifespan,
     proof_responses,
 )
+from otpverify.integrations.web.remembered import REMEMBERED_COOKIE, RememberedBrowsers
 
 HALF_SECONDS = 900
 UNAUTHORIZED: dict[int | str, dict[str, Any]] = {401: {"description": "Sign in first."}}
@@ -42,6 +44,18 @@ class Credentials(BaseModel):
 
     user: str = Field(max_length=64, examples=[USER])
     password: str = Field(max_length=256, repr=False, examples=[PASSWORD])
+
+
+class FirstStep(BaseModel):
+    """The password was right."""
+
+    code: bool = Field(description="Whether a code follows: not in a remembered browser.")
+
+
+class SecondStep(BaseModel):
+    """The code was right, too."""
+
+    remember: bool = Field(False, description="Ask for no code in this browser for 30 days.")
 
 
 class NewPassword(BaseModel):
@@ -76,6 +90,19 @@ async def accounts_of(request: Request) -> Accounts:
 
 
 TheAccounts = Annotated[Accounts, Depends(accounts_of)]
+
+
+async def browsers_of(verifier: Annotated[AsyncVerifier, Depends(get_verifier)]) -> Any:
+    """A dependency: writes and reads the cookie of remembered browsers."""
+    return RememberedBrowsers(verifier, days=30)
+
+
+Browsers = Annotated[RememberedBrowsers, Depends(browsers_of)]
+
+
+def ends_remembering(accounts: Accounts) -> dict[str, str]:
+    """A new password, or another phone, ends all remembered browsers."""
+    return {"auth_hash": str(accounts.version), "phone": accounts.phone}
 
 
 async def half_signed_in(request: Request, accounts: TheAccounts) -> Recipient:
@@ -183,24 +210,44 @@ def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) ->
         request.session["user"] = [USER, accounts.version]
         return Account(user=USER, phone=proof.phone)
 
-    @app.post("/login", tags=["login"], status_code=204, responses=UNAUTHORIZED)
-    async def password(request: Request, given: Credentials, accounts: TheAccounts) -> Response:
-        """The first factor. What follows is a code to the account's phone."""
+    @app.post("/login", tags=["login"], responses=UNAUTHORIZED)
+    async def password(
+        request: Request, given: Credentials, accounts: TheAccounts, browsers: Browsers
+    ) -> FirstStep:
+        """The first factor. What follows is a code to the account's phone, unless the browser is
+        remembered."""
         right = await run_in_threadpool(accounts.password_is_right, given.user, given.password)
         request.session.pop("half", None)
         if not right:
             raise HTTPException(401, "User name or password is wrong.")
+        cookie = request.cookies.get(REMEMBERED_COOKIE)
+        if browsers.find(cookie, USER, **ends_remembering(accounts)):
+            request.session.clear()
+            request.session["user"] = [USER, accounts.version]
+            return FirstStep(code=False)
         request.session["half"] = [USER, accounts.version, time.time() + HALF_SECONDS]
-        return Response(status_code=204)
+        return FirstStep(code=True)
 
     @app.post("/login/done", tags=["login"], responses={**UNAUTHORIZED, **proof_responses()})
     async def login(
-        _: Nothing,
+        given: SecondStep,
         request: Request,
+        response: Response,
         accounts: TheAccounts,
+        browsers: Browsers,
         verified: Annotated[Verified, Depends(LOGIN.fresh_proof())],
     ) -> Account:
         """The second factor was right: sign in, in a session that holds nothing from before."""
+        if given.remember:
+            cookie = request.cookies.get(REMEMBERED_COOKIE)
+            response.set_cookie(
+                REMEMBERED_COOKIE,
+                browsers.remember(USER, cookie=cookie, **ends_remembering(accounts)),
+                max_age=browsers.max_age,
+                secure=request.url.scheme == "https",
+                httponly=True,
+                samesite="lax",
+            )
         request.session.clear()
         request.session["user"] = [USER, accounts.version]
         return Account(user=USER, phone=verified.phone)
@@ -223,7 +270,8 @@ def create_app(environ: Mapping[str, str], *, inbox_url: str, policy: Policy) ->
         account: Annotated[Account, Depends(signed_in)],
         verified: Annotated[Verified, Depends(PHONE.fresh_proof())],
     ) -> Account:
-        """The account's new phone: the one that was proved, not one from the request."""
+        """The account's new phone: the one that was proved, not one from the request. Where more is
+        at stake, ask for a code to the old one, too: a session may have been left open."""
         accounts.phone = verified.phone
         return Account(user=account.user, phone=verified.phone)
 

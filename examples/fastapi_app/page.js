@@ -21,10 +21,12 @@ const FLOWS = {
     first: [{ name: "user", label: "User name", autocomplete: "username" }, PASSWORD],
     send: async (form) => {
       const password = await api("POST", "/login", form);
-      return password.ok ? api("POST", "/login/code/start", {}) : password;
+      if (!password.ok) return password;
+      return password.body.code ? api("POST", "/login/code/start", {}) : { ...(await api("GET", "/me")), signedIn: true };
     },
-    finish: () => api("POST", "/login/done", {}),
-    done: (account) => ["You are signed in", `As ${account.user}, with your password and your phone.`],
+    remember: "Remember this browser for 30 days",
+    finish: (form) => api("POST", "/login/done", { remember: form.remember === "on" }),
+    done: (account) => ["You are signed in", `As ${account.user}, with the number ${account.phone}.`],
   },
   phone: {
     title: "Change your phone number",
@@ -102,6 +104,10 @@ const home = () => make("p", {}, make("a", { href: "#" }, "Back to the first pag
 /** A form of these fields. `send` gets their values, and returns the reply if it is a refusal. */
 function form(fields, button, send, error) {
   const inputs = fields.map(({ label, ...field }, index) => {
+    if (field.type === "checkbox") {
+      const box = make("input", { id: `field-${field.name}`, ...field });
+      return [make("p", { class: "otpverify-check" }, box, make("label", { for: box.id }, label))];
+    }
     const input = make("input", { id: `field-${field.name}`, required: "", ...field });
     if (index === 0) input.setAttribute("data-focus", "");
     if (error) {
@@ -138,6 +144,7 @@ async function first(name, error, values = {}) {
   const fields = flow.first.map((field) => ({ ...field, value: field.type === "password" ? null : values[field.name] ?? null }));
   show(flow.title, make("p", {}, flow.about), form(fields, "Send a code", async (given) => {
     const reply = await flow.send(given);
+    if (reply.ok && reply.signedIn) return done(name, reply.body);
     const state = reply.ok ? reply.body : reply.body.flow;
     if (state?.state === "pending") code(name, state, reply.ok ? null : sentence(reply));
     else first(name, sentence(reply), given);
@@ -147,12 +154,13 @@ async function first(name, error, values = {}) {
 function code(name, state, error) {
   const flow = FLOWS[name];
   const field = { name: "code", label: "Code from the message", class: "otpverify-code", inputmode: "numeric", autocomplete: "one-time-code", dir: "ltr" };
+  const remember = flow.remember ? [{ name: "remember", label: flow.remember, type: "checkbox" }] : [];
   const minutes = Math.max(1, Math.ceil(state.expires_in / 60));
   const resend = make("button", { class: "otpverify-second", click: async () => next(name, await api("POST", `${flow.at}/resend`, {})) }, "Resend code");
   const sent = ["sign-in", "reset"].includes(name) ? "If there is an account with this number, we sent a code to it." : "We sent you a code.";
   show("Enter the code",
     make("p", {}, `${sent} It expires in ${minutes} ${minutes === 1 ? "minute" : "minutes"}.`),
-    form([field], "Continue", async (given) => next(name, await api("POST", `${flow.at}/check`, given)), error),
+    form([field, ...remember], "Continue", async ({ code, ...more }) => next(name, await api("POST", `${flow.at}/check`, { code }), more), error),
     make("div", { class: "otpverify-others" }, resend,
       make("button", { class: "otpverify-link", click: async () => { await api("POST", `${flow.at}/cancel`, {}); first(name); } }, "Cancel"),
       ...(error ? [] : [make("p", { class: "otpverify-hint" }, `Attempts left: ${state.attempts_left}`)])));
@@ -172,30 +180,33 @@ function countDown(button, seconds) {
   tick();
 }
 
-/** The form that comes after this reply. */
-function next(name, reply) {
+/** The form that comes after this reply; `more` is what was filled in beside the code. */
+function next(name, reply, more = {}) {
   const state = reply.ok ? reply.body : reply.body.flow ?? { state: "none" };
   const error = reply.ok ? null : sentence(reply);
   if (state.state === "pending") code(name, state, error);
-  else if (state.state === "verified") last(name);
+  else if (state.state === "verified") last(name, null, more);
   else first(name, error);
 }
 
-async function last(name, error) {
+async function last(name, error, more = {}) {
   const flow = FLOWS[name];
-  if (!flow.last) return finish(name, {});
+  if (!flow.last) return finish(name, more);
   return show("Choose a new password", form(flow.last, "Change the password", (given) => finish(name, given), error));
 }
 
 async function finish(name, given) {
   const flow = FLOWS[name];
   const reply = await flow.finish(given);
-  if (reply.ok) {
-    const [title, text] = flow.done(reply.body);
-    show(title, make("p", { role: "status" }, text), home());
-    return panel.prepend(document.getElementById("done").content.cloneNode(true));
-  }
+  if (reply.ok) return done(name, reply.body);
   return flow.last && reply.status === 422 ? last(name, sentence(reply)) : first(name, sentence(reply));
+}
+
+/** The end of a flow. */
+function done(name, found) {
+  const [title, text] = FLOWS[name].done(found);
+  show(title, make("p", { role: "status" }, text), home());
+  panel.prepend(document.getElementById("done").content.cloneNode(true));
 }
 
 async function menu() {

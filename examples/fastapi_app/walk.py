@@ -55,14 +55,17 @@ def walk(url: str, sandbox: Sandbox) -> None:
     browser = Browser(url, sandbox)
     browser.call("POST", "/login/code/start", {}, status=401)
     browser.call("POST", "/login", {"user": USER, "password": "wrong"}, status=401)
-    browser.call("POST", "/login", {"user": USER, "password": PASSWORD}, status=204)
+    assert browser.call("POST", "/login", {"user": USER, "password": PASSWORD})["code"]
     browser.call("POST", "/login/code/start", {}, status=202)
     wrong = browser.call("POST", "/login/code/check", {"code": "12"}, status=400)
     print("login:  refused:", wrong["detail"])
     browser.enter_code("/login/code", PHONE)
     browser.call("GET", "/me", status=401)
-    print("login:  signed in as", browser.call("POST", "/login/done", {})["user"])
+    print("login:  signed in as", browser.call("POST", "/login/done", {"remember": True})["user"])
     browser.call("POST", "/login/done", {}, status=401)
+    browser.call("POST", "/sign-out", {}, status=204)
+    assert not browser.call("POST", "/login", {"user": USER, "password": PASSWORD})["code"]
+    print("login:  remembered, signed in as", browser.call("GET", "/me")["user"])
 
     browser.call("POST", "/phone/start", {"phone": NEW_PHONE}, status=202)
     again = browser.call("POST", "/phone/start", {"phone": NEW_PHONE}, status=429)
@@ -94,6 +97,8 @@ def walk(url: str, sandbox: Sandbox) -> None:
     forgetful.call("POST", "/reset/password", {"password": "short"}, status=422)
     forgetful.call("POST", "/reset/password", {"password": "correct horse"}, status=204)
     browser.call("GET", "/me", status=401)
+    again = {"user": USER, "password": "correct horse"}
+    assert browser.call("POST", "/login", again)["code"], "no browser is remembered any more"
     print("reset:  password changed, other sessions ended")
 
     by_phone = Browser(url, sandbox)

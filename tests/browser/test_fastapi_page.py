@@ -127,5 +127,21 @@ def test_a_person_goes_through_the_flows(
     page.get_by_text("Send a code").click()
     expect(page.get_by_role("alert")).to_contain_text("wrong")
     check(page, "Sign in with a password")
+
+    site.sandbox.clear()
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_text("Send a code").click()
+    page.get_by_label("Remember this browser for 30 days").check()
+    check(page, "Enter the code")
+    page.get_by_label("Code from the message").fill(site.code())
+    page.get_by_text("Continue").click()
+    check(page, "You are signed in")
+    page.get_by_text("Back to the first page").click()
+    page.get_by_text("Sign out").click()
+    page.get_by_text("Sign in with a password").click()
+    page.get_by_label("User name").fill(USER)
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_text("Send a code").click()
+    check(page, "You are signed in")  # the browser is remembered
     assert errors == []
     context.close()

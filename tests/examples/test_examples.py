@@ -72,6 +72,7 @@ PROGRAMS = {
     "fastapi_app": [
         "login:  refused: Enter the digits from the message. This did not count as an attempt.",
         "login:  signed in as customer",
+        "login:  remembered, signed in as customer",
         "phone:  refused: Cooldown active while a code is pending",
         "phone:  confirmed +12025550124",
         "payment: paid 25.00 EUR",
