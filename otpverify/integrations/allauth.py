@@ -190,6 +190,8 @@ class PhoneAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the package 
     def set_phone_verified(self, user: Any, phone: str) -> None:
         """Save that the number was verified, and confirm its code."""
         self.set_phone(user, phone, True)
+        if self.request is None:  # a command or a task of the site
+            return
         self.request.session.pop(_HELD, None)
         for purpose in (VERIFY, SIGN_IN):
             foreign_codes.confirm(self.get_verifier(), self.request.session, phone, purpose=purpose)

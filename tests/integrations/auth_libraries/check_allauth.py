@@ -208,3 +208,12 @@ def test_two_accounts_with_one_number_are_none(site: Site) -> None:
     Person.objects.create(username="ben", phone=KNOWN)
     Client().post("/accounts/login/code/", {"phone": KNOWN}, follow=True)
     assert not site.outbox.messages
+
+
+def test_a_program_may_save_a_verified_phone(site: Site) -> None:
+    from otpverify.integrations.allauth import PhoneAdapter
+
+    person = site.person()
+    PhoneAdapter().set_phone_verified(person, UNKNOWN)
+    person.refresh_from_db()
+    assert (person.phone, person.phone_verified) == (UNKNOWN, True)
