@@ -399,6 +399,9 @@
           ? number.startsWith(digits)
           : words.split(" ").some((_, nth, all) => all.slice(nth).join(" ").startsWith(typed)),
       );
+      // First what begins so, then what has a later word that does.
+      const whole = ({ words, number }) => number === digits || words.startsWith(typed);
+      found.sort((one, other) => whole(other) - whole(one));
       list.replaceChildren(
         ...found.map((country) => {
           const option = make("li", {
