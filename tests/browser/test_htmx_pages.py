@@ -66,7 +66,10 @@ def test_a_flow_in_one_document(boosted: Person, flow: Flow, site: Site) -> None
 
     person.typed |= {code, wrong(code)}
     person.code_field.focus()
-    person.page.keyboard.type(wrong(code))  # it is sent at its last digit
+    by_itself = person.sends_itself
+    person.page.keyboard.type(wrong(code))  # sent by its last digit
+    if not by_itself:
+        person.page.keyboard.press("Enter")
     expect(person.alert).to_contain_text("4 attempts left")
     expect(person.code_field).to_have_value("")
 
