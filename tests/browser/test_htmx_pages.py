@@ -88,10 +88,10 @@ def test_a_flow_in_one_document(boosted: Person, flow: Flow, site: Site) -> None
         code,
     )
     if flow.new_password:
-        password = person.page.locator("input[type=password]")
-        expect(password).to_be_visible()
-        password.fill(flow.new_password)
-        password.press("Enter")
+        expect(person.page.locator("input[type=password]").first).to_be_visible()
+        for password in person.page.locator("input[type=password]").all():  # Django has two
+            password.fill(flow.new_password)
+        person.page.keyboard.press("Enter")
     expect(person.heading).to_contain_text(flow.end)
     assert len(sent) == (2 if flow.new_password else 1), sent
     assert person.page.evaluate("window.first"), "the document was loaded again"
