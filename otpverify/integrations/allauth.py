@@ -16,7 +16,6 @@ import time
 from typing import Any, ClassVar, Final
 
 from django.contrib import messages
-from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
 from otpverify import (
@@ -28,10 +27,11 @@ from otpverify import (
 )
 from otpverify.errors import needs_extra
 from otpverify.integrations.django import requests
-from otpverify.integrations.django.conf import option, verifier_for
+from otpverify.integrations.django.conf import verifier_for
 from otpverify.integrations.django.forms import PhoneError, PhoneField
-from otpverify.integrations.web import foreign_codes
+from otpverify.integrations.web import foreign_codes, run_sync
 from otpverify.integrations.web.sentences import explain
+from otpverify.integrations.web.sign_in import match_account
 
 with needs_extra("allauth", "The adapter for django-allauth"):
     from allauth.account import app_settings
@@ -198,17 +198,14 @@ class PhoneAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the package 
 
     def get_user_by_phone(self, phone: str) -> Any:
         """The one account with the number; `None` if there is none, or more than one."""
-        known: Any = get_user_model()
-        found = list(known._default_manager.filter(**{self._phone_field: phone})[:2])
-        return found[0] if len(found) == 1 else None
+        return run_sync(match_account(phone, requests.users_with)).account
 
     @property
     def _phone_field(self) -> str:
-        found = str(option("PHONE_FIELD") or "")
-        if not found or "__" in found:
+        found = requests.phone_field()
+        if "__" in found:
             raise ConfigurationError(
-                'Say which field of the user holds the phone, OTPVERIFY["PHONE_FIELD"], or '
-                "override get_phone, set_phone, set_phone_verified and get_user_by_phone."
+                f"{found} is not a field of the user: override set_phone of PhoneAdapter."
             )
         return found
 
