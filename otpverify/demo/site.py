@@ -40,7 +40,6 @@ from otpverify.demo.accounts import (
 )
 from otpverify.integrations.flask import OtpVerify, harden
 from otpverify.integrations.flask.pages import (
-    ENTRY,
     carry,
     check_csrf,
     csrf_fields,
@@ -50,6 +49,7 @@ from otpverify.integrations.flask.site import CONTENT_SECURITY_POLICY
 from otpverify.integrations.web.background import BackgroundSender
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.sentences import BUSY, Sentence
+from otpverify.integrations.web.session import PAGES_ENTRY
 from otpverify.sandbox import Sandbox
 from otpverify.sandbox.faults import FAULTS, REPORTS
 
@@ -94,7 +94,7 @@ def create_app(
         SESSION_COOKIE_NAME=COOKIE,
         OTPVERIFY_CONTENT_SECURITY_POLICY=f"frame-src {sandbox.url}; {CONTENT_SECURITY_POLICY}",
         # What other tabs do goes on when a person signs in.
-        OTPVERIFY_KEEP_AT_LOGIN=("otpverify.phone", "otpverify.password-reset", ENTRY),
+        OTPVERIFY_KEEP_AT_LOGIN=("otpverify.phone", "otpverify.password-reset", PAGES_ENTRY),
     )
     client = sandbox.client(
         read_timeout_seconds=GATEWAY_TIMEOUT_SECONDS, report_url=url and url + REPORT_PATH

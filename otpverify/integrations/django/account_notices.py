@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from typing import Any
 
 from django.core.mail import send_mail
@@ -11,36 +11,33 @@ from django.http import HttpRequest
 
 from otpverify.integrations.django import accounts, conf, requests
 from otpverify.integrations.django.base import FlowView
-from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, send_notice
-
-_log = logging.getLogger("otpverify.integrations")
+from otpverify.integrations.web import account_notices as web
+from otpverify.integrations.web.account_notices import AccountChange, AccountNotice
 
 
 async def notify(view: FlowView, user: Any, change: AccountChange, phone: str | None) -> None:
-    """Notify the person of a change. It is made already, so that failures are logged, and change
-    nothing.
+    """Notify the person of a change, by SMS and in the project's way or by e-mail.
 
     Args:
         view: The view that made it.
         user: The account.
         change: What changed.
-        phone: The number that the message by SMS goes to, if one does.
+        phone: The number that the account had before.
     """
-    notice = AccountNotice(accounts.key(user), change, phone, requests.locale())
-    if conf.option("NOTICES") is not False:
-        brand = getattr(conf.option("MESSAGES"), "brand", None)
-        await send_notice(view.web_flow.verifier, notice, brand=brand)
-    await view.call(_send_otherwise, view.request, user, notice)
+    await web.notify(
+        view.web_flow.verifier,
+        AccountNotice(accounts.key(user), change, phone, requests.locale()),
+        by_sms=conf.option("NOTICES") is not False,
+        brand=getattr(conf.option("MESSAGES"), "brand", None),
+        own=partial(view.call, _send_otherwise, view.request, user),
+    )
 
 
 def _send_otherwise(request: HttpRequest, user: Any, notice: AccountNotice) -> None:
     """Call `ON_ACCOUNT_CHANGE`; without it, send an e-mail to a user who has an address."""
     own = conf.function("ON_ACCOUNT_CHANGE")
-    try:
-        if own is not None:
-            own(request, user, notice)
-        elif address := getattr(user, user.get_email_field_name(), ""):
-            subject, text = map(requests.say, notice.sentences)
-            send_mail(subject, f"{subject} {text}", None, [address])
-    except Exception:  # of the site's function, or of any e-mail backend
-        _log.exception("The person was not notified: %s", notice)
+    if own is not None:
+        own(request, user, notice)
+    elif address := getattr(user, user.get_email_field_name(), ""):
+        subject, text = map(requests.say, notice.sentences)
+        send_mail(subject, f"{subject} {text}", None, [address])

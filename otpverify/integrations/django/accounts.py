@@ -21,15 +21,16 @@ def key(user: Any) -> str:
 
 def save_stamp(stamp: SessionStamp, user: Any) -> None:
     """State something of an account in the session, until its password or phone changes."""
-    stamp.save(key(user), *_facts(user))
+    stamp.save(key(user), *facts(user))
 
 
 def has_stamp(stamp: SessionStamp, user: Any) -> bool:
     """Whether the session states it of this account, as it is now."""
-    return stamp.account(lambda _: _facts(user)) == key(user)
+    return stamp.account(lambda _: facts(user)) == key(user)
 
 
-def _facts(user: Any) -> tuple[str | None, ...]:
+def facts(user: Any) -> tuple[str | None, ...]:
+    """What statements about an account depend on: its session auth hash, and its phone."""
     return user.get_session_auth_hash(), phone_of(user)
 
 

@@ -35,7 +35,7 @@ from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, he
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import Problem, explained
 from otpverify.integrations.web.sentences import Sentence
-from otpverify.integrations.web.session import Delivery, Proof, Recipient
+from otpverify.integrations.web.session import Delivery, Proof, Recipient, load_end, save_end
 
 _START_HERE = Sentence("Start here.")
 
@@ -265,7 +265,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         deliver = await self.exists(to) if self.concealed else None
         outcome = await self.web_flow.start(to, deliver=deliver)
         if outcome.saved:
-            session.put(self.request.session, f"done {self.purpose}", None)
+            save_end(self.request.session, self.purpose, None)
         return outcome
 
     async def exists(self, to: Recipient) -> bool:
@@ -478,12 +478,11 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
             "at": time.time(),
             **more,
         }
-        session.put(self.request.session, f"done {self.purpose}", record)
+        save_end(self.request.session, self.purpose, record)
 
     async def finished(self) -> Mapping[str, Any] | None:
         """The record that `finish` made."""
-        found = session.get(self.request.session, f"done {self.purpose}")
-        return found if isinstance(found, Mapping) else None
+        return load_end(self.request.session, self.purpose)
 
 
 class AsyncFlow(FlowView):

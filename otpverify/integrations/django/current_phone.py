@@ -12,19 +12,19 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext_lazy
 
-from otpverify import CooldownActive, IncorrectAnswer, OtpVerifyError, Verified
-from otpverify.integrations.django import accounts, api, requests, session
+from otpverify import IncorrectAnswer, OtpVerifyError, Verified
+from otpverify.integrations.django import accounts, api, requests
 from otpverify.integrations.django.base import AsyncFlow, FlowView
 from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_sentence
 from otpverify.integrations.web.attempts import count_password
 from otpverify.integrations.web.enrolment import OLD_PHONE, PROVE_AGAIN
 from otpverify.integrations.web.notices import Carried
+from otpverify.integrations.web.other_ways import is_code_refused
 from otpverify.integrations.web.problems import PROOF_REQUIRED, SIGN_IN_REQUIRED, explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD
-from otpverify.integrations.web.session import Recipient
+from otpverify.integrations.web.session import Recipient, get_value, put_value
 from otpverify.integrations.web.session_stamp import REPROVED, SessionStamp
-from otpverify.phone import hint
 
 _WANTED = "wanted after check"
 
@@ -114,7 +114,7 @@ class AccountFlow(FlowView):
 
     def shown(self, recipient: Recipient) -> str:
         """Not in full: an open session must not show the number."""
-        return hint(self.web_flow.verifier.normalize(recipient.phone))
+        return self.web_flow.shown(recipient.phone)
 
     @property
     def phone(self) -> str | None:
@@ -139,7 +139,7 @@ class AccountFlow(FlowView):
         """The reply to a request that needs the proof: go and prove it, then go to `wanted`."""
         if self.wants_json:
             return api.problem(PROOF_REQUIRED)
-        session.put(self.request.session, _WANTED, wanted)
+        put_value(self.request.session, _WANTED, wanted)
         return HttpResponseRedirect(self.beside("my-phone-check"))
 
 
@@ -180,7 +180,7 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
 
     def _page(self, form: Any, carried: Carried | None = None) -> HttpResponseBase:
         current = self.phone
-        shown = hint(self.web_flow.verifier.normalize(current)) if current is not None else ""
+        shown = self.web_flow.shown(current) if current is not None else ""
         return self.render_form(self.get_template_names(), form, carried, current=shown)
 
     async def begin(self, form: Any) -> HttpResponseBase:
@@ -192,8 +192,8 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
             go = self.to_way(ways[0]) if ways else await self.reply(self.way_passed, "password")
             return api.done(next=go.headers["Location"]) if self.wants_json else go
         outcome = await self.start(self._recipient())
-        ways = [] if outcome.saved else await self.ways_of(self.user)
-        if ways and not isinstance(outcome.error, CooldownActive) and not self.wants_json:
+        ways = await self.ways_of(self.user) if is_code_refused(outcome) else []
+        if ways and not self.wants_json:
             return self.to_way(ways[0], outcome.notice)
         return self.follow(outcome)
 
@@ -228,8 +228,8 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
         return SessionStamp(self.web_flow.verifier, self.request.session, "password before check")
 
     def _back(self) -> HttpResponseBase:
-        wanted = session.get(self.request.session, _WANTED)
-        session.put(self.request.session, _WANTED, None)
+        wanted = get_value(self.request.session, _WANTED)
+        put_value(self.request.session, _WANTED, None)
         return HttpResponseRedirect(str(wanted or self.beside("my-phone")))
 
 

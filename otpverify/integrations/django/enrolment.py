@@ -46,7 +46,6 @@ from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import INVALID_REQUEST
 from otpverify.integrations.web.session import Recipient
-from otpverify.phone import hint
 
 
 class NewPhoneForm(PhoneForm, PasswordForm):
@@ -162,7 +161,7 @@ class EnrolmentView(AccountFlow):
         locked = self.guarded and not self.has_proved_again()
         if carried is not None and carried.typed and not locked:
             form.initial = {"phone": carried.typed, **form.initial}
-        shown = hint(self.web_flow.verifier.normalize(current)) if current is not None else ""
+        shown = self.web_flow.shown(current) if current is not None else ""
         context = {
             "current": shown,
             "locked": locked,
@@ -220,7 +219,7 @@ class EnrolmentView(AccountFlow):
         phone_changed.send(
             type(self), request=self.request, user=self.user, verified=verified, old=old
         )
-        self.changed = (AccountChange.PHONE_CHANGED if old else AccountChange.PHONE_ADDED, old)
+        self.changed = (AccountChange.to_phone(old), old)
         response = self.go("done")
         if self.enrols:
             response = pending_login.finish(

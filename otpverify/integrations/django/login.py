@@ -12,12 +12,7 @@ from django.contrib.auth.signals import user_login_failed
 from django.contrib.auth.views import LoginView as PasswordLoginView
 from django.http import HttpResponseBase, HttpResponseRedirect
 
-from otpverify import (
-    ChallengeExpired,
-    CooldownActive,
-    OtpVerifyError,
-    Verified,
-)
+from otpverify import ChallengeExpired, OtpVerifyError, Verified
 from otpverify.integrations.django import (
     accounts,
     api,
@@ -30,11 +25,10 @@ from otpverify.integrations.django.backends import PhoneAuthenticationForm
 from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import is_attempt
-from otpverify.integrations.web.other_ways import OtherWay
+from otpverify.integrations.web.other_ways import OtherWay, is_code_refused
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.sentences import NO_PHONE
 from otpverify.integrations.web.session import Recipient
-from otpverify.phone import hint
 
 
 class LoginView(OtherWaysFlow, PasswordLoginView):
@@ -98,16 +92,13 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
             return await self._without_phone(form, user)
         if not isinstance(found, Recipient):
             return found
-        held = pending_login.held(self.request)
-        if held.get("user") != found.subject or await self.call(self.account) is None:
-            self.web_flow.forget()
+        if await self.call(self.phone_of, found.subject) is None:
+            self.web_flow.forget()  # it is of another account, or of before a change
         outcome = await self.start(found)
         if outcome.saved:
             await self.call(self._hold, user)
             return self.follow(outcome)
-        # A repeated request meets the cooldown of the first one, whose session has the challenge.
-        repeated = outcome.error is None or isinstance(outcome.error, CooldownActive)
-        ways = [] if repeated else await self.ways_of(user)
+        ways = await self.ways_of(user) if is_code_refused(outcome) else []
         return await self._another_way(user, ways, outcome) if ways else self.follow(outcome)
 
     async def _sign_in(self, form: Any) -> HttpResponseBase:
@@ -169,13 +160,13 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
 
     def phone_of(self, subject: str) -> str | None:
         """The account's phone."""
-        same = pending_login.held(self.request).get("user") == subject
-        user = self.account() if same else None
-        return None if user is None else requests.phone_of(user)
+        user = self.account()
+        same = user is not None and accounts.key(user) == subject
+        return requests.phone_of(user) if same else None
 
     def shown(self, recipient: Recipient) -> str:
         """Not in full: a password alone must not show the number."""
-        return hint(self.web_flow.verifier.normalize(recipient.phone))
+        return self.web_flow.shown(recipient.phone)
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:
         """Sign in, and redirect to the page that the person wanted.

@@ -14,7 +14,7 @@ from django import forms
 from django.http import HttpResponseBase, HttpResponseRedirect
 
 from otpverify import ChallengeExpired, OtpVerifyError
-from otpverify.integrations.django import accounts, api, backup_codes, requests, session
+from otpverify.integrations.django import accounts, api, backup_codes, requests
 from otpverify.integrations.django.account_notices import notify
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.requests import lazy_text as _
@@ -25,6 +25,7 @@ from otpverify.integrations.web.other_ways import OtherWay, available_ways, chec
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD
+from otpverify.integrations.web.session import save_end
 
 
 class AnswerForm(forms.Form):
@@ -149,7 +150,7 @@ class OtherWaysFlow(FlowView):
         if way.name == WAY:
             await notify(self, user, AccountChange.BACKUP_CODE_USED, phone)
         record = {"next": getattr(response, "url", None), "at": time.time()}
-        session.put(self.request.session, f"done {self.purpose}", record)
+        save_end(self.request.session, self.purpose, record)
         return api.succeeded(Outcome(Page.NEXT), response) if self.wants_json else response
 
     def _not_passed(self, error: OtpVerifyError, way: OtherWay) -> HttpResponseBase:

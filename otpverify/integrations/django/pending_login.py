@@ -11,31 +11,30 @@ passkey:
             return complete_login(request, way="totp")
         ...
 
-The session holds the user by primary key, backend and session auth hash, for half an hour at most.
-It is signed in to nothing: `request.user` stays anonymous.
+The session states that the user's password was right, for half an hour at most, until the password
+or the phone changes (`web.session_stamp`). It is signed in to nothing: `request.user` stays
+anonymous.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import load_backend, login
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
-from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from otpverify import ChallengeExpired, Verified
-from otpverify.integrations.django import accounts, remembered, requests, session
+from otpverify.integrations.django import accounts, remembered, requests
 from otpverify.integrations.django.conf import averifier_for
 from otpverify.integrations.django.signals import login_verified
+from otpverify.integrations.web.session import get_value, put_value
+from otpverify.integrations.web.session_stamp import SessionStamp, half_signed_in
 
-SECONDS: Final = 1800
-"""How long after the password the second factor may follow."""
 _ENTRY: Final = "login"
 
 
@@ -43,7 +42,7 @@ def pending_user(request: HttpRequest) -> Any:
     """The user whose password was right in this session, and who is not signed in yet. `None` if
     there is none, if the account changed since (password, active), or if this session may only
     enrol a phone."""
-    return None if held(request).get("enrols") else _account(request)
+    return None if _entry(request).get("enrols") else account(request)
 
 
 async def apending_user(request: HttpRequest) -> Any:
@@ -74,7 +73,6 @@ def complete_login(request: HttpRequest, *, way: str, remember: bool = False) ->
         raise ChallengeExpired
     response = finish(request, user, way=way)
     if remember:
-        # The asynchronous verifier can be made with any sender, and is not called here.
         remembered.remember(request, response, user, averifier_for(request))
     return response
 
@@ -89,14 +87,18 @@ async def acomplete_login(
 # For the views of this package.
 
 
-def held(request: HttpRequest) -> Mapping[str, Any]:
-    """What the session holds of the pending login; empty if there is none, or it is too old."""
-    found = session.get(request.session, _ENTRY)
-    if not isinstance(found, Mapping):
-        return {}
-    at = found.get("at")
-    fresh = isinstance(at, int | float) and 0 <= time.time() - at < SECONDS
-    return found if fresh else {}
+def account(request: HttpRequest) -> Any:
+    """The user whose password was right in this session; `None` if there is none, or if the account
+    changed since."""
+    backend, users = str(_entry(request).get("backend")), []
+    if backend not in settings.AUTHENTICATION_BACKENDS:
+        return None
+
+    def facts(key: str) -> tuple[str | None, ...]:
+        users.append(load_backend(backend).get_user(key))  # only users who are active
+        return ("",) if users[0] is None else accounts.facts(users[0])
+
+    return users[0] if _stamp(request).account(facts) is not None else None
 
 
 def hold(
@@ -111,27 +113,21 @@ def hold(
         default: The page if none is wanted.
         enrols: The user has no phone, and may do nothing but enrol one.
     """
-    entry = {
-        "user": accounts.key(user),
-        "backend": user.backend,
-        "hash": user.get_session_auth_hash(),
-        "next": wanted,
-        "default": default,
-        "enrols": enrols,
-        "at": time.time(),
-    }
-    session.put(request.session, _ENTRY, entry)
+    accounts.save_stamp(_stamp(request), user)
+    entry = {"backend": user.backend, "next": wanted, "default": default, "enrols": enrols}
+    put_value(request.session, _ENTRY, entry)
 
 
 def drop(request: HttpRequest) -> None:
     """Forget the password that was right."""
-    session.put(request.session, _ENTRY, None)
+    _stamp(request).drop()
+    put_value(request.session, _ENTRY, None)
 
 
 def enrolling_user(request: HttpRequest) -> Any:
     """The user whose password was right, who has no phone, and may do nothing but enrol one; `None`
     if there is none, or the account has a phone by now."""
-    user = _account(request) if held(request).get("enrols") else None
+    user = account(request) if _entry(request).get("enrols") else None
     return None if user is None or requests.phone_of(user) else user
 
 
@@ -153,7 +149,7 @@ def finish(
         sender: Its sender.
         hosts: The hosts that the next page may be on; this request's if left out.
     """
-    entry = held(request)
+    entry = _entry(request)
     login(request, user, backend=entry.get("backend"))
     login_verified.send(sender, request=request, user=user, verified=verified, way=way)
     allowed = {request.get_host()} if hosts is None else set(hosts)
@@ -164,14 +160,12 @@ def finish(
     return HttpResponseRedirect(default)
 
 
-def _account(request: HttpRequest) -> Any:
-    entry = held(request)
-    backend = str(entry.get("backend"))
-    if backend not in settings.AUTHENTICATION_BACKENDS:
-        return None
-    # The backend does not return users who are not active.
-    user: Any = load_backend(backend).get_user(entry.get("user"))
-    known = str(entry.get("hash"))
-    if user is None or not constant_time_compare(known, user.get_session_auth_hash()):
-        return None
-    return user
+def _entry(request: HttpRequest) -> Mapping[str, Any]:
+    """What the login needs beside the statement: the backend, and the page that follows."""
+    found = get_value(request.session, _ENTRY)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _stamp(request: HttpRequest) -> SessionStamp:
+    # The asynchronous verifier can be made with any sender, and is not called here.
+    return half_signed_in(averifier_for(request), cast("Any", request.session))

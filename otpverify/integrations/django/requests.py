@@ -12,9 +12,11 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext as django_gettext, ngettext as django_ngettext
 
 from otpverify.integrations.django import conf
+from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.languages import translated
 from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.sign_in import match_account
 
 
 def client_ip(request: HttpRequest) -> str | None:
@@ -60,8 +62,11 @@ def find_user(phone: str) -> Any:
     own = conf.function("FIND_USER")
     if own is not None:
         return own(phone)
-    usable = [user for user in users_with(phone) if user.is_active and user.has_usable_password()]
-    return usable[0] if len(usable) == 1 else None
+    return run_sync(match_account(phone, users_with, _may_reset)).account
+
+
+def _may_reset(user: Any) -> bool:
+    return bool(user.is_active and user.has_usable_password())
 
 
 def users_with(phone: str) -> list[Any]:

@@ -7,7 +7,6 @@ secret, or a phone number that its owner did not type.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 
 from django.conf import settings
@@ -17,46 +16,16 @@ from django.utils.cache import patch_vary_headers
 from django.utils.crypto import salted_hmac
 
 from otpverify.integrations.web.notices import NOTICE_COOKIE, NOTICE_SECONDS, Carried
-from otpverify.integrations.web.session import forget_flows
+from otpverify.integrations.web.session import forget_all
 
-ENTRY: Final = "_otpverify"
 _SALT: Final = "otpverify.notice"
-
-
-# Entries that pages need beside the flow's own.
-
-
-def get(session: Any, name: str) -> Any:
-    """An entry of the pages in the session; `None` if it is missing."""
-    return _entries(session).get(name)
-
-
-def put(session: Any, name: str, value: object) -> None:
-    """Set an entry; `None` removes it."""
-    entries = {**_entries(session), name: value}
-    entries = {name: value for name, value in entries.items() if value is not None}
-    if entries:
-        session[ENTRY] = entries
-    else:
-        session.pop(ENTRY, None)
-
-
-def _entries(session: Any) -> Mapping[str, Any]:
-    found = session.get(ENTRY)
-    return found if isinstance(found, Mapping) else {}
-
-
-def forget(session: Any) -> None:
-    """Drop the challenges, proofs and entries of all flows in a session."""
-    forget_flows(session)
-    session.pop(ENTRY, None)
 
 
 def forget_at_login(request: HttpRequest | None = None, **_: Any) -> None:
     """A receiver of `user_logged_in`: what was in the session before the login, such as a phone
     that another person confirmed in it, is not the user's."""
     if request is not None and hasattr(request, "session"):
-        forget(request.session)
+        forget_all(request.session)
 
 
 # The session of a request that was refused.

@@ -27,7 +27,7 @@ from otpverify import (
     OtpVerifyError,
     Verified,
 )
-from otpverify.integrations.django import accounts, api, conf, requests, session
+from otpverify.integrations.django import accounts, api, conf, requests
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
@@ -37,7 +37,7 @@ from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import SignInRefused, explained
 from otpverify.integrations.web.sentences import CONFIRM_FIRST
-from otpverify.integrations.web.session import Proof, Recipient
+from otpverify.integrations.web.session import Proof, Recipient, get_value, put_value
 from otpverify.integrations.web.sign_in import PURPOSE, Match, SignIn, Standing
 
 _ENTRY = "sign-in"
@@ -208,7 +208,7 @@ class SignInView(RedirectURLMixin, FlowView):
         """Send the first code, and keep the page that the person wanted."""
         outcome = await super().start(to)
         if outcome.saved:
-            session.put(self.request.session, _ENTRY, {"next": self.get_redirect_url()})
+            put_value(self.request.session, _ENTRY, {"next": self.get_redirect_url()})
         return outcome
 
     async def post_code(self) -> HttpResponseBase:
@@ -372,7 +372,7 @@ class SignInView(RedirectURLMixin, FlowView):
 
     def _enter(self, user: Any) -> HttpResponseBase:
         """Sign the user in, in a new session."""
-        held = session.get(self.request.session, _ENTRY)
+        held = get_value(self.request.session, _ENTRY)
         wanted = str(held.get("next") or "") if isinstance(held, Mapping) else ""
         login(self.request, user, backend=self.backend or _backend_of(user))
         safe = url_has_allowed_host_and_scheme(

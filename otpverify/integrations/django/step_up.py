@@ -18,7 +18,6 @@ from otpverify.integrations.web.problems import SIGN_IN_REQUIRED
 from otpverify.integrations.web.sentences import NO_PHONE
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.integrations.web.step_up import LONGEST_WINDOW, StepUp, window
-from otpverify.phone import hint
 
 Facts: TypeAlias = Mapping[str, str] | None
 
@@ -114,7 +113,7 @@ class StepUpView(FlowView):
 
     def shown(self, recipient: Recipient) -> str:
         """Not in full: a session that was left open must not show the number."""
-        return hint(self.web_flow.verifier.normalize(recipient.phone))
+        return self.web_flow.shown(recipient.phone)
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:
         """Bring the user back."""

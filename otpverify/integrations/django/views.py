@@ -54,7 +54,7 @@ from otpverify.integrations.web import ASSETS, run_sync
 from otpverify.integrations.web.notices import Carried, Notice, held_by
 from otpverify.integrations.web.requests import LARGEST_REPORT, take_report
 from otpverify.integrations.web.sentences import Sentence
-from otpverify.integrations.web.session import Recipient, load_entry
+from otpverify.integrations.web.session import Recipient, load_end, load_entry
 
 __all__ = [
     "AsyncCurrentPhoneView",
@@ -187,12 +187,8 @@ def _held(request: HttpRequest, purpose: str) -> str:
     """Where the session stands. The form of a code that was right a moment ago has an old token if
     it is sent again after the reply that signed in."""
     entry = load_entry(request.session, purpose)
-    found = session.get(request.session, f"done {purpose}")
-    if (
-        entry is None
-        and isinstance(found, dict)
-        and time.time() - found.get("at", 0) < _FRESH_SECONDS
-    ):
+    found = load_end(request.session, purpose)
+    if entry is None and found is not None and time.time() - found.get("at", 0) < _FRESH_SECONDS:
         return f"pending {found.get('challenge')}"
     return held_by(entry)
 

@@ -208,8 +208,8 @@ class NewPhone(_OfAccount):
         except PhoneTaken:
             return self.to("first", Carried(Notice(TAKEN), verified.phone, of_field=True))
         self.second.reproved.drop()
-        change = AccountChange.PHONE_ADDED if old is None else AccountChange.PHONE_CHANGED
-        self.second.notify(account, change, None if old is None else old.phone)
+        before = None if old is None else old.phone
+        self.second.notify(account, AccountChange.to_phone(before), before)
         if at_once:
             return self.end(verified.challenge, Login(self.site).enter(account), None)
         confirmed = Sentence("%(phone)s is confirmed.", params={"phone": verified.phone})

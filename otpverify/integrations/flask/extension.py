@@ -42,7 +42,7 @@ from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.other_ways import OtherWay, check_ways
 from otpverify.integrations.web.outcome import State as FlowState
 from otpverify.integrations.web.problems import ProofRequired
-from otpverify.integrations.web.session import Pending, Proof, Recipient, forget_flows
+from otpverify.integrations.web.session import Pending, Proof, Recipient, forget_all
 from otpverify.integrations.web.sign_in import PURPOSE
 
 FLOWS: Final[dict[str, type[FlowPages]]] = {
@@ -411,8 +411,9 @@ class OtpVerify(Hooks):
         return cast("Verified", run_sync(flow.redeem(max_age=max_age)).raised().verified)
 
     def half_signed_in(self) -> str | None:
-        """The account whose password was right in this session, up to ten minutes ago, and whose
-        second factor is still missing. For the pages of another way in, such as a passkey's."""
+        """The account whose password was right in this session, up to half an hour ago, and
+        whose second factor is still missing. For the pages of another way in, such as a
+        passkey's."""
         return SecondFactor(self._site).half_signed_in
 
     def sign_in_half_signed_in(self) -> Response:
@@ -447,8 +448,7 @@ class OtpVerify(Hooks):
 
     def forget(self) -> None:
         """Drop all challenges and proofs of this session; for the view that signs out."""
-        forget_flows(session)
-        session.pop(pages.ENTRY, None)
+        forget_all(session)
 
     def signing_in(self) -> str | None:
         """The account that `before_sign_in` held up in this session: its number is proved. `None`

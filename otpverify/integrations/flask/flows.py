@@ -34,8 +34,15 @@ from otpverify.integrations.web.other_ways import OtherWay
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import SendRefused, explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, Sentence
-from otpverify.integrations.web.session import Proof, Recipient, forget_flows
-from otpverify.phone import hint
+from otpverify.integrations.web.session import (
+    Proof,
+    Recipient,
+    forget_flows,
+    get_value,
+    load_end,
+    put_value,
+    save_end,
+)
 
 _START_HERE: Final = Sentence("Start here.")
 
@@ -104,9 +111,8 @@ class FlowPages(ABC):
         return self.site.recipient_of(subject)
 
     def shown(self, to: Recipient) -> str:
-        """How the code page names the phone: not in full, since a password, or a session that was
-        left open, must not show the number."""
-        return hint(self.flow().verifier.normalize(to.phone))
+        """How the code page names the phone."""
+        return self.flow().shown(to.phone)
 
     def after_code(self) -> str:
         """The address that follows a right code."""
@@ -145,7 +151,7 @@ class FlowPages(ABC):
         """The form that the flow begins with; send the first code."""
         if request.method != "POST":  # a HEAD, too, is answered like a GET
             if target := pages.safe_next(request.args.get("next")):
-                pages.put("next", [self.purpose, target])
+                put_value(session, "next", [self.purpose, target])
             carried = self.carried("first")
             return self.gone_on(carried) or self.show(f"{self.name}.html", carried, "first")
         pages.check_csrf()
@@ -311,7 +317,7 @@ class FlowPages(ABC):
 
     def end(self, challenge: str, response: Any, target: str | None, **more: Any) -> Response:
         """As `finish`, where no code was entered for the challenge, or there was none."""
-        pages.put(f"done {self.purpose}", {"challenge": challenge, "next": target, **more})
+        save_end(session, self.purpose, {"challenge": challenge, "next": target, **more})
         if response is not None:
             made: Response = current_app.make_response(response)
             return made
@@ -321,15 +327,14 @@ class FlowPages(ABC):
         """The record that `finish` made; that of signing in only while it is still true."""
         if self.signs_in and "account_loader" in self.site.hooks and self.site.account() is None:
             return None
-        found = pages.get(f"done {self.purpose}")
-        return found if isinstance(found, Mapping) else None
+        return load_end(session, self.purpose)
 
     def target(self) -> str | None:
         """Return and remove the address that the person wanted when this flow began."""
-        found = pages.get("next")
+        found = get_value(session, "next")
         if not isinstance(found, list) or found[:1] != [self.purpose]:
             return None
-        pages.put("next", None)
+        put_value(session, "next", None)
         return pages.safe_next(found[-1])
 
     def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:

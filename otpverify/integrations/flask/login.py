@@ -1,7 +1,7 @@
 """Sign in with a password, then with a code to the account's phone, or in another way.
 
 Some accounts need no second step (`needs_code`), and a remembered browser may skip it. Between the
-two steps the session states that the password was right, for some minutes.
+two steps the session states that the password was right, for half an hour.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from otpverify import ConfigurationError, CooldownActive, OtpVerifyError, Verified
+from otpverify import ConfigurationError, OtpVerifyError, Verified
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
 from otpverify.integrations.flask.second_factor import SecondFactor
@@ -21,10 +21,10 @@ from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.account_notices import AccountChange
 from otpverify.integrations.web.backup_codes import WAY as BACKUP_CODE
 from otpverify.integrations.web.notices import Carried, Notice
-from otpverify.integrations.web.other_ways import OtherWay, check_answer
-from otpverify.integrations.web.outcome import Page
+from otpverify.integrations.web.other_ways import OtherWay, check_answer, is_code_refused
 from otpverify.integrations.web.problems import explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD, NO_PHONE, Sentence
+from otpverify.integrations.web.session import Recipient
 
 
 class Login(FlowPages):
@@ -57,19 +57,20 @@ class Login(FlowPages):
             return self.enter(account)
         to, ways = self.site.recipient_of(account), self.second.ways(account)
         enrols = may_enrol_at_once(self.site, account)
-        if ways or enrols:
-            self.second.first_step.save(account, *self.site.facts(account))
-        else:
+        if to is None and not ways and not enrols:
             self.second.first_step.drop()  # that of another account
+            raise Refused(NO_PHONE, user)
+        self.second.first_step.save(account, *self.site.facts(account))
         if to is not None:
             return Begun(to, user)
+        pages.renew_id()
         if ways:
-            pages.renew_id()
             return self.to("other", Carried())
-        if enrols:
-            pages.renew_id()
-            return redirect(enrolment_address(self.site), 303)
-        raise Refused(NO_PHONE, user)
+        return redirect(enrolment_address(self.site), 303)
+
+    def find(self, subject: str) -> Recipient | None:
+        """The account, as long as its password counts as right in this session."""
+        return self.site.recipient_of(subject) if self.second.half_signed_in == subject else None
 
     def send(self, begun: Begun) -> Response:
         """Send the first code. If it cannot be sent, offer the account's other ways in.
@@ -78,8 +79,7 @@ class Login(FlowPages):
         keeps its id where a repeated request meets the cooldown, whose reply leaves the session
         alone."""
         outcome = run_sync(self.flow().start(begun.to, deliver=begun.deliver))
-        refused = outcome.page is Page.FIRST and not isinstance(outcome.error, CooldownActive)
-        others = refused and bool(self.second.ways(begun.to.subject))
+        others = is_code_refused(outcome) and bool(self.second.ways(begun.to.subject))
         if others or outcome.saved:
             pages.renew_id()
         if others:
@@ -94,8 +94,10 @@ class Login(FlowPages):
     def cancel(self) -> Response:
         """Void the challenge, and forget the password."""
         pages.check_csrf()
-        self.second.first_step.drop()
-        return super().cancel()
+        outcome = run_sync(self.flow().cancel())
+        if outcome.saved:
+            self.second.first_step.drop()
+        return self.follow(outcome)
 
     def other(self) -> str | Response:
         """Another way in than the code: choose it, and type its answer."""

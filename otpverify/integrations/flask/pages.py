@@ -12,7 +12,6 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -33,32 +32,16 @@ from otpverify.integrations.web.notices import (
     ShownNotice,
 )
 from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.session import get_value, put_value
 
 _log = logging.getLogger("otpverify.integrations")
 
-ENTRY: Final = "_otpverify"
 TOKEN_FIELD: Final = "otpverify_token"  # noqa: S105 - the name of a form's field
 LONGEST_TARGET: Final = 800  # it is in a cookie
 _EXPIRED: Final = Sentence("This form has expired. Go back, reload the page, and send it again.")
 
 
 # The session
-
-
-def get(name: str) -> Any:
-    """An entry of the pages in the session; `None` if it is missing."""
-    return _entries().get(name)
-
-
-def put(name: str, value: object) -> None:
-    """Set an entry; `None` removes it."""
-    entries = {**_entries(), name: value}
-    session[ENTRY] = {name: value for name, value in entries.items() if value is not None}
-
-
-def _entries() -> Mapping[str, Any]:
-    found = session.get(ENTRY)
-    return found if isinstance(found, Mapping) else {}
 
 
 def rotate() -> None:
@@ -100,10 +83,10 @@ def leave_session() -> None:
 
 def csrf_token() -> str:
     """This session's token, the same in all its forms."""
-    token = get("csrf")
+    token = get_value(session, "csrf")
     if not isinstance(token, str):
         token = secrets.token_urlsafe(24)
-        put("csrf", token)
+        put_value(session, "csrf", token)
     return token
 
 
@@ -125,7 +108,7 @@ def check_csrf() -> None:
     Raises:
         BadRequest: It came from elsewhere.
     """
-    expected = get("csrf")
+    expected = get_value(session, "csrf")
     given = request.form.get(TOKEN_FIELD, "")
     if not isinstance(expected, str) or not hmac.compare_digest(given.encode(), expected.encode()):
         if given and not session:

@@ -3,19 +3,19 @@ one, whether this browser is remembered, and which other ways in it has."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import current_app, request, session
 from werkzeug.wrappers import Response
 
-from otpverify import ConfigurationError, Verifier
+from otpverify import ConfigurationError
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.site import APP_CONFIG, Site
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, send_notice
+from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, notify
 from otpverify.integrations.web.backup_codes import BackupCodes
 from otpverify.integrations.web.other_ways import OtherWay, available_ways
 from otpverify.integrations.web.remembered import (
@@ -24,9 +24,7 @@ from otpverify.integrations.web.remembered import (
     RememberedBrowsers,
     days_remembered,
 )
-from otpverify.integrations.web.session_stamp import FIRST_STEP, REPROVED, SessionStamp
-
-_log = logging.getLogger("otpverify.integrations")
+from otpverify.integrations.web.session_stamp import REPROVED, SessionStamp, half_signed_in
 
 
 class SecondFactor:
@@ -50,11 +48,11 @@ class SecondFactor:
     @property
     def first_step(self) -> SessionStamp:
         """The session's statement that a password was right."""
-        return SessionStamp(self.site.verifier(), session, FIRST_STEP)
+        return half_signed_in(self.site.verifier(), session)
 
     @property
     def half_signed_in(self) -> str | None:
-        """The account whose password was right in this session a moment ago."""
+        """The account whose password was right in this session, up to half an hour ago."""
         return self.first_step.account(self.site.facts)
 
     @property
@@ -106,24 +104,22 @@ class SecondFactor:
     # Notices.
 
     def notify(self, account: str, change: AccountChange, phone: str | None) -> None:
-        """Send the person a notice by SMS, and give it to the application's hook. The change is
-        made already, so that a failure is logged and changes nothing.
+        """Send the person a notice by SMS, and give it to the application's hook.
 
         Args:
             account: The account.
             change: What changed.
-            phone: The number that the message goes to, if one does.
+            phone: The number that the account had before.
         """
-        notice = AccountNotice(account, change, phone, self.site.locale())
-        verifier: Verifier = self.site.state.reset_verifier or self.site.verifier()
-        if current_app.config["OTPVERIFY_NOTICES"]:
-            brand = current_app.config["OTPVERIFY_BRAND"]
-            run_sync(send_notice(verifier, notice, brand=brand))
-        if "on_account_change" in self.site.hooks:
-            try:
-                self.site.call("on_account_change", notice)
-            except Exception:
-                _log.exception("on_account_change failed for %s", notice)
+        hooked = "on_account_change" in self.site.hooks
+        notified = notify(
+            self.site.state.reset_verifier or self.site.verifier(),
+            AccountNotice(account, change, phone, self.site.locale()),
+            by_sms=current_app.config["OTPVERIFY_NOTICES"],
+            brand=current_app.config["OTPVERIFY_BRAND"],
+            own=partial(self.site.call, "on_account_change") if hooked else None,
+        )
+        run_sync(notified)
 
     @property
     def _browsers(self) -> RememberedBrowsers | None:

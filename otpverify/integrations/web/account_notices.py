@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -30,6 +31,7 @@ from otpverify.core.answers import Refused, Reserved
 from otpverify.core.keys import mac, tag
 from otpverify.engine.ports import call_port
 from otpverify.errors import DeliveryUnavailable
+from otpverify.integrations.web.flow import settled
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.phone import mask
 from otpverify.sms.account_notices import NoticeText, notice_text
@@ -49,6 +51,15 @@ class AccountChange(Enum):
     BACKUP_CODES_MADE = Sentence("New backup codes were made for your account.")
     BACKUP_CODE_USED = Sentence("A backup code was used to sign in to your account.")
     BROWSERS_FORGOTTEN = Sentence("All remembered browsers of your account were forgotten.")
+
+    @classmethod
+    def to_phone(cls, before: str | None) -> AccountChange:
+        """The change of an account that has got a phone.
+
+        Args:
+            before: The phone that it had.
+        """
+        return cls.PHONE_CHANGED if before else cls.PHONE_ADDED
 
     @property
     def sentence(self) -> Sentence:
@@ -72,8 +83,8 @@ class AccountNotice:
     Attributes:
         account: The account's id.
         change: What changed.
-        phone: The number that a message by SMS goes to, in E.164: the old one when the phone
-            changed or was removed. `None` if there is none.
+        phone: The number that a message by SMS goes to, in E.164: the one that the account had
+            before the change. `None` if it had none.
         locale: The person's language, a BCP 47 tag.
     """
 
@@ -90,6 +101,36 @@ class AccountNotice:
     def sentences(self) -> tuple[Sentence, Sentence]:
         """What changed, and what to do if it was somebody else, for an e-mail."""
         return self.change.sentence, NOT_YOU
+
+
+async def notify(
+    verifier: Verifier | AsyncVerifier,
+    notice: AccountNotice,
+    *,
+    by_sms: bool = True,
+    brand: str | None = None,
+    own: Callable[[AccountNotice], object] | None = None,
+) -> None:
+    """Notify the person of a change, by SMS and in the site's own way. The change is made already,
+    so that failures are logged, and change nothing.
+
+    Args:
+        verifier, brand: As for `send_notice`.
+        notice: The notice.
+        by_sms: Whether a message by SMS goes out.
+        own: The site's own way, such as an e-mail.
+
+    Raises:
+        ConfigurationError: As `send_notice`.
+    """
+    if by_sms:
+        await send_notice(verifier, notice, brand=brand)
+    if own is None:
+        return
+    try:
+        await settled(own(notice))
+    except Exception:  # of the site's function, or of any e-mail backend
+        _log.exception("The person was not notified: %s", notice)
 
 
 async def send_notice(

@@ -64,6 +64,7 @@ from otpverify.integrations.web.session import (
     load_entry,
     save_entry,
 )
+from otpverify.phone import hint
 
 T = TypeVar("T")
 Accounts: TypeAlias = Callable[[str], Recipient | Awaitable[Recipient | None] | None]
@@ -277,6 +278,15 @@ class Flow:
         if reported.failed:
             entry = entry.delayed(0)
         return Outcome(Page.CODE, entry, reported=reported)
+
+    def shown(self, phone: str) -> str:
+        """How pages name a phone that the person did not type: not in full, since a password, or a
+        session that was left open, must not show the number.
+
+        Args:
+            phone: The account's, in any spelling.
+        """
+        return hint(self.verifier.normalize(phone))
 
     def forget(self) -> None:
         """Drop the session's entry for the purpose."""

@@ -13,9 +13,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from otpverify import AsyncVerifier, ConfigurationError, IncorrectAnswer, Limit, Verifier
+from otpverify import (
+    AsyncVerifier,
+    ConfigurationError,
+    CooldownActive,
+    IncorrectAnswer,
+    Limit,
+    Verifier,
+)
 from otpverify.integrations.web.attempts import ANSWER_LIMITS, count_attempt
 from otpverify.integrations.web.flow import settled
+from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.sentences import LONGEST_FIELD, Sentence
 
 _CODE: Final = Sentence("Code")
@@ -85,6 +93,17 @@ async def available_ways(ways: Iterable[OtherWay], account: str) -> list[OtherWa
         if has:
             found.append(way)
     return found
+
+
+def is_code_refused(outcome: Outcome) -> bool:
+    """Whether no code can be sent now, so that the person is led to another way in. The cooldown
+    does not count: a repeated request meets that of the first one.
+
+    Args:
+        outcome: That of `Flow.start`.
+    """
+    refused = outcome.error is not None and not outcome.saved
+    return refused and not isinstance(outcome.error, CooldownActive)
 
 
 async def check_answer(

@@ -23,6 +23,8 @@ from otpverify.phone import mask
 
 SESSION_PREFIX: Final = "otpverify."
 """What the keys of all flows in the session begin with."""
+PAGES_ENTRY: Final = "_otpverify"
+"""The key of what pages keep in the session beside that."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -235,6 +237,42 @@ def save_entry(
         session.pop(SESSION_PREFIX + purpose, None)
 
 
+# What pages keep beside the flows' entries, in one entry of their own.
+
+
+def get_value(session: Mapping[str, Any], name: str) -> Any:
+    """A value of the pages; `None` if it is missing."""
+    return _values(session).get(name)
+
+
+def put_value(session: MutableMapping[str, Any], name: str, value: object) -> None:
+    """Set a value of the pages; `None` removes it."""
+    values = {**_values(session), name: value}
+    values = {name: value for name, value in values.items() if value is not None}
+    if values:
+        session[PAGES_ENTRY] = values
+    else:
+        session.pop(PAGES_ENTRY, None)
+
+
+def load_end(session: Mapping[str, Any], purpose: str) -> Mapping[str, Any] | None:
+    """The record of where the flow of a purpose ended, for requests that come again."""
+    found = get_value(session, f"done {purpose}")
+    return found if isinstance(found, Mapping) else None
+
+
+def save_end(
+    session: MutableMapping[str, Any], purpose: str, record: Mapping[str, Any] | None
+) -> None:
+    """Set or, with `None`, remove the record of where the flow of a purpose ended."""
+    put_value(session, f"done {purpose}", record)
+
+
+def _values(session: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = session.get(PAGES_ENTRY)
+    return found if isinstance(found, Mapping) else {}
+
+
 def forget_flows(session: MutableMapping[str, Any], *keep: str) -> None:
     """Remove the entries of all flows, such as when a person signs in or out: a challenge or a
     proof that an attacker planted before does not survive it.
@@ -247,6 +285,12 @@ def forget_flows(session: MutableMapping[str, Any], *keep: str) -> None:
     for key in list(session.keys()):  # Django's sessions have no __iter__
         if isinstance(key, str) and key.startswith(SESSION_PREFIX) and key not in kept:
             session.pop(key, None)
+
+
+def forget_all(session: MutableMapping[str, Any]) -> None:
+    """Remove the entries of all flows, and what pages keep beside them."""
+    forget_flows(session)
+    session.pop(PAGES_ENTRY, None)
 
 
 def _load(kind: Any, entry: object) -> Any:

@@ -20,10 +20,12 @@ from otpverify.integrations.web.session import SESSION_PREFIX
 
 FIRST_STEP: Final = "first step"
 """The name of the stamp for a right password, before the second step."""
+FIRST_STEP_SECONDS: Final = 1800
+"""How long the second step may follow. The person may need another code, or enrol a phone."""
 REPROVED: Final = "proved again"
 """The name of the stamp for a person who proved again who they are."""
 STAMP_SECONDS: Final = 600
-"""How long a stamp is valid."""
+"""How long any other stamp is valid."""
 
 
 class SessionStamp:
@@ -81,6 +83,18 @@ class SessionStamp:
     def drop(self) -> None:
         """Remove the statement from the session."""
         self._session.pop(self._key, None)
+
+
+def half_signed_in(
+    verifier: Verifier | AsyncVerifier, session: MutableMapping[str, Any]
+) -> SessionStamp:
+    """The statement that an account's password was right, and that the second step is missing. It
+    depends on the account's authentication hash and its phone.
+
+    Args:
+        verifier, session: As for `SessionStamp`.
+    """
+    return SessionStamp(verifier, session, FIRST_STEP, seconds=FIRST_STEP_SECONDS)
 
 
 def _texts(facts: tuple[str | None, ...]) -> list[str]:

@@ -108,7 +108,8 @@ async def match_account(
     sign_up: bool = False,
 ) -> Match[A]:
     """What the site's accounts say about a number. An account is never guessed: two that may sign
-    in are logged, for the operator to solve.
+    in are logged, for the operator to solve. It serves other flows that begin with a number, too,
+    such as the password reset.
 
     Args:
         phone: In E.164.
@@ -122,7 +123,7 @@ async def match_account(
         return Match(Standing.KNOWN, usable[0])
     if usable:
         _log.warning(
-            "%d accounts have the number %s. Nobody can sign in with it.", len(usable), mask(phone)
+            "%d accounts have the number %s, so it opens none of them.", len(usable), mask(phone)
         )
     return Match(Standing.REFUSED if accounts or not sign_up else Standing.NEW)
 

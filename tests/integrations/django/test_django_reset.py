@@ -125,7 +125,11 @@ def test_a_slow_gateway_does_not_tell(person: Person, user: Any) -> None:
 
 @pytest.mark.parametrize("why", ["inactive", "no password", "two of them"])
 def test_who_may_not_reset_gets_nothing(
-    person: Person, user: Any, outbox: OutboxSender, why: str
+    person: Person,
+    user: Any,
+    outbox: OutboxSender,
+    why: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     if why == "inactive":
         change(user, is_active=False)
@@ -136,6 +140,7 @@ def test_who_may_not_reset_gets_nothing(
         type(user).objects.create_user("bob", password=PASSWORD, phone=ACCOUNT_PHONE)
     assert person.send("/reset/", phone=ACCOUNT_PHONE).heading == "Enter the code"
     assert len(outbox) == 0
+    assert ("2 accounts have the number" in caplog.text) is (why == "two of them")
 
 
 @both

@@ -746,6 +746,8 @@ def test_a_site_that_notifies_by_itself(person: Person, user: Any, outbox: Outbo
         assert "No browser is remembered" in person.send("/backup-codes/forget/").said
     assert told == [(user.pk, "BROWSERS_FORGOTTEN")]
     assert len(outbox) == sent
+    person.send("/backup-codes/forget/")
+    assert outbox.last.to == ACCOUNT_PHONE
 
 
 def test_the_half_signed_in_state_is_one_entry(

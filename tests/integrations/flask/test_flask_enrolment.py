@@ -164,7 +164,7 @@ class TestChange:
         prove(person)
         change(site, person)
         assert site.phones["7"] == NEW
-        assert "on_account_change failed" in caplog.text
+        assert "The person was not notified" in caplog.text
         assert PHONE not in caplog.text
 
     def test_a_phone_is_added_by_password(self, site: Site, person: Person) -> None:

@@ -344,7 +344,7 @@ class TestBackupCodes:
         codes = site.backup()
         person.begin("login")
         person.open("/account/login/other")
-        clock.tick(600)
+        clock.tick(1800)
         page = person.send("/account/login/other?way=backup-code", code=codes[0])
         assert page.path == "/account/login"
         assert not site.told
@@ -358,6 +358,18 @@ class TestBackupCodes:
         site.hashes["7"] = "another"
         person.send("/account/login/other?way=backup-code", code=codes[0])
         assert not site.told
+
+    @pytest.mark.parametrize("changed", ["the password", "the phone", "nothing"])
+    def test_a_code_does_not_sign_in_when_the_account_changed(
+        self, site: Site, person: Person, changed: str
+    ) -> None:
+        person.begin("login")
+        if changed == "the password":
+            site.hashes["7"] = "another"
+        elif changed == "the phone":
+            site.phones["7"] = "+12025550125"
+        person.send("/account/login/code", code=site.code(1))
+        assert bool(site.told) is (changed == "nothing")
 
     def test_guesses_are_limited_and_the_code_still_works(self, site: Site, person: Person) -> None:
         codes = site.backup()

@@ -25,6 +25,7 @@ from otpverify.integrations.web.account_notices import (
     NOTICE_LIMITS,
     AccountChange,
     AccountNotice,
+    notify,
     send_notice,
 )
 from otpverify.integrations.web.enrolment import enrolled, enrolling
@@ -96,6 +97,35 @@ def test_a_store_that_is_away_sends_nothing(caplog: pytest.LogCaptureFixture) ->
 def test_a_faulty_brand_is_the_programs_error() -> None:
     with pytest.raises(ConfigurationError):
         run_sync(send_notice(verifier(OutboxSender()), CHANGED, brand="line\nbreak"))
+
+
+@pytest.mark.parametrize(("before", "change"), [(PHONE, "PHONE_CHANGED"), (None, "PHONE_ADDED")])
+def test_an_account_that_has_got_a_phone(before: str | None, change: str) -> None:
+    assert AccountChange.to_phone(before).name == change
+
+
+@pytest.mark.parametrize("by_sms", [True, False])
+def test_the_sites_own_way_follows_the_message(by_sms: bool) -> None:
+    outbox, given = OutboxSender(), []
+
+    def own(notice: AccountNotice) -> None:
+        given.append((notice, len(outbox.messages)))
+
+    run_sync(notify(verifier(outbox), CHANGED, by_sms=by_sms, own=own))
+    assert given == [(CHANGED, int(by_sms))]
+
+
+def test_the_sites_own_way_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    outbox = OutboxSender()
+
+    async def own(notice: AccountNotice) -> None:
+        raise OSError("the mail server is away")
+
+    site = AsyncVerifier(outbox, secret=SECRET, hasher=QUICK)
+    asyncio.run(notify(site, CHANGED, own=own))
+    assert len(outbox.messages) == 1
+    assert "the mail server is away" in caplog.text
+    assert PHONE not in caplog.text
 
 
 def test_it_works_with_the_async_verifier() -> None:

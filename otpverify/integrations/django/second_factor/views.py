@@ -58,7 +58,8 @@ class BackupCodesView(AccountFlow):
     async def post_forget(self) -> HttpResponseBase:
         """End remembered browsers."""
         await self.call(remembered.forget_browsers, self.user)
-        await notify(self, self.user, AccountChange.BROWSERS_FORGOTTEN, None)
+        phone = await self.call(requests.phone_of, self.user)
+        await notify(self, self.user, AccountChange.BROWSERS_FORGOTTEN, phone)
         if self.wants_json:
             return api.done()
         return self.to("first", Carried(Notice(BROWSERS_FORGOTTEN, error=False)))
