@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, TypeGuard
 from urllib.parse import unquote
 
@@ -137,7 +138,7 @@ def normalize(raw: str, region: str | None = None) -> str:
 def parse(raw: object, region: str | None = None, also: Container[str] = ()) -> str:
     """`normalize`, but the numbers in `also` are accepted even if they are not valid."""
     region = check_region(region)
-    if is_canonical(raw) and _is_plain(raw):
+    if is_canonical(raw) and _is_mobile(raw):
         return raw
     if raw is None:
         raise _invalid("empty")
@@ -222,25 +223,35 @@ def hint(e164: str) -> str:
     return " ".join([code, *groups])
 
 
-def _is_plain(e164: str) -> bool:
-    """Whether a number in E.164's form is valid as it is written. `False` is not conclusive. `True`
-    saves the call of the parser, which would return the same: it changes only numbers that begin
-    with a national prefix or a zero."""
-    for length in (1, 2, 3):
-        regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(e164[1 : length + 1]))
-        if regions:
-            break
-    else:
-        return False
-    code, national = int(e164[1 : length + 1]), e164[length + 1 :]
+def _is_mobile(e164: str) -> bool:
+    """Whether a number in E.164's form is certainly a valid mobile number as it is written. `False`
+    is not conclusive. `True` saves the call of the parser, which would return the same: it changes
+    only numbers that begin with a national prefix or a zero."""
+    for end in (2, 3, 4):  # no calling code begins with another one
+        numbers = _mobile_numbers(e164[1:end])
+        if numbers is not None:
+            return numbers.fullmatch(e164, end) is not None
+    return False
+
+
+@cache
+def _mobile_numbers(calling_code: str) -> re.Pattern[str] | None:
+    """The mobile numbers of a calling code's main country, without the code; `None` if there is no
+    such code, or no such numbers."""
+    code = int(calling_code)
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code)
+    if not regions:
+        return None
     plan = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, regions[0])
-    if plan is None or national.startswith("0"):
-        return False
-    prefix = plan.national_prefix_for_parsing
-    if prefix is not None and re.match(prefix, national):
-        return False
-    number = phonenumbers.PhoneNumber(country_code=code, national_number=int(national))
-    return phonenumbers.is_valid_number(number)
+    if plan is None or plan.mobile is None or plan.general_desc is None:
+        return None
+    lengths = "|".join(rf"\d{{{length}}}" for length in plan.mobile.possible_length)
+    parts = (
+        rf"(?!0|{plan.national_prefix_for_parsing or 0})(?={plan.leading_digits or ''})",
+        rf"(?=(?:{lengths})\Z)(?=(?:{plan.general_desc.national_number_pattern})\Z)",
+        rf"(?:{plan.mobile.national_number_pattern})",
+    )
+    return re.compile("".join(parts))
 
 
 def _written(raw: str) -> str:
