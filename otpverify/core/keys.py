@@ -1,7 +1,8 @@
 """Secrets, challenge ids, and the keyed tags and messages that are derived from them.
 
-The store sees only tags, which are HMAC-SHA256 under the secret. Without the secret, neither a
-phone number nor a purpose can be recognised, even if there are few of them.
+The store sees only tags, which are keyed BLAKE2b (RFC 7693) under a key that is derived from the
+secret. Without the secret, neither a phone number nor a purpose can be recognised, even if there
+are few of them. BLAKE2b is a keyed hash in one pass, and takes less than half the time of HMAC.
 """
 
 from __future__ import annotations
@@ -31,15 +32,10 @@ def pack(*fields: str) -> bytes:
     return "".join([f"{len(f)}:" + f for f in fields]).encode("utf-8", "surrogatepass")
 
 
-def mac(secret: bytes, label: str, *fields: str) -> bytes:
-    """HMAC-SHA256 of the packed fields; `label` separates the uses of one secret."""
-    return hmac.digest(secret, pack(label, *fields), "sha256")
-
-
-def own_mac(own: bytes, label: str, *fields: str) -> bytes:
-    """128 bits of the packed fields under a phone's own key, by BLAKE2b (RFC 7693), which is a
-    keyed hash in one pass; `label` separates the uses of one key."""
-    return blake2b(pack(label, *fields), key=own, digest_size=_TAG_BYTES).digest()
+def mac(key: bytes, label: str, *fields: str, size: int = _TAG_BYTES) -> bytes:
+    """Keyed BLAKE2b of the packed fields; `label` separates the uses of one key. The size is in
+    bytes."""
+    return blake2b(pack(label, *fields), key=key, digest_size=size).digest()
 
 
 def tag(raw: bytes) -> str:
@@ -77,10 +73,23 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One server-side key, and the fingerprint by which a challenge's id names it."""
+    """One server-side key, and what is derived from it.
+
+    Attributes:
+        value: The key, for hashers.
+        tag_key: The key of tags and tokens, 64 bytes: BLAKE2b takes no more.
+        fingerprint: By this a challenge's id names the secret.
+    """
 
     value: bytes = field(repr=False)
-    fingerprint: bytes = field(repr=False)
+    tag_key: bytes = field(init=False, repr=False)
+    fingerprint: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        tag_key = hmac.digest(self.value, pack("tags"), "sha512")
+        fingerprint = hmac.digest(self.value, pack("fingerprint"), "sha256")[:_FINGERPRINT_BYTES]
+        object.__setattr__(self, "tag_key", tag_key)
+        object.__setattr__(self, "fingerprint", fingerprint)
 
     def new_id(self, random: bytes, *, concealed: bool = False) -> str:
         """A challenge's id: 128 random bits, then the fingerprint of this secret, which also says
@@ -99,38 +108,38 @@ class Secret:
 
     def place(self, phone: str, purpose: str, challenge: str) -> tuple[Key, bytes]:
         """The store's key of a challenge, and the key of what belongs to the phone: the half of its
-        HMAC that the store never sees."""
-        both = mac(self.value, "phone", phone)
+        MAC that the store never sees."""
+        both = mac(self.tag_key, "phone", phone, size=2 * _TAG_BYTES)
         own = both[_TAG_BYTES:]
-        scope = own_mac(own, "scope", purpose)
-        one = own_mac(own, "challenge", purpose, challenge)
+        scope = mac(own, "scope", purpose)
+        one = mac(own, "challenge", purpose, challenge)
         return Key(tag(both), tag(scope), tag(one)), own
 
     def network_tag(self, network: str) -> str:
         """The store's key of an IP address's counter."""
-        return tag(mac(self.value, "ip", network))
+        return tag(mac(self.tag_key, "ip", network))
 
     def prefix_tag(self, prefix: str) -> str:
         """The store's key of what belongs to a number's prefix."""
-        return tag(mac(self.value, "prefix", prefix))
+        return tag(mac(self.tag_key, "prefix", prefix))
 
     def number_tag(self, phone: str) -> str:
         """The store's key of what is known of a number. It leads neither to the phone's limits nor
         from them."""
-        return tag(mac(self.value, "number", phone))
+        return tag(mac(self.tag_key, "number", phone))
 
     def charge_tag(self, key: Key) -> str:
         """The store's key of what a challenge was charged."""
-        return tag(mac(self.value, "charge", key.challenge))
+        return tag(mac(self.tag_key, "charge", key.challenge))
 
     def event_reference(self, key: Key) -> str:
         """The name of a challenge in events, which leads neither to its id nor to its place in the
         store; 16 hexadecimal digits."""
-        return mac(self.value, "event", key.challenge)[:8].hex()
+        return mac(self.tag_key, "event", key.challenge, size=8).hex()
 
     def undelivered_tag(self, key: Key) -> str:
         """The store's key of the counter of a phone's sends that were given back by reports."""
-        return tag(mac(self.value, "undelivered", key.phone))
+        return tag(mac(self.tag_key, "undelivered", key.phone))
 
 
 def check_binding(binding: Mapping[str, str]) -> None:
@@ -181,7 +190,7 @@ class Keyring:
         self._by_fingerprint: dict[bytes, Secret] = {}
         for value in secrets:
             check_secret(value)
-            secret = Secret(value, mac(value, "fingerprint")[:_FINGERPRINT_BYTES])
+            secret = Secret(value)
             if self.named(secret.fingerprint) or self.named(_marked(secret.fingerprint)):
                 raise ConfigurationError(
                     "Two of the secrets are the same, or have the same fingerprint by chance. "

@@ -23,7 +23,7 @@ import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from otpverify.core.keys import ID_LENGTH, Key, Keyring, Secret, Subject, mac, own_mac, tag, untag
+from otpverify.core.keys import ID_LENGTH, Key, Keyring, Secret, Subject, mac, tag, untag
 
 _AT_BYTES = 8  # microseconds since 1970: as fine as a datetime
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ def read_proof(subject: Subject, proof: str) -> datetime | None:
 
 def _proof_text(subject: Subject, at: bytes) -> str:
     fields = subject.purpose, subject.challenge, at.hex(), *subject.bound
-    seal = own_mac(subject.own, "proof", *fields)
+    seal = mac(subject.own, "proof", *fields)
     return base64.urlsafe_b64encode(at + seal).decode("ascii")
 
 
@@ -116,7 +116,7 @@ def _base64(raw: bytes) -> str:
 
 
 def _seal(secret: Secret, body: bytes) -> bytes:
-    return mac(secret.value, "report", body.hex())[:_MAC_BYTES]
+    return mac(secret.tag_key, "report", body.hex(), size=_MAC_BYTES)
 
 
 _STAMP = struct.Struct(">2sQ8s")  # fingerprint, seconds since 1970, random
@@ -181,4 +181,4 @@ def read_stamp(keyring: Keyring, stamp: object, label: str, *facts: str) -> Stam
 
 
 def _stamp_seal(secret: Secret, body: bytes, label: str, facts: tuple[str, ...]) -> bytes:
-    return mac(secret.value, "stamp", label, body.hex(), *facts)[:_MAC_BYTES]
+    return mac(secret.tag_key, "stamp", label, body.hex(), *facts, size=_MAC_BYTES)

@@ -208,10 +208,20 @@ def test_secrets_must_be_long_and_different(values: list[bytes]) -> None:
     assert SECRET[:8].decode() not in str(caught.value)
 
 
+@given(st.integers(0, 200), st.from_regex(rb"[!-~]{1,100}", fullmatch=True))
+def test_every_byte_of_a_secret_counts_for_tags(more: int, other: bytes) -> None:
+    """BLAKE2b's own keys have at most 64 bytes."""
+    value = SECRET + OTHER + b"x" * more
+    places = {Secret(each).place("+37256789045", "login", "c") for each in (value, value + other)}
+    assert len(places) == 2
+    assert len({Secret(each).network_tag("192.0.2.1") for each in (value, value + other)}) == 2
+
+
 def test_no_secret_in_any_repr() -> None:
     subject = Subject(RING.signing, "+37256789045", "login", "c" * 24, {"amount": "5"})
     for shown in (repr(RING), repr(RING.signing), repr(subject)):
         assert SECRET[:8].decode() not in shown
+        assert repr(RING.signing.tag_key)[2:10] not in shown
         assert "37256789045" not in shown
 
 

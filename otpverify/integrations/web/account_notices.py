@@ -157,7 +157,7 @@ async def send_notice(
     text = notice_text(notice.change.text, locale=notice.locale, brand=brand)
     try:
         to = verifier.normalize(notice.phone)
-        counter = tag(mac(issuer.keyring.signing.value, "account notice", to))
+        counter = tag(mac(issuer.keyring.signing.tag_key, "account notice", to))
         reserved = await call_port(issuer.ports.reserve(counter, NOTICE_LIMITS), Reserved, Refused)
         if isinstance(reserved, Refused):
             _log.warning("%s was not sent by SMS: too many today.", notice)

@@ -43,7 +43,7 @@ async def count_attempt(
         StoreError: The store cannot answer; no attempt was made.
     """
     issuer = verifier.engine.issuer
-    counter = tag(mac(issuer.keyring.signing.value, "attempts", *names))
+    counter = tag(mac(issuer.keyring.signing.tag_key, "attempts", *names))
     answer = await call_port(issuer.ports.reserve(counter, limits), Reserved, Refused)
     if isinstance(answer, Refused):
         raise RateLimited(
