@@ -155,12 +155,14 @@ def is_sound(answer: object) -> bool:
 
 
 def _standing(standing: object) -> bool:
-    if not isinstance(standing, Standing):
-        return False
-    durations = all(is_wait(one) for one in (standing.expires_in, standing.resend_in))
-    left = standing.sends_left is None or is_count(standing.sends_left)
-    counts = left and is_count(standing.attempts_left)
-    return durations and counts and are_flags(standing.decoy, standing.concealed)
+    return (
+        isinstance(standing, Standing)
+        and is_wait(standing.expires_in)
+        and is_wait(standing.resend_in)
+        and is_count(standing.attempts_left)
+        and (standing.sends_left is None or is_count(standing.sends_left))
+        and are_flags(standing.decoy, standing.concealed)
+    )
 
 
 def is_instant(value: object) -> bool:

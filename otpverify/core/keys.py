@@ -173,7 +173,9 @@ class Subject:
     @property
     def bound(self) -> list[str]:
         """The binding's names and values; the order in which they were given does not matter."""
-        return [part for pair in sorted((self.binding or {}).items()) for part in pair]
+        if not self.binding:
+            return []
+        return [part for pair in sorted(self.binding.items()) for part in pair]
 
     @property
     def code_salt(self) -> bytes:
