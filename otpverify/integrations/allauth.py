@@ -15,9 +15,6 @@ import secrets
 import time
 from typing import Any, ClassVar, Final
 
-from django.contrib import messages
-from django.http import HttpRequest
-
 from otpverify import (
     ConfigurationError,
     DeliveryError,
@@ -26,9 +23,6 @@ from otpverify import (
     Verifier,
 )
 from otpverify.errors import needs_extra
-from otpverify.integrations.django import requests
-from otpverify.integrations.django.conf import verifier_for
-from otpverify.integrations.django.forms import PhoneError, PhoneField
 from otpverify.integrations.web import foreign_codes, run_sync
 from otpverify.integrations.web.sentences import explain
 from otpverify.integrations.web.sign_in import match_account
@@ -38,6 +32,12 @@ with needs_extra("allauth", "The adapter for django-allauth"):
     from allauth.account.adapter import DefaultAccountAdapter
     from allauth.core.exceptions import ImmediateHttpResponse, RateLimited
     from allauth.core.ratelimit import respond_429
+    from django.contrib import messages
+    from django.http import HttpRequest
+
+    from otpverify.integrations.django import requests
+    from otpverify.integrations.django.conf import verifier_for
+    from otpverify.integrations.django.forms import PhoneError, PhoneField
 
 VERIFY: Final = "phone"
 SIGN_IN: Final = "sign-in"

@@ -13,15 +13,14 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from flask import current_app, has_request_context, request, session
-
 from otpverify import ConfigurationError
 from otpverify.errors import needs_extra
-from otpverify.integrations.flask import OtpVerify
 from otpverify.integrations.web import foreign_codes
 from otpverify.integrations.web.requests import client_address
 
 with needs_extra("flask-security", "The sender for Flask-Security"):
+    import cryptography  # noqa: F401  # Flask-Security itself asks for it at the first code
+    from flask import current_app, has_request_context, request, session
     from flask_security import (
         SmsSenderBaseClass,
         SmsSenderFactory,
@@ -30,6 +29,8 @@ with needs_extra("flask-security", "The sender for Flask-Security"):
         us_profile_changed,
         user_authenticated,
     )
+
+    from otpverify.integrations.flask import OtpVerify
 
 PURPOSE: Final = "login"
 _CODE = re.compile(r"(?<!\d)\d{6,9}(?!\d)")  # as long as its codes can be

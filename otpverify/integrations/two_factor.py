@@ -14,20 +14,20 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from django.contrib import messages
-from django.db.models.signals import post_save
-from django.http import HttpRequest
-
 from otpverify import CooldownActive, OtpVerifyError
 from otpverify.errors import needs_extra
-from otpverify.integrations.django import requests
-from otpverify.integrations.django.conf import get_verifier, verifier_for
 from otpverify.integrations.web import foreign_codes
 from otpverify.integrations.web.sentences import explain
 
 with needs_extra("two-factor", "The gateway for django-two-factor-auth"):
+    from django.contrib import messages
+    from django.db.models.signals import post_save
+    from django.http import HttpRequest
     from two_factor.middleware.threadlocals import get_current_request
     from two_factor.signals import user_verified
+
+    from otpverify.integrations.django import requests
+    from otpverify.integrations.django.conf import get_verifier, verifier_for
 
 PURPOSE: Final = "login"
 _STEP_SECONDS: Final = 30
