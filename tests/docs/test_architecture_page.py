@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-PAGE = (ROOT / "docs" / "architecture.md").read_text()
+import otpverify
+
+PACKAGE = Path(otpverify.__file__).parent
+PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 PLACE = re.compile(r"`([\w/]+\.(?:py|lua))`: `(\w+)`")
 ROWS = [
     (rule, PLACE.findall(where), PLACE.findall(mirror))
@@ -28,10 +30,10 @@ def test_a_rule_and_its_mirror_are_where_the_table_says(
 ) -> None:
     assert len(where) == 1, rule
     for file, name in where:
-        source = (ROOT / "otpverify" / file).read_text()
+        source = (PACKAGE / file).read_text()
         assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", source, re.MULTILINE), name
     for file, name in mirror:
-        assert re.search(rf"\b{name}\b", (ROOT / "otpverify" / file).read_text()), name
+        assert re.search(rf"\b{name}\b", (PACKAGE / file).read_text()), name
 
 
 def test_every_script_of_an_operation_that_changes_something_is_a_mirror() -> None:
