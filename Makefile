@@ -47,6 +47,7 @@ lint: $(VENV)/dev.done ## Check types, style and formatting
 	$(BIN)/mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/python tests/helpers/type_completeness.py
 
 catalogues: $(VENV)/dev.done ## Extract the pages' texts, update the .po files, compile the .mo files
 	cd tests/helpers && ../../$(BIN)/python catalogues.py $(LANGUAGES)

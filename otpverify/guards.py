@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
 
 from otpverify.core.client_ip import read_address
 from otpverify.core.phone import KINDS, REGIONS, Destination, SendRequest, is_canonical, parse
@@ -41,7 +42,7 @@ class AllowCountries:
 
     def __init__(self, countries: Iterable[str]) -> None:
         given = [countries] if isinstance(countries, str) else list(countries)
-        self.countries = frozenset(str(country).upper() for country in given)
+        self.countries: frozenset[str] = frozenset(str(country).upper() for country in given)
         unknown = sorted(self.countries - REGIONS)
         if unknown or not self.countries:
             raise ConfigurationError(
@@ -72,7 +73,7 @@ class BlockNumberTypes:
     """
 
     def __init__(self, kinds: Iterable[str] = COSTLY_KINDS) -> None:
-        self.kinds = frozenset([kinds] if isinstance(kinds, str) else kinds)
+        self.kinds: frozenset[str] = frozenset([kinds] if isinstance(kinds, str) else kinds)
         unknown = sorted(self.kinds - KINDS)
         if unknown:
             raise ConfigurationError(
@@ -106,8 +107,10 @@ class AllowNumbers:
         self, *numbers: str, prefixes: Iterable[str] = (), networks: Iterable[str] = ()
     ) -> None:
         self._numbers = frozenset(_number(number) for number in numbers)
-        self.prefixes = tuple(sorted({_prefix(prefix) for prefix in _each(prefixes)}))
-        self.networks = tuple(dict.fromkeys(_network(network) for network in _each(networks)))
+        self.prefixes: tuple[str, ...] = tuple(sorted({_prefix(one) for one in _each(prefixes)}))
+        self.networks: tuple[IPv4Network | IPv6Network, ...] = tuple(
+            dict.fromkeys(_network(network) for network in _each(networks))
+        )
         if not (self._numbers or self.prefixes or self.networks):
             raise ConfigurationError("AllowNumbers needs numbers, prefixes or networks.")
 

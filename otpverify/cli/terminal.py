@@ -41,7 +41,7 @@ class OutputLost(Exception):
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"The output cannot be written: {error.strerror or type(error).__name__}.")
-        self.unread = isinstance(error, BrokenPipeError)
+        self.unread: bool = isinstance(error, BrokenPipeError)
 
 
 class Parser(argparse.ArgumentParser):

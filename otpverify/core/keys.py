@@ -199,7 +199,7 @@ class Keyring:
                     "Replace one of them."
                 )
             self._by_fingerprint[secret.fingerprint] = secret
-        self.signing = next(iter(self._by_fingerprint.values()))
+        self.signing: Secret = next(iter(self._by_fingerprint.values()))
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._by_fingerprint)}>"

@@ -41,7 +41,7 @@ class SignUpForm:
     """
 
     def __init__(self, data: Mapping[str, str] | None) -> None:
-        self.name = (data or {}).get("name", "").strip()
+        self.name: str = (data or {}).get("name", "").strip()
         self.errors: dict[str, list[str]] = {}
 
     def validate(self) -> bool:
@@ -62,7 +62,7 @@ class Accounts:
         # One of OWASP's equivalent minimums.
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._hash = self._hasher.hash(PASSWORD)
-        self.changed = False
+        self.changed: bool = False
         self._lock = threading.Lock()
         self._names: dict[str, str] = {PHONE: USER}
 

@@ -38,9 +38,13 @@ class Page(HTMLParser):
         self, path: str, status: int, html: str, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__()
-        self.path, self.status, self.html = path, status, html
+        self.path: str = path
+        self.status: int = status
+        self.html: str = html
         self.headers: Mapping[str, str] = headers or {}
-        self.heading = self.text = self.said = ""
+        self.heading: str = ""
+        self.text: str = ""
+        self.said: str = ""
         self.forms: dict[str, dict[str, str]] = {}
         self._form: dict[str, str] = {}
         self._inside = ""
@@ -86,7 +90,7 @@ class Visitor:
         self.url = url
         self._http = requests.Session()
         self._http.trust_env = False  # no proxy between us and localhost
-        self.page = Page("", 0, "")
+        self.page: Page = Page("", 0, "")
 
     def open(self, path: str) -> Page:
         """Open a page."""

@@ -260,7 +260,7 @@ class Site:
         logging.getLogger("otpverify.integrations").addHandler(logging.NullHandler())
         self._socket = _listen(host, port)
         bound = self._socket.getsockname()[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+        self.url: str = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
         self._app = create_app(
             sandbox,
             url=self.url,

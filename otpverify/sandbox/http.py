@@ -15,7 +15,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
 from socketserver import BaseServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 from otpverify.gateways.urls import is_loopback
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "otpverify-sandbox"
     sys_version = ""
-    timeout = 60.0
+    timeout: ClassVar[float | None] = 60.0
     # Headers and body leave in one write; two would wait for each other's acknowledgement.
     wbufsize = 1 << 16
     disable_nagle_algorithm = True
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that http.server could not parse, as JSON, and close the connection."""
-        self.close_connection = True
+        self.close_connection: bool = True
         self._write(Refusal(message or explain or HTTPStatus(code).phrase, code).worded("2.0"))
 
     def _answer(self) -> None:
@@ -94,7 +94,13 @@ class Handler(BaseHTTPRequestHandler):
         if reply is not None:
             self._write(reply)
 
-    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_OPTIONS = _answer  # noqa: N815 - http.server's names
+    do_GET: ClassVar[Callable[[Handler], None]] = _answer  # noqa: N815 - this and below: http.server's names
+    do_POST: ClassVar[Callable[[Handler], None]] = _answer  # noqa: N815
+    do_DELETE: ClassVar[Callable[[Handler], None]] = _answer  # noqa: N815
+    do_PUT: ClassVar[Callable[[Handler], None]] = _answer  # noqa: N815
+    do_PATCH: ClassVar[Callable[[Handler], None]] = _answer  # noqa: N815
+    do_HEAD: ClassVar[Callable[[Handler], None]] = _answer  # noqa: N815
+    do_OPTIONS: ClassVar[Callable[[Handler], None]] = _answer  # noqa: N815
 
     def _read_request(self) -> Reply | None:
         """Read the request. Return a reply if the request is not acceptable."""

@@ -56,7 +56,7 @@ class Listener(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], state: State) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.address_family: int = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._open: set[socket.socket] = set()
         self._ended = threading.Condition()
         super().__init__(address, partial(Handler, state))
@@ -64,7 +64,8 @@ class Listener(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind; without the base class's look-up of this machine's name, which can take seconds."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.server_name: str = str(self.server_address[0])
+        self.server_port: int = self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._ended:

@@ -168,7 +168,7 @@ class Journal(Closing):
     """
 
     def __init__(self, descriptor: int) -> None:
-        self.known = Known()
+        self.known: Known = Known()
         self._begun: set[str] = set()
         self._doubted: set[str] = set()
         self._file = descriptor

@@ -223,7 +223,7 @@ class Threads:
         # After a second Ctrl-C, requests in progress are not waited for.
         self._pool.shutdown(wait=not self._flights, cancel_futures=True)
 
-    now = staticmethod(time.monotonic)
+    now: Callable[[], float] = staticmethod(time.monotonic)
 
     @property
     def flying(self) -> int:
@@ -293,7 +293,7 @@ class Tasks:
     def __exit__(self, *_: object) -> None:
         self.cancel()
 
-    now = staticmethod(time.monotonic)
+    now: Callable[[], float] = staticmethod(time.monotonic)
 
     @property
     def flying(self) -> int:

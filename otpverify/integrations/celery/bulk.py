@@ -59,7 +59,7 @@ class BulkJob:
         self._total = int(parts[2])
         self._app = app
         self._chunks = chunks
-        self.task_ids = [f"{parts[1]}-{number}" for number in range(int(parts[3]))]
+        self.task_ids: list[str] = [f"{parts[1]}-{number}" for number in range(int(parts[3]))]
 
     def __repr__(self) -> str:
         return f"<BulkJob of {self._total}>"

@@ -31,6 +31,7 @@ from otpverify import (
 )
 from otpverify.core.keys import Keyring
 from otpverify.core.prices import Prices
+from otpverify.core.results import ReportFields
 from otpverify.core.secret_strength import Secrets, read_secrets
 from otpverify.gateways.delivery_reports import report_reader
 from otpverify.gateways.no_gateway import NoGateway
@@ -137,9 +138,9 @@ class CelerySender:
             verifier if give_back else None,
         )
         self._queue = check_queue(app, queue)
-        self.takes_reports = give_back or bool(getattr(sender, "takes_reports", False))
+        self.takes_reports: bool = give_back or bool(getattr(sender, "takes_reports", False))
         """Whether messages carry a token, which is needed to give failures back."""
-        self.read_report = report_reader(sender)
+        self.read_report: Callable[[object], ReportFields] = report_reader(sender)
         """Reads delivery reports, as `sender` does."""
         self._register()
 

@@ -33,12 +33,12 @@ else:
 class PhoneLookupForm(forms.Form):
     """Which number, and which of its purposes."""
 
-    phone = forms.CharField(
+    phone: forms.CharField = forms.CharField(
         label="Phone number",
         max_length=64,
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off"}),
     )
-    purpose = forms.CharField(
+    purpose: forms.CharField = forms.CharField(
         label="Purpose", max_length=64, required=False, help_text="Empty for all of them."
     )
 

@@ -9,8 +9,8 @@ class OtpVerifyConfig(AppConfig):
 
     name = "otpverify.integrations.django"
     label = "otpverify"
-    verbose_name = "otpverify"
-    default_auto_field = "django.db.models.BigAutoField"  # of a model that has no table
+    verbose_name: str = "otpverify"
+    default_auto_field: str = "django.db.models.BigAutoField"  # of a model that has no table
 
     def ready(self) -> None:
         """Register the system checks, and drop the flows of a session at every login."""

@@ -77,7 +77,7 @@ class PhoneAuthenticationForm(AuthenticationForm):
     """Django's form for user name and password, where the user name is a phone number. It takes
     every spelling, and cleans the number to E.164."""
 
-    username = PhoneField(
+    username: PhoneField = PhoneField(
         widget=forms.TelInput(attrs={"autocomplete": "username", "autofocus": True})
     )
 

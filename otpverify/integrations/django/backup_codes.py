@@ -3,7 +3,7 @@ that makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
@@ -46,9 +46,9 @@ class AsyncCodeTable:
 
     def __init__(self) -> None:
         table = CodeTable()
-        self.load = sync_to_async(table.load)
-        self.replace = sync_to_async(table.replace)
-        self.remove = sync_to_async(table.remove)
+        self.load: Callable[[str], Awaitable[Sequence[str]]] = sync_to_async(table.load)
+        self.replace: Callable[[str, Sequence[str]], Awaitable[None]] = sync_to_async(table.replace)
+        self.remove: Callable[[str, str], Awaitable[bool]] = sync_to_async(table.remove)
 
 
 def backup_codes(verifier: Verifier | AsyncVerifier) -> BackupCodes:

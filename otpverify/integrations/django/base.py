@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
@@ -39,8 +39,13 @@ from otpverify.integrations.web.session import Delivery, Proof, Recipient, load_
 
 _START_HERE = Sentence("Start here.")
 
+if TYPE_CHECKING:
+    FormViewBase = FormView[Any]
+else:
+    FormViewBase = FormView  # generic in the stubs alone
 
-class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the stubs alone
+
+class FlowView(PageView, FormViewBase):
     """One flow with a code: its first page, the code page, and the page after a right code.
 
     The methods that `hooks` names are for you to override. They are synchronous methods; in an
@@ -57,8 +62,8 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
         code_form_class: As `form_class`, which is the first page's.
     """
 
-    purpose: ClassVar[str]
-    concealed = False
+    purpose: str
+    concealed: bool = False
     background: bool | None = None
     pages: ClassVar[dict[str, str]] = {
         "first": "",
@@ -199,7 +204,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
             kind = "An asynchronous" if self.view_is_async else "A synchronous"
             raise ConfigurationError(f"{kind} view needs a verifier of type {wanted.__name__}.")
         check = self.get_human_check() if posted else None
-        self.web_flow = Flow(
+        self.web_flow: Flow = Flow(
             verifier,
             request.session,
             purpose=self.purpose,
@@ -446,7 +451,7 @@ class FlowView(PageView, FormView):  # type: ignore[type-arg]  # generic in the 
     def carried(self, step: str) -> Carried:
         """The notice and values that a redirect carried to a step, whose page drops them."""
         found = session.carried_to(self.request, f"{self.purpose} {step}")
-        self.has_notice = found is not None
+        self.has_notice: bool = found is not None
         return found or Carried()
 
     async def gone_on(self, carried: Carried) -> HttpResponseBase | None:

@@ -37,7 +37,7 @@ class PasswordForm(forms.Form):
         user: The account; `None`: the password is not needed.
     """
 
-    password = forms.CharField(
+    password: forms.CharField = forms.CharField(
         label=gettext_lazy("Password"),
         strip=False,
         max_length=LONGEST_FIELD,
@@ -46,7 +46,8 @@ class PasswordForm(forms.Form):
 
     def __init__(self, *args: Any, request: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.request, self.user = request, user
+        self.request: Any = request
+        self.user: Any = user
         if user is None or not user.has_usable_password():
             del self.fields["password"]
 
@@ -159,8 +160,8 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
         **OtherWaysFlow.titles,
         "first": lazy_sentence(PROVE_AGAIN),
     }
-    form_class = PasswordForm
-    template_name = "otpverify/current_phone.html"
+    form_class: type[forms.BaseForm] = PasswordForm
+    template_name: str = "otpverify/current_phone.html"
 
     @classmethod
     def url_name(cls, step: str) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib.auth import HASH_SESSION_KEY
 from django.http import HttpResponseBase
 
@@ -51,7 +52,7 @@ from otpverify.integrations.web.session import Recipient
 class NewPhoneForm(PhoneForm, PasswordForm):
     """Asks for the account's new number, and for the password."""
 
-    field_order = ("phone", "password")
+    field_order: tuple[str, ...] = ("phone", "password")
 
 
 class EnrolmentView(AccountFlow):
@@ -79,12 +80,12 @@ class EnrolmentView(AccountFlow):
         "save_phone",
         "may_remove",
     )
-    form_class = NewPhoneForm
-    template_name = "otpverify/my_phone.html"
+    form_class: type[forms.BaseForm] = NewPhoneForm
+    template_name: str = "otpverify/my_phone.html"
     done_template_name = "otpverify/phone_done.html"
     check_view: ClassVar[type[CurrentPhoneView]] = CurrentPhoneView
-    enrols = False
-    guarded = True
+    enrols: bool = False
+    guarded: bool = True
     changed: tuple[AccountChange, str | None] | None = None
 
     @classmethod
@@ -125,7 +126,7 @@ class EnrolmentView(AccountFlow):
         """The user who is signed in, or whose password was right and who must enrol a phone."""
         await super().load_user()
         if self.user is None:
-            self.user = await self.call(pending_login.enrolling_user, self.request)
+            self.user: Any = await self.call(pending_login.enrolling_user, self.request)
             self.enrols = self.user is not None
 
     async def _open(self, *, posted: bool) -> None:
@@ -282,4 +283,4 @@ class EnrolmentView(AccountFlow):
 class AsyncEnrolmentView(AsyncFlow, EnrolmentView):
     """`EnrolmentView`, asynchronous."""
 
-    check_view = AsyncCurrentPhoneView
+    check_view: ClassVar[type[CurrentPhoneView]] = AsyncCurrentPhoneView

@@ -46,7 +46,7 @@ class PhoneField(forms.CharField):
     """
 
     verifier: Verifier | AsyncVerifier | None = None
-    widget = forms.TelInput(attrs={"autocomplete": "tel"})
+    widget: forms.Widget = forms.TelInput(attrs={"autocomplete": "tel"})
 
     def __init__(self, *, region: str | None = None, **kwargs: Any) -> None:
         kwargs.setdefault("label", _("Phone number"))
@@ -92,7 +92,7 @@ class CodeField(forms.CharField):
     """The code of a message, or the message that holds it. `check` ignores spaces and hyphens, so
     the code's length is not the greatest length."""
 
-    widget = forms.TextInput(
+    widget: forms.Widget = forms.TextInput(
         attrs={
             "inputmode": "numeric",
             "autocomplete": "one-time-code",
@@ -112,7 +112,7 @@ class CodeField(forms.CharField):
 class PhoneForm(forms.Form):
     """Asks for a number."""
 
-    phone = PhoneField()
+    phone: PhoneField = PhoneField()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -122,7 +122,7 @@ class PhoneForm(forms.Form):
 class CodeForm(forms.Form):
     """Asks for a code."""
 
-    code = CodeField()
+    code: CodeField = CodeField()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

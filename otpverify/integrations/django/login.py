@@ -53,7 +53,7 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
     titles: ClassVar[dict[str, Any]] = {**OtherWaysFlow.titles, "first": _("Sign in")}
     hooks: ClassVar[tuple[str, ...]] = (*OtherWaysFlow.hooks, "needs_code", "without_phone")
     code_form_class = remembered.LoginCodeForm
-    template_name = "otpverify/login.html"
+    template_name: str = "otpverify/login.html"
 
     def needs_code(self, user: Any) -> bool:
         """Whether this user signs in with a code, too. All users do."""

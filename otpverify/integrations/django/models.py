@@ -9,8 +9,8 @@ class Phone(models.Model):
     class Meta:
         app_label = "otpverify"
         managed = False
-        default_permissions = ()
-        permissions = (
+        default_permissions: tuple[str, ...] = ()
+        permissions: tuple[tuple[str, str], ...] = (
             ("inspect_phone", "Can look up what limits a phone number"),
             ("unlock_phone", "Can clear what limits a phone number"),
         )

@@ -31,7 +31,7 @@ from otpverify.integrations.web.session import save_end
 class AnswerForm(forms.Form):
     """Asks for what a way needs, such as a backup code."""
 
-    code = forms.CharField(
+    code: forms.CharField = forms.CharField(
         max_length=LONGEST_FIELD,
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
@@ -93,7 +93,7 @@ class OtherWaysFlow(FlowView):
 
     async def get_code(self) -> HttpResponseBase:
         """See `FlowView`."""
-        self.ways = await self.ways_of(await self.account_of_way())
+        self.ways: list[OtherWay] = await self.ways_of(await self.account_of_way())
         return await super().get_code()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class PageView(TemplateResponseMixin, View):
     to_account: ClassVar[bool] = False
     own_kwargs: ClassVar[frozenset[str]] = frozenset()
     step = "first"
-    http_method_names = ["get", "post", "head", "options"]  # noqa: RUF012 - as Django has it
+    http_method_names: list[str] = ["get", "post", "head", "options"]  # noqa: RUF012 - as Django has it
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -87,7 +87,7 @@ class PageView(TemplateResponseMixin, View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """See `View`."""
         super().setup(request, *args, **kwargs)
-        self.wants_json = self.step == "status" or api.wants_json(request)
+        self.wants_json: bool = self.step == "status" or api.wants_json(request)
         self.has_notice = False
 
     def address(self, step: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
+from django import forms
 from django.http import HttpRequest, HttpResponseBase
 
 from otpverify import AsyncVerifier, Verified, Verifier
@@ -32,8 +33,8 @@ class PhoneView(FlowView):
         "first": _("Confirm your phone"),
         "done": _("Phone confirmed"),
     }
-    form_class = PhoneForm
-    template_name = "otpverify/phone.html"
+    form_class: type[forms.BaseForm] = PhoneForm
+    template_name: str = "otpverify/phone.html"
     done_template_name = "otpverify/phone_done.html"
 
     def get_recipient(self, form: Any) -> Recipient | HttpResponseBase:

@@ -26,7 +26,7 @@ from otpverify.integrations.web.sentences import counted
 class LoginCodeForm(CodeForm):
     """Asks for a code, and whether to remember this browser, if the settings give days."""
 
-    remember = forms.BooleanField(required=False)
+    remember: forms.BooleanField = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

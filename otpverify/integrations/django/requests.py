@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -103,9 +104,9 @@ def _say_text(text: str) -> str:
     return say(Sentence(text))
 
 
-lazy_text = lazy(_say_text, str)
+lazy_text: Callable[[str], str] = lazy(_say_text, str)
 """A text of the pages, translated when it is shown."""
-lazy_sentence = lazy(say, str)
+lazy_sentence: Callable[[Sentence], str] = lazy(say, str)
 """As `lazy_text`, for a sentence."""
 
 

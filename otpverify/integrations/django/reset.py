@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django import forms
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import SetPasswordForm
@@ -38,7 +39,7 @@ class PasswordResetView(FlowView):
     flow = "reset"
     purpose = "password-reset"
     public = True
-    concealed = True
+    concealed: bool = True
     after_code: ClassVar[str] = "password"
     pages: ClassVar[dict[str, str]] = {**FlowView.pages, "password": "password/"}
     titles: ClassVar[dict[str, Any]] = {
@@ -48,9 +49,9 @@ class PasswordResetView(FlowView):
         "done": _("Password changed"),
     }
     hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "find_user", "password_valid")
-    form_class = PhoneForm
+    form_class: type[forms.BaseForm] = PhoneForm
     password_form_class = SetPasswordForm
-    template_name = "otpverify/reset.html"
+    template_name: str = "otpverify/reset.html"
     password_template_name = "otpverify/password.html"  # noqa: S105 - a template
     done_template_name = "otpverify/reset_done.html"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
+from django import forms
 from django.conf import settings
 from django.contrib.auth import get_user_model, load_backend, login
 from django.contrib.auth.models import AbstractUser
@@ -67,7 +68,7 @@ class SignInView(RedirectURLMixin, FlowView):
     folder = "sign-in"
     purpose = PURPOSE
     public = True
-    concealed = True
+    concealed: bool = True
     after_code: ClassVar[str] = "account"
     pages: ClassVar[dict[str, str]] = {
         **{step: end for step, end in FlowView.pages.items() if step != "done"},
@@ -85,8 +86,8 @@ class SignInView(RedirectURLMixin, FlowView):
     sign_up_form_class: Any = None
     backend: str | None = None
     redirect_authenticated_user = False
-    form_class = PhoneForm
-    template_name = "otpverify/sign_in.html"
+    form_class: type[forms.BaseForm] = PhoneForm
+    template_name: str = "otpverify/sign_in.html"
     account_template_name = "otpverify/account.html"
 
     # Hooks.

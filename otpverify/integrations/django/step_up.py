@@ -46,7 +46,7 @@ class StepUpView(FlowView):
     needs. Afterwards the user is brought back to what they were doing."""
 
     flow = "step-up"
-    purpose = "step-up"  # that of the address takes its place
+    purpose: str = "step-up"  # that of the address takes its place
     pages: ClassVar[dict[str, str]] = {
         **{step: f"<str:purpose>/{end}" for step, end in FlowView.pages.items()},
         "continue": "<str:purpose>/continue/",
@@ -59,9 +59,9 @@ class StepUpView(FlowView):
     }
     hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "without_phone")
     to_account = True
-    own_kwargs = frozenset({"purpose"})
-    form_class = forms.Form
-    template_name = "otpverify/step_up.html"
+    own_kwargs: ClassVar[frozenset[str]] = frozenset({"purpose"})
+    form_class: type[forms.BaseForm] = forms.Form
+    template_name: str = "otpverify/step_up.html"
     continue_template_name = "otpverify/step_up_continue.html"
     done_template_name = "otpverify/step_up_continue.html"
 
@@ -72,7 +72,7 @@ class StepUpView(FlowView):
             Http404: No view needs a code for this purpose.
         """
         super().setup(request, *args, **kwargs)
-        self.purpose = str(kwargs["purpose"])  # type: ignore[misc]  # of this request alone
+        self.purpose = str(kwargs["purpose"])  # of this request alone
         if self.purpose not in purposes_needed:
             raise Http404
 

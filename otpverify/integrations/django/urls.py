@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from otpverify.integrations.django import views
 from otpverify.integrations.django.pages import PageView
 
-app_name = "otpverify"
+app_name: str = "otpverify"
 
 
 def flow_urls(*flows: type[PageView]) -> tuple[list[URLPattern], str]:
@@ -37,6 +37,6 @@ def flow_urls(*flows: type[PageView]) -> tuple[list[URLPattern], str]:
     return patterns, app_name
 
 
-urlpatterns, _ = flow_urls(
+urlpatterns: list[URLPattern] = flow_urls(
     views.LoginView, views.PhoneView, views.PasswordResetView, views.StepUpView
-)
+)[0]

@@ -123,7 +123,7 @@ class DeliveryReportView(View):
     """Takes the gateway's delivery reports. The token in the address authenticates a report; every
     other request gets the same answer and changes nothing."""
 
-    http_method_names = ["get", "post", "options"]  # noqa: RUF012 - as Django has it
+    http_method_names: list[str] = ["get", "post", "options"]  # noqa: RUF012 - as Django has it
 
     def get_verifier(self, request: HttpRequest) -> Verifier | AsyncVerifier:
         """The verifier that shares store and secret with the one that sent the message."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,7 +27,9 @@ Delivered: TypeAlias = Literal[
 class OtpStart(BaseModel):
     """The phone that a code goes to."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"phone": "+37256789045"}]})
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        json_schema_extra={"examples": [{"phone": "+37256789045"}]}
+    )
 
     phone: str = Field(
         max_length=LONGEST_PHONE,
@@ -39,7 +41,9 @@ class OtpStart(BaseModel):
 class OtpCode(BaseModel):
     """What the person typed."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "123 456"}]})
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        json_schema_extra={"examples": [{"code": "123 456"}]}
+    )
 
     code: str = Field(
         max_length=LONGEST_PASTE,
@@ -51,13 +55,13 @@ class OtpCode(BaseModel):
 class OtpEmpty(BaseModel):
     """An empty object. A request without a JSON body could be another site's."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra={"examples": [{}]})
 
 
 class FlowState(BaseModel):
     """Where a flow stands."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         json_schema_extra={
             "examples": [
                 {

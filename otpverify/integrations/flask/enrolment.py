@@ -47,7 +47,7 @@ class _OfAccount(FlowPages):
 
     def __init__(self, site: Site, blueprint: str = "") -> None:
         super().__init__(site, blueprint)
-        self.second = SecondFactor(site)
+        self.second: SecondFactor = SecondFactor(site)
 
     def person(self) -> str | None:
         """The account that is signed in."""

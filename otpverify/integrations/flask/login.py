@@ -37,7 +37,7 @@ class Login(FlowPages):
 
     def __init__(self, site: Site, blueprint: str = "") -> None:
         super().__init__(site, blueprint)
-        self.second = SecondFactor(site)
+        self.second: SecondFactor = SecondFactor(site)
 
     def add_to(self, blueprint: Any) -> None:
         """Add all pages of the flow."""

@@ -211,8 +211,8 @@ class Context:
         self.more = more
         locale = site.locale()
         # Screen readers read English as English.
-        self.lang = locale if "translations" in site.hooks or has_pages(locale) else "en"
-        self.dir = direction(self.lang)
+        self.lang: str = locale if "translations" in site.hooks or has_pages(locale) else "en"
+        self.dir: str = direction(self.lang)
 
     @property
     def region(self) -> str:

@@ -43,7 +43,7 @@ class PooledClient:
     def __init__(self, client: Any, pool: AsyncConnectionPool | None = None) -> None:
         self.client = client
         self.pool = pool
-        self.ports = scripts.Ports(self._execute, asyncio.sleep, self._leave)
+        self.ports: scripts.Ports = scripts.Ports(self._execute, asyncio.sleep, self._leave)
 
     async def _execute(self, *command: str | bytes | int) -> object:
         pool = self.pool
@@ -91,7 +91,7 @@ class AsyncRedisStore(AsyncClosing):
 
     def _begin(self, prefix: str, patience_seconds: float) -> None:
         self._patience = patience_seconds
-        self.scripts = scripts.Scripts(prefix)
+        self.scripts: scripts.Scripts = scripts.Scripts(prefix)
         self._looked = False
 
     @classmethod

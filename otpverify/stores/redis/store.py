@@ -43,7 +43,7 @@ class PooledClient:
     def __init__(self, client: Any, pool: ConnectionPool | None = None) -> None:
         self.client = client
         self.pool = pool
-        self.ports = scripts.Ports(self._execute, self._sleep, self._leave)
+        self.ports: scripts.Ports = scripts.Ports(self._execute, self._sleep, self._leave)
 
     @classmethod
     def from_url(cls, client: Any) -> Self:
@@ -94,7 +94,7 @@ class RedisStore(Closing):
         self._clients = PerProcess(make)
         self._name = name
         self._patience = patience_seconds
-        self.scripts = scripts.Scripts(prefix)
+        self.scripts: scripts.Scripts = scripts.Scripts(prefix)
         self._looked = False
 
     @classmethod

@@ -88,7 +88,7 @@ class Walk:
     prefixes, countries, numbers and networks, so that everything is soon exhausted."""
 
     def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)
+        self.rng: random.Random = random.Random(seed)
         self.charged: list[tuple[FraudKey, Charged, float, Rules]] = []
 
     def step(self) -> tuple[Any, ...]:

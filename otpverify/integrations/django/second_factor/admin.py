@@ -21,9 +21,9 @@ else:
 class BackupCodeAdmin(CodeAdminBase):
     """A list with a line for each user who has codes, and nothing behind it."""
 
-    list_display = ("user", "codes_left")
-    list_display_links = None
-    actions = None
+    list_display: tuple[str, ...] = ("user", "codes_left")
+    list_display_links: None = None
+    actions: None = None
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """By user name."""

@@ -10,5 +10,5 @@ class SecondFactorConfig(AppConfig):
 
     name = APP
     label = LABEL
-    verbose_name = "otpverify: second factor"
-    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name: str = "otpverify: second factor"
+    default_auto_field: str = "django.db.models.BigAutoField"

@@ -18,7 +18,7 @@ class BackupCode(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["user", "code"], name="otpverify_backup_code")
         ]
-        default_permissions = ("view",)
+        default_permissions: tuple[str, ...] = ("view",)
 
 
 class RememberedBrowsers(models.Model):
@@ -31,4 +31,4 @@ class RememberedBrowsers(models.Model):
     value: Any = models.CharField(max_length=32)
 
     class Meta:
-        default_permissions = ()
+        default_permissions: tuple[str, ...] = ()

@@ -31,8 +31,8 @@ class BackupCodesView(AccountFlow):
     purpose = "backup-codes"
     pages: ClassVar[dict[str, str]] = {"first": "", "forget": "forget/"}
     titles: ClassVar[dict[str, Any]] = {"first": _("Backup codes")}
-    form_class = forms.Form
-    template_name = "otpverify/backup_codes.html"
+    form_class: type[forms.BaseForm] = forms.Form
+    template_name: str = "otpverify/backup_codes.html"
 
     async def _show(self) -> HttpResponseBase:
         if self.step != "first":

@@ -8,7 +8,7 @@ from django import template
 from otpverify.integrations.django import requests
 from otpverify.integrations.web.sentences import Sentence
 
-register = template.Library()
+register: template.Library = template.Library()
 
 
 @register.simple_tag
