@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from otpverify.core.keys import Keyring
+from otpverify.core.limits import require_whole
 from otpverify.core.phone import check_region
 from otpverify.core.secret_strength import is_placeholder, read_secrets
 from otpverify.errors import ConfigurationError, ExtraMissing
@@ -70,6 +71,12 @@ def switch(value: object, spelled: str) -> bool:
     from otpverify.gateways.smspm.account import read_switch
 
     return read_switch(value, spelled)
+
+
+def days(value: object, spelled: str) -> int:
+    """A number of days, from 0 to 365."""
+    require_whole(f"{spelled}, in days,", value, least=0, most=365)
+    return cast("int", value)
 
 
 def sender_id(value: object, spelled: str) -> str:
@@ -392,6 +399,22 @@ _TABLE: Final = (
         "ON_EVENT",
         "a function that is called with an `Event` after every operation",
         function_of,
+        variable=False,
+    ),
+    Setting(
+        "OTPVERIFY_REMEMBER_DAYS",
+        "REMEMBER_DAYS",
+        "pages: for how many days, up to 365, a browser may skip the code at the login, if the "
+        "person says so; none if not set",
+        days,
+        variable=False,
+    ),
+    Setting(
+        "OTPVERIFY_NOTICES",
+        "NOTICES",
+        "pages: whether the person gets an SMS when the phone or another factor of the account "
+        "changes; `True` if not set",
+        switch,
         variable=False,
     ),
 )

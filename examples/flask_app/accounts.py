@@ -79,7 +79,7 @@ def phone_taken(phone: str, account: str) -> bool:
     return with_phone(phone) not in (None, account)
 
 
-def set_phone(account: str, verified: Verified) -> None:
+def save_phone(account: str, verified: Verified) -> None:
     """Give an account another phone, which the person confirmed."""
     with _lock:
         if phone_taken(verified.phone, account):  # another request was faster

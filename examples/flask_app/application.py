@@ -25,7 +25,7 @@ otp.set_password(accounts.set_password)
 # Enrolment: people change and remove their phone, make backup codes, and forget browsers.
 otp.confirm_password(accounts.confirm_password)
 otp.phone_taken(accounts.phone_taken)
-otp.set_phone(accounts.set_phone)
+otp.save_phone(accounts.save_phone)
 otp.remove_phone(accounts.remove_phone)
 otp.may_remove(accounts.has_user_name)
 otp.auth_hash(accounts.auth_hash)
@@ -119,7 +119,7 @@ def approved() -> dict[str, str]:
     return {"amount": amount, "payee": PAYEE}
 
 
-@otp.proof_required("payment", binding=approved)
+@otp.code_required("payment", binding=approved)
 def pay(verified: Verified) -> str:
     """Each payment needs a fresh code. The form is kept: after the code, one press pays."""
     assert verified.purpose == "payment"

@@ -166,17 +166,17 @@ class StepUpFlask(StepUpSite, FlaskPages):
             return ""
 
         @app.post("/name")
-        @otp.proof_required("settings", within=300)
+        @otp.code_required("settings", within=300)
         def rename() -> str:
             return self.act("name", request.form.to_dict(flat=False))
 
         @app.post("/pay/<amount>")
-        @otp.proof_required("payment", binding=facts)
+        @otp.code_required("payment", binding=facts)
         def pay(amount: str, verified: Verified) -> str:
             return self.act(f"pay {amount} by {verified.phone}", request.form.to_dict(flat=False))
 
         @app.get("/export")
-        @otp.proof_required("export")
+        @otp.code_required("export")
         def export(verified: Verified) -> str:
             return self.act(f"export by {verified.phone}", {})
 

@@ -30,9 +30,9 @@ def view() -> str:
         fresh_proof,
         held_proof,
         lambda purpose: OtpVerify(sender=OutboxSender()).json_blueprint(purpose),
-        lambda purpose: OtpVerify(sender=OutboxSender()).proof_required(purpose),
+        lambda purpose: OtpVerify(sender=OutboxSender()).code_required(purpose),
     ],
-    ids=["otp_router", "fresh_proof", "held_proof", "json_blueprint", "proof_required"],
+    ids=["otp_router", "fresh_proof", "held_proof", "json_blueprint", "code_required"],
 )
 def test_a_purpose_that_is_no_text_is_refused_at_once(
     make: Callable[[Any], object], purpose: object

@@ -129,11 +129,10 @@ def _values(found: Settings) -> list[CheckMessage]:
             found.get(key) if key in SETTINGS else conf.function(key)
         except ConfigurationError as error:
             problems.append(_invalid(error))
-    for read in (conf.remember_days, conf.without_phone):
-        try:
-            read()
-        except ConfigurationError as error:
-            problems.append(_invalid(error))
+    try:
+        conf.without_phone()
+    except ConfigurationError as error:
+        problems.append(_invalid(error))
     if not problems:
         one_store(found)
         require_secure(found)

@@ -62,7 +62,6 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest
 
 from otpverify import AsyncVerifier, ConfigurationError, Verifier
-from otpverify.integrations.web.remembered import days_remembered
 from otpverify.integrations.web.verifiers import Derived, Verifiers
 from otpverify.settings import Parts, Settings, Source
 from otpverify.settings_table import SETTINGS, function_of
@@ -86,8 +85,6 @@ SOURCE: Final = Source(
             "TRUSTED_PROXIES",
             "PHONE_FIELD",
             "DELIVER_IN_BACKGROUND",
-            "NOTICES",
-            "REMEMBER_DAYS",
             "SIGN_UP",
             "WITHOUT_PHONE",
         }
@@ -144,9 +141,9 @@ def remember_days() -> int:
     """For how many days a browser may skip the code; 0: it may not.
 
     Raises:
-        ConfigurationError: The setting is not a number of days from 1 to 365.
+        ConfigurationError: The setting is not a number of days from 0 to 365.
     """
-    return days_remembered(option("REMEMBER_DAYS"), SOURCE.spell("REMEMBER_DAYS"))
+    return option("REMEMBER_DAYS") or 0
 
 
 def without_phone() -> str:

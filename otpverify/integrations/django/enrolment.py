@@ -76,7 +76,7 @@ class EnrolmentView(AccountFlow):
     }
     hooks: ClassVar[tuple[str, ...]] = (
         *FlowView.hooks,
-        "is_taken",
+        "phone_taken",
         "save_phone",
         "may_remove",
     )
@@ -95,7 +95,7 @@ class EnrolmentView(AccountFlow):
 
     # Hooks.
 
-    def is_taken(self, phone: str) -> bool:
+    def phone_taken(self, phone: str) -> bool:
         """Whether another account has this number, which a code has confirmed by now."""
         return accounts.has_other_owner(phone, self.user)
 
@@ -212,7 +212,7 @@ class EnrolmentView(AccountFlow):
         old = self.phone
         if self.guarded and not self.has_proved_again():
             raise ChallengeExpired
-        if self.is_taken(verified.phone) or not self._saved(verified.phone, old):
+        if self.phone_taken(verified.phone) or not self._saved(verified.phone, old):
             self.web_flow.forget()
             return self._taken()
         if not self.enrols:

@@ -204,7 +204,7 @@ class NewPhone(_OfAccount):
         try:
             if taken:
                 raise PhoneTaken
-            self.site.call("set_phone", account, verified)
+            self.site.call("save_phone", account, verified)
         except PhoneTaken:
             return self.to("first", Carried(Notice(TAKEN), verified.phone, of_field=True))
         self.second.reproved.drop()

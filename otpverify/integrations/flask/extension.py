@@ -31,7 +31,7 @@ from otpverify.integrations.flask.enrolment import Enrolment
 from otpverify.integrations.flask.flows import FlowPages, PasswordReset, PhoneConfirmation
 from otpverify.integrations.flask.hooks import Hooks
 from otpverify.integrations.flask.login import Login
-from otpverify.integrations.flask.proofs import BoundBy, FreshProof, require_proof
+from otpverify.integrations.flask.proofs import BoundBy, FreshProof, require_code
 from otpverify.integrations.flask.reports import add_report
 from otpverify.integrations.flask.second_factor import SecondFactor, check_remembering
 from otpverify.integrations.flask.site import NEEDED, Binding, Site, State, state_for
@@ -60,7 +60,7 @@ FLOWS: Final[dict[str, type[FlowPages]]] = {
 _OPTIONAL: Final = {
     "proof": "account_loader",
     "signin": "on_sign_in",
-    "enrolment": "set_phone",
+    "enrolment": "save_phone",
 }
 _OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof") | {
     NEW_PHONE,
@@ -176,10 +176,10 @@ class OtpVerify(Hooks):
 
         Args:
             flows: Of `"login"`, `"phone"`, `"signin"` (a phone and a code, no password),
-                `"reset"`, `"proof"` (for `proof_required`), `"enrolment"` (where people change
+                `"reset"`, `"proof"` (for `code_required`), `"enrolment"` (where people change
                 their phone) and `"report"` (the address for delivery reports). If left out, all of
                 them; `"proof"` where `@otp.account_loader` is set, `"signin"` where
-                `@otp.on_sign_in` is, and `"enrolment"` where `@otp.set_phone` is.
+                `@otp.on_sign_in` is, and `"enrolment"` where `@otp.save_phone` is.
 
         Raises:
             ConfigurationError: A flow with this name does not exist. On registration: the flow
@@ -217,7 +217,7 @@ class OtpVerify(Hooks):
     ) -> Blueprint:
         """A blueprint of JSON endpoints for one purpose: `POST /start`, `/resend`, `/check` and
         `/cancel`, and `GET /status`. They share the session with the pages, so that
-        `proof_required` and `redeem` find the proof. Register it with a `url_prefix`. Bodies are
+        `code_required` and `redeem` find the proof. Register it with a `url_prefix`. Bodies are
         JSON objects: `{"phone": ...}` for `/start` without `recipient`, `{"code": ...}` for
         `/check`, otherwise `{}`. Replies are the flow's state, or a problem detail (RFC 9457).
 
@@ -241,7 +241,7 @@ class OtpVerify(Hooks):
             return sign_in.json_endpoints(self._site)
         return json_blueprint(self._site, purpose, recipient, deliver)
 
-    def proof_required(
+    def code_required(
         self,
         purpose: str,
         *,
@@ -279,10 +279,10 @@ class OtpVerify(Hooks):
 
         Raises:
             ConfigurationError: The purpose is not a text, as where the parentheses are left out
-                (`@otp.proof_required`), or it is one of the three flows' own; or the arguments do
+                (`@otp.code_required`), or it is one of the three flows' own; or the arguments do
                 not fit together.
         """
-        return require_proof(
+        return require_code(
             self._site,
             purpose,
             ask=ask,
@@ -401,7 +401,7 @@ class OtpVerify(Hooks):
 
         Args:
             phone, purpose, binding: As given to `check`.
-            max_age: As for `proof_required`.
+            max_age: As for `code_required`.
 
         Raises:
             ProofRequired: The session holds no proof that is valid for these arguments.
@@ -410,20 +410,20 @@ class OtpVerify(Hooks):
         flow = self._flow_to(phone, purpose, binding)
         return cast("Verified", run_sync(flow.redeem(max_age=max_age)).raised().verified)
 
-    def half_signed_in(self) -> str | None:
+    def pending_account(self) -> str | None:
         """The account whose password was right in this session, up to half an hour ago, and
         whose second factor is still missing. For the pages of another way in, such as a
         passkey's."""
         return SecondFactor(self._site).half_signed_in
 
-    def sign_in_half_signed_in(self) -> Response:
+    def complete_login(self) -> Response:
         """Sign in the account that is half signed in. Call it after your page of another way in was
         passed, and return its response, which the login's pages would give.
 
         Raises:
             ProofRequired: No account is half signed in, or not any more.
         """
-        account = self.half_signed_in()
+        account = self.pending_account()
         if account is None:
             raise ProofRequired
         login = Login(self._site, self._site.state.mounted["login"])

@@ -28,14 +28,14 @@ class Hooks:
         return function
 
     def account_loader(self, function: F) -> F:
-        """`() -> account or None`: who is signed in. For `proof_required`."""
+        """`() -> account or None`: who is signed in. For `code_required`."""
         return self._set("account_loader", function)
 
     def auth_hash(self, function: F) -> F:
         """`(account) -> text`: a text that changes with the account's password, such as the hash
         that you store, and with anything else that is to end remembered browsers, such as a counter
         of yours. What the session states of the account ends when it changes, too: see
-        `proof_required(within=...)`. Neither session nor cookie shows the text. `None`
+        `code_required(within=...)`. Neither session nor cookie shows the text. `None`
         for an account without a password; its browsers cannot be remembered."""
         return self._set("auth_hash", function)
 
@@ -152,10 +152,10 @@ class Hooks:
         an hour, 20 a day."""
         return self._set("confirm_password", function)
 
-    def set_phone(self, function: F) -> F:
+    def save_phone(self, function: F) -> F:
         """`(account, verified) -> None`: store `verified.phone` as the account's phone. Raise
         `PhoneTaken` if another account has it, such as for the database's error."""
-        return self._set("set_phone", function)
+        return self._set("save_phone", function)
 
     def phone_taken(self, function: F) -> F:
         """`(phone, account) -> bool`: whether another account has the number, in E.164. It is

@@ -140,7 +140,7 @@ class FreshProof(FlowPages):
         return StepUp(session, self.purpose, self.site.account() or "")
 
 
-def require_proof(
+def require_code(
     site: Site,
     purpose: str,
     *,
@@ -151,7 +151,7 @@ def require_proof(
     methods: Collection[str] | None,
     ours: frozenset[str],
 ) -> Callable[[View], View]:
-    """See `OtpVerify.proof_required`."""
+    """See `OtpVerify.code_required`."""
     check_words(purpose, None)
     if purpose in ours:
         raise ConfigurationError(f"The purpose {purpose!r} has a flow of its own.")
@@ -191,7 +191,7 @@ def require_proof(
 
 def _account(site: Site) -> str | None:
     if not {"account_loader", "phone_of"} <= set(site.hooks):
-        raise ConfigurationError("proof_required needs @otp.account_loader and @otp.phone_of.")
+        raise ConfigurationError("code_required needs @otp.account_loader and @otp.phone_of.")
     return site.account()
 
 
@@ -235,7 +235,7 @@ def _asked(
         return site.problem(too_long or ProofRequired(purpose, _start(purpose)))
     found = site.state.mounted.get("proof")
     if found is None:
-        raise ConfigurationError('proof_required needs the flow "proof": otp.blueprint("proof").')
+        raise ConfigurationError('code_required needs the flow "proof": otp.blueprint("proof").')
     target = pages.here()
     if account is not None:
         sent, step = _sent(), StepUp(session, purpose, account)

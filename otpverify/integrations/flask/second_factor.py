@@ -22,9 +22,9 @@ from otpverify.integrations.web.remembered import (
     REMEMBERED_COOKIE,
     Remembered,
     RememberedBrowsers,
-    days_remembered,
 )
 from otpverify.integrations.web.session_stamp import REPROVED, SessionStamp, half_signed_in
+from otpverify.settings import Settings
 
 
 class SecondFactor:
@@ -115,7 +115,7 @@ class SecondFactor:
         notified = notify(
             self.site.state.reset_verifier or self.site.verifier(),
             AccountNotice(account, change, phone, self.site.locale()),
-            by_sms=current_app.config["OTPVERIFY_NOTICES"],
+            by_sms=Settings(current_app.config, APP_CONFIG).get("NOTICES") is not False,
             brand=current_app.config["OTPVERIFY_BRAND"],
             own=partial(self.site.call, "on_account_change") if hooked else None,
         )
@@ -155,8 +155,7 @@ def check_remembering(config: Mapping[str, Any], hooks: Collection[str]) -> None
 
 
 def _days(config: Mapping[str, Any]) -> int:
-    name = "OTPVERIFY_REMEMBER_DAYS"
-    return days_remembered(config[name], APP_CONFIG.spell(name))
+    return Settings(config, APP_CONFIG).get("REMEMBER_DAYS") or 0
 
 
 def _required(auth_hash: str | None) -> str:

@@ -39,7 +39,7 @@ NEEDED: Final = {
     "signin": ("find_account", "on_sign_in"),
     "reset": ("find_account", "set_password"),
     "proof": ("account_loader", "phone_of"),
-    "enrolment": ("account_loader", "phone_of", "set_phone", "confirm_password"),
+    "enrolment": ("account_loader", "phone_of", "save_phone", "confirm_password"),
     "report": (),
 }
 CONTENT_SECURITY_POLICY: Final = (
@@ -51,8 +51,6 @@ _DEFAULTS: Final = {
     "OTPVERIFY_ORIGIN": None,
     "OTPVERIFY_KEEP_AT_LOGIN": (),
     "OTPVERIFY_SHORTEST_PASSWORD": 8,
-    "OTPVERIFY_REMEMBER_DAYS": 0,
-    "OTPVERIFY_NOTICES": True,
     "OTPVERIFY_CONTENT_SECURITY_POLICY": CONTENT_SECURITY_POLICY,
 }
 APP_CONFIG: Final = Source(written='app.config["{}"]', more=frozenset(_DEFAULTS))
@@ -288,7 +286,7 @@ class Site:
                 raise ConfigurationError("@otp.auth_hash must return a text that is not empty.")
         return auth_hash, None if to is None else to.phone
 
-    # A code within the last minutes, for `proof_required(within=...)`.
+    # A code within the last minutes, for `code_required(within=...)`.
 
     def open_window(self, verified: Verified, subject: str, *, bound: bool) -> None:
         """State in the session that the account entered a right code, where a view needs that. A

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Final
 
 from otpverify import AsyncVerifier, ConfigurationError, InvalidPhoneNumber, Verifier
 from otpverify.core.limits import DAY_SECONDS, require_whole
@@ -34,21 +34,6 @@ MOST_ACCOUNTS: Final = 5
 _SEPARATOR: Final = "."
 _LABEL: Final = "remembered browser"
 _LONGEST_DAYS: Final = 365
-
-
-def days_remembered(setting: object, spelled: str) -> int:
-    """The value of a site's setting: how many days browsers are remembered; 0: they are not.
-
-    Args:
-        setting: The value; `None` or empty if it is not set.
-        spelled: The setting as the person wrote it, for the error.
-
-    Raises:
-        ConfigurationError: It is not a number of days from 0 to 365.
-    """
-    days = setting or 0
-    require_whole(f"{spelled}, in days,", days, least=0, most=_LONGEST_DAYS)
-    return cast("int", days)
 
 
 @dataclass(frozen=True, slots=True)

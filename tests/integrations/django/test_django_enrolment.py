@@ -342,7 +342,7 @@ def test_a_number_of_another_account_is_refused_after_the_code(
 
 
 def test_two_accounts_at_once_get_one_number_once(user: Any) -> None:
-    """Where the field is unique, the database decides; `is_taken` looked before."""
+    """Where the field is unique, the database decides; `phone_taken` looked before."""
     known: Any = get_user_model()
     bob = known.objects.create_user("bob", phone=PHONE)
     change(user, phone="")
@@ -606,7 +606,7 @@ def test_hooks_of_the_enrolment(person: Person, user: Any, outbox: OutboxSender)
     base = AsyncEnrolmentView if person.prefix else EnrolmentView
 
     class Shared(base):  # type: ignore[misc,valid-type]  # one of two
-        def is_taken(self, phone: str) -> bool:
+        def phone_taken(self, phone: str) -> bool:
             return False
 
         def save_phone(self, user: Any, phone: str | None, old: str | None) -> None:

@@ -48,8 +48,8 @@ class Site(Shop):
         def phone_taken(phone: str, account: str) -> bool:
             return any(known == phone for who, known in self.phones.items() if who != account)
 
-        @otp.set_phone
-        def set_phone(account: str, verified: Verified) -> None:
+        @otp.save_phone
+        def save_phone(account: str, verified: Verified) -> None:
             self.phones[account] = verified.phone
 
         @otp.remove_phone
@@ -377,8 +377,8 @@ class TestAttackers:
         assert site.phones == {"7": PHONE, "8": NEW}
 
     def test_the_database_has_the_last_word(self, site: Site, person: Person) -> None:
-        @site.otp.set_phone
-        def set_phone(account: str, verified: Verified) -> None:
+        @site.otp.save_phone
+        def save_phone(account: str, verified: Verified) -> None:
             raise PhoneTaken
 
         prove(person)
@@ -590,7 +590,7 @@ class TestRememberedBrowsersPage:
 
 def test_the_flow_needs_its_functions() -> None:
     site = Shop()
-    site.otp.set_phone(lambda *_: None)
+    site.otp.save_phone(lambda *_: None)
     with pytest.raises(ConfigurationError, match="confirm_password"):
         site.mount()
 

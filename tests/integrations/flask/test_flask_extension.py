@@ -347,17 +347,17 @@ def shop() -> Shop:
         return "<h1>Pay</h1>"
 
     @shop.app.post("/pay")
-    @shop.otp.proof_required("payment")
+    @shop.otp.code_required("payment")
     def pay(verified: Verified) -> str:
         return f"<h1>Paid by {verified.phone} for {verified.purpose}</h1>"
 
     @shop.app.delete("/pay")
-    @shop.otp.proof_required("payment", ask=False)
+    @shop.otp.code_required("payment", ask=False)
     def undo(verified: Verified) -> str:
         return "undone"
 
     @shop.app.route("/secret/<name>")
-    @shop.otp.proof_required("secrets")
+    @shop.otp.code_required("secrets")
     def secret(name: str, verified: Verified) -> str:
         return f"<h1>{name}</h1>"
 
@@ -470,12 +470,12 @@ def test_nobody_makes_purposes_up(shop: Shop, member: Person) -> None:
         assert member.client.get(f"/account/proof/{purpose}").status_code == 404
     for purpose in ("login", "phone", "password-reset"):
         with pytest.raises(ConfigurationError, match=purpose):
-            shop.otp.proof_required(purpose)
+            shop.otp.code_required(purpose)
 
 
 def test_a_proof_needs_its_flow() -> None:
     shop = Shop()
-    shop.app.add_url_rule("/x", view_func=shop.otp.proof_required("x")(lambda verified: "x"))
+    shop.app.add_url_rule("/x", view_func=shop.otp.code_required("x")(lambda verified: "x"))
     shop.otp.init_app(shop.app)
     with pytest.raises(ConfigurationError, match='blueprint\\("proof"\\)'):
         shop.app.test_client().get("/x")
@@ -492,7 +492,7 @@ def test_a_store_that_is_away_redeems_nothing(
     called: list[Verified] = []
 
     @other.app.get("/x")
-    @other.otp.proof_required("x")
+    @other.otp.code_required("x")
     def view(verified: Verified) -> str:
         called.append(verified)
         return "done"

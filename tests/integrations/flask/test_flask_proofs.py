@@ -20,22 +20,22 @@ def shop() -> Shop:
     shop = Shop()
 
     @shop.app.route("/both", methods=["GET", "POST"])
-    @shop.otp.proof_required("both", methods=["POST"])
+    @shop.otp.code_required("both", methods=["POST"])
     def both(verified: Verified | None) -> str:
         return f"<h1>{'Paid' if verified else 'Form'}</h1>"
 
     @shop.app.route("/read", methods=["GET", "POST"])
-    @shop.otp.proof_required("read", methods=["GET"])
+    @shop.otp.code_required("read", methods=["GET"])
     def read(verified: Verified | None) -> str:
         return "<h1>read</h1>"
 
     @shop.app.route("/settings", methods=["GET", "POST"])
-    @shop.otp.proof_required("settings", within=300)
+    @shop.otp.code_required("settings", within=300)
     def settings() -> str:
         return f"<h1>Settings {request.form.get('name', '')}</h1>"
 
     @shop.app.post("/api/<name>")
-    @shop.otp.proof_required("settings", within=300, ask=False)
+    @shop.otp.code_required("settings", within=300, ask=False)
     def api(name: str) -> str:
         return name
 
@@ -142,7 +142,7 @@ def test_the_applications_own_views_open_a_window(shop: Shop, clock: FrozenDateT
 
 
 def test_a_copied_window_is_for_no_other_account_or_purpose(shop: Shop) -> None:
-    shop.app.post("/other")(shop.otp.proof_required("other", within=300)(lambda: "other"))
+    shop.app.post("/other")(shop.otp.code_required("other", within=300)(lambda: "other"))
     shop.mount()
     person, thief = member(shop), shop.person()
     person.open("/settings")
@@ -185,7 +185,7 @@ def test_a_program_reads_a_problem_without_being_told_to(shop: Shop) -> None:
 def test_the_problem_names_the_address_of_the_flow(shop: Shop) -> None:
     otp, app = shop.otp, shop.app
     app.register_blueprint(otp.json_blueprint("settings"), url_prefix="/v1/<tenant>/settings")
-    app.post("/t/<tenant>")(otp.proof_required("settings", within=60, ask=False)(lambda tenant: ""))
+    app.post("/t/<tenant>")(otp.code_required("settings", within=60, ask=False)(lambda tenant: ""))
     person = member(shop.mount())
     reply = person.client.post("/t/red")
     assert reply.get_json(force=True)["start"] == "/v1/red/settings/start"
@@ -224,7 +224,7 @@ def test_the_number_of_an_account_is_not_a_confirmed_phone() -> None:
     def number() -> str:
         return shop.otp.confirmed_phone(purpose="both") or "none"
 
-    shop.app.post("/both")(shop.otp.proof_required("both")(lambda verified: ""))
+    shop.app.post("/both")(shop.otp.code_required("both")(lambda verified: ""))
     person = member(shop.mount())
     person.open("/account/proof/both")
     enter(shop, person, "both")
@@ -243,7 +243,7 @@ def test_the_number_of_an_account_is_not_a_confirmed_phone() -> None:
 )
 def test_arguments_that_do_not_fit_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        Shop().otp.proof_required("x", **wrong)
+        Shop().otp.code_required("x", **wrong)
 
 
 def test_a_server_session_gets_a_new_id_with_the_code(shop: Shop) -> None:

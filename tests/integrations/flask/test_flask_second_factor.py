@@ -247,7 +247,7 @@ class TestRememberedBrowsers:
 
     @pytest.mark.parametrize("days", [-1, 366, "30", 1.5])
     def test_days_out_of_range_are_refused(self, days: Any) -> None:
-        with pytest.raises(ConfigurationError, match="days"):
+        with pytest.raises(ConfigurationError, match=r"REMEMBER_DAYS.*, in days, must"):
             Site().mount(OTPVERIFY_REMEMBER_DAYS=days)
 
 
@@ -493,12 +493,12 @@ class TestOtherWays:
 
         @site.app.get("/passkey")
         def passkey() -> Any:
-            account = site.otp.half_signed_in()
+            account = site.otp.pending_account()
             return redirect("/") if account is None else f"passkey of {account}"
 
         @site.app.post("/passkey")
         def passed() -> Any:
-            return site.otp.sign_in_half_signed_in()
+            return site.otp.complete_login()
 
         site.app.register_error_handler(Exception, lambda error: (type(error).__name__, 500))
 

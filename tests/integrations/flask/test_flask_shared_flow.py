@@ -229,12 +229,12 @@ def paying(shop: Shop) -> Shop:
         return {"amount": f"{amount}.00 EUR", "payee": "Bob <b>"}
 
     @shop.app.route("/pay/<amount>", methods=["GET", "POST"])
-    @shop.otp.proof_required("payment", binding=facts)
+    @shop.otp.code_required("payment", binding=facts)
     def pay(amount: str, verified: Verified) -> str:
         return f"<h1>Paid {amount} by {verified.phone}</h1>"
 
     @shop.app.post("/fixed")
-    @shop.otp.proof_required("fixed", binding={"plan": "gold"}, max_age=30)
+    @shop.otp.code_required("fixed", binding={"plan": "gold"}, max_age=30)
     def fixed(verified: Verified) -> str:
         return "<h1>gold</h1>"
 
@@ -328,7 +328,7 @@ def test_views_of_one_s_own_make_proofs(shop: Shop) -> None:
         return "left"
 
     @shop.app.delete("/pay")
-    @shop.otp.proof_required("payment", ask=False)
+    @shop.otp.code_required("payment", ask=False)
     def pay(verified: Verified) -> str:
         return "paid"
 
@@ -360,7 +360,7 @@ def test_views_of_one_s_own_make_proofs(shop: Shop) -> None:
 
 def test_a_proof_of_a_typed_phone_serves_the_account_that_has_it(shop: Shop) -> None:
     @shop.app.post("/pay")
-    @shop.otp.proof_required("payment", ask=False)
+    @shop.otp.code_required("payment", ask=False)
     def pay(verified: Verified) -> str:
         return "paid"
 
@@ -439,7 +439,7 @@ def test_json_for_an_account_and_a_payment(shop: Shop) -> None:
     shop.app.register_blueprint(blueprint, url_prefix="/payments/<amount>/otp")
 
     @shop.app.post("/payments/<amount>")
-    @shop.otp.proof_required("payment", ask=False, binding=lambda amount: {"amount": amount})
+    @shop.otp.code_required("payment", ask=False, binding=lambda amount: {"amount": amount})
     def pay(amount: str, verified: Verified) -> str:
         return f"paid {amount}"
 

@@ -741,7 +741,7 @@ def test_a_view_that_needs_a_proof_leads_to_the_sign_in_of_a_site_without_passwo
     club.phones = {"1": PHONE}
 
     @club.app.get("/pay")
-    @club.otp.proof_required("payment")
+    @club.otp.code_required("payment")
     def pay(verified: Verified) -> str:
         return "paid"
 
