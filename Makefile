@@ -9,10 +9,10 @@ TYPESCRIPT := tests/integrations/fastapi/typescript
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs example browser bench pumping lint catalogues countries format clean
+.PHONY: help demo test docs example browser bench pumping lint workflows release-check catalogues countries format clean
 
 help: ## Show what can be made
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machine
 	@$(BIN)/python -m otpverify demo
@@ -48,6 +48,19 @@ lint: $(VENV)/dev.done ## Check types, style and formatting
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python tests/helpers/type_completeness.py
+
+workflows: $(VENV)/pip.done ## Check the workflows of .github
+	$(BIN)/python -m pip install --quiet --group workflows
+	$(BIN)/zizmor --offline --pedantic --quiet .github/workflows
+
+TAG ?=
+release-check: $(VENV)/test.done ## Build a release in dist, check it, and say what is left to decide
+	$(BIN)/python -m pip install --quiet --group release
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	$(BIN)/python -m twine check --strict dist/*
+	OTPVERIFY_TEST_LONG=1 OTPVERIFY_TEST_DIST=$(CURDIR)/dist $(BIN)/python -m pytest -q tests/test_distribution.py
+	$(BIN)/python tests/helpers/release.py $(TAG)
 
 catalogues: $(VENV)/dev.done ## Extract the pages' texts, update the .po files, compile the .mo files
 	cd tests/helpers && ../../$(BIN)/python catalogues.py $(LANGUAGES)

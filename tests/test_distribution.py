@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import release
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
@@ -53,13 +54,19 @@ def build(sources: Path, target: Path, **environment: str) -> Built:
         check=True,
         capture_output=True,
     )
+    return built_in(target)
+
+
+def built_in(folder: Path) -> Built:
     return Built(
-        target / f"otpverify-{VERSION}-py3-none-any.whl", target / f"otpverify-{VERSION}.tar.gz"
+        folder / f"otpverify-{VERSION}-py3-none-any.whl", folder / f"otpverify-{VERSION}.tar.gz"
     )
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    if folder := os.environ.get("OTPVERIFY_TEST_DIST"):  # the files that will be released
+        return built_in(Path(folder))
     return build(ROOT, tmp_path_factory.mktemp("dist"))
 
 
@@ -297,3 +304,28 @@ def test_two_builds_have_the_same_bytes(built: Built, tmp_path: Path) -> None:
 
         assert again.wheel.read_bytes() == built.wheel.read_bytes()
         assert again.sdist.read_bytes() == built.sdist.read_bytes()
+
+
+# Whether they can be released.
+
+
+def test_a_release_needs_its_tag_its_day_and_nothing_uncommitted() -> None:
+    files = {f"otpverify-{VERSION}-py3-none-any.whl", f"otpverify-{VERSION}.tar.gz"}
+    heading = f"{VERSION} (2026-12-24)"
+
+    assert release.faults(f"v{VERSION}", heading, "", files) == []
+    assert release.faults("", f"{VERSION} (unreleased)", " M README.md", files) == []
+    for tag, title, changed, present in [
+        ("v9.9.9", heading, "", files),
+        (f"v{VERSION}", f"{VERSION} (unreleased)", "", files),
+        (f"v{VERSION}", heading, " M README.md", files),
+        (f"v{VERSION}", heading, "", {*files, "otpverify-0.0.1.tar.gz"}),
+        ("", "9.9.9 (unreleased)", "", files),
+    ]:
+        assert len(release.faults(tag, title, changed, present)) == 1
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+
+    assert re.fullmatch(rf"{re.escape(VERSION)} \((unreleased|\d{{4}}-\d\d-\d\d)\)", headings[0])
