@@ -9,7 +9,7 @@ TYPESCRIPT := tests/integrations/fastapi/typescript
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs example browser bench pumping lint workflows release-check catalogues countries format clean
+.PHONY: help demo test docs example browser bench pumping mutants lint workflows release-check catalogues countries format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ bench: $(VENV)/dev.done $(VENV)/hiredis ## Measure against a floor on a real ser
 
 pumping: $(VENV)/dev.done ## Simulate SMS pumping: what it costs, and whom the protection refuses
 	cd tests && ../$(BIN)/python -m benchmarks.pumping
+
+GROUP ?=
+SAMPLE ?= 50
+SEED ?= 1
+mutants: $(VENV)/mutants.done ## Count the small changes of the code that no test notices
+	cd tests && ../$(BIN)/python -m mutation $(GROUP) --sample $(SAMPLE) --seed $(SEED) --workers $(WORKERS)
 
 # Apart from the other packages: redis-py would use it wherever it finds it.
 $(VENV)/hiredis: $(VENV)/dev.done
@@ -110,6 +116,10 @@ $(VENV)/typescript.done: $(wildcard $(TYPESCRIPT)/package*.json) $(VENV)/dev.don
 	mkdir -p build/typescript
 	cp $(TYPESCRIPT)/package*.json build/typescript
 	$(BIN)/npm ci --prefix build/typescript --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+$(VENV)/mutants.done: $(VENV)/test.done
+	$(BIN)/python -m pip install --quiet --group mutants
 	@touch $@
 
 $(VENV)/docs.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
