@@ -34,6 +34,7 @@ E164 = "+37256789045"
         ("＋３７２５６７８９０４５", None),
         ("+٣٧٢٥٦٧٨٩٠٤٥", None),
         ("+۳۷۲۵۶۷۸۹۰۴۵", None),
+        ("+37256789045" + "-" * 52, None),  # 64 characters
         ("tel:+37256789045", None),
         ("TEL:+372-5678-9045", None),
         ("tel:%2B37256789045", None),
@@ -92,6 +93,7 @@ def test_national_numbers_of_a_region(raw: str, region: str, e164: str) -> None:
         ("12", "EE", "too_short"),
         ("+372567890451234", None, "too_long"),
         ("+" + "1" * 500, None, "too_long"),
+        ("+37256789045" + "-" * 53, None, "too_long"),
         ("tel:" + "%2B" + "%20" * 90, None, "too_long"),
         ("+37200000000", None, "not_in_use"),
         ("+447700900123", None, "not_in_use"),

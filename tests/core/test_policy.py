@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +49,13 @@ def test_unsafe_ones_are_refused_unless_told(options: dict[str, Any], says: str)
     with pytest.raises(ConfigurationError, match=says):
         Policy(**options)
     assert Policy(**options, allow_weak=True).allow_weak
+
+
+def test_a_limit_s_numbers_are_at_most_a_thousand_million() -> None:
+    assert Limit(10**9, 10**9).window == 10**12
+    for numbers in ((10**9 + 1, 1), (1, 10**9 + 1)):
+        with pytest.raises(ConfigurationError, match="at most 1000000000"):
+            Limit(*numbers)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +165,19 @@ def test_test_numbers_are_checked(number: str, test: Any, says: str) -> None:
 def test_a_test_number_needs_digits_and_an_expiry(code: Any, expires: Any) -> None:
     with pytest.raises(ConfigurationError):
         TestNumber(code, expires)
+
+
+@pytest.mark.parametrize(
+    ("expires", "last"),
+    [
+        (date(2026, 12, 31), datetime(2026, 12, 31, 23, 59, 59, 999_999, UTC)),
+        (datetime(2026, 12, 31, 12, tzinfo=UTC), datetime(2026, 12, 31, 11, 59, 59, 999_999, UTC)),
+    ],
+)
+def test_a_test_number_works_until_it_expires(expires: date, last: datetime) -> None:
+    number = TestNumber("424242", expires)
+    assert number.in_force(last)
+    assert not number.in_force(last + timedelta(microseconds=1))
 
 
 def test_an_acknowledged_real_number_and_every_fictional_range_pass() -> None:

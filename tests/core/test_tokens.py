@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from support import OTHER_PHONE, OTHER_SECRET, PHONE, SECRET, Face
 
 from otpverify import ConfigurationError, DeliveryRejected, Message, RateLimited, SmspmClient
@@ -27,6 +27,7 @@ URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
 
 
 @given(purpose=st.text(max_size=200), at=st.integers(-(2**63), 2**63 - 1))
+@example(purpose="a" * 65, at=1)
 def test_a_token_names_its_message(purpose: str, at: int) -> None:
     token = tokens.write_report_token(RING.signing, KEY, at, purpose)
     assert set(token) <= URL_SAFE

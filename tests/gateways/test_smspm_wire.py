@@ -196,6 +196,12 @@ def test_the_gateways_own_words_are_shown_without_ours(said: str, shown: str) ->
     assert str(raised.value) == f"SMSPM refused the message: http_400 (HTTP 400). {shown}"
 
 
+@pytest.mark.parametrize("said", [{}, {"message": ""}, {"message": None}, {"message": 5}])
+def test_a_refusal_without_a_reason_says_so(said: dict[str, Any]) -> None:
+    with pytest.raises(DeliveryRejected, match="no reason given"):
+        read(200, {"status": "error", **said})
+
+
 echoes = st.sampled_from([*SENT.values(), *SECRETS, "+1 202 555 0123", "%2B12025550123"])
 texts = st.lists(echoes | st.text(max_size=5), max_size=4).flatmap(
     lambda parts: st.sampled_from(["", " ", ":", "x"]).map(lambda glue: glue.join(parts))

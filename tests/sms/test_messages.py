@@ -482,6 +482,13 @@ def test_a_binding_may_not_cost_any_number_of_segments(
     assert len(outbox) == 1
 
 
+def test_a_binding_may_take_ten_segments() -> None:
+    room = 10 * 153 - segments(render(Messages(), binding={"payee": "x"})).units + 1
+    assert segments(render(Messages(), binding={"payee": "x" * room})).parts == 10
+    with pytest.raises(ConfigurationError, match="11 segments long"):
+        render(Messages(), binding={"payee": "x" * (room + 1)})
+
+
 @pytest.mark.parametrize("binding", [{"amount": 25}, {5: "x"}, [("a", "b")], 5, "x", {"a": None}])
 def test_a_binding_that_is_none(binding: Any) -> None:
     with pytest.raises(ConfigurationError, match="binding must map str to str"):

@@ -44,6 +44,14 @@ def test_counters_are_freed_when_their_longest_window_has_passed() -> None:
     assert isinstance(store.reserve("b", limit), Reserved)
 
 
+def test_there_is_room_for_ten_counters_for_each_challenge() -> None:
+    store = MemoryStore(capacity=2)
+    for number in range(20):
+        assert isinstance(store.reserve(str(number), (Limit(5, 60),)), Reserved)
+    with pytest.raises(StoreError):
+        store.reserve("another", (Limit(5, 60),))
+
+
 def test_a_counter_that_was_given_back_takes_no_room() -> None:
     store = MemoryStore(capacity=1, counter_capacity=1)
     limit = (Limit(1, 60),)

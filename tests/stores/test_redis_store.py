@@ -628,6 +628,22 @@ class TestKeys:
             assert client.strlen(name) == 10 + 37
 
     @ON_EVERY_SERVER
+    def test_a_counter_keeps_what_its_largest_limit_looks_at(
+        self, place: Place, client: Redis, store: RedisStore
+    ) -> None:
+        """And is begun anew when all that it holds has lapsed."""
+        seconds, micros = client.time()  # type: ignore[misc]  # typed as awaitable, too
+        now = seconds * 1000 + micros // 1000
+        counter, day = "otpverify:ip:{network}", 86_400_000
+        for age, records, left in ((3_600_000, 300, 5 + SPARE), (day + 1000, 300, 1)):
+            held = b"".join(
+                (now - age + n).to_bytes(6, "big") + b"%06d" % n for n in range(records)
+            )
+            client.set(counter, day.to_bytes(6, "big") + (5).to_bytes(4, "big") + held)
+            store.reserve("network", (Limit(3, 1),))
+            assert client.strlen(counter) == 10 + left * 12
+        assert client.pttl(counter) <= 1000
+
     def test_a_log_lives_as_long_as_the_longest_window_that_wrote_to_it(
         self, place: Place, client: Redis, store: RedisStore
     ) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -261,8 +262,10 @@ class TestFaults:
             store.open(key(), first("a"), FREE)
             with closing(sqlite3.connect(path, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
+                begin = time.monotonic()
                 with pytest.raises(StoreError) as error:
                     store.check(key(), digest("a"), FREE)
+                assert time.monotonic() - begin < 4, "SQLite itself waits for 5 s, each time"
                 assert str(error.value) == (
                     f"{path} was locked by others for too long. A longer timeout_seconds, fewer "
                     "processes or a faster disk help; or use RedisStore. (SQLITE_BUSY)"

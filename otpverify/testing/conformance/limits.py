@@ -6,7 +6,7 @@ codes in a row (NIST SP 800-63B-4, 3.2.2), and what ends the row."""
 from __future__ import annotations
 
 from otpverify.core.answers import Checked, Refusal, Refused, Reserved, Verdict
-from otpverify.core.limits import DAY_SECONDS, Limit
+from otpverify.core.limits import DAY_SECONDS, LARGEST, Limit
 from otpverify.core.policy import Policy
 from otpverify.testing.conformance.base import (
     DEFAULTS,
@@ -131,6 +131,28 @@ class Limits(Base):
             assert store.opened(key(), further("a"), policy).standing.sends_left is None
             answer = store.check(key(), digest("wrong"), policy)
             assert (answer.verdict, answer.attempts_left) == (Verdict.WRONG, 1000 - attempt)
+        assert store.check(key(), digest("a"), policy).verdict is Verdict.ACCEPTED
+
+    def test_the_largest_numbers_are_kept_as_they_are(self, store: Driven) -> None:
+        most = Limit(LARGEST, LARGEST)
+        policy = Policy(
+            resend_cooldown_seconds=LARGEST,
+            sends_per_phone=(most,),
+            failures_per_phone=most,
+            consecutive_failures=most,
+            max_attempts=LARGEST,
+            live_codes=LARGEST,
+            allow_weak=True,
+        )
+        opened = store.opened(key(), first("a"), policy)
+        assert (opened.standing.sends_left, opened.standing.attempts_left) == (LARGEST - 1, LARGEST)
+        assert store.near(opened.standing.resend_in, LARGEST * SECOND)
+        answer = store.check(key(), digest("wrong"), policy)
+        assert (answer.verdict, answer.attempts_left) == (Verdict.WRONG, LARGEST - 1)
+        refused = store.refused(key(), further("b"), policy)
+        assert (refused.refusal, refused.limit) == (Refusal.COOLDOWN, Limit(1, LARGEST))
+        assert isinstance(store.reserve("network", (most,)), Reserved)
+        assert isinstance(store.reserve("network", (Limit(1, LARGEST),)), Refused)
         assert store.check(key(), digest("a"), policy).verdict is Verdict.ACCEPTED
 
     def test_a_counter_admits_its_count(self, store: Driven) -> None:

@@ -119,6 +119,12 @@ class BoundPhone(PhoneView):
         return {"plan": "gold"}
 
 
+@pytest.mark.parametrize("hook", ["get_recipient", "should_deliver", "code_valid"])
+def test_a_flow_of_ones_own_must_have_its_hooks(hook: str) -> None:
+    with pytest.raises(NotImplementedError):
+        getattr(FlowView(), hook)(None)
+
+
 def test_a_bound_proof_is_redeemed_with_its_binding_alone(outbox: OutboxSender) -> None:
     def redeem(request: HttpRequest) -> HttpResponse:
         plan = request.GET.get("plan")

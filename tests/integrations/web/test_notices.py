@@ -65,6 +65,12 @@ def test_what_is_dumped_is_loaded_for_its_page_alone() -> None:
     assert empty == Carried()
 
 
+@pytest.mark.parametrize("text", ["100 %", "100 %%", "%", "% d"])
+def test_a_text_without_parameters_may_hold_percent_signs(text: str) -> None:
+    shown = Sentence("All.").translated(lambda _: text, lambda one, many, count: one, str)
+    assert shown == text.replace("%%", "%")
+
+
 def test_a_notice_at_its_field_or_above_the_form() -> None:
     notice = Notice(Sentence("Wrong."), "code")
     kinds = [Carried(notice).shown(str, field).kind for field in ("code", "phone", "")]
@@ -72,5 +78,6 @@ def test_a_notice_at_its_field_or_above_the_form() -> None:
     assert Carried(notice, of_field=True).shown(str, "user").kind == "error"
     shown = Carried(Notice(Sentence("Sent."), error=False)).shown(str, "code")
     assert (shown.kind, shown.error, bool(shown)) == ("info", False, True)
+    assert shown.wait == 0
     assert not Carried(typed="5").shown(str, "phone")
     assert Carried(typed="5").shown(str, "phone").typed == "5"
