@@ -366,15 +366,25 @@ class TestArguments:
         )
         assert verifier.redeem(PHONE, verified.proof, purpose=Word.PURPOSE, binding=bound)
 
+    BOUND: ClassVar = {
+        "start": {},
+        "resend": {"challenge": "A" * 22},
+        "check": {"challenge": "A" * 22, "code": "123456"},
+        "redeem": {"proof": "A" * 56},
+    }
+    UNBOUND: ClassVar = {"cancel": {"challenge": "A" * 22}, "status": {"challenge": "A" * 22}}
+
     @pytest.mark.parametrize("purpose", ["", None, 5])
     def test_a_purpose_is_a_word(self, verifier: Face, purpose: Any) -> None:
-        with pytest.raises(ConfigurationError, match="purpose"):
-            verifier.start(PHONE, purpose=purpose)
+        for operation, given in {**self.BOUND, **self.UNBOUND}.items():
+            with pytest.raises(ConfigurationError, match="purpose"):
+                getattr(verifier, operation)(PHONE, **given, purpose=purpose)
 
     @pytest.mark.parametrize("binding", [{"amount": 25}, {1: "x"}, ["amount"], "amount"])
     def test_a_binding_maps_str_to_str(self, verifier: Face, binding: Any) -> None:
-        with pytest.raises(ConfigurationError, match="binding"):
-            verifier.start(PHONE, binding=binding)
+        for operation, given in self.BOUND.items():
+            with pytest.raises(ConfigurationError, match="binding"):
+                getattr(verifier, operation)(PHONE, **given, binding=binding)
 
     def test_a_binding_may_be_given_in_any_order(
         self, verifier: Face, outbox: OutboxSender

@@ -147,6 +147,9 @@ def test_attempts_only_go_down(pending: Pending) -> None:
     renewed = outcome("resend", challenge(left=5), spent).pending
     assert renewed is not None
     assert renewed.attempts_left == 1
+    elsewhere = outcome("resend", challenge(left=1), pending.attempted(3)).pending
+    assert elsewhere is not None
+    assert elsewhere.attempts_left == 1, "other browsers use attempts, too"
 
 
 def test_a_cooldown_shows_the_code_page_of_the_same_one(pending: Pending) -> None:
