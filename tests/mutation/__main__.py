@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -60,8 +60,7 @@ def copy_tree(to: Path) -> None:
         if name and (ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name)
-    # A compiled module is told by the hash of its source: two mutants may be of one size and
-    # second.
+    # Python compares hashes of sources, not times: two mutants may have one size and second.
     subprocess.run(
         [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "."],
         cwd=to,
@@ -154,7 +153,8 @@ def measure(name: str, mutants: list[Mutant], workers: int, patience: float) -> 
         def ask(mutant: Mutant) -> tuple[Mutant, str]:
             return mutant, trees.run(mutant, group.tests_of(mutant.path, ROOT), patience)
 
-        for mutant, outcome in pool.map(ask, asked):
+        for done in as_completed([pool.submit(ask, mutant) for mutant in asked]):
+            mutant, outcome = done.result()
             result[outcome] += 1
             if outcome != "killed":  # a timeout may also be the fault of a busy machine
                 print(f"\n{outcome} {mutant.id()}, line {mutant.line}\n{mutant.key()}", flush=True)

@@ -1,5 +1,5 @@
-"""Mutants of Lua, for which there is no tool: operators, comparisons, numbers, words, negated
-conditions and dropped statements."""
+"""Mutants of Lua, which no tool makes: operators, comparisons, numbers, words, negated conditions
+and dropped statements."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def _is_left_out(node: cst.CSTNode) -> bool:
 
 
 def _is_prose(node: cst.CSTNode) -> bool:
-    """A text for people. Its wording is no behaviour; what it must name has tests of its own."""
+    """A text for people. No program depends on its wording; what it must name has own tests."""
     if isinstance(node, cst.SimpleString):
         text: str = node.value
         return " " in text

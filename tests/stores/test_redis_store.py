@@ -632,7 +632,7 @@ class TestKeys:
         self, place: Place, client: Redis, store: RedisStore
     ) -> None:
         """And is begun anew when all that it holds has lapsed."""
-        seconds, micros = client.time()  # type: ignore[misc]  # typed as awaitable, too
+        seconds, micros = client.time()
         now = seconds * 1000 + micros // 1000
         counter, day = "otpverify:ip:{network}", 86_400_000
         for age, records, left in ((3_600_000, 300, 5 + SPARE), (day + 1000, 300, 1)):
