@@ -10,7 +10,6 @@ from flask import Flask, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
-from jinja2.bccache import Bucket, BytecodeCache
 from support import QUICK
 from werkzeug.test import TestResponse
 
@@ -21,23 +20,6 @@ from otpverify.testing import OutboxSender
 
 PHONE, STRANGER, TYPED = "+12025550123", "+12025550199", "+37256789045"
 USER, PASSWORD = "customer", "open sesame"
-
-
-class Compiled(BytecodeCache):
-    """Templates, compiled once for all applications."""
-
-    def __init__(self) -> None:
-        self._code: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._code:
-            bucket.bytecode_from_string(self._code[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._code[bucket.key] = bucket.bytecode_to_string()
-
-
-_compiled = Compiled()
 
 
 class Shop:
@@ -58,7 +40,6 @@ class Shop:
         self.otp = OtpVerify(sender=sender or self.outbox, store=self.store, hasher=QUICK)
         self.app = Flask("shop")
         self.app.config.update(SECRET_KEY="a key of the session's cookie", TESTING=True)
-        self.app.jinja_env.bytecode_cache = _compiled
         self._hooks()
 
     def _hooks(self) -> None:
