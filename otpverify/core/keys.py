@@ -216,6 +216,8 @@ class Keyring:
             fingerprint = _id_bytes(challenge)[ID_RANDOM_BYTES:]
         except (binascii.Error, UnicodeEncodeError):
             return None
+        if len(fingerprint) != _FINGERPRINT_BYTES:
+            return None  # base64 with padding has fewer bytes
         return self.named(fingerprint) or self.named(_marked(fingerprint))
 
     def named(self, fingerprint: bytes) -> Secret | None:
