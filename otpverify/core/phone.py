@@ -17,6 +17,7 @@ from otpverify.core.results import mask as mask
 from otpverify.errors import ConfigurationError, InvalidPhoneNumber
 
 _CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
+_LONGEST_E164 = 16  # with the plus
 # A tel: URI (RFC 3966), and what people write between digits: any white space, hyphens and dashes,
 # brackets, dots and slashes. No letters, no extensions.
 _TEL = re.compile(r"tel:", re.IGNORECASE)
@@ -348,7 +349,9 @@ def _refuse_several_numbers(raw: str, region: str | None) -> None:
 
 
 def _is_valid(number: phonenumbers.PhoneNumber) -> bool:
-    return number.extension is None and phonenumbers.is_valid_number(number)
+    # A few plans, such as Germany's, have numbers that are longer than E.164 allows.
+    fits = number.extension is None and len(_e164(number)) <= _LONGEST_E164
+    return fits and phonenumbers.is_valid_number(number)
 
 
 def _e164(number: phonenumbers.PhoneNumber) -> str:
@@ -369,7 +372,7 @@ def _invalid_reason(number: phonenumbers.PhoneNumber) -> str:
     possible = phonenumbers.is_possible_number_with_reason(number)
     if possible == ValidationResult.TOO_SHORT:
         return "too_short"
-    if possible == ValidationResult.TOO_LONG:
+    if possible == ValidationResult.TOO_LONG or len(_e164(number)) > _LONGEST_E164:
         return "too_long"
     return "not_in_use"
 

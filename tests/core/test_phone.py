@@ -95,6 +95,11 @@ def test_national_numbers_of_a_region(raw: str, region: str, e164: str) -> None:
         ("+" + "1" * 500, None, "too_long"),
         ("+37256789045" + "-" * 53, None, "too_long"),
         ("tel:" + "%2B" + "%20" * 90, None, "too_long"),
+        # Valid by Germany's plan, and longer than E.164 allows.
+        ("67890456789045", "DE", "too_long"),
+        ("+4967890456789045", None, "too_long"),
+        ("+49 67890 456789045", "EE", "too_long"),
+        ("4967890456789045", "DE", "too_long"),
         ("+37200000000", None, "not_in_use"),
         ("+447700900123", None, "not_in_use"),
         ("+37256789045x", None, "not_a_number"),
