@@ -140,6 +140,10 @@ def imported(value: object, spelled: str) -> Any:
     if not isinstance(value, str):
         return value
     module, _, name = value.rpartition(".")
+    if module.startswith("."):
+        raise ConfigurationError(
+            f"{spelled} cannot be imported: a dotted path begins with the name of a package."
+        )
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -103,6 +103,10 @@ TEXT_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"REGION": "Estonia"}, "{REGION}: region must be an ISO 3166-1 alpha-2 code"),
     ({"FRAUD": "enforced"}, "{FRAUD} must be observe or enforce."),
     ({"FRAUD": "nowhere.at.all"}, "{FRAUD} cannot be imported: "),
+    *(
+        ({"FRAUD": path}, "{FRAUD} cannot be imported: ")
+        for path in (".", ".x", "..x", ".x.y", "x.")
+    ),
 ]
 TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     *(
