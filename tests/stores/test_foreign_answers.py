@@ -23,6 +23,7 @@ from otpverify import (
     OtpVerifyError,
     RedisStore,
     SqliteStore,
+    StoreError,
     Verifier,
 )
 from otpverify.core.answers import (
@@ -36,7 +37,10 @@ from otpverify.core.answers import (
     Verdict,
     is_sound,
 )
+from otpverify.core.fraud import Rates
+from otpverify.core.fraud_ledger import Rules
 from otpverify.core.limits import LARGEST, Limit
+from otpverify.stores.redis import replies
 from otpverify.testing import OutboxSender
 
 MODES: tuple[Mode, ...] = (Mode(), AsyncMode())
@@ -174,6 +178,23 @@ def test_a_store_of_somebody_s_own(answers: list[object], hasher: Any) -> None:
             return mode.make(OutboxSender(), store=lying, secret=SECRET, hasher=hasher)
 
         walk(make)
+
+
+@pytest.mark.parametrize("reply", ["\ud800", "1 \ud800", "٣", "1 ٣ 6 8 0 1 7", "\udcff 5 5 5"])
+def test_texts_that_a_client_decodes_in_its_own_way(reply: str) -> None:
+    rules = Rules(Rates(10.0, 1 / 3), 86_400_000, 660_000)
+    for read in (
+        replies.checked,
+        replies.redeemed,
+        replies.standing,
+        lambda given: replies.charged(given, rules),
+        replies.traffic,
+        replies.inspected,
+        lambda given: replies.inspected_challenges(given, ("a",)),
+        replies.done,
+    ):
+        with pytest.raises(StoreError):
+            read(reply)
 
 
 @pytest.mark.parametrize(

@@ -313,10 +313,8 @@ def _standing(numbers: Sequence[int]) -> Standing:
 
 
 def _text(reply: object) -> str:
-    if isinstance(reply, bytes) and reply.isascii():
-        return reply.decode()
-    if isinstance(reply, str):
-        return reply
+    if isinstance(reply, bytes | str) and reply.isascii():
+        return reply if isinstance(reply, str) else reply.decode()
     raise nonsense()
 
 
