@@ -359,11 +359,31 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(
     assert path.read_bytes() == content
 
 
-def test_an_unreadable_line_stops_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\0\0\0",
+        b"[" * 10_000,
+        b"[]",
+        b"{}",
+        b'{"number":"+37256789045"}',
+        b'{"number":"+37256789045","status":[]}',
+        b'{"number":"+37256789045","status":{"sent":1}}',
+        b'{"number":["+37256789045"],"status":"sent"}',
+        b'{"line":3,"status":["invalid"]}',
+        b'{"line":"3","status":"invalid"}',
+        b'{"sending":[["+37256789045"]]}',
+        b'{"sending":{"+37256789045":1}}',
+    ],
+    ids=lambda line: ascii(line[:60]),
+)
+def test_an_unreadable_line_stops_it(
+    here: Path, capsys: pytest.CaptureFixture[str], line: bytes
+) -> None:
     assert send() == 0
     path = here / "numbers.csv.results.jsonl"
     whole = path.read_bytes().split(b"\n")
-    path.write_bytes(b"\n".join([*whole[:2], b"\0\0\0", *whole[2:]]))
+    path.write_bytes(b"\n".join([*whole[:2], line, *whole[2:]]))
     assert "Line 3 of the results file cannot be read" in refused(capsys, "--resume")
 
 

@@ -36,6 +36,8 @@ _NOT_A_HEADING = re.compile(
 _FEWEST_DIGITS = 5
 """A cell with fewer digits holds no phone number, so it may be a heading ("Phone 1")."""
 _FEWEST_OF_A_NUMBER = 7
+_LONGEST_PLACE = 9
+"""In digits, of a column's place. Python reads no number of thousands of digits."""
 _LETTERS_OF_A_NUMBER = re.compile(r"^\s*tel:|(?<=\d)e(?=[+-]?\d)", re.IGNORECASE)
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -252,8 +254,9 @@ def _place(path: Path, first: list[str], column: str | None) -> tuple[int, bool]
             f"--column.{_headings(first)}"
         )
     wanted = column.strip()
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(first):
-        return int(wanted) - 1, False
+    place = int(wanted) if wanted.isdecimal() and len(wanted) <= _LONGEST_PLACE else 0
+    if 1 <= place <= len(first):
+        return place - 1, False
     for found in (
         [place for place, cell in enumerate(first) if cell.strip() == wanted],
         [place for place, name in enumerate(names) if name and name == _plain(wanted)],
@@ -310,6 +313,7 @@ _THOUSANDS = re.compile(
 # One decimal mark after a whole number, which may be written with spaces and hyphens.
 _DECIMALS = re.compile(rf"(?P<number>[^{_DECIMAL_MARKS}]*){_MARK}\s*(?P<decimals>\d+)")
 _NOTHING_BUT_DIGITS = re.compile(r"\+?\d+")
+_LONGEST_CELL = 256
 _FEWEST_BEFORE_A_MARK = 5
 """A whole number with fewer digits is the first part of a number that is written with a mark."""
 _MOST_DIGITS = 8
@@ -353,6 +357,8 @@ def read_number(cell: str) -> str:
             number was exported.
     """
     text = _unquoted(without_invisible(cell).strip())
+    if len(text) > _LONGEST_CELL:
+        return text  # too long for a number, and for what looks for one in it
     if len(text.splitlines()) > 1:
         raise InvalidPhoneNumber(_SEVERAL_LINES, reason="not_a_number")
     if _NEGATIVE.fullmatch(text):

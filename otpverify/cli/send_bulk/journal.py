@@ -117,6 +117,7 @@ class Known:
         """
         said = _object(line)
         numbers, phone, status = said.get("sending"), said.get("number"), said.get("status")
+        status = status if isinstance(status, str) else None
         if isinstance(numbers, list) and all(isinstance(each, str) for each in numbers):
             self.status.update(dict.fromkeys(numbers, "unknown"))
         elif isinstance(phone, str) and status == _NOT_ATTEMPTED:
