@@ -1101,3 +1101,27 @@ def test_without_prices_those_of_the_list_count(queue: Queue) -> None:
     events: list[Event] = []
     queue.verify(fraud=FraudPolicy(), on_event=events.append).start(PHONE)
     assert events[0].cost == published_prices().of("EE")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"expires_at": 1e300},
+        {"expires_at": float("nan")},
+        {"expires_at": float("inf")},
+        {"expires_at": 10**400},
+        {"expires_at": "soon"},
+        {"queued_at": 1e300},
+        {"queued_at": None},
+        {"id": 5},
+        {"attempt": "1"},
+        {"attempt": None},
+    ],
+    ids=lambda other: repr(other)[:40],
+)
+def test_a_message_that_an_incompatible_version_queued(other: dict[str, Any]) -> None:
+    packed = QueuedMessage(Message(PHONE, "Your code is 904817."), 1_772_366_400.0).packed()
+    assert QueuedMessage.unpacked(packed).message.to == PHONE
+    with pytest.raises(ConfigurationError, match="Another version") as caught:
+        QueuedMessage.unpacked({**packed, **other})
+    assert caught.value.__context__ is None

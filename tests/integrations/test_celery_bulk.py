@@ -25,6 +25,8 @@ from otpverify import (
     StoreError,
 )
 from otpverify.integrations.celery import CeleryBulk
+from otpverify.integrations.celery.bulk_chunk import Chunks
+from otpverify.integrations.celery.encryption import Seal
 from otpverify.sandbox import Sandbox
 
 TEXT = "The bus to Narva leaves at eight."
@@ -470,3 +472,31 @@ def test_its_parts_are_checked(site: Site) -> None:
     with pytest.raises(ConfigurationError, match="send_bulk"):
         site.make(site.app, client=object(), name="another")
     assert repr(site.bulk) == f"<CeleryBulk {NAME}>"
+
+
+SEAL = Seal(SECRET, "results")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "text",
+        [],
+        {},
+        {"counts": 5, "sealed": 5},
+        {"counts": [1, 2, 3], "sealed": "x"},
+        {"counts": ["1", 0, 0, 0], "sealed": SEAL.close({})},
+        {"counts": None, "sealed": SEAL.close({"entries": 5})},
+        {"sealed": SEAL.close({"entries": [[1, 2]]})},
+        {"sealed": SEAL.close({"entries": [[0, "x", None, None, ["kind"], None]]})},
+    ],
+    ids=lambda given: repr(given)[:40],
+)
+def test_what_is_not_a_result_of_ours_is_a_typed_error(given: object) -> None:
+    """A result backend holds what anybody wrote who can write there, or another version."""
+    nothing: Any = None
+    chunks = Chunks(nothing, nothing, SEAL, Retry())
+    for read in (chunks.counts, chunks.entries):
+        with pytest.raises(ConfigurationError):
+            read(given)

@@ -69,12 +69,13 @@ class BulkJob:
         empty; `result` has them. Your result backend decides how long results are kept.
 
         Raises:
+            ConfigurationError: The result backend holds what is not a result of a task.
             OtpVerifyError: A task could not run: its worker did not have the secret, or could not
                 reach the store.
         """
         counts = BulkCounts()
         for given in self._given():
-            counts += BulkCounts(*given["counts"])
+            counts += self._chunks.counts(given)
         return BulkProgress((), counts, self._total)
 
     def result(self) -> BulkResult:
@@ -82,7 +83,7 @@ class BulkJob:
         `progress`."""
         return result_of(entry for given in self._given() for entry in self._chunks.entries(given))
 
-    def _given(self) -> Iterable[dict[str, Any]]:
+    def _given(self) -> Iterable[object]:
         for task_id in self.task_ids:
             result = self._app.AsyncResult(task_id)
             if result.ready():

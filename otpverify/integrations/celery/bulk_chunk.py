@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -187,9 +187,31 @@ class Chunks:
             raise ConfigurationError("Another version of otpverify queued this task.")
         return chunk
 
-    def entries(self, given: dict[str, Any]) -> list[BulkEntry]:
-        """The entries in the result of a task."""
-        return [unpacked(values) for values in self._seal.open(given["sealed"])["entries"]]
+    def counts(self, given: object) -> BulkCounts:
+        """The counts in the result of a task, which the result backend may have altered.
+
+        Raises:
+            ConfigurationError: It is not such a result.
+        """
+        match given:
+            case {"counts": [int(), int(), int(), int()] as counts}:
+                return BulkCounts(*counts)
+        raise _foreign_result()
+
+    def entries(self, given: object) -> list[BulkEntry]:
+        """The entries in the result of a task.
+
+        Raises:
+            ConfigurationError: It is not such a result, or none of the secrets can decrypt it.
+        """
+        if not isinstance(given, Mapping):
+            raise _foreign_result()
+        opened = self._seal.open(given.get("sealed"))
+        try:
+            return [unpacked(values) for values in opened["entries"]]
+        except (KeyError, TypeError, ValueError):
+            pass
+        raise _foreign_result()
 
     def _result(self, entries: list[BulkEntry]) -> dict[str, Any]:
         counts = BulkCounts.of(entries)
@@ -265,6 +287,12 @@ class Chunks:
         for own in markers:
             for marker in own:
                 self._markers.clear(marker)
+
+
+def _foreign_result() -> ConfigurationError:
+    return ConfigurationError(
+        "The result backend holds what is not a result of this version of otpverify."
+    )
 
 
 def _entries(rows: Iterable[Row], error: OtpVerifyError) -> list[BulkEntry]:

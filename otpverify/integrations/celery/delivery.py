@@ -94,9 +94,12 @@ class QueuedMessage:
         of_message = {name: value for name, value in packed.items() if name in known}
         try:
             of_message["expires_at"] = datetime.fromtimestamp(packed["expires_at"], UTC)
-            own = packed["queued_at"], packed["id"], packed["attempt"]
-            return cls(Message(**of_message), *own)
-        except (KeyError, TypeError) as error:
+            queued_at, own_id, attempt = packed["queued_at"], packed["id"], packed["attempt"]
+            if not (isinstance(own_id, str) and isinstance(attempt, int)):
+                raise TypeError
+            datetime.fromtimestamp(queued_at, UTC)
+            return cls(Message(**of_message), queued_at, own_id, attempt)
+        except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
             missing = type(error).__name__
         raise ConfigurationError(f"Another version of otpverify queued this task ({missing}).")
 
