@@ -21,6 +21,8 @@ from typing import Any, Final, Self
 from otpverify import Challenge, DeliveryError, Verified
 from otpverify.phone import mask
 
+_YEAR_10000: Final = 253_402_300_800
+"""In seconds since 1970: no calendar goes further."""
 SESSION_PREFIX: Final = "otpverify."
 """What the keys of all flows in the session begin with."""
 PAGES_ENTRY: Final = "_otpverify"
@@ -302,5 +304,10 @@ def _load(kind: Any, entry: object) -> Any:
         if name.endswith("_at"):
             wanted = int | float  # type: ignore[assignment]  # JSON may write 5.0 as 5
         if not isinstance(value, wanted):
+            return None
+        # JSON also has Infinity, NaN, and integers without end.
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, int | float) and not 0 <= value < _YEAR_10000:
             return None
     return kind(**entry)

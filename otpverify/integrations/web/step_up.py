@@ -97,7 +97,10 @@ class SentForm:
         if fetched is not None:  # today's browsers send it, whichever host a proxy writes
             return fetched == "same-origin"
         origin = self.headers.get("Origin")
-        return origin is None or urlsplit(origin).netloc.lower() == self.host.lower()
+        try:
+            return origin is None or urlsplit(origin).netloc.lower() == self.host.lower()
+        except ValueError:  # a client may send any text
+            return False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -196,7 +199,10 @@ class StepUp:
     def binding(self) -> dict[str, str] | None:
         """The facts that the code approves."""
         found = self._entry().get("binding")
-        return dict(found) if isinstance(found, Mapping) else None
+        if not isinstance(found, Mapping):
+            return None
+        texts = all(isinstance(part, str) for pair in found.items() for part in pair)
+        return dict(found) if texts else None
 
     @property
     def target(self) -> str | None:
@@ -224,7 +230,7 @@ class StepUp:
 
     def _younger_than(self, seconds: int) -> bool:
         at = self._entry().get("at")
-        return isinstance(at, int | float) and time.time() - at < seconds
+        return isinstance(at, int | float) and at > time.time() - seconds
 
     def _drop_other_forms(self) -> None:
         for key in list(self._session.keys()):  # Django's sessions have no __iter__

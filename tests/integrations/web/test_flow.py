@@ -709,6 +709,23 @@ def test_no_other_notice_is_read(rubbish: object) -> None:
     assert Notice.load(rubbish) is None
 
 
+WAITING = {"challenge": "a", "subject": "7", "bound": "", "expires_at": 9e9, "resend_at": 1}
+WAITING |= {"attempts_left": 5, "delivery": 2}
+PROVEN = {"proof": "a", "challenge": "a", "subject": "7", "bound": "", "verified_at": 9e9}
+NO_NUMBERS: list[object] = [None, "5", True, -1, float("nan"), float("inf"), 10**400, [], {}]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:20])
+def test_no_other_entry_is_read(value: object) -> None:
+    assert Pending.load(WAITING) is not None
+    for name in ("expires_at", "resend_at", "attempts_left", "delivery", "subject"):
+        assert Pending.load({**WAITING, name: value if name != "subject" else 5}) is None
+    assert Proof.load(PROVEN) is not None
+    assert Proof.load({**PROVEN, "verified_at": value}) is None
+    assert Pending.load(value) is None
+    assert Proof.load(value) is None
+
+
 def test_nothing_shows_a_number_a_code_or_a_proof(site: Site) -> None:
     shown = [repr(ACCOUNT), repr(site("start", PHONE))]
     shown += [repr(load_entry(site.session, "phone"))]

@@ -128,6 +128,11 @@ def test_an_ordinary_field_is_kept(name: str) -> None:
         {"headers": {"Origin": "https://evil.example"}},
         {"headers": {"Origin": "null"}},
         {"headers": {"Origin": "https://shop.example:8000.evil.example"}},
+        {"headers": {"Origin": "http://["}},
+        {"headers": {"Origin": "http://[shop.example:8000"}},
+        {"headers": {"Origin": "http://[x]"}},
+        {"headers": {"Origin": "//\u2100"}},
+        {"headers": {"Origin": ""}},
         {"headers": {"Sec-Fetch-Site": "cross-site"}},
         {"headers": {"Sec-Fetch-Site": "same-site"}},
         {"headers": {"Sec-Fetch-Site": "none"}},
@@ -181,6 +186,26 @@ def test_an_entry_is_of_one_account_and_purpose(clock: FrozenDateTimeFactory) ->
     assert (step.form, step.binding) == (None, {"amount": "25"})
     forget_flows(session)
     assert session == {}
+
+
+@pytest.mark.parametrize(
+    ("entry", "binding"),
+    [
+        ({"at": 10**400, "binding": {"amount": 25}}, None),
+        ({"at": -(10**400), "binding": {1: "25"}}, None),
+        ({"at": "5", "binding": ["amount"]}, None),
+        ({"at": None, "binding": {"amount": "25"}}, {"amount": "25"}),
+        ({"at": float("nan"), "binding": "amount"}, None),
+        ([], None),
+        (5, None),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_an_entry_that_is_not_ours(entry: Any, binding: object) -> None:
+    entry = {"account": "7", "next": 5, "form": 5, **entry} if isinstance(entry, dict) else entry
+    step = StepUp({"otpverify.step-up/payment": entry}, "payment", "7")
+    assert (step.form, step.target, step.binding) == (None, None, binding)
+    assert not step.repeats(FORM)
 
 
 def test_one_form_is_kept_at_a_time() -> None:
