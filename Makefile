@@ -9,7 +9,7 @@ TYPESCRIPT := tests/integrations/fastapi/typescript
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs example browser bench pumping mutants lint workflows release-check catalogues countries format clean
+.PHONY: help demo test docs example browser bench pumping mutants fuzz lint workflows release-check catalogues countries format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ SAMPLE ?= 50
 SEED ?= 1
 mutants: $(VENV)/mutants.done ## Count the small changes of the code that no test notices
 	cd tests && ../$(BIN)/python -m mutation $(GROUP) --sample $(SAMPLE) --seed $(SEED) --workers $(WORKERS)
+
+MINUTES ?= 60
+fuzz: $(VENV)/fuzz.done ## Fuzz all that reads what strangers write: make fuzz MINUTES=60
+	cd tests && ../$(BIN)/python -m fuzz.run --minutes $(MINUTES) --seed $(SEED)
 
 # Apart from the other packages: redis-py would use it wherever it finds it.
 $(VENV)/hiredis: $(VENV)/dev.done
@@ -108,6 +112,10 @@ $(VENV)/test.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 
 $(VENV)/dev.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[async,celery,cli,demo,django,fastapi,flask,otel,prometheus]' --group dev
+	@touch $@
+
+$(VENV)/fuzz.done: pyproject.toml $(VENV)/dev.done
+	$(BIN)/python -m pip install --quiet --group fuzz
 	@touch $@
 
 # In a folder of its own, which git ignores. The lock file says which packages, by their hashes.
