@@ -13,20 +13,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.views import View
-from django.views.generic import FormView
 
 from otpverify import AsyncVerifier, ConfigurationError, OtpVerifyError, Verified, Verifier
 from otpverify.integrations.django import api, conf, requests, session
 from otpverify.integrations.django.conf import averifier_for, verifier_for
 from otpverify.integrations.django.forms import CodeForm, PhoneField
-from otpverify.integrations.django.pages import PageView
+from otpverify.integrations.django.pages import FormViewBase, PageView
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import code_verified, signals_of_refusal
 from otpverify.integrations.web import run_sync, sentences
@@ -38,11 +37,6 @@ from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Delivery, Proof, Recipient, load_end, save_end
 
 _START_HERE = Sentence("Start here.")
-
-if TYPE_CHECKING:
-    FormViewBase = FormView[Any]
-else:
-    FormViewBase = FormView  # generic in the stubs alone
 
 
 class FlowView(PageView, FormViewBase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
@@ -16,12 +16,18 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic import FormView
 from django.views.generic.base import TemplateResponseMixin, View
 
 from otpverify.integrations.django import api, requests
 from otpverify.integrations.django.forms import PhoneField
 from otpverify.integrations.web.notices import Carried
 from otpverify.integrations.web.requests import is_json
+
+if TYPE_CHECKING:
+    FormViewBase = FormView[Any]
+else:
+    FormViewBase = FormView  # generic in the stubs alone
 
 
 class PageView(TemplateResponseMixin, View):
