@@ -4,14 +4,23 @@ one."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, models, transaction
 
-from otpverify import ChallengeExpired
-from otpverify.integrations.django.requests import phone_field, phone_of, users_with
+from otpverify import ChallengeExpired, InvalidPhoneNumber
+from otpverify.integrations.django import conf
+from otpverify.integrations.django.requests import (
+    phone_field,
+    phone_is_username,
+    phone_of,
+    users_with,
+)
 from otpverify.integrations.web.session_stamp import SessionStamp
+from otpverify.phone import normalize
 
 
 def key(user: Any) -> str:
@@ -45,6 +54,19 @@ def has_other_owner(phone: str, user: Any) -> bool:
         ImproperlyConfigured: `PHONE_FIELD` is not set.
     """
     return any(other.pk != user.pk for other in users_with(phone))
+
+
+def normalize_new(instance: Any, raw: bool = False, **_: Any) -> None:
+    """A receiver of `pre_save`: where the phone is the user name, a new account is saved with the
+    number in E.164, however it was typed, such as for `createsuperuser`. Otherwise `PhoneBackend`
+    would not find it. A user name that is not a phone stays."""
+    if raw or not isinstance(instance, get_user_model()) or not instance._state.adding:
+        return
+    if not phone_is_username():
+        return
+    with suppress(InvalidPhoneNumber):
+        phone = normalize(str(instance.get_username()), conf.option("REGION"))
+        setattr(instance, phone_field(), phone)
 
 
 def save_phone(user: Any, phone: str | None, old: str | None) -> None:

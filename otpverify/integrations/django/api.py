@@ -1,9 +1,9 @@
-"""JSON: at the addresses of the pages, and for the site's own API (`flow_for`, `reply_to`). States,
+"""JSON: at the addresses of the pages, and for the site's own API (`flow_for`, `reply_to`,
+`areply_to`). States,
 statuses and problem details are those of all frameworks."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from functools import partial
 from typing import Any, Final
@@ -67,13 +67,27 @@ def flow_for(
 def reply_to(request: HttpRequest, outcome: Outcome) -> HttpResponseBase:
     """The reply to an outcome of `flow_for`. That to a refused request leaves the session alone.
     With a right code the session gets a new key, so that one that somebody planted does not lead to
-    the proof. In an asynchronous view, `await request.session.acycle_key()` does that."""
+    the proof."""
+    response, gains_rights = _replied(request, outcome)
+    if gains_rights:
+        _of_django(request).session.cycle_key()
+    return response
+
+
+async def areply_to(request: HttpRequest, outcome: Outcome) -> HttpResponseBase:
+    """`reply_to` for asynchronous views."""
+    response, gains_rights = _replied(request, outcome)
+    if gains_rights:
+        await _of_django(request).session.acycle_key()
+    return response
+
+
+def _replied(request: HttpRequest, outcome: Outcome) -> tuple[HttpResponseBase, bool]:
+    """The reply, and whether the session gains rights."""
     response = respond(outcome)
     if outcome.leaves_session:
         leave_session(_of_django(request), response)
-    elif outcome.verified is not None and _may_block():
-        _of_django(request).session.cycle_key()
-    return response
+    return response, outcome.verified is not None and not outcome.leaves_session
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -142,15 +156,6 @@ def invalid(form: BaseForm, entry: Pending | Proof | None) -> HttpResponseBase:
                 return respond(Outcome(Page.FIRST, entry, Notice.of(one.error), one.error))
     errors_by_field = {name: [str(text) for text in found] for name, found in form.errors.items()}
     return problem(INVALID_REQUEST, errors=errors_by_field, flow=State.of(entry).body())
-
-
-def _may_block() -> bool:
-    """Whether this thread runs no event loop, in which Django refuses to use a database."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return True
-    return False
 
 
 def _of_django(request: HttpRequest) -> HttpRequest:

@@ -12,11 +12,14 @@ from typing import Any
 
 import django_site
 import pytest
+from django.http import HttpRequest, HttpResponseBase
 from django.test import Client, override_settings
 from django.urls import path
-from django_support import BASE
+from django_support import BASE, urlconf
 
 from otpverify import MemoryStore
+from otpverify.integrations.django.api import areply_to, flow_for
+from otpverify.integrations.django.conf import averifier_for
 from otpverify.testing import OutboxSender
 
 django_site.migrate()
@@ -125,3 +128,24 @@ def test_a_browser_that_asks_for_a_page_gets_a_reply(site: Site, accept: str) ->
     ):
         assert 400 <= reply.status_code < 500
         assert not site.outbox.messages
+
+
+def test_the_session_of_an_asynchronous_view_gets_a_new_key() -> None:
+    outbox = OutboxSender()
+
+    async def check(request: HttpRequest) -> HttpResponseBase:
+        flow = flow_for(request, purpose="phone", verifier=averifier_for(request))
+        await request.session.akeys()
+        code = request.GET.get("code")
+        outcome = await (flow.start(PHONE) if code is None else flow.check(code))
+        return await areply_to(request, outcome)
+
+    given = {**BASE, "SENDER": outbox, "STORE": MemoryStore()}
+    with urlconf(path("check", check)), override_settings(OTPVERIFY=given):
+        client = Client()
+        client.get("/check")
+        before = client.cookies["sessionid"].value
+        assert client.get("/check", {"code": "letters"}).status_code == 400
+        assert client.cookies["sessionid"].value == before
+        assert client.get("/check", {"code": outbox.code(PHONE)}).status_code == 200
+        assert client.cookies["sessionid"].value != before
