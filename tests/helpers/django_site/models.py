@@ -20,6 +20,8 @@ class Members(BaseUserManager["Member"]):
         member.save(using=self._db)
         return member
 
+    create_superuser = create_user
+
 
 class Member(AbstractBaseUser):
     phone: models.CharField[str, str] = models.CharField(max_length=16, unique=True)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import aauthenticate, authenticate, get_user_model
 from django.contrib.auth.forms import AuthenticationForm
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -182,3 +183,29 @@ def test_a_form_of_ones_own_stays(person: Person, member: Any) -> None:
     with urlconf(*LoginView.urls(authentication_form=Own)):
         page = Person("sync").open("/login/")
     assert 'type="text" name="username"' in page.html
+
+
+@pytest.mark.parametrize("typed", SPELLINGS)
+def test_createsuperuser_saves_the_number_that_people_sign_in_with(
+    typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    with override_settings(
+        AUTH_USER_MODEL="django_site.Member",
+        AUTHENTICATION_BACKENDS=[BACKEND],
+        OTPVERIFY={**BASE, "SENDER": OutboxSender()},
+    ):
+        members = get_user_model().objects
+        members.all().delete()
+        call_command("createsuperuser", interactive=False, verbosity=0, phone=typed)
+        assert members.get().get_username() == PHONE
+        assert authenticate(None, username=typed, password=PASSWORD) == members.get()
+        members.all().delete()
+
+
+def test_a_new_user_name_that_is_not_a_phone_stays(member: Any) -> None:
+    with override_settings(OTPVERIFY=BASE):
+        assert type(member).objects.create_user("ann").get_username() == "ann"
+        member.phone = "5678 9045"
+        member.save()
+        assert member.get_username() == "5678 9045", "only new ones are read"
