@@ -183,8 +183,9 @@ class SignIn(Generic[A]):
 
         Args:
             create: Creates the account of a new number, and returns it; `None` if another request
-                was faster, which the database's unique phone says. Leave it out while the site
-                needs more to create it: the result's `step` is then `"sign_up"`.
+                was faster, which the database's unique phone says. If that request had another
+                phone, but the same e-mail address or the like, the person begins again. Leave it
+                out while the site needs more to create it: the result's `step` is then `"sign_up"`.
             hold: Gets an account before it is signed in. Any value but `None` holds it up, such as
                 the page that asks for more where the number may have a new owner.
         """
@@ -211,10 +212,13 @@ class SignIn(Generic[A]):
         account = await settled(create(outcome.verified))
         if account is not None:
             return SignedIn(outcome, account, created=True)
-        account = (await self.match(proof.subject)).account  # of the request that was faster
-        if account is None:
-            return SignedIn(replace(_refused(SignInRefused(), Page.FIRST), saved=True))
-        return SignedIn(outcome, account)
+        now = await self.match(proof.subject)  # of the request that was faster
+        if now.account is not None:
+            return SignedIn(outcome, now.account)
+        # Where the number is still new, another value was taken, such as the e-mail address.
+        again = now.standing is Standing.NEW
+        error = ChallengeExpired() if again else SignInRefused()
+        return SignedIn(replace(_refused(error, Page.FIRST), saved=True))
 
 
 def _refused(error: ChallengeExpired | SignInRefused, page: Page, entry: Any = None) -> Outcome:

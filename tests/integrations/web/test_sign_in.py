@@ -244,10 +244,17 @@ def test_two_people_who_sign_up_with_one_number_have_one_account(site: Site) -> 
     assert site.accounts == [("rival", PHONE)]
 
 
-def test_nobody_is_signed_in_if_the_account_cannot_be_created(site: Site) -> None:
+@pytest.mark.parametrize("rivals", [0, 2], ids=["an e-mail address", "the phone, twice"])
+def test_nobody_is_signed_in_if_the_account_cannot_be_created(site: Site, rivals: int) -> None:
+    """Another request took a value. If the number is still new, the person can begin again."""
     site.begin(sign_up=True)
-    done = site.finish(sign_up=True, create=lambda _: None)
-    assert isinstance(done.outcome.error, SignInRefused)
+
+    def create(verified: Verified) -> str | None:
+        site.accounts += [(f"rival {nth}", verified.phone) for nth in range(rivals)]
+        return None
+
+    done = site.finish(sign_up=True, create=create)
+    assert isinstance(done.outcome.error, SignInRefused if rivals else ChallengeExpired)
     assert (done.account, done.outcome.page, done.outcome.saved) == (None, Page.FIRST, True)
     assert site.session == {}, "the proof is used up"
 
