@@ -21,9 +21,10 @@ from urllib3.exceptions import HeaderParsingError, ReadTimeoutError
 
 from otpverify._per_process import PerProcess
 from otpverify._version import __version__
+from otpverify.errors import DeliveryError
 from otpverify.gateways import certificates
 from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply
-from otpverify.gateways.retry import HttpSettings
+from otpverify.gateways.retry import Attempts, HttpSettings
 from otpverify.gateways.urls import is_encrypted
 
 T = TypeVar("T")
@@ -193,12 +194,21 @@ class HttpClient:
                 when there was none. `maybe_sent` says whether any attempt may have been taken.
         """
         attempts = self._settings.attempts(self._sender)
+        try:
+            return self._attempt(attempts, call)
+        except DeliveryError:
+            if not attempts.again:
+                raise
         for attempt in attempts.repeats():
             with attempt:
-                seconds = attempts.begin()
-                outcome = carry(self._sessions.get(), call, self._settings.timeouts, seconds)
-                return attempts.conclude(call, outcome)
+                attempts.wait()
+                return self._attempt(attempts, call)
         raise AssertionError("The last attempt returns or raises.")
+
+    def _attempt(self, attempts: Attempts, call: Call[T]) -> T:
+        seconds = attempts.begin()
+        outcome = carry(self._sessions.get(), call, self._settings.timeouts, seconds)
+        return attempts.conclude(call, outcome)
 
     def close(self) -> None:
         """Close the pooled connections of this process."""

@@ -17,10 +17,10 @@ from urllib.request import getproxies, proxy_bypass
 
 from otpverify._event_loops import PerLoop
 from otpverify._version import __version__
-from otpverify.errors import ConfigurationError, needs_extra
+from otpverify.errors import ConfigurationError, DeliveryError, needs_extra
 from otpverify.gateways import certificates
 from otpverify.gateways.call import LARGEST_REPLY, Call, Failure, Reply, causes_of
-from otpverify.gateways.retry import HttpSettings
+from otpverify.gateways.retry import Attempts, HttpSettings
 from otpverify.gateways.urls import is_encrypted
 
 with needs_extra("async", "An asynchronous sender"):
@@ -56,12 +56,21 @@ class AsyncHttpClient:
     async def perform(self, call: Call[T]) -> T:
         """See `HttpClient.perform`."""
         attempts = self._settings.attempts(self._sender)
+        try:
+            return await self._attempt(attempts, call)
+        except DeliveryError:
+            if not attempts.again:
+                raise
         async for attempt in attempts.repeats():
             with attempt:
-                seconds = attempts.begin()
-                outcome = await self._pool.carry(call, self._settings.timeouts, seconds)
-                return attempts.conclude(call, outcome)
+                attempts.wait()
+                return await self._attempt(attempts, call)
         raise AssertionError("The last attempt returns or raises.")
+
+    async def _attempt(self, attempts: Attempts, call: Call[T]) -> T:
+        seconds = attempts.begin()
+        outcome = await self._pool.carry(call, self._settings.timeouts, seconds)
+        return attempts.conclude(call, outcome)
 
     async def aclose(self) -> None:
         """Close the pooled connections of the running event loop."""

@@ -1,6 +1,7 @@
 """Which failures are retried, when, and within which deadline, for every gateway.
 
-`stamina` repeats and waits, in threads or tasks. This module makes the decisions, without I/O.
+`stamina` repeats and waits, in threads or tasks; it is imported where something fails. This module
+makes the decisions, without I/O.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeAlias, TypeVar
-
-import stamina
 
 from otpverify.errors import (
     ConfigurationError,
@@ -328,12 +327,29 @@ class Attempts:
         self._ends = self._began + plan.total_seconds
         self._number = 0
         self._maybe_sent = False
+        self._waited = False
         self._failed: tuple[DeliveryError, float] | None = None
 
+    @property
+    def again(self) -> bool:
+        """Whether an attempt follows the one that failed."""
+        return self._failed is not None
+
     def repeats(self) -> Repeats:
-        """The attempts, for `for` or `async for`. Enter each one as a context."""
+        """The attempts after the first, which failed, for `for` or `async for`. Enter each one as a
+        context, and call `wait` before its attempt. Most calls need none: the contexts cost
+        much of the time of a call."""
+        import stamina
+
         context = stamina.retry_context(on=self._wait, attempts=self._plan.attempts, timeout=None)
         return context.with_name(_NAME, (), {})
+
+    def wait(self) -> None:
+        """In the first context of `repeats`, raise the error of the attempt that was made already,
+        so that stamina waits and goes on."""
+        if not self._waited and self._failed is not None:
+            self._waited = True
+            raise self._failed[0]
 
     def begin(self) -> float:
         """Begin an attempt; how long it may take, in seconds."""
@@ -396,6 +412,8 @@ class Attempts:
         outcome: Reply | Failure,
         asked: float | None,
     ) -> float | None:
+        import stamina
+
         again = self._number < self._plan.attempts and stamina.is_active()
         if not again or not self._may_repeat(call, error, outcome):
             return None
