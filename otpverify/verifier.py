@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from otpverify._sync import Closing, run_sync
 from otpverify.core.fraud_policy import FraudPolicy
@@ -16,8 +16,10 @@ from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.issuing import Caller, ForeignCode
 from otpverify.engine.operations import Engine
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
-from otpverify.settings import Parts, Settings
 from otpverify.wiring import compose, sync_ports, with_sender
+
+if TYPE_CHECKING:
+    from otpverify.settings import Parts
 
 
 class Verifier(Closing):
@@ -98,6 +100,8 @@ class Verifier(Closing):
             ConfigurationError: One is missing or not valid; the message names it.
             StoreError: The SQLite file is damaged or locked, or its disk is full.
         """
+        from otpverify.settings import Parts, Settings  # needed here alone
+
         parts = Parts(
             Settings(environ=environ),
             policy=policy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from otpverify._sync import AsyncClosing, require_asyncio
 from otpverify.core.fraud_policy import FraudPolicy
@@ -16,9 +16,11 @@ from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.issuing import Caller, ForeignCode
 from otpverify.engine.operations import Engine
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
-from otpverify.settings import Parts, Settings
 from otpverify.verifier import Verifier
 from otpverify.wiring import async_ports, compose, in_threads, with_sender
+
+if TYPE_CHECKING:
+    from otpverify.settings import Parts
 
 
 class AsyncVerifier(AsyncClosing):
@@ -72,6 +74,8 @@ class AsyncVerifier(AsyncClosing):
         fraud: FraudPolicy | None = None,
     ) -> Self:
         """See `Verifier.from_env`."""
+        from otpverify.settings import Parts, Settings  # needed here alone
+
         parts = Parts(
             Settings(environ=environ),
             policy=policy,

@@ -22,10 +22,8 @@ from otpverify.engine.issuing import Issuer
 from otpverify.engine.operations import Engine
 from otpverify.engine.ports import Ports
 from otpverify.errors import ConfigurationError
-from otpverify.hashing import Argon2Hasher
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
 from otpverify.sms.messages import Messages
-from otpverify.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -70,8 +68,8 @@ def compose(
     Raises:
         ConfigurationError: They do not fit together.
     """
-    store = MemoryStore() if store is None else store
-    hasher = Argon2Hasher() if hasher is None else hasher
+    store = _default_store() if store is None else store
+    hasher = _default_hasher() if hasher is None else hasher
     _require("sender", sender, "send")
     _require("store", store, *_STORE_OPERATIONS)
     _require("hasher", hasher, "digest")
@@ -233,6 +231,18 @@ def _threads(most: int) -> Executor:
     from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
 
     return ThreadPoolExecutor(most, thread_name_prefix="otpverify")
+
+
+def _default_store() -> Store:
+    from otpverify.stores.memory import MemoryStore  # programs with a store of their own skip it
+
+    return MemoryStore()
+
+
+def _default_hasher() -> Hasher:
+    from otpverify.hashing import Argon2Hasher  # it loads Argon2
+
+    return Argon2Hasher()
 
 
 def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) -> Keyring:
