@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from servers import Server, binaries
 
 from otpverify import HmacHasher, Message, Policy, Receipt, RedisStore, Verifier
+from otpverify.stores.redis.connections import packed
 
 SECRET = "iA64b34S0uwavoENKoSS2Cde5HWA5KB6moMaBfB0oQ0"
 POLICY = Policy(sends_per_ip=())
@@ -82,6 +84,33 @@ def floor(client: redis.Redis, count: int) -> float:
     """The wall time of one bare one-command EVALSHA through redis-py."""
     digest = client.script_load(FLOOR)
     return microseconds(lambda _: client.evalsha(digest, 1, "key"), count)
+
+
+class RawSocket:
+    """The floor's script over a bare socket: no client, and the reply is not read.
+
+    Args:
+        client: Of the server.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        where = client.connection_pool.connection_kwargs
+        self._socket = socket.create_connection((where["host"], where["port"]))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        digest = client.script_load(FLOOR)
+        [self._command] = packed(("EVALSHA", digest, 1, b"key"))
+
+    def floor(self, count: int) -> float:
+        """The wall time of one round trip."""
+
+        def call(_: int) -> None:
+            self._socket.sendall(self._command)
+            self._socket.recv(65_536)
+
+        return microseconds(call, count)
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def server_cpu(client: Any) -> float:

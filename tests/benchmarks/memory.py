@@ -63,7 +63,7 @@ def main() -> None:
         used = client.info("memory")["used_memory"] - empty
         row("figure", "seen", "to reach")
         row("---", "---", "---")
-        row(f"bytes per pending challenge, at {PENDING:,}", f"{used / PENDING:.0f}", "400")
+        row(f"bytes per pending challenge, at {PENDING:,}", f"{used / PENDING:.0f}", "at most 350")
         client.flushall()
         ratios = []
         pair = Pair(server.url)
