@@ -33,7 +33,7 @@ browser: $(VENV)/dev.done ## Run the tests in a real browser, and keep screensho
 	OTPVERIFY_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) tests/browser
 
 bench: $(VENV)/dev.done $(VENV)/hiredis ## Measure against a floor on a real server
-	cd tests && for part in operations clients memory concurrency tutorial imports fraud_accounts; do \
+	cd tests && for part in operations counts clients memory concurrency tutorial imports fraud_accounts; do \
 		echo; ../$(BIN)/python -m benchmarks.$$part || exit 1; done
 
 pumping: $(VENV)/dev.done ## Simulate SMS pumping: what it costs, and whom the protection refuses
