@@ -14,9 +14,9 @@ pytestmark = long_form
 BASE = "/account/enrolment"
 
 
-def test_the_pages_of_enrolment(person: Person, site: Site) -> None:
+def test_the_pages_of_enrolment_in_flask(person: Person, site: Site) -> None:
     if site.name != "flask":
-        pytest.skip("the demo has no enrolment, and Django's has pages of its own")
+        pytest.skip("for the pages of Flask")
     login = site.kind.flows["login"]
     person.start(login)
     person.page.get_by_label("Remember this browser for 30 days").check()
@@ -42,6 +42,39 @@ def test_the_pages_of_enrolment(person: Person, site: Site) -> None:
     person.open(f"{BASE}/remove")
     person.look("enrolment-7-remove")
     person.open(f"{BASE}/codes")
+    person.press(person.page.get_by_role("button", name="Make new backup codes"))
+    expect(person.page.get_by_role("listitem")).to_have_count(10)
+    person.look("enrolment-8-codes")
+
+
+def test_the_pages_of_enrolment_in_django(person: Person, site: Site) -> None:
+    if site.name != "django":
+        pytest.skip("for the pages of Django")
+    login = site.kind.flows["login"]
+    person.start(login)
+    person.page.get_by_label("Remember this browser for 30 days").check()
+    person.look("enrolment-1-remember")
+    person.enter(site.codes(1)[0])
+    person.open("/account/my-phone/")
+    expect(person.page.get_by_text("Codes go to")).to_be_visible()
+    person.look("enrolment-2-overview")
+
+    person.press(person.page.get_by_role("link", name="Change the number"))
+    person.look("enrolment-3-prove")
+    person.page.get_by_label("Password").fill("incorrect")
+    person.press(person.page.get_by_role("button", name="Send a code"))
+    expect(person.alert).to_contain_text("password")
+    person.look("enrolment-4-incorrect")
+    person.page.get_by_label("Password").fill(login.fields["password"])
+    person.press(person.page.get_by_role("button", name="Send a code"))
+    person.look("enrolment-5-code")
+    person.enter(site.codes(2)[-1])
+    person.open("/account/my-phone/")
+    expect(person.page.get_by_label("Phone number")).to_be_visible()
+    person.look("enrolment-6-phone")
+
+    person.open("/account/backup-codes/")
+    person.look("enrolment-7-before-codes")
     person.press(person.page.get_by_role("button", name="Make new backup codes"))
     expect(person.page.get_by_role("listitem")).to_have_count(10)
     person.look("enrolment-8-codes")
