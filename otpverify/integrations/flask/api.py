@@ -1,4 +1,5 @@
-"""JSON endpoints for one purpose: the flow of `otp_router` for FastAPI, in Flask."""
+"""JSON endpoints for one purpose: the flow of `otp_router` for FastAPI, in Flask. And the address
+for delivery reports."""
 
 from __future__ import annotations
 
@@ -14,7 +15,13 @@ from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.outcome import Outcome, Reply
 from otpverify.integrations.web.problems import INVALID_REQUEST, Problem, SendRefused
-from otpverify.integrations.web.requests import LARGEST_JSON, is_json, json_object
+from otpverify.integrations.web.requests import (
+    LARGEST_JSON,
+    LARGEST_REPORT,
+    is_json,
+    json_object,
+    take_report,
+)
 from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE
 from otpverify.integrations.web.session import Recipient
 
@@ -87,6 +94,25 @@ def json_blueprint(
     # Another site cannot send the JSON that these endpoints require: see `web.requests`.
     blueprint.record(lambda state: exempt(state, *views))
     return blueprint
+
+
+def add_report(site: Site, blueprint: Blueprint) -> None:
+    """Add `/sms/report`, for the gateway: it has no session; the token in the address
+    authenticates it."""
+
+    def sms_report() -> Response:
+        taken = take_report(
+            site.verifier(),
+            method=request.method,
+            query=request.query_string,
+            body=request.stream.read(LARGEST_REPORT + 1),
+            content_type=request.content_type or "",
+        )
+        status, text = run_sync(taken)
+        return Response(text, status, content_type="text/plain")
+
+    blueprint.add_url_rule("/sms/report", "sms_report", sms_report, methods=["GET", "POST"])
+    blueprint.record(lambda state: exempt(state, sms_report))
 
 
 def json_name(purpose: str) -> str:
