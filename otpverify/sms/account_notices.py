@@ -1,8 +1,9 @@
-"""The texts of messages that report a change to the account to its owner (OWASP ASVS 5.0, 6.3.7).
+"""The texts of messages that report a change to the account, or failed sign-ins, to its owner
+(OWASP ASVS 5.0, 6.3.7 and 6.3.5).
 
 They are in `account_notices.json`, by language: `phone` for a change of the phone number, `factor`
-for any other change of how the person signs in. They never hold a code or a link. With a brand of
-up to 20 characters each is one segment.
+for any other change of how the person signs in, and `sign_in` for incorrect codes after the right
+password. They never hold a code or a link. With a brand of up to 20 characters each is one segment.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from otpverify.sms import lint_rules
 from otpverify.sms.gsm7 import in_gsm7, is_gsm7
 from otpverify.sms.languages import languages, negotiate
 
-NoticeText: TypeAlias = Literal["phone", "factor"]
+NoticeText: TypeAlias = Literal["phone", "factor", "sign_in"]
 
 
 @cache
@@ -36,7 +37,7 @@ def notice_text(kind: NoticeText, *, locale: str = "en", brand: str | None = Non
     """The text of a message.
 
     Args:
-        kind: `"phone"` or `"factor"`.
+        kind: `"phone"`, `"factor"` or `"sign_in"`.
         locale: A BCP 47 tag such as `"de-AT"`. The text is in the nearest available language, or
             in English.
         brand: The name by which people know you, as for `Messages`.

@@ -16,16 +16,16 @@ BRAND = "Twenty letters brand"
 
 
 @pytest.mark.parametrize("tag", sorted(languages()))
-@pytest.mark.parametrize("kind", ["phone", "factor"])
+@pytest.mark.parametrize("kind", ["phone", "factor", "sign_in"])
 def test_every_language_has_a_text_of_one_segment(tag: str, kind: str) -> None:
-    text = notice_text(kind, locale=tag, brand=BRAND)  # type: ignore[arg-type]  # one of the two
+    text = notice_text(kind, locale=tag, brand=BRAND)  # type: ignore[arg-type]  # one of the three
     assert segments(text).parts == 1
     assert BRAND in text
-    assert text.endswith(notice_texts()[tag][kind])  # type: ignore[index]  # one of the two
+    assert text.endswith(notice_texts()[tag][kind])  # type: ignore[index]  # one of the three
     assert is_gsm7(text) == is_gsm7(languages()[tag].tail)
     assert not re.search(r"\d|http|www|@|{|}", text)
     if tag != "en":
-        assert notice_texts()[tag] != notice_texts()["en"]
+        assert notice_texts()[tag][kind] != notice_texts()["en"][kind]  # type: ignore[index]  # as above
 
 
 def test_no_language_is_missing_or_too_many() -> None:

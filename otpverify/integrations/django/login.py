@@ -21,10 +21,12 @@ from otpverify.integrations.django import (
     remembered,
     requests,
 )
+from otpverify.integrations.django.account_notices import notify
 from otpverify.integrations.django.backends import PhoneAuthenticationForm
 from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_text as _
-from otpverify.integrations.django.signals import is_attempt
+from otpverify.integrations.web.account_notices import AccountChange
+from otpverify.integrations.web.attempts import is_attempt, is_suspicious
 from otpverify.integrations.web.other_ways import OtherWay, is_code_refused
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.sentences import NO_PHONE
@@ -201,11 +203,14 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
         return response
 
     async def refused(self, error: OtpVerifyError, user: Any) -> None:
-        """See `FlowView`. An attempt is a failed login, too."""
+        """See `FlowView`. An attempt is a failed login, too; of many the user is notified."""
         await super().refused(error, user)
         if user is not None and is_attempt(error):
             credentials = {user.USERNAME_FIELD: user.get_username()}
             await self.signal(user_login_failed, sender=__name__, credentials=credentials)
+            if await is_suspicious(self.web_flow.verifier, accounts.key(user)):
+                phone = await self.call(requests.phone_of, user)
+                await notify(self, user, AccountChange.SIGN_IN_FAILED, phone)
 
     async def post_cancel(self) -> HttpResponseBase:
         """Void the challenge, and forget the password."""

@@ -15,10 +15,12 @@ from django.shortcuts import resolve_url
 
 from otpverify import ChallengeExpired, VerificationFailed, Verified
 from otpverify.integrations.django import api, requests
+from otpverify.integrations.django.account_notices import notify
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.django.signals import password_reset_done
+from otpverify.integrations.web.account_notices import AccountChange
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.sentences import CONFIRM_FIRST
 from otpverify.integrations.web.session import Proof, Recipient
@@ -107,6 +109,7 @@ class PasswordResetView(FlowView):
         if user is None:  # it was removed since
             return self.refuse(ChallengeExpired())
         response = await self.call(self.password_valid, form, outcome.verified)
+        await notify(self, user, AccountChange.PASSWORD_RESET, None)
         self.finish(outcome.verified, response, ended=True)
         return api.succeeded(outcome, response) if self.wants_json else response
 

@@ -32,8 +32,8 @@ from otpverify.integrations.django import accounts, api, conf, requests
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.forms import PhoneForm
 from otpverify.integrations.django.requests import lazy_text as _
-from otpverify.integrations.django.signals import is_attempt, sign_in_verified
-from otpverify.integrations.web.attempts import count_attempt
+from otpverify.integrations.django.signals import sign_in_verified
+from otpverify.integrations.web.attempts import count_attempt, is_attempt
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import SignInRefused, explained

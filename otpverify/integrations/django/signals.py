@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-from otpverify import AttemptsExhausted, IncorrectAnswer, IncorrectCode, OtpVerifyError
+from otpverify import AttemptsExhausted, IncorrectCode, OtpVerifyError
 
 code_verified: Signal = Signal()
 """A code was right, in any flow; with `user` and `verified`. It is sent before the flow's own
@@ -44,13 +44,6 @@ phone_removed: Signal = Signal()
 
 backup_codes_made: Signal = Signal()
 """A user has new backup codes; with `user`. Earlier ones are void."""
-
-
-def is_attempt(error: OtpVerifyError) -> bool:
-    """Whether a code or another answer was compared and is incorrect, or came after the last
-    attempt. What cannot be a code is not an attempt."""
-    compared = isinstance(error, IncorrectCode) and error.attempts_left is not None
-    return compared or isinstance(error, IncorrectAnswer | AttemptsExhausted)
 
 
 def signals_of_refusal(error: OtpVerifyError) -> list[Signal]:

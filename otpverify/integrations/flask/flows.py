@@ -26,8 +26,10 @@ from otpverify import (
 )
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.api import respond_to
+from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync, sentences
+from otpverify.integrations.web.account_notices import AccountChange
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
 from otpverify.integrations.web.other_ways import OtherWay
@@ -183,7 +185,12 @@ class FlowPages(ABC):
             return self.succeed(outcome.verified, subject)
         if outcome.repeated:
             return redirect(self.after_code(), 303)
+        if outcome.error is not None:
+            self.refused(outcome.error, subject)
         return self.follow(outcome, self.typed_for(subject))
+
+    def refused(self, error: OtpVerifyError, subject: str) -> None:  # noqa: B027 - few need it
+        """React to a code that was not accepted."""
 
     def code_page(self) -> str | Response:
         """The form for the code."""
@@ -424,4 +431,5 @@ class PasswordReset(PhoneConfirmation):
             return self.refuse(ChallengeExpired())
         forget_flows(session)  # what this session proved before is not for the new password
         response = self.site.call("set_password", account, password)
+        SecondFactor(self.site).notify(account, AccountChange.PASSWORD_RESET, None)
         return self.finish(outcome.verified, response, self.target())

@@ -179,7 +179,7 @@ class Hooks:
         return self._set("forget_browsers", function)
 
     def on_account_change(self, function: F) -> F:
-        """`(notice) -> None`: the phone, the backup codes or the remembered browsers of an account
-        changed, or a backup code was used (`AccountNotice`). Send an e-mail with its
-        `sentences`."""
+        """`(notice) -> None`: the phone, the password, the backup codes or the remembered browsers
+        of an account changed, a backup code was used, or somebody who had the password entered
+        several incorrect codes (`AccountNotice`). Send an e-mail with its `sentences`."""
         return self._set("on_account_change", function)

@@ -19,6 +19,7 @@ from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.account_notices import AccountChange
+from otpverify.integrations.web.attempts import is_attempt, is_suspicious
 from otpverify.integrations.web.backup_codes import WAY as BACKUP_CODE
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.other_ways import OtherWay, check_answer, is_code_refused
@@ -90,6 +91,12 @@ class Login(FlowPages):
         """Sign in after a right code."""
         remember = self._asked_to_remember()
         return self.enter(subject, verified.challenge, remember=remember, by_code=True)
+
+    def refused(self, error: OtpVerifyError, subject: str) -> None:
+        """Notify the person of many incorrect codes or answers: somebody has the password."""
+        if is_attempt(error) and run_sync(is_suspicious(self.site.verifier(), subject)):
+            phone = self.site.facts(subject)[1]
+            self.second.notify(subject, AccountChange.SIGN_IN_FAILED, phone)
 
     def cancel(self) -> Response:
         """Void the challenge, and forget the password."""
@@ -164,7 +171,9 @@ class Login(FlowPages):
             answer = request.form.get("code", "")
             run_sync(check_answer(self.site.verifier(), way, account, answer))
         except OtpVerifyError as error:
-            notice = Notice.of(explained(error))
+            failure = explained(error)
+            self.refused(failure, account)
+            notice = Notice.of(failure)
             pages.leave_session()
             pages.carry(f"{self.purpose} other", Carried(notice))
             return redirect(self.url("other", way=way.name), 303)

@@ -1,12 +1,14 @@
-"""Notices to the person when the phone or another factor of the account changes (OWASP ASVS 5.0,
-6.3.7): a sentence for the site's own channel, such as e-mail, and a message by SMS.
+"""Notices to the person when the phone, the password or another factor of the account changes
+(OWASP ASVS 5.0, 6.3.7), and when somebody who has the password fails at the second factor (6.3.5):
+a sentence for the site's own channel, such as e-mail, and a message by SMS.
 
 When a phone is changed or removed, the message goes to the old number, so that its owner knows of a
 takeover. It never holds a code, a link or a number.
 
 Such messages go out by the verifier's sender. They are counted apart from codes, in the verifier's
 store, with limits of their own, so that they neither use up what the person needs to sign in, nor
-are sent without end where a phone is changed again and again. A `FraudPolicy` does not count them.
+are sent without end where a phone is changed again and again. Those about failed sign-ins have a
+count of their own, so that nobody uses up the notices about changes. A `FraudPolicy` counts none.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ NOTICE_LIMITS: Final = (Limit(5, 86_400),)
 
 
 class AccountChange(Enum):
-    """What changed. The value is the sentence for e-mail and the like."""
+    """What changed, or what was tried. The value is the sentence for e-mail and the like."""
 
     PHONE_ADDED = Sentence("A phone number was added to your account.")
     PHONE_CHANGED = Sentence("The phone number of your account was changed.")
@@ -51,6 +53,8 @@ class AccountChange(Enum):
     BACKUP_CODES_MADE = Sentence("New backup codes were made for your account.")
     BACKUP_CODE_USED = Sentence("A backup code was used to sign in to your account.")
     BROWSERS_FORGOTTEN = Sentence("All remembered browsers of your account were forgotten.")
+    PASSWORD_RESET = Sentence("The password of your account was changed.")
+    SIGN_IN_FAILED = Sentence("Somebody entered your password and then several incorrect codes.")
 
     @classmethod
     def to_phone(cls, before: str | None) -> AccountChange:
@@ -69,6 +73,8 @@ class AccountChange(Enum):
     @property
     def text(self) -> NoticeText:
         """Which text a message by SMS has."""
+        if self is AccountChange.SIGN_IN_FAILED:
+            return "sign_in"
         return "phone" if self.name.startswith("PHONE") else "factor"
 
 
@@ -84,7 +90,8 @@ class AccountNotice:
         account: The account's id.
         change: What changed.
         phone: The number that a message by SMS goes to, in E.164: the one that the account had
-            before the change. `None` if it had none.
+            before the change. `None` if it had none, and after a reset by phone: the person who
+            reset the password holds that phone.
         locale: The person's language, a BCP 47 tag.
     """
 
@@ -157,7 +164,8 @@ async def send_notice(
     text = notice_text(notice.change.text, locale=notice.locale, brand=brand)
     try:
         to = verifier.normalize(notice.phone)
-        counter = tag(mac(issuer.keyring.signing.tag_key, "account notice", to))
+        kind = "failed sign-in" if notice.change.text == "sign_in" else "account notice"
+        counter = tag(mac(issuer.keyring.signing.tag_key, kind, to))
         reserved = await call_port(issuer.ports.reserve(counter, NOTICE_LIMITS), Reserved, Refused)
         if isinstance(reserved, Refused):
             _log.warning("%s was not sent by SMS: too many today.", notice)

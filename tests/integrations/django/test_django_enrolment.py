@@ -100,6 +100,15 @@ def prove_again(person: Person, outbox: OutboxSender) -> Page:
 
 
 @both
+def test_the_page_for_the_number_names_the_risk_of_codes_by_sms(person: Person, user: Any) -> None:
+    change(user, phone="")
+    sign_in_without_phone(person, user)
+    page = person.open("/my-phone/")
+    assert "A person who takes over your number also receives your codes." in page.html
+    assert "An authenticator app or a passkey is safer." in page.html
+
+
+@both
 def test_the_first_phone_needs_the_password_and_a_code_to_it(
     person: Person, user: Any, outbox: OutboxSender, heard: Any
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.test import override_settings
 from django_support import (
     ACCOUNT_PHONE,
@@ -45,6 +46,25 @@ def test_a_password_is_reset(person: Person, user: Any, outbox: OutboxSender) ->
     assert page.heading == "Password changed"
     user.refresh_from_db()
     assert user.check_password(NEW_PASSWORD)
+    assert len(outbox) == 1
+
+
+@both
+def test_a_new_password_is_reported_by_e_mail(
+    person: Person, user: Any, outbox: OutboxSender
+) -> None:
+    """Not by SMS: the person who reset it holds the phone."""
+    change(user, email="ann@example.com")
+    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+        mail.outbox = []
+        person.send("/reset/", phone=ACCOUNT_PHONE)
+        person.send("/reset/code/", code=outbox.code())
+        assert not mail.outbox
+        new = {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
+        person.send("/reset/password/", **new)
+    [message] = mail.outbox
+    assert message.to == ["ann@example.com"]
+    assert message.subject == "The password of your account was changed."
     assert len(outbox) == 1
 
 

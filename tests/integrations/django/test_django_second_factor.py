@@ -731,6 +731,39 @@ def test_the_person_is_notified(person: Person, user: Any, outbox: OutboxSender)
     assert "contact us at once" in message.body
 
 
+@both
+def test_the_person_is_notified_when_sign_ins_fail(
+    person: Person, user: Any, outbox: OutboxSender
+) -> None:
+    """Somebody has the password, and guesses codes and backup codes."""
+    change(user, email="ann@example.com")
+    codes_of(user)
+    backend = "django.core.mail.backends.locmem.EmailBackend"
+    with override_settings(EMAIL_BACKEND=backend):
+        mail.outbox = []
+        login(person)
+        code = outbox.code()
+        for nth in range(1, 4):
+            person.send("/login/code/", code=wrong(code, nth))
+        person.open("/login/other/")
+        person.send("/login/other/", way="backup-code", code="00000-00000")
+        assert not mail.outbox
+        person.send("/login/other/", way="backup-code", code="00000-00000")
+        assert len(mail.outbox) == 1
+        for _ in range(2):
+            login(person)
+            for nth in range(1, 6):
+                person.send("/login/code/", code=wrong(code, nth))
+    [message] = mail.outbox
+    assert message.to == ["ann@example.com"]
+    assert message.subject == "Somebody entered your password and then several incorrect codes."
+    assert "contact us at once" in message.body
+    texts = [sent.text for sent in outbox.messages if sent.to == ACCOUNT_PHONE]
+    assert (
+        texts.count("Somebody entered your password, then wrong codes. Not you? Contact us.") == 1
+    )
+
+
 def test_a_site_that_notifies_by_itself(person: Person, user: Any, outbox: OutboxSender) -> None:
     told: list[Any] = []
 

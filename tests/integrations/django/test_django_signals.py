@@ -47,8 +47,9 @@ def test_codes_that_are_refused_at_a_login(
     person: Person, user: Any, outbox: OutboxSender, heard: Any, clock: FrozenDateTimeFactory
 ) -> None:
     login(person)
+    code = outbox.code()
     for nth in range(1, 6):
-        person.send("/login/code/", code=wrong(outbox.code(), nth))
+        person.send("/login/code/", code=wrong(code, nth))
     assert [name for name, _ in heard] == FAILED * 4 + EXHAUSTED
     for name, named in heard:
         if name == "user_login_failed":
@@ -58,7 +59,7 @@ def test_codes_that_are_refused_at_a_login(
             assert isinstance(named["error"], IncorrectCode)
             assert named["sender"].flow == "login"
     heard.clear()
-    person.send("/login/code/", code=outbox.code())
+    person.send("/login/code/", code=code)
     assert [name for name, _ in heard] == ["code_refused"], "it was no attempt"
     assert isinstance(heard[0][1]["error"], ChallengeExpired)
     assert heard[0][1]["user"] == user
@@ -69,15 +70,16 @@ def test_what_is_not_a_code_is_no_failed_login(
     person: Person, user: Any, outbox: OutboxSender, heard: Any
 ) -> None:
     login(person)
+    code = outbox.code()
     person.send("/login/code/", code="letters")
     assert [name for name, _ in heard] == ["code_refused"]
     heard.clear()
     copy = dict(person.session.items())
     for nth in range(1, 6):
-        person.send("/login/code/", code=wrong(outbox.code(), nth))
+        person.send("/login/code/", code=wrong(code, nth))
     person.take_over(copy)
     heard.clear()
-    person.send("/login/code/", code=outbox.code())
+    person.send("/login/code/", code=code)
     assert [name for name, _ in heard] == EXHAUSTED
     assert isinstance(heard[0][1]["error"], AttemptsExhausted)
 

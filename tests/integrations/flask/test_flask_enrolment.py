@@ -119,6 +119,14 @@ class TestChange:
         assert (page.path, page.said) == (BASE, f"{NEW} is confirmed.")
         assert site.phones["7"] == NEW
 
+    def test_the_page_for_the_number_names_the_risk_of_codes_by_sms(
+        self, site: Site, person: Person
+    ) -> None:
+        prove(person)
+        page = person.open(f"{BASE}/phone")
+        assert "A person who takes over your number also receives your codes." in page.text
+        assert "An authenticator app or a passkey is safer." in page.text
+
     def test_by_a_code_to_the_old_number(self, site: Site, person: Person) -> None:
         person.open(f"{BASE}/phone")
         page = person.send(f"{BASE}/prove")

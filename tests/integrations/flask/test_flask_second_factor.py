@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
@@ -17,7 +17,13 @@ from freezegun.api import FrozenDateTimeFactory
 from servers import Server, binary
 from support import QUICK, SECRET, wrong
 
-from otpverify import ConfigurationError, DeliveryRejected, Limit, Policy, RedisStore
+from otpverify import (
+    ConfigurationError,
+    DeliveryRejected,
+    Limit,
+    Policy,
+    RedisStore,
+)
 from otpverify.demo.script import Page
 from otpverify.integrations.flask import OtpVerify
 from otpverify.integrations.web import run_sync
@@ -374,6 +380,7 @@ class TestBackupCodes:
     def test_guesses_are_limited_and_the_code_still_works(self, site: Site, person: Person) -> None:
         codes = site.backup()
         person.begin("login")
+        sent = site.code(1)
         person.open("/account/login/other")
         for _ in range(6):
             page = person.send("/account/login/other?way=backup-code", code="00000-00000")
@@ -382,7 +389,7 @@ class TestBackupCodes:
         assert page.said.startswith("Too many incorrect answers.")
         assert not site.told
         person.open("/account/login/code")
-        page = person.send("/account/login/code", code=site.code(1))
+        page = person.send("/account/login/code", code=sent)
         assert page.path == "/account/login/done"
 
     def test_every_form_needs_the_sessions_token(self, site: Site, person: Person) -> None:
@@ -444,6 +451,78 @@ class TestBackupCodes:
         person.cookie = after
         assert person.open(reply.headers["Location"]).path == "/account/login/done"
         assert len(site.told) == 1
+
+
+class TestFailedSignIns:
+    """The person is notified when somebody who has the password fails at the second factor."""
+
+    def guess(self, site: Site, person: Person, times: int) -> None:
+        """Guess codes, with a new challenge whenever one ends."""
+        for nth in range(times):
+            if not nth % 5:
+                person.begin("login")
+                code = codes_of(site)[-1]
+            person.send("/account/login/code", code=wrong(code, nth % 5 + 1))
+
+    def notified(self, site: Site) -> list[str]:
+        return [notice.change.name for notice in site.notices]
+
+    def test_many_incorrect_codes_are_reported_once(self, site: Site, person: Person) -> None:
+        self.guess(site, person, 4)
+        assert self.notified(site) == []
+        self.guess(site, person, 10)
+        assert self.notified(site) == ["SIGN_IN_FAILED"]
+        assert site.notices[0].phone == PHONE
+        assert site.notices[0].account == "7"
+        with suppress(LookupError):  # the report has no code
+            site.code(4)
+        texts = [message.text for message in site.outbox.messages if message.to == PHONE]
+        reports = [text for text in texts if text.startswith("Somebody entered your password")]
+        assert len(reports) == 1
+        assert not re.search(r"\d", reports[0])
+
+    def test_codes_and_other_answers_count_together(self, site: Site, person: Person) -> None:
+        site.backup()
+        self.guess(site, person, 3)
+        person.open("/account/login/other")
+        for _ in range(2):
+            person.send("/account/login/other?way=backup-code", code="00000-00000")
+        assert self.notified(site) == ["SIGN_IN_FAILED"]
+
+    def test_without_the_password_nobody_causes_one(self, site: Site, person: Person) -> None:
+        for _ in range(9):
+            person.begin("login", password="wrong")
+        person.begin("reset", phone=PHONE)
+        code = site.code(1)
+        for nth in range(1, 6):
+            person.send("/account/reset/code", code=wrong(code, nth))
+        assert self.notified(site) == []
+
+    def test_who_guesses_sees_nothing_of_it(self, site: Site, person: Person) -> None:
+        """The reply to the code that causes a notice is that to any other last code."""
+        pages = []
+        for _ in range(2):
+            self.guess(site, person, 5)
+            pages.append((person.page.path, person.page.said))
+        assert pages[0] == pages[1]
+        assert self.notified(site) == ["SIGN_IN_FAILED"]
+
+
+def test_a_new_password_is_reported_by_another_channel(site: Site, person: Person) -> None:
+    """Not by SMS: the person who reset it holds the phone."""
+    person.begin("reset", phone=PHONE)
+    person.send("/account/reset/code", code=site.code(1))
+    person.send("/account/reset/password", password="close sesame")
+    assert site.told == [("password", "7", "close sesame")]
+    [notice] = site.notices
+    assert (notice.change.name, notice.account, notice.phone) == ("PASSWORD_RESET", "7", None)
+    assert len(site.outbox) == 1
+
+
+def codes_of(site: Shop) -> list[str]:
+    """The codes that were sent."""
+    found = (re.search(r"\d{6}", message.text) for message in site.outbox.messages)
+    return [match[0] for match in found if match]
 
 
 def test_many_processes_share_the_attempts() -> None:

@@ -1,4 +1,4 @@
-"""Notices to the person when a factor of the account changes."""
+"""Notices to the person when a factor of the account changes, or when sign-ins fail."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from otpverify.integrations.web.account_notices import (
     notify,
     send_notice,
 )
+from otpverify.integrations.web.attempts import FAILED_SIGN_INS, SIGN_IN_NOTICES, is_suspicious
 from otpverify.integrations.web.enrolment import enrolled, enrolling
 from otpverify.testing import OutboxSender
 
@@ -91,6 +92,59 @@ def test_a_store_that_is_away_sends_nothing(caplog: pytest.LogCaptureFixture) ->
     outbox = OutboxSender()
     assert not run_sync(send_notice(verifier(outbox, store=Away()), CHANGED))
     assert not outbox.messages
+    assert "The store is away." in caplog.text
+
+
+FAILED = AccountNotice("7", AccountChange.SIGN_IN_FAILED, PHONE)
+
+
+def test_the_fifth_incorrect_answer_in_an_hour_is_suspicious_once_a_day(
+    clock: FrozenDateTimeFactory,
+) -> None:
+    site = verifier(OutboxSender())
+
+    def fail(times: int, account: str = "7") -> list[bool]:
+        return [run_sync(is_suspicious(site, account)) for _ in range(times)]
+
+    usual = FAILED_SIGN_INS.count
+    assert fail(usual) == [False] * usual
+    clock.tick(FAILED_SIGN_INS.seconds + 1)
+    assert fail(usual) == [False] * usual, "it is a person who mistypes now and then"
+    assert fail(1, "8") == [False], "another account"
+    assert fail(3) == [True, False, False]
+    clock.tick(SIGN_IN_NOTICES.seconds - 60)
+    assert fail(usual + 1) == [False] * (usual + 1), "one a day"
+    clock.tick(61)
+    assert fail(2) == [True, False]
+
+
+def test_it_is_counted_with_the_async_verifier() -> None:
+    site = AsyncVerifier(OutboxSender(), secret=SECRET, hasher=QUICK)
+
+    async def fail() -> list[bool]:
+        return [await is_suspicious(site, "7") for _ in range(6)]
+
+    assert asyncio.run(fail()) == [False] * 4 + [True, False]
+
+
+def test_failed_sign_ins_use_up_no_notice_about_a_change() -> None:
+    outbox = OutboxSender()
+    site = verifier(outbox)
+    for _ in range(9):
+        run_sync(send_notice(site, FAILED))
+    assert len(outbox) == NOTICE_LIMITS[0].count
+    assert run_sync(send_notice(site, CHANGED)), "a takeover must still be reported"
+
+
+def test_a_store_that_is_away_is_logged_and_suspects_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Away(MemoryStore):
+        def reserve(self, *args: Any) -> Any:
+            raise StoreError("The store is away.")
+
+    site = verifier(OutboxSender(), store=Away())
+    assert not any(run_sync(is_suspicious(site, "7")) for _ in range(6))
     assert "The store is away." in caplog.text
 
 
