@@ -485,3 +485,4 @@ class OtpVerify(Hooks):
                     "reset_verifier=Verifier(BackgroundSender(sender), ...) beside it."
                 )
             ours.mounted[name] = f"{state.name_prefix}.{state.name}".lstrip(".")
+        sign_in.warn_of_a_way_around(ours.mounted, self._hooks)

@@ -5,6 +5,8 @@ The rule of what follows a right code is `otpverify.integrations.web.sign_in`.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
@@ -29,6 +31,8 @@ from otpverify.integrations.web.problems import (
 )
 from otpverify.integrations.web.sentences import CONFIRM_FIRST
 from otpverify.integrations.web.sign_in import PURPOSE, Match, SignedIn, SignIn, Standing
+
+_log = logging.getLogger("otpverify.integrations")
 
 _NOTHING: Final = Carried()
 
@@ -236,6 +240,21 @@ def _reply(site: Site, result: SignedIn[str], *, saved: bool = False) -> FlaskRe
             return response
         reply = replace(reply, body={**reply.body, "next": response.location})
     return respond(reply)
+
+
+def warn_of_a_way_around(mounted: Collection[str], hooks: Collection[str]) -> None:
+    """Log that a code alone opens accounts whose login asks for a password, too (OWASP ASVS 5.0,
+    6.3.4), where no hook of the application can refuse them.
+
+    Args:
+        mounted: The names of the flows that are mounted.
+        hooks: The names of the hooks that are set.
+    """
+    if {"login", "signin"} <= set(mounted) and not {"may_sign_in", "before_sign_in"} & set(hooks):
+        _log.warning(
+            "A code alone signs in, while the login asks for a password, too. Refuse the accounts "
+            "that need both: @otp.may_sign_in, or @otp.before_sign_in."
+        )
 
 
 def _invalid(site: Site, form: Any, rule: SignIn[str]) -> FlaskResponse:

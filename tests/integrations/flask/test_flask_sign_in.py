@@ -760,6 +760,29 @@ def test_login_and_sign_in_lead_to_each_other(club: Club) -> None:
     assert 'href="/account/login"' in person.open(SIGN_IN).html
 
 
+@pytest.mark.parametrize(
+    ("hook", "flows", "warned"),
+    [
+        ("", ("login", "signin"), True),
+        ("may_sign_in", ("login", "signin"), False),
+        ("before_sign_in", ("login", "signin"), False),
+        ("", ("signin",), False),
+        ("", ("login",), False),
+    ],
+)
+def test_a_way_around_the_password_is_logged(
+    caplog: pytest.LogCaptureFixture, hook: str, flows: tuple[str, ...], warned: bool
+) -> None:
+    shop = Shop()
+    shop.otp.on_sign_in(lambda account: None)
+    if hook:
+        getattr(shop.otp, hook)(lambda account: True)
+    shop.otp.init_app(shop.app)
+    for name in flows:
+        shop.app.register_blueprint(shop.otp.blueprint(name), url_prefix=f"/{name}")
+    assert ("A code alone signs in" in caplog.text) is warned
+
+
 def test_a_policy_against_pumping_asks_strangers_whether_they_are_human() -> None:
     """Sign-up is public: the docs show it with both."""
     club = Club().lets_new_numbers_in()
