@@ -140,6 +140,7 @@ def test_all_recipes_are_there_and_show_that_they_do_what_they_say() -> None:
         "Payment approval",
         "App-store review",
         "Several brands in one process",
+        "A SIM that changed lately",
         "From Twilio Verify",
         "From the tutorial's code",
     ]

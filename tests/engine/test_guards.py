@@ -87,6 +87,33 @@ def test_a_guard_sees_the_whole_request(make: Make) -> None:
     assert PHONE not in repr(guard.requests[0])
 
 
+class ChangedSims:
+    """As in docs/recipes.md: refuses numbers whose SIM changed lately."""
+
+    def __init__(self, *changed: str) -> None:
+        self.changed = changed
+
+    def refuse(self, request: SendRequest) -> str | None:
+        return "sim_changed" if request.phone in self.changed else None
+
+
+@pytest.mark.parametrize("deliver", [None, True, False])
+def test_a_guard_refuses_a_number_whose_sim_changed(make: Make, deliver: bool | None) -> None:
+    """NIST SP 800-63B-4, 3.1.3.3; the same whether there is an account."""
+    policy = Policy(resend_cooldown_seconds=0)
+    verifier = make(guards=[ChangedSims(PHONE)], policy=policy)
+    with pytest.raises(DestinationBlocked) as caught:
+        verifier.start(PHONE, purpose="login", deliver=deliver)
+    assert (caught.value.reason, caught.value.retry_after) == ("sim_changed", None)
+    assert verifier.start(OTHER_PHONE, purpose="login", deliver=deliver)
+    changes = ChangedSims()
+    verifier = make(guards=[changes], policy=policy)
+    challenge = verifier.start(PHONE, purpose="login", deliver=deliver)
+    changes.changed = (PHONE,)
+    with pytest.raises(DestinationBlocked):
+        verifier.resend(PHONE, challenge=challenge.id, purpose="login")
+
+
 def test_a_guard_for_destinations_goes_on_working(make: Make) -> None:
     verifier = make(guards=[Named()])
     verifier.start(PHONE)

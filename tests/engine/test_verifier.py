@@ -51,6 +51,7 @@ from otpverify import (
 )
 from otpverify._sync import run_sync
 from otpverify.core import phone as phone_rules
+from otpverify.guards import COSTLY_KINDS
 from otpverify.sandbox import Sandbox
 from otpverify.testing import OutboxSender
 
@@ -513,6 +514,20 @@ class TestGuards:
     )
     def test_kinds(self, number: str, kind: str | None) -> None:
         assert BlockNumberTypes().refuse(phone_rules.describe(number)) == kind
+
+    def test_voip_is_refused_where_a_site_chooses_so(
+        self, make: Make, outbox: OutboxSender
+    ) -> None:
+        """NIST SP 800-63B-4, 3.1.3.1 no longer forbids it; the first edition did (5.1.3.1)."""
+        voip = "+445612345678"
+        chosen = make(guards=[BlockNumberTypes(COSTLY_KINDS | {"voip"})])
+        with pytest.raises(DestinationBlocked) as caught:
+            chosen.start(voip)
+        assert caught.value.reason == "voip"
+        with pytest.raises(DestinationBlocked):
+            chosen.start("+19002345678")
+        assert not outbox.messages
+        assert make(guards=[BlockNumberTypes()]).start(voip)
 
     def test_kinds_are_known_ones(self) -> None:
         assert BlockNumberTypes("fixed_line").refuse(phone_rules.describe("+442071838750"))
