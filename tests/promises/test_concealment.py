@@ -270,6 +270,54 @@ def without_instants(one: Any) -> object:
     return (one.minute, one.second) if hasattr(one, "minute") else one
 
 
+def test_ordinary_sends_of_the_same_purpose_in_between_show_nothing(
+    make: Make, store: Any, clock: FrozenDateTimeFactory
+) -> None:
+    """OWASP ASVS 5.0, 6.3.8: the number's owner uses it all the time, also for this purpose; or
+    nobody does, and there is no account."""
+    policy = Policy(sends_per_ip=(Limit(12, 3600),))
+    begin, lives, ordinary = clock(), [], 0
+    for phone, busy in ((PHONE, True), (OTHER_PHONE, False)):
+        clock.move_to(begin)
+        gateway = Gateway()
+        verifier = make(gateway, store=store, policy=policy, secret=SECRET + phone)
+        found: list[object] = []
+        challenge = ""
+        for step in range(36):
+            if busy:
+                for purpose in ("reset", "login"):
+                    before = len(gateway.messages)
+                    with suppress(RateLimited):
+                        own = verifier.start(phone, purpose=purpose, client_ip="198.51.100.7")
+                        ordinary += 1
+                        code = code_in(gateway.messages[before].text)
+                        if step % 2:  # the owner mistypes at times, and gives up at times
+                            with suppress(IncorrectCode):
+                                verifier.check(phone, code, challenge=own.id, purpose=purpose)
+                        else:
+                            verifier.cancel(phone, challenge=own.id, purpose=purpose)
+
+            def start(phone: str = phone, busy: bool = busy, verifier: Face = verifier) -> object:
+                nonlocal challenge
+                result = verifier.start(phone, purpose="reset", client_ip=IP, deliver=busy)
+                challenge = result.id
+                return result
+
+            found.append(seen(start, phone))
+            for call in (
+                partial(verifier.status, phone, challenge=challenge, purpose="reset"),
+                partial(verifier.check, phone, "000000", challenge=challenge, purpose="reset"),
+                partial(verifier.resend, phone, challenge=challenge, purpose="reset", client_ip=IP),
+            ):
+                found.append(seen(call, phone))
+            clock.tick(timedelta(minutes=4))
+        lives.append(found)
+        begin += timedelta(days=3)
+    assert ordinary == 10, "as many as an owner can have sent"
+    for number, (one, other) in enumerate(zip(*lives, strict=True)):
+        assert without_instants(one) == without_instants(other), number
+
+
 @pytest.mark.parametrize("failure", list(FAILURES)[1:])
 @pytest.mark.parametrize("again", [False, True], ids=["start", "resend"])
 def test_the_operator_learns_of_a_failure(

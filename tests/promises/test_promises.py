@@ -216,6 +216,33 @@ class TestAttempts:
         clock.tick(1)
         assert verifier.start(PHONE, purpose="login").attempts_left == 5
 
+    def test_a_row_that_only_support_ends_lapses_by_no_time(
+        self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
+    ) -> None:
+        """NIST SP 800-63B-4, 3.2.2, to the letter: what unlocks is account recovery."""
+        policy = Policy(
+            sends_per_phone=(),
+            resend_cooldown_seconds=0,
+            failures_per_phone=Limit(500, 86_400),
+            consecutive_failures=Limit(100, 10**9),
+            allow_weak=True,  # the limit of a day would take four days
+        )
+        verifier = make(policy=policy)
+        for _ in range(20):
+            challenge = verifier.start(PHONE, purpose="login")
+            for _ in range(5):
+                with pytest.raises(IncorrectCode):
+                    verifier.check(
+                        PHONE, wrong(outbox.code()), challenge=challenge.id, purpose="login"
+                    )
+        for days in (0, 31, 365, 3650):
+            clock.tick(days * 86_400)
+            with pytest.raises(RateLimited) as limited:
+                verifier.start(PHONE, purpose="login")
+            assert limited.value.scope == "consecutive_failures"
+        verifier.unlock(PHONE, purpose="login")
+        assert verifier.start(PHONE, purpose="login").attempts_left == 5
+
     def test_the_right_code_itself_is_refused_after_too_many_wrong_ones_in_a_row(
         self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory
     ) -> None:
