@@ -60,8 +60,7 @@ def test_a_new_password_is_reported_by_e_mail(
         person.send("/reset/", phone=ACCOUNT_PHONE)
         person.send("/reset/code/", code=outbox.code())
         assert not mail.outbox
-        new = {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
-        person.send("/reset/password/", **new)
+        set_password(person)
     [message] = mail.outbox
     assert message.to == ["ann@example.com"]
     assert message.subject == "The password of your account was changed."
