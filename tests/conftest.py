@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from claims import RanTests, named_tests
 from flask import Flask
 from freezegun import api as freezegun_api, freeze_time
 from freezegun.api import FrozenDateTimeFactory
@@ -52,11 +53,37 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
+_ran = RanTests()
+_MISSING = pytest.StashKey[list[str]]()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note which tests ran; with several processes, the one that starts them gets all reports."""
+    _ran.report(report.nodeid, report.when or "", report.outcome)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a whole run of the long form in which a test that docs/explanation/standards.md names
+    did not run: it was skipped on every machine, or left out."""
+    config = session.config
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS and not (
+        config.option.keyword or config.option.markexpr or config.option.collectonly
+    )
+    if LONG and whole and not hasattr(config, "workerinput") and not session.testsfailed:
+        config.stash[_MISSING] = missing = _ran.missing(named_tests())
+        if missing:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the servers that the tests ran on, and what is left out."""
     if collect_ignore:
         terminalreporter.section("left out")
         terminalreporter.write_line("tests/browser: no Playwright here; make browser runs them")
+    if missing := terminalreporter.config.stash.get(_MISSING, []):
+        terminalreporter.section("named in docs/explanation/standards.md, and did not run")
+        terminalreporter.write_line("\n".join(missing))
     terminalreporter.section("servers")
     for name, path in binaries().items():
         terminalreporter.write_line(f"{name}: {version(path)}")
