@@ -1,5 +1,6 @@
 """Everything that must not be guessed comes from the operating system's random source (OWASP ASVS
-5.0, 6.5.3 and 11.5.1; NIST SP 800-63B-4, 3.2.12): codes, ids, and what the pages' flows draw."""
+5.0, 6.5.3 and 11.5.1; NIST SP 800-63B-4, 3.2.12): codes, ids, and what the pages' flows draw. No
+broken hash is used."""
 
 from __future__ import annotations
 
@@ -46,6 +47,17 @@ def test_no_module_draws_from_a_predictable_source() -> None:
             if {"random", "numpy.random"} & set(modules):
                 found.add(name)
     assert found == set(PREDICTABLE)
+
+
+def test_no_module_uses_a_broken_hash() -> None:
+    """ASVS 5.0, 11.4.1. Redis names scripts by their SHA-1, which protects nothing there."""
+    found = [
+        (path.relative_to(PACKAGE).as_posix(), name)
+        for path in PACKAGE.rglob("*.py")
+        for name in re.findall(r"hashlib\.(\w+)", path.read_text())
+    ]
+    assert {name for _, name in found} <= {"sha1", "sha256", "sha512", "blake2b", "pbkdf2_hmac"}
+    assert [path for path, name in found if name == "sha1"] == ["stores/redis/scripts.py"]
 
 
 def drawn() -> list[str]:
