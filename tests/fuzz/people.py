@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import unicodedata
+from decimal import Decimal
 from pathlib import Path
 
 from fuzz.judging import anything, judge, lines_of, one_of, text_of
@@ -165,6 +166,12 @@ def same_cell(number: str, cell: str) -> None:
     out stands at the end: decimals, and the power of ten."""
     read, given = digits_of(number), digits_of(without_invisible(cell))
     assert given.startswith(read), "other digits than in the cell"
+    written = re.fullmatch(r"(\+?\d+)(?:[.,](\d*))?(?:[eE]\+?(\d{1,3}))?", cell.strip(), re.ASCII)
+    if written is not None and (written[3] or set(written[2] or "x") == {"0"}):
+        value = Decimal(f"{written[1]}.{written[2] or 0}e{written[3] or 0}")
+        # "1234.000" may be the two halves of a number.
+        halves = not written[3] and read == written[1].lstrip("+") + (written[2] or "")
+        assert value == int(read) or (halves and len(written[1]) < 6), "another number"
     left_out = given[len(read) :]
     if left_out.strip("0"):
         assert re.search(r"[eE]\s*\+?\d", cell), "digits of the cell are lost"
