@@ -33,7 +33,7 @@ from otpverify.settings import Parts, Settings, Source
 Binding: TypeAlias = Mapping[str, str] | None
 
 # The functions that each flow of the pages needs.
-NEEDED: Final = {
+NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "login": ("authenticate", "phone_of", "on_login"),
     "phone": ("on_confirmed",),
     "signin": ("find_account", "on_sign_in"),
