@@ -161,7 +161,7 @@ def _counter(log: Any, retention: Any, expires: Any) -> CounterState:
     return CounterState(tuple([_whole(at) for at in log]), _horizon(*retention), _whole(expires))
 
 
-def _accounts(record: Any, expires: Any, balances_of: Record = EMPTY.prefix) -> Kept:
+def _accounts(record: Any, expires: Any, *, balances_of: Record = EMPTY.prefix) -> Kept:
     at, earned, balances = record
     if len(balances) != len(balances_of.balances):
         raise ValueError
@@ -170,7 +170,7 @@ def _accounts(record: Any, expires: Any, balances_of: Record = EMPTY.prefix) -> 
 
 
 def _country(record: Any, expires: Any) -> Kept:
-    return _accounts(record, expires, EMPTY.country)
+    return _accounts(record, expires, balances_of=EMPTY.country)
 
 
 def _number(unanswered: Any, expires: Any) -> KnownNumber:
