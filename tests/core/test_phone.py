@@ -35,6 +35,7 @@ E164 = "+37256789045"
         ("+٣٧٢٥٦٧٨٩٠٤٥", None),
         ("+۳۷۲۵۶۷۸۹۰۴۵", None),
         ("+37256789045" + "-" * 52, None),  # 64 characters
+        ("+37256789045" + "\u200b" * 244, None),  # 256 with those that nobody sees
         ("tel:+37256789045", None),
         ("TEL:+372-5678-9045", None),
         ("tel:%2B37256789045", None),
@@ -94,6 +95,7 @@ def test_national_numbers_of_a_region(raw: str, region: str, e164: str) -> None:
         ("+372567890451234", None, "too_long"),
         ("+" + "1" * 500, None, "too_long"),
         ("+37256789045" + "-" * 53, None, "too_long"),
+        ("+37256789045" + "\u200b" * 245, None, "too_long"),
         ("tel:" + "%2B" + "%20" * 90, None, "too_long"),
         # Valid by Germany's plan, and longer than E.164 allows.
         ("67890456789045", "DE", "too_long"),
