@@ -10,6 +10,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
@@ -19,6 +20,7 @@ from otpverify import (
     AttemptsExhausted,
     ChallengeExpired,
     CooldownActive,
+    DeliveryError,
     DeliveryRejected,
     DeliveryUnavailable,
     HmacHasher,
@@ -539,6 +541,23 @@ class TestSends:
         outbox.fail_with = None
         again = verifier.resend(PHONE, challenge=caught.value.challenge.id)
         assert verifier.check(PHONE, outbox.code(), challenge=again.id)
+
+    @pytest.mark.parametrize(
+        ("failure", "stays"),
+        [(DeliveryRejected(), False), (DeliveryUnavailable(maybe_sent=False), True)],
+        ids=["rejected", "not reached"],
+    )
+    def test_what_was_not_delivered_is_told_though_the_store_fails_then(
+        self, make: Make, outbox: OutboxSender, failure: DeliveryError, stays: bool
+    ) -> None:
+        class NoReturns(MemoryStore):
+            def release(self, *given: Any) -> Any:
+                raise StoreError("down")
+
+        outbox.fail_with = failure
+        with pytest.raises(type(failure)) as caught:
+            make(store=NoReturns()).start(PHONE)
+        assert (caught.value.challenge is not None) is stays
 
     def test_resends_that_never_went_out_take_no_codes_place(
         self, make: Make, outbox: OutboxSender, clock: FrozenDateTimeFactory

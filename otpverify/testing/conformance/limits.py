@@ -81,15 +81,6 @@ class Limits(Base):
         store.opened(key(challenge=4), first(4), THREE)
         assert store.refused(key(challenge=5), first(5), THREE).refusal is Refusal.SENDS
 
-    def test_a_send_that_is_not_the_newest_is_given_back(self, store: Driven) -> None:
-        store.opened(key(1, "login", 1), first("a"), THREE)
-        resent = store.opened(key(1, "login", 1), further("b"), THREE)
-        newest = store.opened(key(1, "reset", 2), first("c"), THREE)
-        assert newest.standing.sends_left == 0
-        standing = store.release(key(1, "login", 1), resent.at, digest("b"), THREE)
-        assert standing is not None
-        assert (standing.sends_left, standing.resend_in) == (1, 0)
-
     def test_failures_are_counted_over_all_challenges_of_a_scope(self, store: Driven) -> None:
         for number in (1, 2, 3):
             store.opened(key(challenge=number), first(number), BUDGET)

@@ -27,6 +27,18 @@ GONE = Checked(Verdict.GONE)
 class Times(Base):
     """When each thing expires. These tests need a clock that can be moved."""
 
+    def test_a_send_that_is_not_the_newest_is_given_back(self, store: Driven) -> None:
+        three = Policy(resend_cooldown_seconds=0, sends_per_phone=(Limit(3, 3600),))
+        store.opened(key(1, "login", 1), first("a"), three)
+        store.pass_time(SECOND)
+        resent = store.opened(key(1, "login", 1), further("b"), three)
+        store.pass_time(SECOND)
+        newest = store.opened(key(1, "reset", 2), first("c"), three)
+        assert newest.standing.sends_left == 0
+        standing = store.release(key(1, "login", 1), resent.at, digest("b"), three)
+        assert standing is not None
+        assert (standing.sends_left, standing.resend_in) == (1, 0)
+
     def test_a_code_is_good_for_ten_minutes_less_one_millisecond(self, store: Driven) -> None:
         store.opened(key(), first("a"), FREE)
         store.opened(key(2), first("a"), FREE)

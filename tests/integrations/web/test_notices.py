@@ -81,3 +81,4 @@ def test_a_notice_at_its_field_or_above_the_form() -> None:
     assert shown.wait == 0
     assert not Carried(typed="5").shown(str, "phone")
     assert Carried(typed="5").shown(str, "phone").typed == "5"
+    assert Carried(typed="5").shown(str, "phone").wait == 0
