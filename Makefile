@@ -9,7 +9,7 @@ TYPESCRIPT := tests/integrations/fastapi/typescript
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs example browser bench pumping mutants fuzz lint workflows release-check catalogues countries format clean
+.PHONY: help demo test versions audit docs example browser bench pumping mutants fuzz lint workflows release-check catalogues countries format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -19,6 +19,12 @@ demo: $(VENV)/demo.done ## Start the demo site and the SMS sandbox on this machi
 
 test: $(if $(OTPVERIFY_TEST_LONG),$(VENV)/typescript.done,$(VENV)/test.done) ## Run the test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 12
+
+versions: $(VENV)/versions.done ## Run the tests on every version of Python, with the lowest and newest packages
+	WORKERS=$(WORKERS) $(BIN)/nox $(addprefix --session=,$(SESSION))
+
+audit: $(VENV)/versions.done ## Look for advisories about the lowest versions of the dependencies
+	$(BIN)/nox --session audit
 
 docs: $(VENV)/docs.done ## Build the pages of docs/ as a site in build/docs
 	$(BIN)/python -m sphinx -q -b html -W --keep-going docs build/docs
@@ -83,7 +89,7 @@ format: $(VENV)/dev.done ## Format the code
 	$(BIN)/ruff format
 
 clean: ## Remove the virtual environment and all caches
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .artefacts
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .artefacts .nox
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Depends on the interpreter, so that an environment whose Python is gone is made anew.
@@ -128,6 +134,10 @@ $(VENV)/typescript.done: $(wildcard $(TYPESCRIPT)/package*.json) $(VENV)/dev.don
 
 $(VENV)/mutants.done: $(VENV)/test.done
 	$(BIN)/python -m pip install --quiet --group mutants
+	@touch $@
+
+$(VENV)/versions.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --group versions
 	@touch $@
 
 $(VENV)/docs.done: pyproject.toml $(VENV)/pip.done | $(BIN)/python
