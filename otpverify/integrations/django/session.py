@@ -79,7 +79,11 @@ def leave_session(request: HttpRequest, response: HttpResponseBase) -> None:
 def digest(request: HttpRequest) -> str:
     """A digest of the session's cookie that the request brought; empty without one."""
     cookie = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    return salted_hmac("otpverify.session", cookie).hexdigest()[:20] if cookie else ""
+    return (
+        salted_hmac("otpverify.session", cookie, algorithm="sha256").hexdigest()[:20]
+        if cookie
+        else ""
+    )
 
 
 def lost(request: HttpRequest) -> str:
