@@ -30,8 +30,10 @@ class ProofRequired(problems.ProofRequired, HTTPException):
     FastAPI answers with 403 also without `add_exception_handlers`."""
 
     def __init__(self, purpose: str = "") -> None:
-        problems.ProofRequired.__init__(self, purpose)
+        # That of `problems.ProofRequired` would give `HTTPException` its sentence as the status.
         HTTPException.__init__(self, PROOF_REQUIRED.status, str(PROOF_REQUIRED.detail))
+        self.purpose = purpose
+        self.start = ""
 
 
 class ProblemResponse(JSONResponse):
