@@ -18,8 +18,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-import redis
-from servers import Server, binary, free_port, store_of
+from sentinels import DOWN_AFTER, SERVICE, Group, ask, role
+from servers import free_port, store_of, until
 from support import LONG, PHONE, SECRET, Face, Mode, wrong
 
 from otpverify import (
@@ -34,9 +34,7 @@ from otpverify.testing import OutboxSender
 
 pytestmark = pytest.mark.sync_in_short_form
 
-SERVICE = "codes"
 TIMEOUT = 0.4
-DOWN_AFTER = 0.2  # until a sentinel gives a primary up
 # A client asks for a lost primary again, so a call may wait for the sentinels, too.
 BOUND = 4 * (TIMEOUT + TIMEOUT) + 3
 POLICY = Policy(
@@ -50,67 +48,6 @@ CROWD = tuple(f"+372567890{n:02}" for n in range(8))
 EXPECTED = ("Challenge", "IncorrectCode", "Verified", "ChallengeExpired")
 
 
-class Group:
-    """A primary, a replica that is in step, and a sentinel that watches them.
-
-    Args:
-        kind: Which server.
-        stack: Stops them in the end.
-    """
-
-    def __init__(self, kind: str, stack: contextlib.ExitStack) -> None:
-        at_once = {"repl-diskless-sync-delay": "0"}
-        program = binary(kind)
-        self.primary = stack.enter_context(Server(program, options=at_once))
-        self.replica = stack.enter_context(Server(program, options=at_once))
-        with self.replica.client() as client:
-            client.replicaof("127.0.0.1", self.primary.port)
-            until(lambda: client.info("replication")["master_link_status"] == "up")
-        config = (
-            f"sentinel monitor {SERVICE} 127.0.0.1 {self.primary.port} 1\n"
-            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER * 1000:.0f}\n"
-            f"sentinel failover-timeout {SERVICE} 2000\n"
-        )
-        self.sentinel = stack.enter_context(Server(program, sentinel=True, config=config))
-        self.admin = stack.enter_context(self.sentinel.client(decode_responses=True))
-        until(lambda: len(self.admin.execute_command("SENTINEL", "REPLICAS", SERVICE)) == 1)
-
-    @property
-    def url(self) -> str:
-        """The group's address, with a sentinel in front that is down."""
-        hosts = f"127.0.0.1:{free_port()},127.0.0.1:{self.sentinel.port}"
-        return f"redis+sentinel://{hosts}/{SERVICE}"
-
-    def replicated(self) -> None:
-        """Wait until the replica has all that was written."""
-        with self.primary.client() as client:
-            assert client.wait(1, 5_000) == 1
-
-    def stays(self) -> None:
-        """Let the sentinel give nobody up any more, however slow this machine is."""
-        patience = ("down-after-milliseconds", "60000")
-        self.admin.execute_command("SENTINEL", "SET", SERVICE, *patience)
-
-    def failed_over(self) -> bool:
-        """Whether the replica is the primary now, and the sentinel says so."""
-        state = self.admin.sentinel_masters()[SERVICE]
-        return role(self.replica) == "master" and state["port"] == self.replica.port
-
-
-def role(server: Server) -> str:
-    """`"master"` or `"slave"`."""
-    with server.client() as client:
-        return str(client.info("replication")["role"])
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something that is about to be."""
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.fixture(params=["valkey9"])
 def group(request: pytest.FixtureRequest) -> Iterator[Group]:
     with contextlib.ExitStack() as stack:
@@ -122,17 +59,6 @@ def face(mode: Mode, group: Group, outbox: OutboxSender) -> Iterator[Face]:
     bounds = {"connect_timeout_seconds": TIMEOUT, "socket_timeout_seconds": TIMEOUT}
     with store_of(mode, group.url, **bounds) as store:
         yield mode.make(outbox, store=store, secret=SECRET, hasher=HmacHasher(), policy=POLICY)
-
-
-def ask(group: Group, *how: str) -> None:
-    """Ask the sentinel for a failover."""
-
-    def accepted() -> bool:
-        with contextlib.suppress(redis.ResponseError):  # it does not trust the replica yet
-            return bool(group.admin.execute_command("SENTINEL", "FAILOVER", SERVICE, *how))
-        return False
-
-    until(accepted)
 
 
 def asked(group: Group) -> None:
