@@ -218,10 +218,15 @@ class Server:
             self._process.wait()
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def pin(self, cores: set[int]) -> None:
         """Keep it on these cores."""
-        assert self._process is not None
-        os.sched_setaffinity(self._process.pid, cores)
+        os.sched_setaffinity(self.pid, cores)
 
     def pause(self) -> None:
         """Let it answer nothing, with all connections open."""
