@@ -9,7 +9,7 @@ TYPESCRIPT := tests/integrations/fastapi/typescript
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test versions audit docs example browser bench pumping mutants fuzz lint workflows release-check catalogues countries format clean
+.PHONY: help demo test versions audit docs example browser bench scaling endurance pumping mutants fuzz lint workflows release-check catalogues countries format clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -41,6 +41,13 @@ browser: $(VENV)/dev.done ## Run the tests in a real browser, and keep screensho
 bench: $(VENV)/dev.done $(VENV)/hiredis ## Measure against a floor on a real server
 	cd tests && for part in operations counts clients memory concurrency tutorial imports fraud_accounts; do \
 		echo; ../$(BIN)/python -m benchmarks.$$part || exit 1; done
+
+scaling: $(VENV)/dev.done ## Measure one server, Sentinel and a cluster, and what moving slots does
+	cd tests && ../$(BIN)/python -m benchmarks.scaling
+
+MINUTES ?= 60
+endurance: $(VENV)/dev.done ## Load real servers while parts fail, and count every promise (MINUTES=60)
+	cd tests && ../$(BIN)/python -m endurance.run --minutes $(MINUTES)
 
 pumping: $(VENV)/dev.done ## Simulate SMS pumping: what it costs, and whom the protection refuses
 	cd tests && ../$(BIN)/python -m benchmarks.pumping
