@@ -6,3 +6,8 @@ promise afterwards.
 `deployments` the servers, `faults` what breaks, `ledger` what is written down, `judge` what must
 hold, `run` the program.
 """
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))

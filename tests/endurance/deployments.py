@@ -42,7 +42,7 @@ class Deployment:
 
     def kept(self) -> list[tuple[bytes, int]]:
         """All keys that have not expired, and their milliseconds to live; -1 for for ever."""
-        found = []
+        found: list[tuple[bytes, int]] = []
         for server in self.primaries:
             with server.client() as client:
                 names = list(client.scan_iter(count=1000))

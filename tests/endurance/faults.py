@@ -99,7 +99,7 @@ def plans(
 
 def happen(plans: Iterable[Plan], until: float, rest_seconds: float) -> list[Fault]:
     """Let them happen in turn, with a rest after each, until that time."""
-    seen = []
+    seen: list[Fault] = []
     for plan in itertools.cycle(plans):
         if time.monotonic() + 2 * rest_seconds > until:
             return seen

@@ -152,12 +152,21 @@ _FACTS = (
 
 def read(folder: Path, part: int) -> tuple[list[Call], list[Arrived]]:
     """All calls, and all messages at the gateway, of one part."""
-    calls, arrived = [], []
+    calls: list[Call] = []
+    arrived: list[Arrived] = []
     for file in sorted(folder.glob(f"*.{part:02}")):
         store = file.name.partition(".")[0]
         for one in _read_file(file, store):
-            (arrived if isinstance(one, Arrived) else calls).append(one)  # type: ignore[arg-type]  # each to its own
+            if isinstance(one, Arrived):
+                arrived.append(one)
+            else:
+                calls.append(one)
     return calls, arrived
+
+
+def _call(store: str, begun: float, *facts: Any) -> Call:
+    values: list[Any] = [store, *facts, begun]
+    return Call(*values)
 
 
 def _read_file(file: Path, store: str) -> Iterator[Call | Arrived]:
@@ -170,8 +179,7 @@ def _read_file(file: Path, store: str) -> Iterator[Call | Arrived]:
                 continue
             number, *rest = values
             if kind == BEGIN:
-                begun, *facts = rest
-                open_calls[number] = Call(store, *facts, begun=begun)
+                open_calls[number] = _call(store, *rest)
                 continue
             call = open_calls[number]
             if kind == MESSAGE:

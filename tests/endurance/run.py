@@ -21,8 +21,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-
 from endurance import gateway, report, worker
 from endurance.deployments import Deployment, deployed
 from endurance.faults import happen, plans

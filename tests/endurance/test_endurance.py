@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support import long_form
+
 from endurance.judge import IN_TIME, PROMISES
 from endurance.run import run
-from support import long_form
 
 
 @long_form

@@ -32,7 +32,7 @@ def call(operation: str, begun: float, outcome: str, detail: Any = None, **facts
         "kind": "ordinary",
         "network": "",
     }
-    made = Call(operation=operation, begun=begun, **(known | facts))  # type: ignore[arg-type]  # all of them are str
+    made = Call(operation=operation, begun=begun, **(known | facts))
     made.ended, made.outcome, made.detail = begun + 0.1, outcome, detail
     return made
 

@@ -192,7 +192,7 @@ class _Desk:
         about_id = arguments.pop("about", None)
         if operation == "delivery_report":
             del arguments["forged"]
-            call = {"params": arguments}
+            call: dict[str, Any] = {"params": arguments}
         else:
             call = {"phone": phone, **arguments}
         number = self.ledger.begin(about)
@@ -292,7 +292,7 @@ def _detail(outcome: Any) -> Any:
 
 def verifiers(orders: Orders, ledger: Ledger) -> dict[str, Any]:
     """The worker's verifiers, by their names."""
-    account = {"hash": HASH, "token": TOKEN, "url": orders.gateway_url}
+    account: dict[str, Any] = {"hash": HASH, "token": TOKEN, "url": orders.gateway_url}
     store: Any
     if orders.asynchronous:
         kind, sender, client = AsyncVerifier, _AsyncSender, AsyncSmspmClient
