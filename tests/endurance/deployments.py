@@ -150,6 +150,11 @@ class ThreeNodes(Deployment):
                 self.cluster.clients[nth].execute_command("CLUSTER SETSLOT", slot, "NODE", node)
             self._owners[slot] = target
 
+    def count(self, slot: int) -> int:
+        """How many keys a slot has."""
+        owner = self.cluster.clients[self._owners[slot]]
+        return int(owner.execute_command("CLUSTER COUNTKEYSINSLOT", slot))
+
     def _move_keys(self, slot: int, source: int, target: int, keys_at_once: int) -> None:
         client, port = self.cluster.clients[source], self.cluster.nodes[target].port
         while keys := client.execute_command("CLUSTER GETKEYSINSLOT", slot, keys_at_once):
