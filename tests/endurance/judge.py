@@ -216,10 +216,14 @@ class Judge:
             before = last.get(call.purpose)
             last[call.purpose] = call
             self.rows[COOLDOWN].counted += 1
-            if before is None or call.until - before.begun >= self.policy.resend_cooldown_seconds:
+            if before is None:
+                continue
+            # Calls that overlap may have had their effect in either order.
+            end = max(before.until, call.until)
+            if end - before.begun >= self.policy.resend_cooldown_seconds:
                 continue
             ended_early = any(
-                other.begun < call.until
+                other.begun < end
                 and other.until > before.begun
                 and (
                     _gives_back(other) or (other.operation == "check" and _may_have_accepted(other))

@@ -68,6 +68,12 @@ def report(code: str, detail: list[bool]) -> Call:
     return call("delivery_report", 10.5, "DeliveryReport", detail, code=code)
 
 
+def lasting(call: Call, seconds: float) -> Call:
+    """The call, with that duration."""
+    call.ended = call.begun + seconds
+    return call
+
+
 def spread(many: int, seconds: float, **facts: Any) -> list[Call]:
     """Starts of as many challenges, each for a purpose of its own."""
     starts = [
@@ -213,6 +219,11 @@ ALLOWED: dict[str, list[Call]] = {
         call("delivery_report", 10.5, "DeliveryReport", [True] * 3, code="undelivered"),
     ],
     "a send after a right code": [start(), check(10.2), start(10.5, challenge="c2", code="222222")],
+    "a start that waits while another's code is entered": [
+        lasting(start(10.0), 0.9),
+        start(10.1, challenge="c2", code="222222"),
+        check(10.3, challenge="c2", code="222222"),
+    ],
     "a code that is late": [start(), refused(17.0)],
     "a code whose message was refused": [start(took="refused"), refused()],
     "a code beside one whose answer was lost": [
