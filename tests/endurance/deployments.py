@@ -163,8 +163,8 @@ class ThreeNodes(Deployment):
 
     def move_atomically(self, slots: list[int]) -> None:
         """The same by Valkey 9's own command, which hands a slot over at once."""
-        for source in range(3):
-            mine = [slot for slot in slots if self._owners[slot] == source]
+        owned = [[slot for slot in slots if self._owners[slot] == node] for node in range(3)]
+        for source, mine in enumerate(owned):
             if not mine:
                 continue
             target = (source + 1) % 3

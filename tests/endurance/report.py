@@ -12,8 +12,9 @@ from endurance.judge import Judge
 from endurance.machine import Memory
 from endurance.worker import FRAUD, PRICE
 
-RECOVERY_SECONDS = 10
-"""How soon after a fault the rate must be half of what it was before."""
+RECOVERY_SECONDS = 20
+"""How soon after a fault the rate must be half of what it was before. A worker that was killed
+needs some of it to start."""
 MOST_GROWTH = 0.05
 SMALLEST_GROWTH_MIB = 4.0
 """A process's memory may grow by the larger of the two: Python's heap moves by as much."""
