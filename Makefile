@@ -45,7 +45,6 @@ bench: $(VENV)/dev.done $(VENV)/hiredis ## Measure against a floor on a real ser
 scaling: $(VENV)/dev.done ## Measure one server, Sentinel and a cluster, and what moving slots does
 	cd tests && ../$(BIN)/python -m benchmarks.scaling
 
-MINUTES ?= 60
 endurance: $(VENV)/dev.done ## Load real servers while parts fail, and count every promise (MINUTES=60)
 	cd tests && ../$(BIN)/python -m endurance.run --minutes $(MINUTES)
 
