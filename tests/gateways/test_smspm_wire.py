@@ -18,7 +18,7 @@ from otpverify import (
     Message,
     Receipt,
 )
-from otpverify.gateways.call import Call, Reply
+from otpverify.gateways.call import OUTCOME_UNKNOWN, Call, Reply
 from otpverify.gateways.retry import Attempts, Retry
 from otpverify.gateways.smspm import wire
 from otpverify.gateways.smspm.account import Account, check_gateway_url
@@ -173,6 +173,7 @@ def test_refusals_and_nonsense(
     nameless = "invalid_phone_number" if kind is REJECTED else "unreadable_reply"
     assert raised.value.provider_code == (code or nameless)
     assert raised.value.maybe_sent is maybe_sent
+    assert (OUTCOME_UNKNOWN in str(raised.value)) is maybe_sent
     assert raised.value.challenge is None
     assert_says_nothing(raised.value)
 
@@ -194,6 +195,23 @@ def test_the_gateways_own_words_are_shown_without_ours(said: str, shown: str) ->
     with pytest.raises(DeliveryRejected) as raised:
         read(400, {"error": said})
     assert str(raised.value) == f"SMSPM refused the message: http_400 (HTTP 400). {shown}"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "hint"),
+    [
+        (400, "Token is required", "Set SMSPM_TOKEN."),
+        (400, "Hash is required", "Set SMSPM_HASH."),
+        (401, "Unauthorized", "Check SMSPM_HASH and SMSPM_TOKEN."),
+        (402, "x", "The account has no balance left."),
+        (429, "x", "The gateway asks to slow down."),
+        (503, "x", "The gateway is too busy, or down."),
+    ],
+)
+def test_an_error_says_what_to_do(status: int, said: str, hint: str) -> None:
+    with pytest.raises(DeliveryError) as raised:
+        read(status, {"error": said})
+    assert str(raised.value).endswith(f"(HTTP {status}). {hint}")
 
 
 @pytest.mark.parametrize("said", [{}, {"message": ""}, {"message": None}, {"message": 5}])
