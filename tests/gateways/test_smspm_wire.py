@@ -214,6 +214,19 @@ def test_an_error_says_what_to_do(status: int, said: str, hint: str) -> None:
     assert str(raised.value).endswith(f"(HTTP {status}). {hint}")
 
 
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("Internal server error", "internal_error"), ("Unauthorized", "unauthorized"), ("x", None)],
+)
+def test_a_busy_gateways_reason_is_named_for_every_call(said: str, code: str | None) -> None:
+    body = json.dumps({"error": said}).encode()
+    with pytest.raises(DeliveryUnavailable) as raised:
+        wire.raise_if_busy(503, body, SENT)
+    assert raised.value.provider_code == (code or "http_503")
+    assert not raised.value.maybe_sent
+    wire.raise_if_busy(400, body, SENT)
+
+
 @pytest.mark.parametrize("said", [{}, {"message": ""}, {"message": None}, {"message": 5}])
 def test_a_refusal_without_a_reason_says_so(said: dict[str, Any]) -> None:
     with pytest.raises(DeliveryRejected, match="no reason given"):
