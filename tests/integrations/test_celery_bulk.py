@@ -480,18 +480,20 @@ SEAL = Seal(SECRET, "results")
 @pytest.mark.parametrize(
     "given",
     [
-        None,
-        "text",
-        [],
-        {},
-        {"counts": 5, "sealed": 5},
-        {"counts": [1, 2, 3], "sealed": "x"},
-        {"counts": ["1", 0, 0, 0], "sealed": SEAL.close({})},
-        {"counts": None, "sealed": SEAL.close({"entries": 5})},
-        {"sealed": SEAL.close({"entries": [[1, 2]]})},
-        {"sealed": SEAL.close({"entries": [[0, "x", None, None, ["kind"], None]]})},
+        pytest.param(None, id="none"),
+        pytest.param("text", id="text"),
+        pytest.param([], id="list"),
+        pytest.param({}, id="empty"),
+        pytest.param({"counts": 5, "sealed": 5}, id="numbers"),
+        pytest.param({"counts": [1, 2, 3], "sealed": "x"}, id="not sealed"),
+        pytest.param({"counts": ["1", 0, 0, 0], "sealed": SEAL.close({})}, id="no entries"),
+        pytest.param({"counts": None, "sealed": SEAL.close({"entries": 5})}, id="a number"),
+        pytest.param({"sealed": SEAL.close({"entries": [[1, 2]]})}, id="short entry"),
+        pytest.param(
+            {"sealed": SEAL.close({"entries": [[0, "x", None, None, ["kind"], None]]})},
+            id="a list as a kind",
+        ),
     ],
-    ids=lambda given: repr(given)[:40],
 )
 def test_what_is_not_a_result_of_ours_is_a_typed_error(given: object) -> None:
     """A result backend holds what anybody wrote who can write there, or another version."""
