@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import django
 import django_site
 import pytest
 from django.test import AsyncClient, Client, override_settings
@@ -144,6 +145,14 @@ def urlconf(*patterns: Any) -> AbstractContextManager[object]:
     module = ModuleType("urls_of_a_test")
     module.urlpatterns = list(patterns)  # type: ignore[attr-defined]  # a module is what one likes
     return override_settings(ROOT_URLCONF=module)
+
+
+def mails_kept() -> AbstractContextManager[object]:
+    """Keep what is sent by e-mail in `mail.outbox`. Django 6.1 replaces the setting for it."""
+    backend = "django.core.mail.backends.locmem.EmailBackend"
+    if django.VERSION >= (6, 1):
+        return override_settings(MAILERS={"default": {"BACKEND": backend}})
+    return override_settings(EMAIL_BACKEND=backend)
 
 
 def templates(own: dict[str, str]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from django_support import (
     both,
     change,
     login,
+    mails_kept,
     reset_allowed,
     set_password,
 )
@@ -55,7 +56,7 @@ def test_a_new_password_is_reported_by_e_mail(
 ) -> None:
     """Not by SMS: the person who reset it holds the phone."""
     change(user, email="ann@example.com")
-    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+    with mails_kept():
         mail.outbox = []
         person.send("/reset/", phone=ACCOUNT_PHONE)
         person.send("/reset/code/", code=outbox.code())

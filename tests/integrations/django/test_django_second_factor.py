@@ -28,6 +28,7 @@ from django_support import (
     both,
     change,
     login,
+    mails_kept,
     urlconf,
 )
 from freezegun.api import FrozenDateTimeFactory
@@ -718,7 +719,7 @@ def test_a_next_that_leads_elsewhere(person: Person, user: Any, outbox: OutboxSe
 def test_the_person_is_notified(person: Person, user: Any, outbox: OutboxSender) -> None:
     change(user, email="ann@example.com")
     sign_in(person, outbox)
-    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+    with mails_kept():
         mail.outbox = []
         make_codes(person, outbox)
     assert (outbox.last.to, outbox.last.text) == (
@@ -738,8 +739,7 @@ def test_the_person_is_notified_when_sign_ins_fail(
     """Somebody has the password, and guesses codes and backup codes."""
     change(user, email="ann@example.com")
     codes_of(user)
-    backend = "django.core.mail.backends.locmem.EmailBackend"
-    with override_settings(EMAIL_BACKEND=backend):
+    with mails_kept():
         mail.outbox = []
         login(person)
         code = outbox.code()
