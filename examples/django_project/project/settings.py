@@ -5,6 +5,8 @@ import os
 import secrets
 from pathlib import Path
 
+import django
+
 from otpverify import Limit
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -80,5 +82,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"{_VALIDATORS}.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator")
 ]
+# Notices to people who have an e-mail address; this prints them. Django 6.1 has another setting.
+_MAIL = "django.core.mail.backends.console.EmailBackend"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": _MAIL}}
+else:
+    EMAIL_BACKEND = _MAIL
 LANGUAGE_CODE = "en"
 USE_TZ = True
