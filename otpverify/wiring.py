@@ -12,7 +12,7 @@ from otpverify._per_process import PerProcess
 from otpverify._sync import in_thread, inline, run_sync, straight, suspends, to_its_end
 from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring
-from otpverify.core.phone import check_region
+from otpverify.core.phone import check_region, load_plans
 from otpverify.core.policy import Policy
 from otpverify.core.prices import Prices
 from otpverify.core.results import Event
@@ -68,6 +68,7 @@ def compose(
     Raises:
         ConfigurationError: They do not fit together.
     """
+    load_plans()
     store = _default_store() if store is None else store
     hasher = _default_hasher() if hasher is None else hasher
     _require("sender", sender, "send")

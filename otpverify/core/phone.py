@@ -157,6 +157,16 @@ def parse(raw: object, region: str | None = None, also: Container[str] = ()) -> 
     return e164
 
 
+def load_plans() -> None:
+    """Load the plans of all countries: 250 small files, a twentieth of a second, once a process.
+
+    phonenumbers loads each when it is first needed, and holds a lock meanwhile that it does not
+    release when that fails, as where a process has no file left to open: then every number of
+    another country waits without end. In a process that was forked meanwhile, too.
+    """
+    phonenumbers.PhoneMetadata.load_all()
+
+
 def check_region(region: str | None) -> str | None:
     """The region in capitals.
 

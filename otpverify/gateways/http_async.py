@@ -24,6 +24,7 @@ from otpverify.gateways.retry import Attempts, HttpSettings
 from otpverify.gateways.urls import is_encrypted
 
 with needs_extra("async", "An asynchronous sender"):
+    import httpcore2  # noqa: F401  # httpx2 would at the first call, when no file may be left to open
     import httpx2
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """Which failures are retried, when, and within which deadline, for every gateway.
 
-`stamina` repeats and waits, in threads or tasks; it is imported where something fails. This module
+`stamina` repeats and waits, in threads or tasks; it is imported when a sender is made. This module
 makes the decisions, without I/O.
 """
 
@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from importlib import import_module
 from typing import Protocol, TypeAlias, TypeVar
 
 from otpverify.errors import (
@@ -163,6 +164,9 @@ class HttpSettings:
         if not isinstance(self.retry, Retry | None):
             raise ConfigurationError("retry must be a Retry(...).")
         check_observer(self.on_attempt)
+        # Now, with the hooks that it looks for, not when a call fails: the process may then have no
+        # file left to open.
+        import_module("stamina.instrumentation").get_on_retry_hooks()
 
     @property
     def timeouts(self) -> tuple[float, float]:
