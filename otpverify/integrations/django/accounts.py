@@ -60,7 +60,13 @@ def normalize_new(instance: Any, raw: bool = False, **_: Any) -> None:
     """A receiver of `pre_save`: where the phone is the user name, a new account is saved with the
     number in E.164, however it was typed, such as for `createsuperuser`. Otherwise `PhoneBackend`
     would not find it. A user name that is not a phone stays."""
-    if raw or not isinstance(instance, get_user_model()) or not instance._state.adding:
+    if raw or not instance._state.adding:
+        return
+    try:
+        users = get_user_model()
+    except ImproperlyConfigured:  # a project without users saves other models
+        return
+    if not isinstance(instance, users):
         return
     if not phone_is_username():
         return

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import aauthenticate, authenticate, get_user_model
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client, RequestFactory, override_settings
@@ -209,3 +210,11 @@ def test_a_new_user_name_that_is_not_a_phone_stays(member: Any) -> None:
         member.phone = "5678 9045"
         member.save()
         assert member.get_username() == "5678 9045", "only new ones are read"
+
+
+def test_a_project_without_users_saves_its_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "AUTH_USER_MODEL", "auth.Missing")
+    session = SessionStore()
+    session["step"] = "first"
+    session.save()
+    assert SessionStore(session.session_key)["step"] == "first"
