@@ -28,10 +28,11 @@ from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages, sign_in
 from otpverify.integrations.flask.api import add_report, json_blueprint
 from otpverify.integrations.flask.enrolment import Enrolment
-from otpverify.integrations.flask.flows import FlowPages, PasswordReset, PhoneConfirmation
+from otpverify.integrations.flask.flows import FlowPages, PhoneConfirmation
 from otpverify.integrations.flask.hooks import Hooks
 from otpverify.integrations.flask.login import Login
 from otpverify.integrations.flask.proofs import BoundBy, FreshProof, require_code
+from otpverify.integrations.flask.reset import PasswordReset
 from otpverify.integrations.flask.second_factor import SecondFactor, check_remembering
 from otpverify.integrations.flask.site import NEEDED, Binding, Site, State, state_for
 from otpverify.integrations.web import ASSETS, run_sync
