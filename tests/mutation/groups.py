@@ -199,6 +199,7 @@ GROUPS = {
                 f"{_FLASK}test_flask_sign_in.py",
                 f"{_FLASK}test_flask_second_factor.py",
                 f"{_FLASK}test_flask_enrolment.py",
+                "tests/integrations/test_accounts_by_json.py",
             ),
             "*/django/sign_in.py": (f"{_DJANGO}test_django_sign_in.py",),
             "*/django/login.py": (f"{_DJANGO}test_django_login.py",),

@@ -1,20 +1,26 @@
-"""JSON endpoints for one purpose: the flow of `otp_router` for FastAPI, in Flask. And the address
-for delivery reports."""
+"""JSON: endpoints for one purpose, which are the flow of `otp_router` for FastAPI in Flask; and the
+replies of pages that answer JSON, too. And the address for delivery reports."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
+from werkzeug.wrappers import Response as BaseResponse
 
 from otpverify.integrations.flask.pages import leave_session, renew_id
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.outcome import Outcome, Reply
-from otpverify.integrations.web.problems import INVALID_REQUEST, Problem, SendRefused
+from otpverify.integrations.web.outcome import Outcome, Reply, State
+from otpverify.integrations.web.problems import (
+    INVALID_REQUEST,
+    MEDIA_TYPE,
+    Problem,
+    SendRefused,
+)
 from otpverify.integrations.web.requests import (
     LARGEST_JSON,
     LARGEST_REPORT,
@@ -22,10 +28,13 @@ from otpverify.integrations.web.requests import (
     json_object,
     take_report,
 )
-from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE
-from otpverify.integrations.web.session import Recipient
+from otpverify.integrations.web.sentences import LONGEST_PASTE, LONGEST_PHONE, Sentence
+from otpverify.integrations.web.session import Pending, Proof, Recipient
 
 _LONGEST: Final = {"phone": LONGEST_PHONE, "code": LONGEST_PASTE}
+_SENT: Final = "otpverify.json"  # in the environment of a request
+WHOLE_FORM: Final = "__all__"
+"""The name in `errors` of what is not about one field; Django's."""
 
 
 def json_blueprint(
@@ -136,6 +145,93 @@ def json_body() -> dict[str, Any] | Problem:
     """The request's JSON object. A body of another type is not read."""
     kind = request.content_type
     return json_object(kind, request.stream.read(LARGEST_JSON + 1) if is_json(kind) else b"")
+
+
+# Pages that answer JSON, too.
+
+
+def wants_json() -> bool:
+    """Whether the request brings JSON, or prefers it to a page."""
+    types = ["text/html", "application/json"]
+    preferred = request.accept_mimetypes.best_match(types, default="text/html")
+    return is_json(request.content_type) or preferred == "application/json"
+
+
+def take_json() -> Problem | None:
+    """Read the JSON object that a POST brings in place of a form; its values are strings (or true
+    and false, for checkboxes). `sent` has it then.
+
+    Returns:
+        The problem, if it cannot be read.
+    """
+    if request.method != "POST" or not is_json(request.content_type):
+        return None
+    found = json_body()
+    if isinstance(found, Problem):
+        return found
+    if not all(isinstance(value, str | bool) for value in found.values()):
+        return INVALID_REQUEST
+    request.environ[_SENT] = found
+    return None
+
+
+def is_sent() -> bool:
+    """Whether `take_json` read a JSON object."""
+    return _SENT in request.environ
+
+
+def sent() -> Mapping[str, Any]:
+    """The fields of the form, or the JSON object in its place."""
+    found: Mapping[str, Any] = request.environ.get(_SENT, request.form)
+    return found
+
+
+def succeeded(site: Site, outcome: Outcome, response: BaseResponse) -> Response:
+    """The reply to a request that succeeded: the flow's state, and as `next` the address that the
+    page would lead to. A reply that does not redirect, such as that of a hook, is sent as it is.
+
+    Args:
+        site: The application.
+        outcome: Where the flow stands.
+        response: The reply of the page. Its cookies are sent.
+    """
+    made = current_app.make_response(response)
+    if made.location is None:
+        return made
+    reply = outcome.reply(site.say)
+    moved = respond(Reply(reply.status, {**reply.body, "next": made.location}, reply.headers))
+    for cookie in made.headers.getlist("Set-Cookie"):
+        moved.headers.add("Set-Cookie", cookie)
+    return moved
+
+
+def done(**members: Any) -> Response:
+    """The reply to what is not a step of a flow."""
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return respond(Reply(200, members, headers))
+
+
+def invalid(
+    site: Site, errors: Mapping[str, Sequence[str | Sentence]], entry: Pending | Proof | None
+) -> Response:
+    """The reply to fields that are not accepted: the problem `invalid-request`, with `errors`.
+
+    Args:
+        site: The application.
+        errors: What is wrong, by field or `WHOLE_FORM`.
+        entry: The flow's entry in the session.
+    """
+    problem = INVALID_REQUEST
+    body = {
+        **problem.body(site.say(problem.detail)),
+        "errors": {
+            name: [site.say(text) if isinstance(text, Sentence) else str(text) for text in found]
+            for name, found in errors.items()
+        },
+        "flow": State.of(entry).body(),
+    }
+    headers = {"Cache-Control": "no-store", "Content-Type": MEDIA_TYPE}
+    return respond(Reply(problem.status, body, headers))
 
 
 def exempt(state: BlueprintSetupState, *views: Callable[..., Any]) -> None:

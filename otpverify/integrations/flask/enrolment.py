@@ -8,13 +8,13 @@ password: a session that was left open does not suffice. The rule is
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NoReturn
 
 from flask import Blueprint, abort, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from otpverify import IncorrectAnswer, Verified
-from otpverify.integrations.flask import pages
+from otpverify.integrations.flask import api, pages
 from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
 from otpverify.integrations.flask.login import Login, may_enrol_at_once
 from otpverify.integrations.flask.second_factor import SecondFactor
@@ -35,6 +35,7 @@ from otpverify.integrations.web.enrolment import (
     enrolling,
 )
 from otpverify.integrations.web.notices import Carried, Notice
+from otpverify.integrations.web.problems import INVALID_REQUEST, SIGN_IN_REQUIRED, ProofRequired
 from otpverify.integrations.web.sentences import NO_PHONE, Sentence
 from otpverify.integrations.web.session import Recipient
 
@@ -44,6 +45,8 @@ _INCORRECT: Final = Sentence("The password is incorrect.")
 
 class _OfAccount(FlowPages):
     """Pages for the person who is signed in."""
+
+    programs = True
 
     def __init__(self, site: Site, blueprint: str = "") -> None:
         super().__init__(site, blueprint)
@@ -57,6 +60,8 @@ class _OfAccount(FlowPages):
         """The account that is signed in. Others are sent to the login."""
         account = self.person()
         if account is None:
+            if self.wants_json:
+                abort(self.site.problem(SIGN_IN_REQUIRED))
             login = self.site.state.mounted.get("login")
             if login is None:
                 abort(401)
@@ -64,19 +69,27 @@ class _OfAccount(FlowPages):
             abort(redirect(url_for(f"{login}.login", next=here), 303))
         return account
 
+    def code(self) -> str | Response:
+        """The form for the code."""
+        self.signed_in()
+        return super().code()
+
     def reproved(self, account: str) -> bool:
         """Whether the person proved again who they are, a moment ago."""
         return self.second.reproved.account(self.site.facts) == account
 
     def prove_again(self) -> Response:
-        """Redirect to the page on which the person proves it, and then back here."""
+        """Redirect to the page on which the person proves it, and then back here. Programs are told
+        its address."""
+        if self.wants_json:
+            return self.site.problem(ProofRequired(OLD_PHONE, url_for(".enrolment_prove")))
         pages.carry(f"{OLD_PHONE} first", Carried(Notice(PROVE_AGAIN, error=False)))
         back = pages.here() or url_for(".enrolment")
         return redirect(url_for(".enrolment_prove", next=back), 303)
 
     def overview(self, notice: Notice) -> Response:
         """Redirect to the overview, with a notice."""
-        pages.carry("enrolment", Carried(notice))
+        self.carry("enrolment", Carried(notice))
         return redirect(url_for(".enrolment"), 303)
 
 
@@ -93,16 +106,11 @@ class ProveAgain(_OfAccount):
         self.signed_in()
         return super().first()
 
-    def code(self) -> str | Response:
-        """The form for the code."""
-        self.signed_in()
-        return super().code()
-
     def begin(self) -> Begun | Response:
         """Check the password, if there is one; otherwise a code goes to the account's phone."""
         account = self.signed_in()
-        if "password" in request.form:
-            return self._by_password(account, request.form["password"])
+        if "password" in self.data:
+            return self._by_password(account, self.field("password"))
         to = self.site.recipient_of(account)
         if to is None:
             raise Refused(NO_PHONE)
@@ -131,7 +139,7 @@ class ProveAgain(_OfAccount):
         try:
             run_sync(count_password(self.site.verifier(), check, account))
         except IncorrectAnswer:
-            raise Refused(_INCORRECT) from None
+            raise Refused(_INCORRECT, field="password") from None
         pages.renew_id()
         return self._proved(account, "")
 
@@ -163,7 +171,7 @@ class NewPhone(_OfAccount):
     def first(self) -> str | Response:
         """The form for the number."""
         account = self.signed_in()
-        if request.method != "POST" and not self.allowed(account):
+        if request.method != "POST" and not self.allowed(account) and not self.wants_json:
             return self.gone_on(self.carried("first")) or self.prove_again()
         return super().first()
 
@@ -175,7 +183,7 @@ class NewPhone(_OfAccount):
         phone = self.flow().verifier.normalize(typed)
         to = self.site.recipient_of(account)
         if to is not None and to.phone == phone:
-            raise Refused(SAME_NUMBER, typed)
+            raise Refused(SAME_NUMBER, typed, field="phone")
         return Begun(enrolling(account, phone), typed)
 
     def find(self, subject: str) -> Recipient | None:
@@ -206,6 +214,8 @@ class NewPhone(_OfAccount):
                 raise PhoneTaken
             self.site.call("save_phone", account, verified)
         except PhoneTaken:
+            if self.wants_json:
+                return api.invalid(self.site, {"phone": [TAKEN]}, self.flow().entry)
             return self.to("first", Carried(Notice(TAKEN), verified.phone, of_field=True))
         self.second.reproved.drop()
         before = None if old is None else old.phone
@@ -213,7 +223,7 @@ class NewPhone(_OfAccount):
         if at_once:
             return self.end(verified.challenge, Login(self.site).enter(account), None)
         confirmed = Sentence("%(phone)s is confirmed.", params={"phone": verified.phone})
-        pages.carry("enrolment", Carried(Notice(confirmed, error=False)))
+        self.carry("enrolment", Carried(Notice(confirmed, error=False)))
         return self.finish(verified, None, self.target() or url_for(".enrolment"))
 
 
@@ -233,6 +243,10 @@ class Enrolment(_OfAccount):
         NewPhone(self.site).add_to(blueprint)
         ProveAgain(self.site).add_to(blueprint)
 
+    def absent(self) -> NoReturn:
+        """Refuse what the site does not offer, or not to this account."""
+        abort(self.site.problem(INVALID_REQUEST) if self.wants_json else 404)
+
     def begin(self) -> Begun:
         """The overview sends nothing."""
         raise NotImplementedError
@@ -244,16 +258,22 @@ class Enrolment(_OfAccount):
     def first(self) -> str | Response:
         """The overview."""
         account = self.signed_in()
-        carried, to = pages.carried_to("enrolment"), self.site.recipient_of(account)
-        backup = self.second.backup_codes
+        to, backup = self.site.recipient_of(account), self.second.backup_codes
+        shown = None if to is None else self.shown(to)
+        removable = to is not None and self.removable(account)
+        left = None if backup is None else run_sync(backup.left(account))
+        remembered = self.second.remembered(account)
+        if self.wants_json:
+            here = remembered is not None
+            return api.done(phone=shown, may_remove=removable, codes_left=left, remembered=here)
         return self.show(
             "enrolment.html",
-            carried,
+            pages.carried_to("enrolment"),
             "first",
-            shown=None if to is None else self.shown(to),
-            removable=to is not None and self.removable(account),
-            codes_left=None if backup is None else run_sync(backup.left(account)),
-            remembered=self.second.remembered(account),
+            shown=shown,
+            removable=removable,
+            codes_left=left,
+            remembered=remembered,
             forgets_all=self.second.remember_days and "forget_browsers" in self.site.hooks,
         )
 
@@ -269,10 +289,14 @@ class Enrolment(_OfAccount):
         account = self.signed_in()
         to = self.site.recipient_of(account)
         if not self.removable(account):
-            abort(404)
+            self.absent()
         if request.method == "POST":
-            pages.check_csrf()
+            self.check_request()
+        elif self.wants_json:
+            return self.first()
         if to is None:
+            if self.wants_json:
+                self.absent()
             return redirect(url_for(".enrolment"), 303)
         if not self.reproved(account):
             return self.prove_again()
@@ -281,6 +305,8 @@ class Enrolment(_OfAccount):
         self.site.call("remove_phone", account)
         self.second.reproved.drop()
         self.second.notify(account, AccountChange.PHONE_REMOVED, to.phone)
+        if self.wants_json:
+            return api.done(next=url_for(".enrolment"))
         return self.overview(Notice(PHONE_REMOVED, error=False))
 
     def backup_codes(self) -> str | Response:
@@ -289,9 +315,11 @@ class Enrolment(_OfAccount):
         account = self.signed_in()
         backup = self.second.backup_codes
         if backup is None:
-            abort(404)
+            self.absent()
         if request.method == "POST":
-            pages.check_csrf()
+            self.check_request()
+        elif self.wants_json:
+            return api.done(left=run_sync(backup.left(account)))
         if not self.reproved(account):
             return self.prove_again()
         codes: list[str] = []
@@ -300,22 +328,23 @@ class Enrolment(_OfAccount):
             self.second.reproved.drop()  # a reload of this page makes no further codes
             phone = self.site.facts(account)[1]
             self.second.notify(account, AccountChange.BACKUP_CODES_MADE, phone)
+            if self.wants_json:
+                return api.done(codes=codes)
         left = run_sync(backup.left(account))
         return self.show("backup_codes.html", Carried(), "first", codes=codes, left=left)
 
     def forget(self) -> Response:
         """Forget this browser, or all browsers."""
         account = self.signed_in()
-        pages.check_csrf()
-        everywhere = request.form.get("which") == "all"
+        self.check_request()
+        everywhere = self.data.get("which") == "all"
         if everywhere and "forget_browsers" not in self.site.hooks:
-            abort(404)
+            self.absent()
         if everywhere:
             self.site.call("forget_browsers", account)
             phone = self.site.facts(account)[1]
             self.second.notify(account, AccountChange.BROWSERS_FORGOTTEN, phone)
-        response = self.overview(
-            Notice(BROWSERS_FORGOTTEN if everywhere else _FORGOTTEN, error=False)
-        )
+        notice = Notice(BROWSERS_FORGOTTEN if everywhere else _FORGOTTEN, error=False)
+        response = api.done() if self.wants_json else self.overview(notice)
         self.second.forget(response, account)
         return response

@@ -6,6 +6,9 @@ challenge is the session's, never a form's; addresses hold neither code, challen
 A form that is sent twice has the same result as a form that is sent once. The second request may
 bring an old cookie and be refused. Its reply then sets no session, and the next page reads the
 session that the browser has by then: if the first request succeeded, the page continues.
+
+Some flows answer programs at the same addresses (`programs`): a JSON object in place of the form,
+and as reply the flow's state, or a problem detail (RFC 9457).
 """
 
 from __future__ import annotations
@@ -15,14 +18,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from flask import Blueprint, current_app, redirect, request, session, url_for
+from flask import Blueprint, abort, current_app, redirect, request, session, url_for
+from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from otpverify import (
     OtpVerifyError,
     Verified,
 )
-from otpverify.integrations.flask import pages
+from otpverify.integrations.flask import api, pages
 from otpverify.integrations.flask.api import respond_to
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync, sentences
@@ -30,7 +34,12 @@ from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
 from otpverify.integrations.web.other_ways import OtherWay
 from otpverify.integrations.web.outcome import Outcome, Page
-from otpverify.integrations.web.problems import SendRefused, explained
+from otpverify.integrations.web.problems import (
+    INVALID_REQUEST,
+    NOT_JSON,
+    SendRefused,
+    explained,
+)
 from otpverify.integrations.web.sentences import LONGEST_FIELD, LONGEST_PASTE, Sentence
 from otpverify.integrations.web.session import (
     Proof,
@@ -45,12 +54,19 @@ _START_HERE: Final = Sentence("Start here.")
 
 
 class Refused(Exception):
-    """The form's input is not accepted."""
+    """The form's input is not accepted.
 
-    def __init__(self, sentence: Sentence, typed: str = "") -> None:
+    Args:
+        sentence: What the person reads.
+        typed: The text to fill in again.
+        field: The field that it is about, for programs.
+    """
+
+    def __init__(self, sentence: Sentence, typed: str = "", *, field: str = api.WHOLE_FORM) -> None:
         super().__init__(sentence.text)
         self.sentence = sentence
         self.typed = typed
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,6 +97,7 @@ class FlowPages(ABC):
     path: ClassVar[str] = ""
     concealed: bool = False
     signs_in: ClassVar[bool] = False
+    programs: ClassVar[bool] = False  # whether its addresses answer JSON, too
     first_field: ClassVar[str] = "phone"  # in the first form
     remember_days: int = 0  # for which the code's page offers to remember the browser
     ways: Sequence[OtherWay] = ()  # that the code's page offers
@@ -88,6 +105,7 @@ class FlowPages(ABC):
     def __init__(self, site: Site, blueprint: str = "") -> None:
         self.site = site
         self.blueprint = blueprint
+        self._endpoints: list[Callable[..., Any]] = []
 
     # The parts that differ between flows.
 
@@ -133,12 +151,19 @@ class FlowPages(ABC):
         path = self.path or f"/{self.name}"
 
         def endpoint(**_: str) -> Any:
+            if self.programs and (problem := api.take_json()) is not None:
+                return self.site.problem(problem)
             try:
-                return view()
+                response = current_app.make_response(view())
             except OtpVerifyError as error:  # such as an account with an invalid phone
-                failure = explained(error, expected=False)
-            return self.refuse(failure)
+                response = current_app.make_response(self.refuse(explained(error, expected=False)))
+            if self.programs:
+                response.vary.add("Accept")
+            return response
 
+        if self.programs and not self._endpoints:  # `check_request` calls Flask-WTF for forms
+            blueprint.record(lambda state: api.exempt(state, *self._endpoints))
+        self._endpoints.append(endpoint)
         endpoint.__name__ = f"{self.name}_{step}" if step else self.name
         blueprint.add_url_rule(
             f"{path}/{step}".rstrip("/"), endpoint.__name__, endpoint, methods=methods
@@ -147,20 +172,29 @@ class FlowPages(ABC):
     def first(self) -> str | Response:
         """The form that the flow begins with; send the first code."""
         if request.method != "POST":  # a HEAD, too, is answered like a GET
-            if target := pages.safe_next(request.args.get("next")):
-                put_value(session, "next", [self.purpose, target])
+            if self.wants_json:
+                return self.status()
+            self.want(request.args.get("next"))
             carried = self.carried("first")
             return self.gone_on(carried) or self.show(f"{self.name}.html", carried, "first")
-        pages.check_csrf()
+        self.check_request()
+        if self.wants_json:  # its sender opened no page before
+            self.want(request.args.get("next"))
         try:
             self.site.allow_sending(self.purpose)
             begun = self.begin()
         except Refused as refused:
+            if self.wants_json:
+                errors = {refused.field: [refused.sentence]}
+                return api.invalid(self.site, errors, self.flow().entry)
             carried = Carried(Notice(refused.sentence), refused.typed, of_field=True)
             return self.to("first", carried)
         except OtpVerifyError as error:
-            return self.refuse(explained(error), self.typed(self.first_field))
-        return begun if isinstance(begun, Response) else self.send(begun)
+            typed = "" if self.wants_json else self.typed(self.first_field)
+            return self.refuse(explained(error), typed)
+        if isinstance(begun, Response):
+            return self.answer(Outcome(Page.NEXT), begun)
+        return self.send(begun)
 
     def send(self, begun: Begun) -> Response:
         """Send the first code."""
@@ -170,16 +204,16 @@ class FlowPages(ABC):
     def code(self) -> str | Response:
         """The form for the code; check it."""
         if request.method != "POST":
-            return self.code_page()
-        pages.check_csrf()
+            return self.status() if self.wants_json else self.code_page()
+        self.check_request()
         flow = self.flow()
         subject = flow.entry.subject if flow.entry is not None else ""
         outcome = run_sync(flow.check(self.typed("code", LONGEST_PASTE)))
         if outcome.verified is not None:
             pages.renew_id()  # a planted one must not lead to the proof
-            return self.succeed(outcome.verified, subject)
+            return self.answer(outcome, self.succeed(outcome.verified, subject))
         if outcome.repeated:
-            return redirect(self.after_code(), 303)
+            return self.answer(outcome, redirect(self.after_code(), 303))
         if outcome.error is not None:
             self.refused(outcome.error, subject)
         return self.follow(outcome, self.typed_for(subject))
@@ -213,7 +247,7 @@ class FlowPages(ABC):
 
     def resend(self) -> Response:
         """Send another code, or the first one that goes out."""
-        pages.check_csrf()
+        self.check_request()
         try:
             self.site.allow_sending(self.purpose)
         except SendRefused as refused:
@@ -222,7 +256,7 @@ class FlowPages(ABC):
 
     def cancel(self) -> Response:
         """Void the challenge and start again."""
-        pages.check_csrf()
+        self.check_request()
         return self.follow(run_sync(self.flow().cancel()))
 
     def status(self) -> Response:
@@ -245,10 +279,54 @@ class FlowPages(ABC):
         """The flow in this request's session."""
         return self.site.flow(self.purpose, recipient=self.find, concealed=self.concealed)
 
+    # Programs.
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether this request is answered with JSON."""
+        return self.programs and api.wants_json()
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The fields of the form that was sent, or the JSON object in its place."""
+        return api.sent()
+
+    def check_request(self) -> None:
+        """Check that another site did not make the browser send this: a form by its token, JSON by
+        its type."""
+        if api.is_sent():
+            return
+        try:
+            pages.check_csrf()
+            if self.programs:
+                pages.check_flask_wtf()
+        except BadRequest:
+            if self.wants_json:
+                abort(self.site.problem(NOT_JSON))
+            raise
+
+    def answer(self, outcome: Outcome, response: Response) -> Response:
+        """The reply to a request that succeeded: the page's, or JSON in place of its redirect."""
+        return api.succeeded(self.site, outcome, response) if self.wants_json else response
+
+    def carry(self, page: str, carried: Carried) -> None:
+        """Let a page show a notice, if the person is led to it."""
+        if not self.wants_json:
+            pages.carry(page, carried)
+
+    # Fields and addresses.
+
+    def field(self, name: str) -> str:
+        """A field as it was sent; empty if a form lacks it. JSON must have it."""
+        value = self.data.get(name, None if api.is_sent() else "")
+        if not isinstance(value, str):
+            abort(self.site.problem(INVALID_REQUEST))
+        return value
+
     def typed(self, name: str, longest: int = LONGEST_FIELD) -> str:
-        """A field of the form that was sent. One that is too long stays too long, so that its
+        """A field without white space around it. One that is too long stays too long, so that its
         beginning is not taken for the whole."""
-        return request.form.get(name, "").strip()[: longest + 1]
+        return self.field(name).strip()[: longest + 1]
 
     def url(self, step: str, **values: Any) -> str:
         """The address of a step."""
@@ -258,11 +336,13 @@ class FlowPages(ABC):
 
     def to(self, step: str, carried: Carried) -> Response:
         """Redirect to a step whose page shows a notice."""
-        pages.carry(f"{self.purpose} {step}", carried)
+        self.carry(f"{self.purpose} {step}", carried)
         return redirect(self.url(step), 303)
 
     def follow(self, outcome: Outcome, typed: str = "") -> Response:
-        """Redirect to the page that an outcome names."""
+        """Redirect to the page that an outcome names, or answer with JSON."""
+        if self.wants_json:
+            return respond_to(self.site, outcome)
         step = "code" if outcome.page is Page.CODE else "first"
         held = None
         if outcome.leaves_session:
@@ -273,7 +353,11 @@ class FlowPages(ABC):
         return self.to(step, Carried(outcome.notice, typed or self.typed_before(outcome), held))
 
     def refuse(self, error: OtpVerifyError, typed: str = "", step: str = "first") -> Response:
-        """Redirect to a step that shows the error. The browser's session does not change."""
+        """Redirect to a step that shows the error, or answer with JSON. The browser's session does
+        not change."""
+        if self.wants_json:
+            entry = self.flow().entry
+            return respond_to(self.site, Outcome(Page.FIRST, entry, Notice.of(error), error))
         carried = Carried(Notice.of(error), typed, self.held())
         pages.leave_session()
         return self.to(step, carried)
@@ -330,6 +414,11 @@ class FlowPages(ABC):
         if self.signs_in and "account_loader" in self.site.hooks and self.site.account() is None:
             return None
         return load_end(session, self.purpose)
+
+    def want(self, target: str | None) -> None:
+        """Keep the address that the person wants, if it is one of this site."""
+        if found := pages.safe_next(target):
+            put_value(session, "next", [self.purpose, found])
 
     def target(self) -> str | None:
         """Return and remove the address that the person wanted when this flow began."""

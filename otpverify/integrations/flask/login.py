@@ -12,8 +12,9 @@ from typing import Any
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from otpverify import ConfigurationError, OtpVerifyError, Verified
+from otpverify import ChallengeExpired, ConfigurationError, OtpVerifyError, Verified
 from otpverify.integrations.flask import pages
+from otpverify.integrations.flask.api import respond
 from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
 from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
@@ -23,6 +24,7 @@ from otpverify.integrations.web.attempts import is_attempt, is_suspicious
 from otpverify.integrations.web.backup_codes import WAY as BACKUP_CODE
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.other_ways import OtherWay, check_answer, is_code_refused
+from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD, NO_PHONE, Sentence
 from otpverify.integrations.web.session import Recipient
@@ -35,6 +37,7 @@ class Login(FlowPages):
     purpose = "login"
     first_field = "user"
     signs_in = True
+    programs = True
 
     def __init__(self, site: Site, blueprint: str = "") -> None:
         super().__init__(site, blueprint)
@@ -48,7 +51,7 @@ class Login(FlowPages):
     def begin(self) -> Begun | Response:
         """The account, if the password is right."""
         user = self.typed("user")
-        password = request.form.get("password", "")
+        password = self.field("password")
         known = len(user) <= LONGEST_FIELD
         found = self.site.call("authenticate", user, password) if known else None
         if found is None:
@@ -83,6 +86,8 @@ class Login(FlowPages):
         others = is_code_refused(outcome) and bool(self.second.ways(begun.to.subject))
         if others or outcome.saved:
             pages.renew_id()
+        if others and self.wants_json:
+            return respond(outcome.reply(self.site.say))  # the session keeps the first step
         if others:
             return self.to("other", Carried(outcome.notice))
         return self.follow(outcome, begun.typed)
@@ -100,7 +105,7 @@ class Login(FlowPages):
 
     def cancel(self) -> Response:
         """Void the challenge, and forget the password."""
-        pages.check_csrf()
+        self.check_request()
         outcome = run_sync(self.flow().cancel())
         if outcome.saved:
             self.second.first_step.drop()
@@ -110,18 +115,25 @@ class Login(FlowPages):
         """Another way in than the code: choose it, and type its answer."""
         account = self.second.half_signed_in
         if request.method == "POST":
-            pages.check_csrf()
+            self.check_request()
+        elif self.wants_json:
+            return self.status()
         if account is None:
             found = self.finished()
             if found is not None:  # the request that this one repeats has signed in
                 target = pages.safe_next(found.get("next"))
-                return redirect(target or self.url("done"), 303)
+                return self.answer(Outcome(Page.NEXT), redirect(target or self.url("done"), 303))
+            if self.wants_json:
+                return self.refuse(ChallengeExpired())
             return self.to("first", Carried(Notice(sentences.NO_CHALLENGE, error=False)))
         ways = self.second.ways(account)
-        name = request.args.get("way") or (ways[0].name if len(ways) == 1 else "")
+        chosen = self.data.get("way") if self.wants_json else request.args.get("way")
+        name = chosen or (ways[0].name if len(ways) == 1 else "")
         way = next((one for one in ways if one.name == name), None)
         if request.method == "POST" and way is not None and way.check is not None:
             return self._answer(way, account)
+        if self.wants_json:
+            return self.refuse(ChallengeExpired())
         if way is not None and way.check is None:
             return redirect(way.address, 303)
         return self.show("other.html", self.carried("other"), "code", ways=ways, way=way)
@@ -168,11 +180,13 @@ class Login(FlowPages):
     def _answer(self, way: OtherWay, account: str) -> Response:
         """Judge the answer of a way. A refusal does not write the session."""
         try:
-            answer = request.form.get("code", "")
+            answer = self.field("code")
             run_sync(check_answer(self.site.verifier(), way, account, answer))
         except OtpVerifyError as error:
             failure = explained(error)
             self.refused(failure, account)
+            if self.wants_json:
+                return self.refuse(failure)
             notice = Notice.of(failure)
             pages.leave_session()
             pages.carry(f"{self.purpose} other", Carried(notice))
@@ -181,11 +195,10 @@ class Login(FlowPages):
         response = self.enter_by_way(account)
         if way.name == BACKUP_CODE:
             self.second.notify(account, AccountChange.BACKUP_CODE_USED, phone)
-        return response
+        return self.answer(Outcome(Page.NEXT), response)
 
-    @staticmethod
-    def _asked_to_remember() -> bool:
-        return request.form.get("remember") == "1"
+    def _asked_to_remember(self) -> bool:
+        return self.data.get("remember") in ("1", True)
 
 
 def may_enrol_at_once(site: Site, account: str) -> bool:

@@ -116,6 +116,18 @@ def check_csrf() -> None:
         raise BadRequest(_EXPIRED.text)
 
 
+def check_flask_wtf() -> None:
+    """Check the form's token of Flask-WTF's `CSRFProtect`, where the application has it and checks
+    each form. It does not check views by itself that take JSON, too.
+
+    Raises:
+        BadRequest: The token is missing or invalid.
+    """
+    csrf, config = current_app.extensions.get("csrf"), current_app.config
+    if csrf is not None and config["WTF_CSRF_ENABLED"] and config["WTF_CSRF_CHECK_DEFAULT"]:
+        csrf.protect()
+
+
 def _explain_a_lost_session() -> None:
     """Log once for each application that http cannot carry the session's cookie. To the person,
     this looks like a form that is too old."""

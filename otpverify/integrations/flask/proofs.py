@@ -24,13 +24,13 @@ from werkzeug.wrappers import Response
 from otpverify import ChallengeExpired, ConfigurationError, Verified
 from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages
-from otpverify.integrations.flask.api import json_name
+from otpverify.integrations.flask.api import json_name, wants_json
 from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
 from otpverify.integrations.flask.site import Binding, Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.problems import ProofRequired
-from otpverify.integrations.web.requests import SAFE_METHODS, is_json
+from otpverify.integrations.web.requests import SAFE_METHODS
 from otpverify.integrations.web.sentences import NO_PHONE
 from otpverify.integrations.web.session import Proof, Recipient
 from otpverify.integrations.web.step_up import (
@@ -231,7 +231,7 @@ def _asked(
     holds for a binding that is too long for every message.
     """
     too_long = refused_binding(binding)
-    if not ask or _is_program():
+    if not ask or wants_json():
         return site.problem(too_long or ProofRequired(purpose, _start(purpose)))
     found = site.state.mounted.get("proof")
     if found is None:
@@ -273,13 +273,6 @@ def _kept(sent: SentForm) -> KeptForm | None:
         return None
     largest = LARGEST_IN_COOKIE if in_cookie else LARGEST_FORM
     return keep_form(sent, largest=largest, csrf_fields={pages.TOKEN_FIELD, name})
-
-
-def _is_program() -> bool:
-    """Whether the request brings JSON, or prefers it to a page."""
-    types = ["text/html", "application/json"]
-    preferred = request.accept_mimetypes.best_match(types, default="text/html")
-    return is_json(request.content_type) or preferred == "application/json"
 
 
 def _start(purpose: str) -> str:

@@ -17,15 +17,14 @@ from werkzeug.wrappers import Response
 
 from otpverify import ChallengeExpired, Verified
 from otpverify.integrations.flask import pages
-from otpverify.integrations.flask.api import exempt, json_blueprint, json_body, respond
+from otpverify.integrations.flask.api import exempt, invalid, json_blueprint, json_body, respond
 from otpverify.integrations.flask.flows import Begun, PhoneConfirmation
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.notices import Carried, Notice
-from otpverify.integrations.web.outcome import Page, Reply, State
+from otpverify.integrations.web.outcome import Page
 from otpverify.integrations.web.problems import (
     INVALID_REQUEST,
-    MEDIA_TYPE,
     Problem,
     SignInRefused,
 )
@@ -210,7 +209,7 @@ def json_endpoints(site: Site) -> Blueprint:
         if match is not None and match.standing is Standing.NEW:
             form = sign_up_form(site, MultiDict(found))
             if form is not None and not form.validate():
-                return _invalid(site, form, one)
+                return invalid(site, form.errors, one.flow.entry)
         return _reply(site, finish(site, one, form, complete=True))
 
     blueprint = json_blueprint(
@@ -255,15 +254,3 @@ def warn_of_a_way_around(mounted: Collection[str], hooks: Collection[str]) -> No
             "A code alone signs in, while the login asks for a password, too. Refuse the accounts "
             "that need both: @otp.may_sign_in, or @otp.before_sign_in."
         )
-
-
-def _invalid(site: Site, form: Any, rule: SignIn[str]) -> FlaskResponse:
-    problem = INVALID_REQUEST
-    errors = {name: [str(text) for text in found] for name, found in form.errors.items()}
-    body = {
-        **problem.body(site.say(problem.detail)),
-        "errors": errors,
-        "flow": State.of(rule.flow.entry).body(),
-    }
-    headers = {"Cache-Control": "no-store", "Content-Type": MEDIA_TYPE}
-    return respond(Reply(problem.status, body, headers))
