@@ -13,7 +13,7 @@ from claims import RanTests, named_tests
 from flask import Flask
 from freezegun import api as freezegun_api, freeze_time
 from freezegun.api import FrozenDateTimeFactory
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from jinja2 import FileSystemBytecodeCache
 from servers import binaries, version
 from support import LONG, QUICK, SECRET, AsyncMode, Face, Mode
@@ -30,6 +30,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("patient")
+# Of a mutant, `make mutants` asks whether a property fails, not how small an example can be.
+settings.register_profile(
+    "mutants", settings.get_profile("patient"), phases=(Phase.explicit, Phase.generate)
+)
 
 # Each application compiles the templates that it shows. Most tests make an application.
 Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache()}

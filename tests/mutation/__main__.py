@@ -6,26 +6,20 @@ cd tests && python -m mutation core --sample 60 --seed 1 --workers 2
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import random
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from queue import SimpleQueue
 
 from mutation import lua_code, python_code
 from mutation.groups import GROUPS, Group
 from mutation.mutant import Mutant, equivalents
+from mutation.trees import ROOT, Trees, Verdict
 
-ROOT = Path(__file__).parents[2]
-_PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+_LONGEST_SECONDS = 3600.0
 _SLACK_SECONDS = 60.0
 
 
@@ -46,79 +40,6 @@ def draw(mutants: list[Mutant], count: int, seed: str) -> list[Mutant]:
         lines.setdefault((mutant.path, mutant.line), []).append(mutant)
     drawn = [dice.choice(lines[line]) for line in sorted(lines)]
     return dice.sample(drawn, min(count, len(drawn)))
-
-
-def copy_tree(to: Path) -> None:
-    """Copy all that git knows or would add."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
-    # Python compares hashes of sources, not times: two mutants may have one size and second.
-    subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "."],
-        cwd=to,
-        check=True,
-    )
-
-
-def run_tests(tree: Path, tests: list[str], patience_seconds: float) -> str:
-    """`"killed"`, `"timeout"` or `"survived"`."""
-    environment = {
-        **{key: value for key, value in os.environ.items() if key != "OTPVERIFY_TEST_LONG"},
-        "PYTHONPATH": str(tree),  # before the package that is installed
-    }
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            [*_PYTEST, *tests],
-            cwd=tree,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            status = process.wait(patience_seconds)
-        except subprocess.TimeoutExpired:
-            return "timeout"
-        finally:
-            # Servers and programs that a killed test leaves behind.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if status == 5:  # pytest found no tests
-            output.seek(0)
-            raise SystemExit(output.read().decode())
-        return "killed" if status else "survived"
-
-
-class Trees:
-    """Copies of the tree, one for each worker."""
-
-    def __init__(self, folder: Path, count: int) -> None:
-        self._free: SimpleQueue[Path] = SimpleQueue()
-        for number in range(count):
-            tree = folder / str(number)
-            copy_tree(tree)
-            self._free.put(tree)
-
-    def run(self, mutant: Mutant | None, tests: list[str], patience_seconds: float) -> str:
-        """What the tests say of a mutant, or of the tree as it is."""
-        tree = self._free.get()
-        try:
-            if mutant:
-                (tree / mutant.path).write_text(mutant.change(), "utf-8")
-            return run_tests(tree, tests, patience_seconds)
-        finally:
-            if mutant:
-                (tree / mutant.path).write_text(mutant.before, "utf-8")
-            self._free.put(tree)
 
 
 def measure(name: str, mutants: list[Mutant], workers: int, patience: float) -> Counter[str]:
@@ -145,21 +66,26 @@ def measure(name: str, mutants: list[Mutant], workers: int, patience: float) -> 
         ThreadPoolExecutor(workers) as pool,
     ):
         trees = Trees(Path(folder), workers)
-        if not patience:
-            begin = time.monotonic()
-            if trees.run(None, every, 3600) != "survived":
-                raise SystemExit(f"{name}: the tests fail without any change")
-            patience = 3 * (time.monotonic() - begin) + _SLACK_SECONDS
-        print(f"{name}: {len(asked)} mutants, {patience:.0f} s for each", flush=True)
+        with trees.runs.ended_with(pool):
+            if not patience:
+                begin = time.monotonic()
+                plain = pool.submit(trees.run, None, every, _LONGEST_SECONDS).result()
+                if plain.outcome != "survived":
+                    raise SystemExit(f"{name}: the tests fail without any change\n{plain.test()}")
+                patience = 3 * (time.monotonic() - begin) + _SLACK_SECONDS
+            print(f"{name}: {len(asked)} mutants, {patience:.0f} s for each", flush=True)
 
-        def ask(mutant: Mutant) -> tuple[Mutant, str]:
-            return mutant, trees.run(mutant, group.tests_of(mutant.path, ROOT), patience)
+            def ask(mutant: Mutant) -> tuple[Mutant, Verdict]:
+                return mutant, trees.run(mutant, group.tests_of(mutant.path, ROOT), patience)
 
-        for done in as_completed([pool.submit(ask, mutant) for mutant in asked]):
-            mutant, outcome = done.result()
-            result[outcome] += 1
-            if outcome != "killed":  # a timeout may also be the fault of a busy machine
-                print(f"\n{outcome} {mutant.id()}, line {mutant.line}\n{mutant.key()}", flush=True)
+            for done in as_completed([pool.submit(ask, mutant) for mutant in asked]):
+                mutant, verdict = done.result()
+                result[verdict.outcome] += 1
+                if verdict.outcome != "killed":
+                    print(f"\n{verdict.outcome} {mutant.id()}, line {mutant.line}")
+                    print(mutant.key(), flush=True)
+                if verdict.outcome == "timeout":  # which may also be the fault of a busy machine
+                    print(f"in {verdict.test()}", flush=True)
     return result
 
 

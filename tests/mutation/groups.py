@@ -144,8 +144,9 @@ GROUPS = {
             "*/traffic.lua": (f"{_FRAUD}::TestRedisStore",),
         },
         tests=(
-            "tests/stores/test_redis_model.py",
+            f"{_CONFORMANCE}::TestRedisStore",
             *_REDIS,
+            "tests/stores/test_redis_model.py",
             "tests/stores/test_fraud_faults.py",
             "tests/stores/test_challenge_model.py",
         ),
