@@ -16,10 +16,10 @@ from otpverify.core import answers, codes, tokens
 from otpverify.core.answers import Opened, Refused, Reserved, Standing
 from otpverify.core.client_ip import network_of
 from otpverify.core.keys import Keyring, Subject
+from otpverify.core.opening import Opening
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
 from otpverify.core.send_outcome import send_outcome
-from otpverify.core.state import Opening
 from otpverify.engine.events import UNOBSERVED, Observation
 from otpverify.engine.fraud import Counted, Judged, Protection
 from otpverify.engine.ports import Ports, call_port

@@ -12,10 +12,11 @@ from otpverify.core.fraud import Overdrawn, Request
 from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
+from otpverify.core.opening import Opening
 from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt, ReportFields
-from otpverify.core.state import Inspected, Opening
+from otpverify.core.state import Inspected
 from otpverify.core.traffic import Totals
 from otpverify.errors import OtpVerifyError, StoreError
 
