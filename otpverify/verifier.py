@@ -12,8 +12,8 @@ from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
 from otpverify.core.traffic import Traffic
+from otpverify.engine.code_request import Caller, ForeignCode
 from otpverify.engine.delivery_reports import delivery_status, take_report
-from otpverify.engine.issuing import Caller, ForeignCode
 from otpverify.engine.operations import Engine
 from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 from otpverify.wiring import compose, sync_ports, with_sender

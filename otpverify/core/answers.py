@@ -5,14 +5,11 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from otpverify.core.caps import Full
-from otpverify.core.fraud import Overdrawn
 from otpverify.core.limits import LARGEST, SECOND, Limit, whole_seconds
 from otpverify.errors import (
     AttemptsExhausted,
     ChallengeExpired,
     CooldownActive,
-    DestinationBlocked,
     IncorrectCode,
     OtpVerifyError,
     RateLimited,
@@ -212,19 +209,6 @@ def not_sent(answer: Refused) -> OtpVerifyError:
         retry_after=seconds,
         limit=answer.limit,
         scope=scope,
-    )
-
-
-def not_charged(answer: Overdrawn | Full) -> DestinationBlocked:
-    """The error of a start or resend that the accounts or the caps refuse."""
-    reason = answer.reason if isinstance(answer, Overdrawn) else answer.cap.name
-    if answer.retry_in is None:
-        return DestinationBlocked(reason=reason)
-    seconds = min(whole_seconds(answer.retry_in), LARGEST)
-    return DestinationBlocked(
-        f"No code can be sent to this number now. Try again in {seconds} seconds.",
-        reason=reason,
-        retry_after=seconds,
     )
 
 

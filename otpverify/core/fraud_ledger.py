@@ -35,9 +35,10 @@ from otpverify.core.fraud import (
     Request,
 )
 from otpverify.core.keys import Secret, Subject
-from otpverify.core.limits import Limit
+from otpverify.core.limits import LARGEST, Limit, whole_seconds
 from otpverify.core.state import CounterState
 from otpverify.core.traffic import MILLIONTHS, Counts, Tally, Totals
+from otpverify.errors import DestinationBlocked
 
 UNANSWERED = 3
 """A number is known no more when so many messages in a row were not answered: it may be another's
@@ -380,6 +381,19 @@ def is_sound(answer: object) -> bool:
         case KnownNumber():
             return answers.is_count(answer.unanswered) and answers.is_instant(answer.expires)
     return answers.is_sound(answer)
+
+
+def not_charged(answer: Overdrawn | Full) -> DestinationBlocked:
+    """The error of a start or resend that the accounts or the caps refuse."""
+    reason = answer.reason if isinstance(answer, Overdrawn) else answer.cap.name
+    if answer.retry_in is None:
+        return DestinationBlocked(reason=reason)
+    seconds = min(whole_seconds(answer.retry_in), LARGEST)
+    return DestinationBlocked(
+        f"No code can be sent to this number now. Try again in {seconds} seconds.",
+        reason=reason,
+        retry_after=seconds,
+    )
 
 
 def unlock(number: KnownNumber | None) -> KnownNumber | None:

@@ -5,71 +5,22 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from decimal import Decimal
 
 from otpverify.core import answers, fraud_ledger
 from otpverify.core.answers import Refused
 from otpverify.core.caps import Full
 from otpverify.core.fraud import Overdrawn, Request
-from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, Rules, key_of
+from otpverify.core.fraud_ledger import Charged, Credited, Rules, key_of
 from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring, Subject
 from otpverify.core.prices import Prices
+from otpverify.engine.code_request import CodeRequest, Counted
 from otpverify.engine.events import Observation
 from otpverify.engine.ports import Ports, call_port
-from otpverify.errors import DestinationBlocked, HumanCheckRequired, OtpVerifyError
+from otpverify.errors import HumanCheckRequired, OtpVerifyError
 from otpverify.sms.gsm7 import segments
 
 _log = logging.getLogger("otpverify")
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What was counted for a message before its phone's limits were asked.
-
-    Attributes:
-        network_at: Names what the IP network's limits counted, unless it is among what was charged.
-        key: Where the store keeps what was charged.
-        charged: What was charged, to be refunded if the message is certainly not sent.
-        cost: The price of the message; `None` if no price is known.
-        withheld: Why the message is not sent, though its caller sees a success.
-    """
-
-    network_at: int | None = None
-    key: FraudKey | None = None
-    charged: Charged | None = None
-    cost: Decimal | None = None
-    withheld: DestinationBlocked | None = None
-
-    def report(self, seen: Observation) -> None:
-        """Report what the message meant to the policy. Call it when nothing else refuses it."""
-        if self.charged is not None:
-            seen.note(would_refuse=self.charged.would_refuse)
-            for cap, level in self.charged.reached:
-                seen.cap(cap.name, level)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What the policy looks at beside the message's price.
-
-    Attributes:
-        subject: The phone, purpose and challenge.
-        country: The phone's country; `None` if it belongs to none.
-        network: The tag of the IP network that asks; `None` if its sends are not counted.
-        trusted: The caller vouches for the number.
-        human: The caller saw a human check passed.
-        allowed: A guard allows the request.
-        concealed: Whether there is an account must not show.
-    """
-
-    subject: Subject
-    country: str | None
-    network: str | None
-    trusted: bool
-    human: bool
-    allowed: bool
-    concealed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +32,7 @@ class Protection:
     rules: Rules
     keyring: Keyring
 
-    async def charge(self, ports: Ports, judged: Judged, text: str, seen: Observation) -> Counted:
+    async def charge(self, ports: Ports, request: CodeRequest, text: str) -> Counted:
         """Count a message everywhere but with its phone.
 
         A concealed message that the accounts or the caps refuse is withheld: callers and strangers
@@ -95,21 +46,22 @@ class Protection:
             StoreError: The store cannot answer. The message is not sent: what bounds a loss must
                 not be open when it fails.
         """
-        mode = "allow" if judged.allowed else self.policy.mode_for(judged.country)
-        seen.note(mode=mode)
-        cost = self.prices.of(judged.country) * segments(text).parts
+        mode = "allow" if request.allowed else self.policy.mode_for(request.country)
+        request.seen.note(mode=mode)
+        cost = self.prices.of(request.country) * segments(text).parts
         asks = self.policy.over == "human_check"
-        request = Request(
+        caller = request.caller
+        asked = Request(
             float(cost),
-            known=judged.trusted,
-            human=judged.human and asks,
+            known=caller.trusted,
+            human=caller.human_checked and asks,
             forced=mode == "allow",
-            concealed=judged.concealed,
+            concealed=request.concealed,
             observed=mode == "observe",
         )
-        key = key_of(self.keyring.signing, judged.subject, judged.country, judged.network)
+        key = key_of(self.keyring.signing, request.subject, request.country, request.network)
         answer = await call_port(
-            ports.charge(key, request, self.rules),
+            ports.charge(key, asked, self.rules),
             *(Charged, Overdrawn, Full, Refused),
             sound=fraud_ledger.is_sound,
         )
@@ -117,10 +69,10 @@ class Protection:
             return Counted(key=key, charged=answer, cost=cost)
         if isinstance(answer, Refused):
             raise answers.not_sent(answer)
-        refusal = answers.not_charged(answer)
-        if isinstance(answer, Overdrawn) and asks and not judged.human:
+        refusal = fraud_ledger.not_charged(answer)
+        if isinstance(answer, Overdrawn) and asks and not caller.human_checked:
             raise HumanCheckRequired(reason=refusal.reason, retry_after=refusal.retry_after)
-        if not judged.concealed:
+        if not request.concealed:
             raise refusal
         return Counted(withheld=refusal)
 

@@ -10,18 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from otpverify.core import answers, codes, tokens
 from otpverify.core.answers import Opened, Refused, Reserved, Standing
 from otpverify.core.client_ip import network_of
 from otpverify.core.keys import Keyring, Subject
-from otpverify.core.opening import Opening
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, Message, Receipt
 from otpverify.core.send_outcome import send_outcome
-from otpverify.engine.events import UNOBSERVED, Observation
-from otpverify.engine.fraud import Counted, Judged, Protection
+from otpverify.engine.code_request import CodeRequest, Counted
 from otpverify.engine.ports import Ports, call_port
 from otpverify.errors import (
     ChallengeExpired,
@@ -31,10 +29,12 @@ from otpverify.errors import (
     OtpVerifyError,
 )
 
+if TYPE_CHECKING:
+    from otpverify.engine.fraud import Protection
+
 T = TypeVar("T")
 _log = logging.getLogger("otpverify")
 
-_SHORTEST_LIFETIME = 60
 CONFIRMED = "confirmed"
 """What the store keeps a digest of for a code that another library checks. No typed code is read
 as it (`codes.clean`)."""
@@ -43,91 +43,6 @@ as it (`codes.clean`)."""
 def utc_now() -> datetime:
     """Now, aware, in UTC, for what callers see. Limits and expiry follow the store's clock."""
     return datetime.fromtimestamp(time.time(), UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks for a code, as far as the program that calls knows.
-
-    Attributes:
-        locale: The message's language.
-        client_ip: The person's IP address; `None` if the program did not give it.
-        trusted: The program vouches for the number.
-        human_checked: The program saw a human check passed.
-
-    Raises:
-        ConfigurationError: One of the last two is not a bool.
-    """
-
-    locale: str
-    client_ip: str | None = field(default=None, repr=False)
-    trusted: bool = False
-    human_checked: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("trusted", "human_checked"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigurationError(f"{name} must be True or False.")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class ForeignCode:
-    """A code that another library made, and checks.
-
-    Attributes:
-        code: As the message shows it.
-        ttl_seconds: How long that library accepts it.
-
-    Raises:
-        ConfigurationError: One of them cannot be shown in a message.
-    """
-
-    code: str
-    ttl_seconds: int
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.code, str) or not self.code.isprintable() or not self.code.strip():
-            raise ConfigurationError("The code must be a text that can be shown.")
-        if not isinstance(self.ttl_seconds, int) or self.ttl_seconds < _SHORTEST_LIFETIME:
-            raise ConfigurationError(
-                f"ttl_seconds must be a whole number from {_SHORTEST_LIFETIME} on: messages state "
-                "whole minutes."
-            )
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class CodeRequest:
-    """A code to issue.
-
-    Attributes:
-        subject: The phone, purpose and challenge that it is for.
-        caller: Who asks for it.
-        country: The phone's country; `None` if it belongs to none, or if it matters to nobody.
-        allowed: A guard allows it.
-        network: The tag of the caller's IP network, if its sends are counted.
-        new: The first code of a challenge.
-        concealed: Whether there is an account must not show. A further code keeps what the
-            challenge was; so it does with `decoy`.
-        decoy: Send nothing, match nothing.
-        foreign: The code to send, if another library made it. The store then keeps no digest of
-            it, so that no typed code matches: see `Engine.confirm`.
-        seen: What the operation's event will say.
-    """
-
-    subject: Subject
-    caller: Caller
-    country: str | None
-    allowed: bool
-    network: str | None
-    new: bool
-    concealed: bool = False
-    decoy: bool = False
-    foreign: ForeignCode | None = None
-    seen: Observation = UNOBSERVED
-
-    def opening(self, digest: bytes | None) -> Opening:
-        """What the store is asked to open."""
-        return Opening(digest, new=self.new, concealed=self.concealed, decoy=self.decoy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,16 +249,7 @@ class Issuer:
         false."""
         if self.fraud is None or not charge:
             return Counted(await self._reserve_ip(request.network))
-        judged = Judged(
-            request.subject,
-            request.country,
-            request.network,
-            trusted=request.caller.trusted,
-            human=request.caller.human_checked,
-            allowed=request.allowed,
-            concealed=request.concealed,
-        )
-        counted = await self.fraud.charge(self.ports, judged, text, request.seen)
+        counted = await self.fraud.charge(self.ports, request, text)
         if counted.withheld is None:
             return counted
         # Nothing was counted, but a challenge follows, and a hash. Their number is limited, too.

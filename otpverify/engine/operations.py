@@ -17,16 +17,9 @@ from otpverify.core.phone import SendRequest, country_of
 from otpverify.core.results import Challenge, Event, Verified
 from otpverify.core.state import Inspected
 from otpverify.core.traffic import Totals, Traffic, check_hours, describe
+from otpverify.engine.code_request import Caller, CodeRequest, ForeignCode
 from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
-from otpverify.engine.issuing import (
-    CONFIRMED,
-    Caller,
-    CodeRequest,
-    ForeignCode,
-    Issuer,
-    OperationResult,
-    utc_now,
-)
+from otpverify.engine.issuing import CONFIRMED, Issuer, OperationResult, utc_now
 from otpverify.engine.ports import call_port
 from otpverify.errors import (
     ChallengeExpired,
