@@ -6,20 +6,22 @@ Each protocol that does I/O has an awaitable counterpart for `AsyncVerifier`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
-from otpverify.core.caps import Full
-from otpverify.core.fraud import Overdrawn, Request
-from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.opening import Opening
 from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt
-from otpverify.core.state import Inspected
-from otpverify.core.traffic import Totals
+
+if TYPE_CHECKING:
+    from otpverify.core.caps import Full
+    from otpverify.core.fraud import Overdrawn, Request
+    from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
+    from otpverify.core.state import Inspected
+    from otpverify.core.traffic import Totals
 
 
 class Clock(Protocol):

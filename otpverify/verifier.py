@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from otpverify._sync import Closing, run_sync
-from otpverify.core.fraud_policy import FraudPolicy
-from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
-from otpverify.core.traffic import Traffic
 from otpverify.engine.code_request import Caller, ForeignCode
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.operations import Engine
@@ -19,6 +16,9 @@ from otpverify.protocols import Guard, Hasher, Renderer, Sender, Store
 from otpverify.wiring import compose, sync_ports, with_sender
 
 if TYPE_CHECKING:
+    from otpverify.core.fraud_policy import FraudPolicy
+    from otpverify.core.inspection import PhoneInspection
+    from otpverify.core.traffic import Traffic
     from otpverify.settings import Parts
 
 
@@ -419,7 +419,9 @@ class Verifier(Closing):
             InvalidPhoneNumber: It is not a phone number.
             StoreError: The store cannot answer.
         """
-        return run_sync(self._engine.inspect(phone, purpose))
+        from otpverify.engine.inspection import inspect_phone  # support alone needs it
+
+        return run_sync(inspect_phone(self._engine, phone, purpose))
 
     def unlock(self, phone: str, *, purpose: str | None = None) -> None:
         """Clear what limits a number: cooldown, send limits, wrong codes and wrong codes in a row.
@@ -457,4 +459,6 @@ class Verifier(Closing):
             ConfigurationError: There is no `fraud`, or `hours` is out of range.
             StoreError: The store cannot answer.
         """
-        return run_sync(self._engine.traffic(hours))
+        from otpverify.engine.inspection import traffic_of  # support alone needs it
+
+        return run_sync(traffic_of(self._engine, hours))

@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from otpverify._sync import AsyncClosing, require_asyncio
-from otpverify.core.fraud_policy import FraudPolicy
-from otpverify.core.inspection import PhoneInspection
 from otpverify.core.policy import Policy
 from otpverify.core.results import Challenge, DeliveryReport, DeliveryStatus, Event, Verified
 from otpverify.core.secret_strength import Secrets
-from otpverify.core.traffic import Traffic
 from otpverify.engine.code_request import Caller, ForeignCode
 from otpverify.engine.delivery_reports import delivery_status, take_report
 from otpverify.engine.operations import Engine
@@ -20,6 +17,9 @@ from otpverify.verifier import Verifier
 from otpverify.wiring import async_ports, compose, in_threads, with_sender
 
 if TYPE_CHECKING:
+    from otpverify.core.fraud_policy import FraudPolicy
+    from otpverify.core.inspection import PhoneInspection
+    from otpverify.core.traffic import Traffic
     from otpverify.settings import Parts
 
 
@@ -244,7 +244,9 @@ class AsyncVerifier(AsyncClosing):
     async def inspect(self, phone: str, *, purpose: str | None = None) -> PhoneInspection:
         """See `Verifier.inspect`."""
         require_asyncio("AsyncVerifier")
-        return await self._engine.inspect(phone, purpose)
+        from otpverify.engine.inspection import inspect_phone  # support alone needs it
+
+        return await inspect_phone(self._engine, phone, purpose)
 
     async def unlock(self, phone: str, *, purpose: str | None = None) -> None:
         """See `Verifier.unlock`."""
@@ -254,4 +256,6 @@ class AsyncVerifier(AsyncClosing):
     async def traffic(self, hours: int = 24) -> list[Traffic]:
         """See `Verifier.traffic`."""
         require_asyncio("AsyncVerifier")
-        return await self._engine.traffic(hours)
+        from otpverify.engine.inspection import traffic_of  # support alone needs it
+
+        return await traffic_of(self._engine, hours)

@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otpverify._per_process import PerProcess
 from otpverify._sync import in_thread, inline, run_sync, straight, suspends, to_its_end
-from otpverify.core.fraud_policy import FraudPolicy
 from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region, load_plans
 from otpverify.core.policy import Policy
-from otpverify.core.prices import Prices
 from otpverify.core.results import Event
 from otpverify.core.secret_strength import ADVICE, SECRET_BYTES, Secrets, read_secrets
-from otpverify.engine.fraud import Protection
 from otpverify.engine.issuing import Issuer
 from otpverify.engine.operations import Engine
 from otpverify.engine.ports import Ports
 from otpverify.errors import ConfigurationError
 from otpverify.protocols import AsyncSender, AsyncStore, Guard, Hasher, Renderer, Sender, Store
-from otpverify.sms.messages import Messages
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from otpverify.core.fraud_policy import FraudPolicy
+    from otpverify.engine.fraud import Protection
 
 Lift: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -83,7 +82,7 @@ def compose(
         if hasattr(guard, "allows"):
             _require("guard", guard, "allows")
             _require_direct(guard.allows)
-    messages = Messages() if messages is None else messages
+    messages = _default_messages() if messages is None else messages
     _require("renderer", messages, "render")
     _require_direct(messages.render)
     if policy is not None and not isinstance(policy, Policy):
@@ -93,10 +92,6 @@ def compose(
             raise ConfigurationError("on_event must be a function that takes an Event.")
         _require_direct(on_event)
     _require_direct(hasher.digest)
-    if fraud is not None:
-        if not isinstance(fraud, FraudPolicy):
-            raise ConfigurationError("fraud must be a FraudPolicy(...).")
-        _require("store that fraud=... can use", store, *_FRAUD_OPERATIONS)
     ports = make_ports(sender, store, hasher, messages, guards)
     policy = Policy() if policy is None else policy
     keyring = _keyring(secret, store, hasher)
@@ -105,7 +100,7 @@ def compose(
         costly_hash=hasher.costly,
         policy=policy,
         keyring=keyring,
-        fraud=_protection(fraud, policy, keyring, sender),
+        fraud=_protection(fraud, store, policy, keyring, sender),
     )
     return Engine(
         issuer=issuer,
@@ -246,6 +241,12 @@ def _default_hasher() -> Hasher:
     return Argon2Hasher()
 
 
+def _default_messages() -> Renderer:
+    from otpverify.sms.messages import Messages  # programs with texts of their own skip it
+
+    return Messages()
+
+
 def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) -> Keyring:
     if secret is None:
         require_no_secret(store, hasher)
@@ -254,10 +255,22 @@ def _keyring(secret: Secrets | None, store: Store | AsyncStore, hasher: Hasher) 
 
 
 def _protection(
-    fraud: FraudPolicy | None, policy: Policy, keyring: Keyring, sender: object
+    fraud: FraudPolicy | None,
+    store: Store | AsyncStore,
+    policy: Policy,
+    keyring: Keyring,
+    sender: object,
 ) -> Protection | None:
     if fraud is None:
         return None
+    # Programs without a FraudPolicy skip all that it needs.
+    from otpverify.core.fraud_policy import FraudPolicy
+    from otpverify.core.prices import Prices
+    from otpverify.engine.fraud import Protection
+
+    if not isinstance(fraud, FraudPolicy):
+        raise ConfigurationError("fraud must be a FraudPolicy(...).")
+    _require("store that fraud=... can use", store, *_FRAUD_OPERATIONS)
     prices = None if fraud.spend is None else fraud.spend.prices
     if prices is None:
         prices = getattr(sender, "prices", None)

@@ -1,22 +1,18 @@
-"""Start, resend, check, redeem, cancel, inspect and unlock, for sync and async."""
+"""Start, resend, check, redeem, cancel and unlock, for sync and async."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from otpverify.core import answers, codes, fraud_ledger, inspection, phone, tokens
+from otpverify.core import answers, codes, phone, tokens
 from otpverify.core.answers import Checked, Verdict
-from otpverify.core.fraud_ledger import KnownNumber
-from otpverify.core.inspection import COMMON_PURPOSES, SCOPE_LENGTH, PhoneInspection
-from otpverify.core.keys import ID_RANDOM_BYTES, Secret, Subject, check_binding
+from otpverify.core.keys import ID_RANDOM_BYTES, Subject, check_binding
 from otpverify.core.phone import SendRequest, country_of
 from otpverify.core.results import Challenge, Event, Verified
-from otpverify.core.state import Inspected
-from otpverify.core.traffic import Totals, Traffic, check_hours, describe
 from otpverify.engine.code_request import Caller, CodeRequest, ForeignCode
 from otpverify.engine.events import UNOBSERVED, Observation, ObservedOperation
 from otpverify.engine.issuing import CONFIRMED, Issuer, OperationResult, utc_now
@@ -27,7 +23,6 @@ from otpverify.errors import (
     DestinationBlocked,
     IncorrectCode,
     OtpVerifyError,
-    StoreError,
 )
 
 T = TypeVar("T")
@@ -185,28 +180,6 @@ class Engine:
         to = self.parse(seen, raw)
         await self.observed(seen, to, lambda to: self._cancel(seen, to, challenge, purpose))
 
-    async def inspect(self, raw: str, purpose: str | None) -> PhoneInspection:
-        """What the store knows of a phone. It only reads, so there is no event."""
-        if purpose is not None:
-            check_words(purpose, None)
-        to = self.read(raw)
-        # What an older secret signed is stored under tags of that secret.
-        found = [await self._inspect(secret, to, purpose) for secret in self.issuer.keyring]
-        first, *others = found
-        for other in others:
-            if other.purposes:
-                first = replace(first, purposes=(*first.purposes, *other.purposes))
-        if self.issuer.fraud is None:
-            return first
-        number = await call_port(
-            self.issuer.ports.known(self.issuer.keyring.signing.number_tag(to)),
-            *(KnownNumber, type(None)),
-            sound=fraud_ledger.is_sound,
-        )
-        if number is None:
-            return replace(first, known=False)
-        return replace(first, known=number.known, unanswered=number.unanswered)
-
     async def unlock(self, raw: str, purpose: str | None) -> None:
         """Clear what limits a phone."""
         if purpose is not None:
@@ -214,16 +187,6 @@ class Engine:
         seen = self.observe("unlock", purpose or "")
         to = self.parse(seen, raw)
         await self.observed(seen, to, lambda to: self._unlock(to, purpose))
-
-    async def traffic(self, hours: int) -> list[Traffic]:
-        """What was sent and entered, by country. It only reads, so there is no event."""
-        check_hours(hours)
-        if self.issuer.fraud is None:
-            raise ConfigurationError(
-                "Traffic is counted for a FraudPolicy: pass fraud=FraudPolicy() to the verifier."
-            )
-        call = self.issuer.ports.traffic(hours)
-        return describe(await call_port(call, Totals, sound=fraud_ledger.is_sound), hours)
 
     async def _start(
         self,
@@ -338,19 +301,6 @@ class Engine:
             return OperationResult("cancelled", None)  # what was never there is gone, too
         await call_port(self.issuer.ports.cancel(subject.key), type(None))
         return OperationResult("cancelled", None)
-
-    async def _inspect(self, secret: Secret, to: str, purpose: str | None) -> PhoneInspection:
-        known = COMMON_PURPOSES if purpose is None else (purpose,)
-        names = {secret.key(to, name, "").scope[:SCOPE_LENGTH]: name for name in known}
-        phone_tag = secret.key(to, "", "").phone
-        found = await call_port(self.issuer.ports.inspect(phone_tag), Inspected)
-        try:
-            return inspection.describe(to, found, names, self.issuer.policy, purpose)
-        except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
-            # Times outside the calendar, and the like. The cause may quote the store, so the error
-            # is raised without it.
-            failure = StoreError("The store gave an unexpected answer.")
-        raise failure
 
     async def _unlock(self, to: str, purpose: str | None) -> OperationResult[None]:
         for secret in self.issuer.keyring:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
-from otpverify.core.caps import Full
-from otpverify.core.fraud import Overdrawn, Request
-from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
 from otpverify.core.opening import Opening
 from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt, ReportFields
-from otpverify.core.state import Inspected
-from otpverify.core.traffic import Totals
 from otpverify.errors import OtpVerifyError, StoreError
+
+if TYPE_CHECKING:
+    from otpverify.core.caps import Full
+    from otpverify.core.fraud import Overdrawn, Request
+    from otpverify.core.fraud_ledger import Charged, Credited, FraudKey, KnownNumber, Rules
+    from otpverify.core.state import Inspected
+    from otpverify.core.traffic import Totals
 
 T = TypeVar("T")
 

@@ -4,15 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from otpverify.sms.gsm7 import Segments, Suggestion, segments, suggest_gsm7
-from otpverify.sms.messages import Messages
 
 if TYPE_CHECKING:
     from otpverify.gateways.delivery_reports import callback_params
+    from otpverify.sms.messages import Messages
 
 __all__ = ["Messages", "Segments", "Suggestion", "callback_params", "segments", "suggest_gsm7"]
 
-# Imported on first use: a program that only sends messages does not need it.
-_HOMES = {"callback_params": "otpverify.gateways.delivery_reports"}
+# Imported on first use: to count segments needs neither.
+_HOMES = {
+    "Messages": "otpverify.sms.messages",
+    "callback_params": "otpverify.gateways.delivery_reports",
+}
 
 
 def __getattr__(name: str) -> object:
