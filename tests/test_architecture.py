@@ -144,6 +144,14 @@ def test_no_module_is_long(path: Path) -> None:
 
 
 CLIENTS = "requests urllib3 redis httpx2 httpcore2 stamina http.server"
+OWN_PARTS = [
+    f"otpverify.{name}"
+    for name in (
+        *("core.fraud", "core.fraud_ledger", "core.fraud_policy", "core.traffic", "engine.fraud"),
+        *("core.inspection", "core.state", "engine.inspection", "sms.messages"),
+    )
+]
+"""What a verifier without a `FraudPolicy`, with a store and texts of its own, does not use."""
 FRAMEWORKS = "starlette uvicorn jinja2 django flask fastapi celery pytest"
 FRAMEWORKS += " opentelemetry prometheus_client"
 
@@ -157,6 +165,7 @@ FRAMEWORKS += " opentelemetry prometheus_client"
             "from otpverify import Verifier, AsyncVerifier",
             f"{CLIENTS} {FRAMEWORKS} asyncio sqlite3",
         ),
+        ("from otpverify import Verifier, AsyncVerifier", " ".join(OWN_PARTS)),
         ("from otpverify import SmspmClient", f"{FRAMEWORKS} redis httpx2 argon2 asyncio"),
         ("from otpverify.sandbox import Sandbox", f"requests {FRAMEWORKS}"),
     ],
