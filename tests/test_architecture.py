@@ -148,7 +148,7 @@ OWN_PARTS = [
     f"otpverify.{name}"
     for name in (
         *("core.fraud", "core.fraud_ledger", "core.fraud_policy", "core.traffic", "engine.fraud"),
-        *("core.inspection", "core.state", "engine.inspection", "sms.messages"),
+        *("core.inspection", "core.state", "engine.inspection", "sms.messages", "sms.gsm7"),
     )
 ]
 """What a verifier without a `FraudPolicy`, with a store and texts of its own, does not use."""

@@ -7,7 +7,6 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, TypeGuard
-from urllib.parse import unquote
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult
@@ -285,6 +284,8 @@ def _visible(raw: str) -> str:
     """The text without invisible characters, and the number of a `tel:` link."""
     text = without_invisible(raw).strip()
     if _TEL.match(text):
+        from urllib.parse import unquote  # costly to import, and people hardly ever type links
+
         text = without_invisible(unquote(text[4:])).strip()
     return text
 

@@ -13,7 +13,6 @@ from otpverify.core.keys import Key, Secret
 from otpverify.core.phone import country_of, mask
 from otpverify.core.results import Event
 from otpverify.errors import DestinationBlocked, OtpVerifyError
-from otpverify.sms.gsm7 import segments
 
 _log = logging.getLogger("otpverify")
 # A guard may give any text as its reason, also one that repeats the number.
@@ -74,6 +73,8 @@ class ObservedOperation(Observation):
         self.note(reason=error.reason if _REASON.fullmatch(error.reason) else "other")
 
     def sent(self, text: str, cost: Decimal | None) -> None:
+        from otpverify.sms.gsm7 import segments  # a verifier without on_event counts none
+
         self.note(segments=segments(text).parts, cost=cost)
 
     def sent_at(self, at: int) -> None:

@@ -70,7 +70,7 @@ class _Prepared:
     digest: bytes = field(repr=False)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Issuer:
     """Issues codes: the common part of start and resend."""
 

@@ -40,7 +40,7 @@ async def _guard_answer(call: Awaitable[T], *expected: type[object]) -> T:
     return await call_port(call, *expected, part="A guard", error=ConfigurationError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Engine:
     """The operations of one verifier, over sync or async ports. `Verifier` documents them."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Ports:
     """The store's operations, the sender, the hasher, the renderer and the guards, sync or
     async; whether the sender asks for delivery reports, and how it reads them; and how a sequence
