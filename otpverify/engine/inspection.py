@@ -1,4 +1,4 @@
-"""What a verifier knows of a phone, and of all traffic. Both only read, so there is no event."""
+"""What a verifier knows of a phone, and of all traffic. Both only read, and report nothing."""
 
 from __future__ import annotations
 

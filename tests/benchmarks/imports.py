@@ -18,7 +18,7 @@ def milliseconds(statements: Sequence[str], rounds: int = 15) -> list[float]:
     """The least CPU time of an interpreter that runs each statement, in interleaved rounds."""
     least = [float("inf")] * len(statements)
     with tempfile.TemporaryDirectory() as folder:
-        # Byte code is written once, as an installer does it, whatever the settings of the caller.
+        # Byte code is written once, as an installer does it, also where the caller turned that off.
         environment = os.environ | {"PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
         for timed in range(rounds + 1):
             for place, statement in enumerate(statements):
