@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ MASKED = "+37*******45"
 @pytest.fixture
 def application(
     smspm_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Verifier:
+) -> Iterator[Verifier]:
     """A verifier of the environment's store and secret."""
     environ = {
         **smspm_sandbox.environ,
@@ -37,7 +38,8 @@ def application(
     monkeypatch.delenv("OTPVERIFY_REDIS_URL", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    return Verifier.from_env(policy=Policy(consecutive_failures=Limit(3, 86_400)))
+    with Verifier.from_env(policy=Policy(consecutive_failures=Limit(3, 86_400))) as verifier:
+        yield verifier
 
 
 def locked(application: Verifier, sandbox: Sandbox, purpose: str) -> None:
