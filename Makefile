@@ -81,7 +81,7 @@ release-check: $(VENV)/test.done ## Build a release in dist, check it, and say w
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
 	$(BIN)/python -m twine check --strict dist/*
-	OTPVERIFY_TEST_LONG=1 OTPVERIFY_TEST_DIST=$(CURDIR)/dist $(BIN)/python -m pytest -q tests/test_distribution.py
+	OTPVERIFY_TEST_LONG=1 OTPVERIFY_TEST_DIST='$(CURDIR)/dist' $(BIN)/python -m pytest -q tests/test_distribution.py
 	$(BIN)/python tests/helpers/release.py $(TAG)
 
 catalogues: $(VENV)/dev.done ## Extract the pages' texts, update the .po files, compile the .mo files

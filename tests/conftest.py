@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from claims import RanTests, named_tests
+from claims import RanTests, is_whole, named_tests
 from flask import Flask
 from freezegun import api as freezegun_api, freeze_time
 from freezegun.api import FrozenDateTimeFactory
@@ -71,9 +71,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a whole run of the long form in which a test that docs/explanation/standards.md names
     did not run: it was skipped on every machine, or left out."""
     config = session.config
-    whole = config.args_source is not pytest.Config.ArgsSource.ARGS and not (
-        config.option.keyword or config.option.markexpr or config.option.collectonly
-    )
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    whole = is_whole(config.option, named=named)
     if LONG and whole and not hasattr(config, "workerinput") and not session.testsfailed:
         config.stash[_MISSING] = missing = _ran.missing(named_tests())
         if missing:

@@ -10,7 +10,7 @@ from dataclasses import fields
 
 import django_site
 import pytest
-from claims import PAGE, ROOT, STATES, Claim, RanTests, claims, exists, named_tests
+from claims import PAGE, ROOT, STATES, Claim, RanTests, claims, exists, is_whole, named_tests
 
 from otpverify import Limit, Policy
 from otpverify.integrations.flask.extension import FLOWS
@@ -152,3 +152,27 @@ def test_every_way_in_is_in_the_table() -> None:
     assert names
     for name in names:
         assert f"`{name}`" in ways, name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-k", "phone"],
+        ["-m", "slow"],
+        ["--deselect", "tests/a.py::test_one"],
+        ["--ignore", "tests/browser"],
+        ["--ignore-glob", "*_redis.py"],
+        ["--lf"],
+        ["--sw"],
+        ["--collect-only"],
+    ],
+    ids=" ".join,
+)
+def test_a_part_of_the_tests_is_no_whole_run(
+    arguments: list[str], pytestconfig: pytest.Config
+) -> None:
+    option, _ = pytestconfig._parser.parse_known_and_unknown_args(arguments)
+    assert not is_whole(option, named=False)
+    whole, _ = pytestconfig._parser.parse_known_and_unknown_args(["-n", "3", "--ff", "-q"])
+    assert is_whole(whole, named=False)
+    assert not is_whole(whole, named=True)

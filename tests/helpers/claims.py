@@ -65,6 +65,28 @@ def exists(test: str) -> bool:
     return (ROOT / path).is_file() and name in tests_in(path)
 
 
+_PARTIAL = (
+    "keyword",
+    "markexpr",
+    "deselect",
+    "ignore",
+    "ignore_glob",
+    "lf",
+    "stepwise",
+    "collectonly",
+)
+
+
+def is_whole(option: object, *, named: bool) -> bool:
+    """Whether a run of pytest was asked for all tests.
+
+    Args:
+        option: `Config.option`. It lacks the options of plug-ins that are switched off.
+        named: Files, folders or tests were named.
+    """
+    return not named and not any(getattr(option, name, None) for name in _PARTIAL)
+
+
 class RanTests:
     """Which tests ran to their end. One that is skipped with some parameters ran if it ran with
     others."""
