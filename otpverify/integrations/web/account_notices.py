@@ -23,6 +23,7 @@ from typing import Final
 from otpverify import (
     AsyncVerifier,
     ConfigurationError,
+    DeliveryError,
     Limit,
     Message,
     OtpVerifyError,
@@ -41,7 +42,7 @@ from otpverify.sms.account_notices import NoticeText, notice_text
 _log = logging.getLogger("otpverify.integrations")
 
 NOTICE_LIMITS: Final = (Limit(5, 86_400),)
-"""How many such messages a number gets: 5 a day."""
+"""How many such messages a number gets: 5 a day. One that certainly was not sent is not counted."""
 
 
 class AccountChange(Enum):
@@ -172,7 +173,12 @@ async def send_notice(
             return False
         message = Message(to, text, secrets.token_hex(8))
         sent = issuer.ports.send(message)
-        await call_port(sent, Receipt, part="The sender", error=DeliveryUnavailable)
+        try:
+            await call_port(sent, Receipt, part="The sender", error=DeliveryUnavailable)
+        except DeliveryError as error:
+            if not error.maybe_sent:
+                await issuer.give_back(counter, reserved.at)
+            raise
     except ConfigurationError:
         raise
     except OtpVerifyError as error:

@@ -12,6 +12,7 @@ from support import OTHER_PHONE, PHONE, QUICK, SECRET
 from otpverify import (
     AsyncVerifier,
     ConfigurationError,
+    DeliveryRejected,
     DeliveryUnavailable,
     MemoryStore,
     Message,
@@ -151,6 +152,30 @@ def test_a_store_that_is_away_is_logged_and_suspects_nobody(
 def test_a_faulty_brand_is_the_programs_error() -> None:
     with pytest.raises(ConfigurationError):
         run_sync(send_notice(verifier(OutboxSender()), CHANGED, brand="line\nbreak"))
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (DeliveryRejected("no credit", provider_code="no_credit"), 5),
+        (DeliveryUnavailable("refused", maybe_sent=False), 5),
+        (DeliveryUnavailable("no answer", maybe_sent=True), 1),
+        (KeyError("a fault of the sender"), 1),
+    ],
+    ids=["rejected", "not reached", "unknown", "fault"],
+)
+def test_only_what_was_perhaps_sent_uses_up_a_notice(error: Exception, left: int) -> None:
+    outbox, failures = OutboxSender(), [error] * 4
+
+    class Failing:
+        def send(self, message: Message) -> Receipt:
+            if failures:
+                raise failures.pop()
+            return outbox.send(message)
+
+    site = verifier(Failing())
+    assert [run_sync(send_notice(site, CHANGED)) for _ in range(4)] == [False] * 4
+    assert [run_sync(send_notice(site, CHANGED)) for _ in range(6)].count(True) == left
 
 
 @pytest.mark.parametrize(("before", "change"), [(PHONE, "PHONE_CHANGED"), (None, "PHONE_ADDED")])
