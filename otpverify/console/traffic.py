@@ -11,7 +11,7 @@ from otpverify.errors import ConfigurationError
 
 WINDOWS = (1, 24, MOST_HOURS)
 """The hours that are shown if nobody asks for others: an hour, a day and two weeks."""
-NOTHING = "Nothing was sent or refused."
+NOTHING = "Nothing was counted. Traffic is counted where a FraudPolicy is on."
 HINT = "! Fewer than a fifth of the messages that were asked for had their code entered."
 _NAMES = {1: "Last hour", 24: "Last day", MOST_HOURS: "Last two weeks"}
 _ALL = "all"

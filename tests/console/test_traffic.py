@@ -31,7 +31,7 @@ EE         12         9         75%        0    0.48
 all       973       721         74%   50,130  100.25
 
 Last 5 hours
-Nothing was sent or refused.
+Nothing was counted. Traffic is counted where a FraudPolicy is on.
 
 ! Fewer than a fifth of the messages that were asked for had their code entered."""
 

@@ -59,7 +59,8 @@ def test_inspect_and_unlock(verifier: Verifier) -> None:
 
 
 def test_traffic(verifier: Verifier, tmp_path: Path) -> None:
-    assert run("traffic", "--hours", "1") == "Last hour\nNothing was sent or refused.\n"
+    said = run("traffic", "--hours", "1")
+    assert said == "Last hour\nNothing was counted. Traffic is counted where a FraudPolicy is on.\n"
     with SqliteStore(tmp_path / "codes.db") as store:
         key = FraudKey("p", "EE", "", "c")
         store.charge(key, Request(0.1), FraudPolicy().rules(Policy()))
