@@ -5,13 +5,17 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import os
 import re
+import shlex
 import socket
+import sqlite3
+import subprocess
 import sys
 import threading
 import time
 import unittest
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
@@ -182,7 +186,7 @@ def test_every_console_line_is_a_command_that_exists() -> None:
         program, *arguments = line.split()
         if program == "make":
             assert {one for one in arguments if "=" not in one} <= targets
-        elif program == "python" and arguments[0] != "manage.py":
+        elif program == "python" and arguments[0] not in ("manage.py", "-c"):
             assert (ROOT / arguments[0]).is_file()
         elif program in ("otpverify", ".venv/bin/otpverify"):
             assert arguments[0] in own
@@ -229,6 +233,19 @@ def test_sending_in_bulk_runs_as_it_is_written(
         assert ("at most 0.08 EUR" in capsys.readouterr().out) == ("--dry-run" in line)
         assert len(smspm_sandbox.messages) == (0 if "--dry-run" in line else 2)
     assert (tmp_path / "numbers.csv.results.jsonl").exists()
+
+
+def test_the_tables_of_the_fastapi_page_are_made_as_it_is_written(
+    tmp_path: Path, smspm_sandbox: Sandbox
+) -> None:
+    (block,) = [block for _, block in BLOCKS if "def make_tables" in block]
+    (line,) = [line for line in COMMANDS if "make_tables" in line]
+    (tmp_path / "shop.py").write_text(block)
+    environ = {**os.environ, **smspm_sandbox.environ, "OTPVERIFY_SECRET": fixture_secret(0)}
+    _, *arguments = shlex.split(line)
+    subprocess.run([sys.executable, *arguments], cwd=tmp_path, env=environ, check=True)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
+        assert database.execute("SELECT count(*) FROM users").fetchone() == (0,)
 
 
 def test_every_language_is_named() -> None:
