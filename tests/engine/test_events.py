@@ -568,8 +568,8 @@ def test_nothing_is_computed_without_an_observer(
     def fail(*_: object, **__: object) -> Any:
         raise AssertionError("this is for events alone")
 
-    for name in ("segments", "country_of", "Event"):
-        monkeypatch.setattr(f"otpverify.engine.events.{name}", fail)
+    for name in ("engine.events.country_of", "engine.events.Event", "sms.gsm7.segments"):
+        monkeypatch.setattr(f"otpverify.{name}", fail)
     monkeypatch.setattr("otpverify.core.keys.Secret.event_reference", fail)
     face = mode.make(outbox, secret=SECRET, hasher=QUICK)
     challenge = face.start(PHONE)
