@@ -5,6 +5,9 @@ codes in a row (NIST SP 800-63B-4, 3.2.2), and what ends the row."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from otpverify.core.answers import Checked, Refusal, Refused, Reserved, Verdict
 from otpverify.core.limits import DAY_SECONDS, LARGEST, Limit
 from otpverify.core.policy import Policy
@@ -74,6 +77,29 @@ class Limits(Base):
         refused = store.refused(key(), further("b"), policy)
         assert (refused.refusal, refused.limit) == (Refusal.SENDS, Limit(1, 90))
         assert store.near(refused.retry_in, 90 * SECOND)
+
+    def test_of_equal_waits_that_of_the_first_limit_is_told(self, store: Driven) -> None:
+        store.pass_time(SECOND)
+        none: dict[str, Any] = {"resend_cooldown_seconds": 0, "sends_per_phone": ()}
+        budget, row = Limit(5, 60), Limit(5, 60)
+        everything = Policy(
+            resend_cooldown_seconds=60,
+            sends_per_phone=(Limit(1, 60), Limit(1, 60)),
+            failures_per_phone=budget,
+            consecutive_failures=row,
+            allow_weak=True,
+        )
+        store.opened(key(), first("a"), everything)
+        for _ in range(5):
+            store.check(key(), digest("wrong"), everything)
+        for policy, told in (
+            (everything, Refusal.COOLDOWN),
+            (replace(everything, resend_cooldown_seconds=0), Refusal.SENDS),
+            (replace(everything, **none), Refusal.FAILURES),
+            (replace(everything, **none, failures_per_phone=None), Refusal.STREAK),
+        ):
+            refused = store.refused(key(challenge=2), first("b"), policy)
+            assert (refused.refusal, refused.retry_in) == (told, MINUTE)
 
     def test_sends_in_the_same_instant_are_given_back_one_by_one(self, store: Driven) -> None:
         opened = [store.opened(key(challenge=n), first(n), THREE) for n in range(3)]
