@@ -526,7 +526,7 @@ class TestKeys:
         self, place: Place, client: Redis, store: RedisStore
     ) -> None:
         policy = Policy(
-            resend_cooldown_seconds=1,
+            resend_cooldown_seconds=0,
             sends_per_phone=(Limit(9, 7200),),
             failures_per_phone=Limit(9, 86_400),
             consecutive_failures=Limit(9, 604_800),
@@ -534,11 +534,26 @@ class TestKeys:
             proof_ttl_seconds=200,
         )
         counted = (Limit(9, 900),)
-        kinds = ("sent", "wrong", "used", "decoy", "released", "void", "redeemed")
+        kinds = ["sent", "wrong", "used", "decoy", "released", "void", "redeemed"]
+        kinds += ["resent", "one void", "placed", "claimed", "failed", "canceled"]
         for number, purpose in enumerate(kinds):
             where = key(number, purpose)
-            opened = store.open(where, first("a", decoy=purpose == "decoy"), policy)
+            opening = first("a", decoy=purpose == "decoy")
+            opened = store.open(where, to_follow() if purpose == "placed" else opening, policy)
             assert isinstance(opened, Opened)
+            resent = purpose in ("resent", "one void")
+            again = store.open(where, further("b"), policy) if resent else opened
+            assert isinstance(again, Opened)
+            if purpose == "one void":
+                assert store.release(where, again.at, digest("b"), policy)
+            if purpose == "placed":
+                assert store.place(where, opened.at, digest("a"), policy)
+            if purpose == "claimed":
+                assert store.claim(where, policy).verdict is Verdict.PENDING
+            if purpose == "failed":
+                store.report(where, opened.at, DeliveryStatus.FAILED, policy)
+            if purpose == "canceled":
+                store.cancel(where)
             if purpose in ("wrong", "used", "redeemed"):
                 store.check(where, digest("b" if purpose == "wrong" else "a"), policy)
             if purpose == "redeemed":
@@ -559,10 +574,12 @@ class TestKeys:
             where = key(number, purpose)
             phone = f"otpverify:{{{where.phone}}}"
             life = life_of(f"{phone}:{where.challenge}")
-            most = {"redeemed": 30_000, "void": 0, "used": 200_000}.get(purpose, 300_000)
-            assert most - 25_000 < life <= most or life == most
-            longest = 604_800_000 if purpose == "wrong" else 86_400_000
-            assert longest / 8 < life_of(phone) <= longest or purpose in ("released", "void")
+            gone = {"void": 0, "canceled": 0}
+            most = {"redeemed": 30_000, "used": 200_000, **gone}.get(purpose, 300_000)
+            assert most - 25_000 < life <= most or life == most, purpose
+            longest = 604_800_000 if purpose in ("wrong", "claimed") else 86_400_000
+            given_back = purpose in ("released", "void", "failed")
+            assert longest / 8 < life_of(phone) <= longest or given_back, purpose
             assert life_of(f"otpverify:ip:{{network {number}}}") <= (0 if number % 2 else 900_000)
 
     @ON_EVERY_SERVER
