@@ -14,6 +14,7 @@ _REDIS = (
     f"{_FRAUD}::TestRedisStore",
     "tests/stores/test_redis_dump.py",
     "tests/stores/test_foreign_answers.py",
+    "tests/stores/test_redis_lacks.py",
     "tests/stores/test_redis_fault_calls.py",
 )
 
@@ -121,6 +122,8 @@ GROUPS = {
                 f"{_CONFORMANCE}::TestSqliteStore",
                 f"{_FRAUD}::TestSqliteStore",
                 "tests/stores/test_sqlite_dump.py",
+                "tests/stores/test_foreign_answers.py",
+                "tests/stores/test_fraud_faults.py",
                 "tests/stores/test_sqlite_kill.py",
             ),
             "*/async_store.py": (f"{_CONFORMANCE}::TestAsyncRedisStore",),
