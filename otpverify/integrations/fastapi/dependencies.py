@@ -7,7 +7,7 @@ import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 from fastapi import Depends, Header
@@ -22,7 +22,8 @@ from otpverify.engine.operations import check_words
 from otpverify.integrations.fastapi.models import TOKEN_HEADER, OtpStart
 from otpverify.integrations.fastapi.responses import ProofRequired
 from otpverify.integrations.web import problems
-from otpverify.integrations.web.flow import Flow
+from otpverify.integrations.web.enrolment import enrolled
+from otpverify.integrations.web.flow import Accounts, Flow
 from otpverify.integrations.web.languages import preferred_language
 from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.session import Proof as Entry, Recipient
@@ -117,6 +118,39 @@ async def typed_phone(request: Request, body: OtpStart) -> str:
 TypedPhone = Annotated[str, Depends(typed_phone)]
 """The phone that the person typed, in E.164, for a dependency that says whether a code may go
 there: `async def has_account(phone: TypedPhone) -> bool`."""
+
+
+# The person that a code is for.
+
+
+def owner_of(account: Dependency | None, recipient: Dependency | None) -> Dependency:
+    """A dependency: the account that gets the phone that is typed; `None` without `account`.
+
+    Raises:
+        ConfigurationError: There are both. In a request: `account` gives no text.
+    """
+    if account is not None and recipient is not None:
+        raise ConfigurationError(
+            "account=... is for a phone that is typed: give it, or recipient=..., not both."
+        )
+
+    async def nobody() -> None:
+        return None
+
+    if account is None:
+        return nobody
+
+    async def owner(found: Annotated[Any, Depends(account)]) -> str:
+        if not isinstance(found, str) or not found:
+            raise ConfigurationError("account=... must give the account's id, a text.")
+        return found
+
+    return owner
+
+
+def recipient_of(to: Recipient | None, owner: str | None) -> Recipient | Accounts | None:
+    """The recipient of a flow; one that is for an account continues for no other account."""
+    return to if owner is None else partial(enrolled, owner)
 
 
 # The session of a flow: a signed cookie, or a signed token. The client gains nothing when it sends
@@ -287,6 +321,7 @@ def held_proof(
     purpose: str = "verify",
     *,
     recipient: Dependency | None = None,
+    account: Dependency | None = None,
     verifier: Dependency = get_verifier,
     session: Dependency = cookie_session,
     max_age: float | None = None,
@@ -301,15 +336,17 @@ def held_proof(
 
     Args:
         purpose: The flow's.
-        recipient, verifier, session: As given to `otp_router`. `ConfigurationError` is raised for
-            a proof that needs the `recipient` of its router where it was left out here.
+        recipient, account, verifier, session: As given to `otp_router`. `ConfigurationError` is
+            raised for a proof that needs the `recipient` or `account` of its router where it was
+            left out here.
         max_age: How many seconds ago the code may have been right, at most the policy's
             `proof_ttl_seconds`, which is the default.
 
     Raises:
-        ConfigurationError: The purpose is not a text.
+        ConfigurationError: The purpose is not a text; or there are both `recipient` and `account`.
     """
     check_words(purpose, None)
+    owner = owner_of(account, recipient)
 
     async def no_recipient() -> None:
         return None
@@ -318,14 +355,16 @@ def held_proof(
         found: Annotated[AsyncVerifier, Depends(verifier)],
         held: Annotated[MutableMapping[str, Any], Depends(session)],
         to: Annotated[Recipient | None, Depends(recipient or no_recipient)],
+        own: Annotated[str | None, Depends(owner)],
     ) -> Proof:
-        flow = Flow(found, held, purpose=purpose, recipient=to)
-        if recipient is None and isinstance(flow.entry, Entry):
+        flow = Flow(found, held, purpose=purpose, recipient=recipient_of(to, own))
+        if recipient is None and account is None and isinstance(flow.entry, Entry):
             _check_that_it_was_typed(flow.entry, purpose)
         entry = await flow.current(max_age=max_age)
         if not isinstance(entry, Entry):
             raise ProofRequired(purpose)
-        return Proof(flow, entry.subject if to is None else to.phone, max_age)
+        typed = entry.subject.partition(" ")[0]  # for an account, its id follows
+        return Proof(flow, typed if to is None else to.phone, max_age)
 
     return proof
 
@@ -361,9 +400,10 @@ def fresh_proof(held: Callable[..., Awaitable[Proof]]) -> Callable[..., Awaitabl
 
 def _check_that_it_was_typed(entry: Entry, purpose: str) -> None:
     """A proof whose subject is not a phone, or that has a binding, came from a router with
-    `recipient=`: without it every request would be refused, for no visible reason."""
-    if entry.bound or not entry.subject.startswith("+"):
+    `recipient=` or `account=`: without it every request would be refused, for no visible reason."""
+    if entry.bound or not entry.subject.startswith("+") or " " in entry.subject:
         raise ConfigurationError(
-            f"The codes for {purpose!r} go to a recipient. Give fresh_proof or held_proof the "
-            "same recipient= as otp_router, or take all of them from one OtpFlow."
+            f"The codes for {purpose!r} go to a recipient, or are for an account. Give fresh_proof "
+            "or held_proof the same recipient= or account= as otp_router, or take all of them from "
+            "one OtpFlow."
         )

@@ -17,6 +17,7 @@ from otpverify.integrations.fastapi.dependencies import (
     fresh_proof,
     get_verifier,
     held_proof,
+    owner_of,
 )
 from otpverify.integrations.fastapi.responses import Translate, in_english
 from otpverify.integrations.fastapi.router import otp_router
@@ -33,14 +34,14 @@ class OtpFlow:
         async def pay(verified: Annotated[Verified, Depends(flow.fresh_proof())]) -> ...: ...
 
     Args:
-        purpose, recipient, deliver, verifier, session, human_check, translate, name: As for
-            `otp_router`.
+        purpose, recipient, account, deliver, verifier, session, human_check, translate, name: As
+            for `otp_router`.
         proof_verifier: A dependency that gives the verifier of the routes that need a proof;
             `verifier` if left out. Such as `get_verifier`, where `verifier` delivers in the
             background: these routes send nothing.
 
     Raises:
-        ConfigurationError: The purpose is not a text.
+        ConfigurationError: The purpose is not a text; or there are both `recipient` and `account`.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class OtpFlow:
         purpose: str = "verify",
         *,
         recipient: Dependency | None = None,
+        account: Dependency | None = None,
         deliver: Dependency | None = None,
         verifier: Dependency = get_verifier,
         proof_verifier: Dependency | None = None,
@@ -57,8 +59,13 @@ class OtpFlow:
         name: str | None = None,
     ) -> None:
         check_words(purpose, None)
+        owner_of(account, recipient)
         self.purpose = purpose
-        self._shared: dict[str, Any] = {"recipient": recipient, "session": session}
+        self._shared: dict[str, Any] = {
+            "recipient": recipient,
+            "account": account,
+            "session": session,
+        }
         self._verifier = verifier
         self._proof_verifier = proof_verifier or verifier
         self._router: dict[str, Any] = {

@@ -28,6 +28,8 @@ from otpverify.integrations.fastapi.dependencies import (
     get_locale,
     get_verifier,
     leave_session,
+    owner_of,
+    recipient_of,
 )
 from otpverify.integrations.fastapi.models import FlowState, OtpCode, OtpEmpty
 from otpverify.integrations.fastapi.openapi import documented
@@ -38,6 +40,7 @@ from otpverify.integrations.fastapi.responses import (
     invalid,
     respond,
 )
+from otpverify.integrations.web.enrolment import enrolling
 from otpverify.integrations.web.flow import Flow
 from otpverify.integrations.web.outcome import Outcome
 from otpverify.integrations.web.problems import Problem
@@ -63,6 +66,7 @@ def otp_router(
     purpose: str = "verify",
     *,
     recipient: Dependency | None = None,
+    account: Dependency | None = None,
     deliver: Dependency | None = None,
     verifier: Dependency = get_verifier,
     session: Dependency = cookie_session,
@@ -86,6 +90,9 @@ def otp_router(
         recipient: A dependency that gives a `Recipient`: the person that the codes go to, such as
             the account that is signed in. If left out, `/start` takes the phone that the person
             typed.
+        account: A dependency that gives the id of the account that is signed in, a text; it refuses
+            other people, such as by `HTTPException(401)`. `/start` takes the phone that the person
+            typed, to add it to this account: the code and its proof serve for no other account.
         deliver: A dependency that says whether a code may go to the phone that was typed
             (`TypedPhone`), such as whether it has an account. It makes the flow concealed: the
             replies do not show the answer, and neither does their duration if the verifier's
@@ -104,9 +111,10 @@ def otp_router(
             dependencies in `responses`.
 
     Raises:
-        ConfigurationError: The purpose is not a text.
+        ConfigurationError: The purpose is not a text; or there are both `recipient` and `account`.
     """
     check_words(purpose, None)
+    owner = owner_of(account, recipient)
     concealed = deliver is not None
     about = partial(documented, name=name or purpose, token=isinstance(session, FlowTokens))
 
@@ -128,6 +136,7 @@ def otp_router(
         found: Annotated[AsyncVerifier, Depends(verifier)],
         held: Annotated[MutableMapping[str, Any], Depends(session)],
         to: Annotated[Recipient | None, Depends(recipient or no_recipient)],
+        own: Annotated[str | None, Depends(owner)],
         client_ip: Annotated[str | None, Depends(get_client_ip)],
         locale: Annotated[str, Depends(get_locale)],
         passed: Annotated[bool, Depends(human_check or never)],
@@ -136,7 +145,7 @@ def otp_router(
             found,
             held,
             purpose=purpose,
-            recipient=to,
+            recipient=recipient_of(to, own),
             concealed=concealed,
             client_ip=client_ip,
             locale=locale,
@@ -167,9 +176,15 @@ def otp_router(
     if recipient is None:
 
         @router.post("/start", status_code=202, response_model=FlowState, **about("start"))
-        async def start(request: Request, phone: TypedPhone, known: Known, this: ThisFlow) -> Any:
+        async def start(
+            request: Request,
+            own: Annotated[str | None, Depends(owner)],
+            phone: TypedPhone,
+            known: Known,
+            this: ThisFlow,
+        ) -> Any:
             """Send a code to a phone."""
-            to = Recipient.typed(phone)
+            to = Recipient.typed(phone) if own is None else enrolling(own, phone)
             outcome = await this.start(to, deliver=bool(known) if concealed else None)
             return reply(request, this, outcome)
 

@@ -183,3 +183,48 @@ def test_a_purpose_that_is_not_a_text_is_refused_where_it_is_made() -> None:
 
 def test_it_shows_nothing_in_a_repr() -> None:
     assert repr(OtpFlow("payment", session=FlowTokens(SECRET))) == "OtpFlow('payment')"
+
+
+async def alice() -> str:
+    return "alice"
+
+
+async def nobody() -> None:
+    return None
+
+
+def test_a_phone_for_an_account_needs_the_account_everywhere(outbox: OutboxSender) -> None:
+    client = TestClient(app := FastAPI(), base_url="https://testserver")
+    app.add_middleware(SessionMiddleware, secret_key=SECRET)
+    flow = OtpFlow("phone-enrolment", account=alice)
+    app.include_router(flow.router())
+    verifier = AsyncVerifier(outbox, hasher=QUICK)
+    app.dependency_overrides[get_verifier] = lambda: verifier
+
+    @app.get("/mine")
+    async def mine(proof: Annotated[Proof, Depends(flow.held_proof())]) -> str:
+        return proof.phone
+
+    @app.get("/forgotten")
+    async def forgotten(proof: Annotated[Proof, Depends(held_proof("phone-enrolment"))]) -> None:
+        raise NotImplementedError
+
+    @app.get("/nobody")
+    async def of_nobody(
+        proof: Annotated[Proof, Depends(held_proof("phone-enrolment", account=nobody))],
+    ) -> None:
+        raise NotImplementedError
+
+    client.post("/start", json={"phone": "+1 202 555 0123"})
+    client.post("/check", json={"code": outbox.code()})
+    assert client.get("/mine").json() == "+12025550123"
+    with pytest.raises(ConfigurationError, match="account="):
+        client.get("/forgotten")
+    with pytest.raises(ConfigurationError, match="account's id"):
+        client.get("/nobody")
+
+
+@pytest.mark.parametrize("make", [OtpFlow, otp_router, held_proof, fresh_proof])
+def test_a_recipient_and_an_account_do_not_fit_together(make: Any) -> None:
+    with pytest.raises(ConfigurationError, match="not both"):
+        make("phone-enrolment", recipient=paying, account=alice)

@@ -12,11 +12,12 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from support import OTHER_SECRET, QUICK, SECRET
 
 from otpverify import AsyncVerifier, Policy
 from otpverify.integrations.fastapi import get_verifier
+from otpverify.integrations.web.enrolment import TAKEN
 from otpverify.testing import OutboxSender
 
 PAGE = (Path(__file__).parents[3] / "docs/how-to/fastapi.md").read_text()
@@ -378,3 +379,164 @@ def test_a_page_of_another_origin_reads_the_token(api: Any) -> None:
         assert "Access-Control-Allow-Origin" not in reply.headers
 
     with_app(names["app"], scenario)
+
+
+# Add, change and remove the phone of an account.
+
+NEW_PHONE = "+37256789045"
+CURRENT, NEW, PATH = "/account/phone/current", "/account/phone/new", "/account/phone"
+
+
+class Members:
+    """The application of the recipe for the account's phone."""
+
+    def __init__(self) -> None:
+        names = run(recipe("Add, change and remove the phone of an account"))
+        self.accounts: dict[str, Any] = names["ACCOUNTS"]
+        self.outbox = OutboxSender()
+        verifier = AsyncVerifier(self.outbox, hasher=QUICK, policy=POLICY)
+        self.app: FastAPI = names["app"]
+        self.app.dependency_overrides[get_verifier] = lambda: verifier
+
+        async def sign_in_as(name: str, request: Request) -> None:
+            request.session["user"] = name  # and keeps what was there before
+
+        self.app.add_api_route("/as/{name}", sign_in_as, methods=["POST"])
+
+    def phone(self, name: str = "anna") -> str | None:
+        found: str | None = self.accounts[name].phone
+        return found
+
+    async def enter(self, client: httpx2.AsyncClient, prefix: str, phone: str = "") -> None:
+        body = {"phone": phone} if phone else {}
+        started = await client.post(f"{prefix}/start", json=body)
+        assert started.status_code == 202, started.text
+        code = self.outbox.code(phone) if phone else self.outbox.code()
+        checked = await client.post(f"{prefix}/check", json={"code": code})
+        assert checked.json()["state"] == "verified"
+
+
+@pytest.fixture
+def members(monkeypatch: pytest.MonkeyPatch) -> Members:
+    monkeypatch.setenv("OTPVERIFY_SECRET", SECRET)
+    return Members()
+
+
+def as_member(members: Members, test: Test, name: str = "anna") -> None:
+    async def walk() -> None:
+        async with browser(members.app) as client:
+            await client.post(f"/as/{name}")
+            await test(client)
+
+    asyncio.run(walk())
+
+
+def problem(reply: httpx2.Response) -> tuple[int, str, str]:
+    body = reply.json()
+    return reply.status_code, body["type"].rpartition(":")[2], body.get("purpose", "")
+
+
+def test_a_phone_is_added_changed_and_removed(members: Members) -> None:
+    known = {"password": "open sesame"}
+
+    async def test(client: httpx2.AsyncClient) -> None:
+        needs_new = (403, "proof-required", "phone-enrolment")
+        needs_old = (403, "proof-required", "phone-change")
+        assert problem(await client.post(PATH, json=known)) == needs_new
+        await members.enter(client, NEW, PHONE)
+        assert members.phone() is None
+        assert (await client.put(PATH)).status_code == 409, "there is none to change"
+        wrong = await client.post(PATH, json={"password": "wrong"})
+        assert problem(wrong) == (400, "incorrect-code", "")
+        added = await client.post(PATH, json=known)
+        assert (added.status_code, members.phone()) == (200, PHONE), "the proof was not lost"
+        assert problem(await client.put(PATH)) == needs_old
+
+        await members.enter(client, NEW, NEW_PHONE)
+        assert problem(await client.put(PATH)) == needs_old
+        await members.enter(client, CURRENT)
+        assert (await client.put(PATH)).json() == members.phone() == NEW_PHONE
+        assert members.outbox.messages[-1].to == PHONE, "the old number is notified"
+        assert problem(await client.put(PATH)) == needs_old, "one change"
+
+        assert problem(await client.delete(PATH)) == needs_old
+        await members.enter(client, CURRENT)
+        assert (await client.delete(PATH)).status_code == 200
+        assert members.phone() is None
+
+    as_member(members, test)
+
+
+def test_strangers_get_nowhere(members: Members) -> None:
+    async def test(client: httpx2.AsyncClient) -> None:
+        for prefix in (CURRENT, NEW):
+            for route in ("start", "resend", "check", "cancel"):
+                body = {"phone": PHONE, "code": "123456"}
+                assert (await client.post(f"{prefix}/{route}", json=body)).status_code == 401
+        for method in ("POST", "PUT", "DELETE"):
+            reply = await client.request(method, PATH, json={"password": "open sesame"})
+            assert reply.status_code == 401
+        assert not members.outbox.messages
+
+    as_member(members, test, "a stranger")
+
+
+@pytest.mark.parametrize("checked", [False, True], ids=["a challenge", "a proof"])
+def test_another_account_cannot_go_on(members: Members, checked: bool) -> None:
+    """The session stays, and the person who is signed in is another one."""
+
+    async def test(client: httpx2.AsyncClient) -> None:
+        await client.post(f"{NEW}/start", json={"phone": PHONE})
+        code = {"code": members.outbox.code()}
+        if checked:
+            await client.post(f"{NEW}/check", json=code)
+        await client.post("/as/bob")
+        assert (await client.get(f"{NEW}/status")).json()["state"] == "none"
+        assert problem(await client.post(f"{NEW}/check", json=code))[:2] == (
+            410,
+            "challenge-expired",
+        )
+        refused = await client.post(PATH, json={"password": "please"})
+        assert problem(refused)[1] == "proof-required"
+        assert members.phone("bob") is None
+        await client.post("/as/anna")
+        assert (await client.post(f"{NEW}/check", json=code)).json()["state"] == "verified"
+
+    as_member(members, test)
+
+
+def test_a_number_of_another_account(members: Members) -> None:
+    members.accounts["bob"].phone = PHONE
+
+    async def test(client: httpx2.AsyncClient) -> None:
+        await members.enter(client, NEW, PHONE)
+        taken = await client.post(PATH, json={"password": "open sesame"})
+        assert (taken.status_code, taken.json()["detail"]) == (409, str(TAKEN))
+        assert members.phone() is None
+
+    as_member(members, test)
+
+
+def test_passwords_cannot_be_guessed(members: Members) -> None:
+    async def test(client: httpx2.AsyncClient) -> None:
+        await members.enter(client, NEW, PHONE)
+        for _ in range(5):
+            await client.post(PATH, json={"password": "wrong"})
+        right = await client.post(PATH, json={"password": "open sesame"})
+        assert problem(right)[:2] == (429, "rate-limited")
+        assert members.phone() is None
+
+    as_member(members, test)
+
+
+def test_the_phone_changes_in_another_session_meanwhile(members: Members) -> None:
+    members.accounts["anna"].phone = PHONE
+
+    async def test(client: httpx2.AsyncClient) -> None:
+        await members.enter(client, CURRENT)
+        await members.enter(client, NEW, NEW_PHONE)
+        members.accounts["anna"].phone = OTHER_PHONE
+        assert problem(await client.put(PATH))[:2] == (403, "proof-required")
+        assert members.phone() == OTHER_PHONE
+
+    as_member(members, test)
