@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 from support import long_form, missing
@@ -550,6 +550,34 @@ def test_servers_that_bring_a_module(
     with pytest.raises(ConfigurationError, match=f"{server} runs 3 worker processes"):
         MemoryStore()
     MemoryStore(allow_workers=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "named", "server"),
+    [
+        ("gunicorn.arbiter", {"self": SimpleNamespace(num_workers=3)}, "gunicorn"),
+        (
+            "uvicorn._subprocess",
+            {"config": SimpleNamespace(should_reload=False, workers=3)},
+            "uvicorn",
+        ),
+        ("hypercorn.asyncio.run", {"config": SimpleNamespace(workers=3)}, "hypercorn"),
+        ("hypercorn.trio.run", {"config": SimpleNamespace(workers=3)}, "hypercorn"),
+        ("granian.server.common", {"self": SimpleNamespace(workers=3)}, "granian"),
+        ("celery.concurrency.prefork", {"self": SimpleNamespace(limit=3)}, "celery"),
+    ],
+)
+def test_servers_on_the_stack(module: str, named: dict[str, object], server: str) -> None:
+    """Below the application, and below other functions of the server's module."""
+    names: dict[str, Any] = {"__name__": module}
+    exec(
+        f"def other(app): return app()\ndef serve({next(iter(named))}, *, app): return other(app)",
+        names,
+    )
+    with pytest.raises(ConfigurationError, match=f"^{server} runs 3 worker processes"):
+        names["serve"](**named, app=lambda: MemoryStore())
+    one = SimpleNamespace(**dict.fromkeys(vars(next(iter(named.values()))), 1))
+    names["serve"](one, app=lambda: MemoryStore())
 
 
 @pytest.mark.parametrize("simulated", ["sys.platform", "os.name", "os.fork"])
