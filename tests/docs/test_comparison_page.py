@@ -42,6 +42,7 @@ def lines_of(page: str, mark: str) -> int:
         ("| confirm a phone | N lines", "fastapi.md", "proved just now", 0),
         ("| sign in or up by phone | N lines", "fastapi.md", "SIGN_UP = True", 0),
         ("without cookies | N lines", "fastapi.md", "def half_signed_in", 0),
+        ("remove the phone | N lines; a code or", "fastapi.md", "def change_phone", 0),
     ],
 )
 def test_the_lines_are_those_of_the_pages(row: str, page: str, mark: str, beside: int) -> None:

@@ -516,6 +516,22 @@ class TestFlaskAlone:
         assert (status, body["next"]) == (200, "/account/enrolment")
         assert site.post("phone", phone=NEW)[0] == 202
 
+    def test_a_refused_repeat_sets_no_session(self, site: Accounts, outbox: OutboxSender) -> None:
+        site.login()
+        before = site.client.cookies["session"]
+        code = {"code": outbox.code()}
+        assert site.post("code", **code)[0] == 200
+        after = site.client.cookies["session"]
+        for name, body in (("code", code), ("phone", {"phone": NEW})):
+            headers = {"cookie": f"session={before}"}
+            site.client.cookies.clear()
+            seen = site.ask("POST", site.paths[name], json=body, headers=headers)
+            assert seen.status in (401, 410)
+            assert not seen.header("set-cookie")
+        headers = {"cookie": f"session={after}"}
+        seen = site.ask("POST", site.paths["phone"], json={"phone": NEW}, headers=headers)
+        assert seen.status == 403, "still signed in"
+
     def test_a_hook_s_own_reply(self, site: FlaskAccounts, outbox: OutboxSender) -> None:
         site.otp.on_login(lambda account: {"token": account})
         site.login()
