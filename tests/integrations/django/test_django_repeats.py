@@ -156,6 +156,15 @@ def test_an_earlier_success_hides_no_later_refusal(
     assert (page.heading, "expired" in page.said) == ("Confirm your phone", True)
 
 
+def test_a_refusal_on_the_page_where_the_flow_is_by_now_is_told(
+    person: Person, outbox: OutboxSender, sessions: str
+) -> None:
+    person.send("/phone/", phone=PHONE)
+    again = partial(person.send, "/phone/", phone=OTHER_PHONE)
+    page = send_twice(person, "/phone/resend/", again)
+    assert (page.heading, "60 seconds" in page.said) == ("Enter the code", True)
+
+
 def test_a_repeat_with_another_password_is_not_called_a_success(
     person: Person, user: Any, outbox: OutboxSender, clock: FrozenDateTimeFactory
 ) -> None:
