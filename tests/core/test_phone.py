@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from otpverify import ConfigurationError, InvalidPhoneNumber
-from otpverify.core.phone import describe, is_canonical
+from otpverify.core.phone import KINDS, describe, is_canonical
 from otpverify.phone import hint, mask, normalize
 
 E164 = "+37256789045"
@@ -196,6 +196,7 @@ def test_however_it_is_spelled(number: int, between: list[str], digits: str) -> 
 def test_country_and_kind(e164: str, country: str | None, kind: str) -> None:
     found = describe(e164)
     assert (found.country, found.kind) == (country, kind)
+    assert kind in KINDS
     assert e164 not in repr(found)
 
 

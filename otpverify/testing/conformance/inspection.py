@@ -75,6 +75,7 @@ class Inspection(Base):
             store.check(key(), digest("wrong"), LIMITED)
         store.report(key(), opened.at, DeliveryStatus.DELIVERED, LIMITED)
         seen = comparable(store.inspect(key().phone))
+        assert seen.phone.expires == 0, "what a store needs to keep it is of no use to others"
         scopes = [key(1, name).scope[:SCOPE_LENGTH] for name in ("login", "reset", "other")]
         assert [(send.scope, send.status, send.concealed) for send in seen.phone.sends] == [
             (scopes[0], "delivered", False),
