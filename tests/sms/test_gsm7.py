@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -79,6 +82,7 @@ def test_segments_by_cutting_the_text(text: str) -> None:
     assert segments(text) == Segments("GSM-7" if gsm else "UCS-2", units(text), len(pieces))
 
 
+_MARKED = re.compile(r"LATIN (CAPITAL|SMALL) LETTER ([A-Z]) WITH ")
 SUGGESTIONS = [
     ("’", "'"),
     ("‘", "'"),
@@ -117,6 +121,12 @@ SUGGESTIONS = [
     ("ț", "t"),
     ("œ", "oe"),
     ("þ", "th"),
+    ("Þ", "Th"),
+    ("Ð", "D"),
+    ("ð", "d"),
+    ("Ŋ", "NG"),
+    ("ŋ", "ng"),
+    ("Œ", "OE"),
     ("ẞ", "SS"),
     ("ệ", "e"),
     ("★", "*"),
@@ -125,6 +135,13 @@ SUGGESTIONS = [
     ("ﬁ", "fi"),
     ("½", "1/2"),
     ("™", "TM"),
+    ("©", "(c)"),
+    ("®", "(R)"),
+    ("≤", "<="),
+    ("≥", ">="),
+    ("→", "->"),
+    ("←", "<-"),
+    ("。", "."),
     ("№", "No"),
     ("Ａ", "A"),
     ("Α", "A"),
@@ -153,6 +170,18 @@ def test_what_gsm7_has_instead(character: str, replacement: str | None) -> None:
     (found,) = suggest_gsm7(f"{character}ab{character}c")
     assert (found.character, found.replacement) == (character, replacement)
     assert found.positions == (0, len(character) + 2)
+
+
+def test_letters_of_latin_1_and_extended_a_lose_no_more_than_their_marks() -> None:
+    """Strokes and dots, too, which are no marks in Unicode."""
+    for character in map(chr, range(0xC0, 0x180)):
+        named = _MARKED.match(unicodedata.name(character))
+        suggested = suggest_gsm7(character)
+        if named and suggested:
+            plain = named[2] if named[1] == "CAPITAL" else named[2].lower()
+            (found,) = suggested
+            assert found.replacement, character
+            assert unicodedata.normalize("NFD", found.replacement)[0] == plain
 
 
 def test_a_suggestion_has_the_name_of_its_character() -> None:
