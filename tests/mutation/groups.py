@@ -74,6 +74,7 @@ GROUPS = {
             "*/keys.py": ("tests/core/test_codes_and_keys.py",),
             "*/limits.py": ("tests/core/test_policy.py", "tests/core/test_caps.py"),
             "*/prices.py": ("tests/core/test_fraud_policy.py",),
+            "*/tokens.py": ("tests/core/test_stamps.py",),
             "*/send_limits.py": (f"{_CONFORMANCE}::TestMemoryStore",),
             "*/state.py": (f"{_CONFORMANCE}::TestMemoryStore",),
         },
