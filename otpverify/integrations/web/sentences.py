@@ -81,7 +81,8 @@ class Sentence:
     @classmethod
     def load(cls, entry: object) -> Self | None:
         """The sentence that `dump` wrote; `None` for any other value."""
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("text"), str):
+        text = entry.get("text") if isinstance(entry, Mapping) else None
+        if not (isinstance(entry, Mapping) and isinstance(text, str) and text):
             return None
         params, count = entry.get("params", {}), entry.get("count", 0)
         plural = entry.get("plural", "")
@@ -90,7 +91,7 @@ class Sentence:
         known: dict[str, object] = {}
         for name, value in params.items():
             known[name] = cls.load(value) if isinstance(value, Mapping) else value
-        return None if None in known.values() else cls(entry["text"], plural, count, known)
+        return None if None in known.values() else cls(text, plural, count, known)
 
 
 def counted(count: int, text: str, plural: str) -> Sentence:

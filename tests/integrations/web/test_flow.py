@@ -700,6 +700,7 @@ def test_a_notice_is_carried_as_json(error: OtpVerifyError) -> None:
         None,
         {},
         {"sentence": {"text": 1}, "wait": 0, "field": ""},
+        {"sentence": {"text": ""}, "wait": 0, "field": ""},
         {"sentence": {"text": "x", "params": {"when": {"text": 1}}}, "wait": 0, "field": ""},
         {"sentence": {"text": "x"}, "wait": "0", "field": ""},
         {"sentence": {"text": "x"}, "wait": 0, "field": "other"},
