@@ -144,3 +144,20 @@ def test_an_error_of_the_program_is_raised(error: OtpVerifyError) -> None:
     with pytest.raises(type(error)) as caught:
         explained(error)
     assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [
+        ("sends_per_phone", "codes were sent to this number"),
+        ("sends_per_ip", "codes were requested from your network"),
+        ("failures_per_phone", "incorrect codes were entered for this number"),
+        ("consecutive_failures", "incorrect codes were entered for this number"),
+        ("other_ways", "incorrect answers"),
+        ("passwords", "incorrect passwords"),
+        ("of one's own", "codes were requested"),
+    ],
+)
+def test_the_sentence_of_each_limit(scope: str, said: str) -> None:
+    text = explain(RateLimited(retry_after=90, scope=scope)).text
+    assert text == f"Too many {said}. You can try again %(when)s."
