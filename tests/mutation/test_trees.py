@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support import long_form
 
 from mutation.trees import Runs, Verdict
 
@@ -41,6 +42,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@long_form
 @pytest.mark.parametrize(
     ("test", "patience_seconds", "outcome", "said"),
     [
@@ -62,6 +64,7 @@ def test_a_run_without_end_says_where_it_is() -> None:
     assert verdict.test() == "test_some.py::test_b"
 
 
+@long_form
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_tests_and_what_they_started(tree: Path, number: signal.Signals) -> None:
     runs = Runs()
