@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -87,6 +90,30 @@ class TestUse:
         store.close()
         assert list(path.parent.iterdir()) == [path]
         assert store.check(key(), digest("a"), FREE).verdict is Verdict.ACCEPTED
+
+    def test_a_store_that_nobody_closes_closes_itself(self, path: Path) -> None:
+        """Python 3.13 warns of connections that are dropped open."""
+        store = SqliteStore(path)
+        store.open(key(), first("a"), FREE)
+        connection = store._file._connection
+        assert connection is not None
+        del store
+        gc.collect()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+    def test_a_program_that_ends_with_an_open_store_says_nothing(self, path: Path) -> None:
+        program = """
+import sys
+from otpverify import SqliteStore, Verifier
+from otpverify.testing import OutboxSender
+
+verifier = Verifier(OutboxSender(), store=SqliteStore(sys.argv[1]), secret=sys.argv[2])
+verifier.start("+37256789045", client_ip="192.0.2.1")
+"""
+        command = [sys.executable, "-X", "dev", "-W", "error", "-c", program, str(path), SECRET]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.stdout + ended.stderr == ""
 
     def test_the_owner_alone_may_read(self, store: SqliteStore, path: Path) -> None:
         old = os.umask(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Club(Shop):
         self.closed: set[str] = set()
         self._lock = threading.Lock()
         self.database = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self.database.close)
         unique = "" if shared else "UNIQUE"
         self.database.execute(
             f"CREATE TABLE member (id INTEGER PRIMARY KEY, phone TEXT {unique}, name TEXT)"
