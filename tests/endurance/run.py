@@ -28,7 +28,7 @@ from endurance.judge import Judge
 from endurance.ledger import PARTS, read
 from endurance.machine import watched
 from endurance.people import POLICY
-from endurance.report import Outcome
+from endurance.report import GATEWAY, Outcome
 
 STORES = ("sentinel", "cluster")
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -150,7 +150,7 @@ def run(
                 f"cluster, node {nth + 1}": server.pid
                 for nth, server in enumerate(stores["cluster"].servers)
             }
-            return {**crew.pids, "gateway (sandbox)": served.pid or 0, **nodes}
+            return {**crew.pids, GATEWAY: served.pid or 0, **nodes}
 
         with watched(pids) as memory:
             time.sleep(min(5.0, seconds / 4))

@@ -200,8 +200,10 @@ def test_what_the_page_shows(
     monkeypatch.setenv("OTPVERIFY_SECRET", SECRET)
     names: dict[str, Any] = {"INSTALLED_APPS": [], "urlpatterns": [], "BASE_DIR": tmp_path}
     page = (ROOT / "docs/how-to/django.md").read_text()
-    for block in page.split("```python\n")[1:3]:  # additions to settings.py and to urls.py
-        exec(block.partition("```")[0], names)
+    blocks = [block.partition("```")[0] for block in page.split("```python\n")[1:]]
+    # The additions to settings.py and to urls.py. Before them come those of a new project.
+    for added in ("OTPVERIFY = {", "urlpatterns +="):
+        exec(next(block for block in blocks if added in block), names)
     with urlconf(*names["urlpatterns"]):
         with override_settings(OTPVERIFY={**names["OTPVERIFY"], "HASH": "h", "TOKEN": "t"}):
             assert "no issues" in checked()
