@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from endurance.faults import Fault
@@ -143,8 +144,8 @@ def _faults(outcome: Outcome) -> list[str]:
     return broken
 
 
-def _range(told: object) -> str:
-    found = sorted({str(one) for one in told}, key=_number)  # type: ignore[attr-defined]  # an iterable
+def _range(told: Iterable[str]) -> str:
+    found = sorted(set(told), key=_number)
     return found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
