@@ -41,7 +41,7 @@ def with_phone(phone: str) -> str | None:
         return next((name for name, one in _accounts.items() if one.phone == phone), None)
 
 
-def phone_of(account: str) -> str | None:
+def get_phone(account: str) -> str | None:
     """An account's phone."""
     return _accounts[account].phone
 

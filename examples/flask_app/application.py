@@ -17,8 +17,8 @@ AMOUNTS, PAYEE = ("25.00 EUR", "40.00 EUR"), "Bookshop"  # yours come from the d
 otp = OtpVerify()
 
 otp.authenticate(accounts.with_password)
-otp.phone_of(accounts.phone_of)
-otp.find_account(accounts.with_phone)
+otp.get_phone(accounts.get_phone)
+otp.find_accounts(accounts.with_phone)
 otp.create_account(accounts.create)
 otp.set_password(accounts.set_password)
 
@@ -36,7 +36,7 @@ otp.use_backup_codes(MemoryBackupCodes())  # yours are in a table
 @otp.needs_code
 def needs_code(account: str) -> bool:
     """Without a phone, the password is enough."""
-    return accounts.phone_of(account) is not None
+    return accounts.get_phone(account) is not None
 
 
 @otp.account_loader

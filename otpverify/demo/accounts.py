@@ -70,7 +70,7 @@ class Accounts:
         """The account with a phone."""
         return self._names.get(phone)
 
-    def phone_of(self, account: str) -> str | None:
+    def get_phone(self, account: str) -> str | None:
         """The phone of an account."""
         return next((phone for phone, name in self._names.items() if name == account), None)
 

@@ -163,8 +163,8 @@ def create_app(
     # A real site asks the provider of its CAPTCHA.
     otp.human_check(lambda: request.form.get("human") == "yes")
     otp.account_loader(lambda: session.get("account"))
-    otp.phone_of(accounts.phone_of)
-    otp.find_account(lambda phone: accounts.find(phone))
+    otp.get_phone(accounts.get_phone)
+    otp.find_accounts(lambda phone: accounts.find(phone))
     otp.sign_up_form(SignUpForm)
     otp.locale(lambda: "en")  # as the rest of the site
 

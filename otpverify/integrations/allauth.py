@@ -178,7 +178,7 @@ class PhoneAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the package 
 
     def get_phone(self, user: Any) -> tuple[str, bool] | None:
         """The account's number, and whether it was verified; `None` if there is none."""
-        phone = requests.phone_of(user)
+        phone = requests.get_phone(user)
         return (phone, bool(getattr(user, self.phone_verified_field))) if phone else None
 
     def set_phone(self, user: Any, phone: str, verified: bool) -> None:

@@ -1092,4 +1092,4 @@ def test_accounts_that_people_make_are_told_apart() -> None:
     assert accounts.create("+37256780002", USER) == f"{USER} 3"
     assert accounts.create("+37256780002", "Ann") is None
     assert accounts.create(PHONE, "Ann") is None
-    assert (accounts.find(PHONE), accounts.phone_of(f"{USER} 2")) == (USER, "+37256780001")
+    assert (accounts.find(PHONE), accounts.get_phone(f"{USER} 2")) == (USER, "+37256780001")

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model  # noqa: E402 - the settings come
 from django.http import HttpResponse, HttpResponseBase  # noqa: E402
 
 from otpverify.integrations.django.forms import PhoneForm  # noqa: E402
-from otpverify.integrations.django.requests import find_user  # noqa: E402
+from otpverify.integrations.django.requests import find_users  # noqa: E402
 from otpverify.integrations.django.views import AsyncFlow, FlowView, Recipient  # noqa: E402
 
 
@@ -29,14 +29,14 @@ class Enter(FlowView):
     def get_recipient(self, form: Any) -> Recipient:
         return Recipient.typed(form.cleaned_data["phone"])
 
-    def should_deliver(self, recipient: Recipient) -> bool:
-        return find_user(recipient.phone) is not None
+    def get_deliver(self, recipient: Recipient) -> bool:
+        return bool(find_users(recipient.phone))
 
     def code_valid(self, verified: Any) -> HttpResponseBase:
         return HttpResponse("in")
 
 
 class AsyncEnter(AsyncFlow, Enter):
-    async def should_deliver(self, recipient: Recipient) -> bool:  # type: ignore[override]  # it is awaited
+    async def get_deliver(self, recipient: Recipient) -> bool:  # type: ignore[override]  # it is awaited
         found = get_user_model().objects.filter(phone=recipient.phone)
         return await found.aexists()

@@ -49,12 +49,12 @@ class Shop:
         def authenticate(user: str, password: str) -> str | None:
             return "7" if (user, password) == (USER, PASSWORD) else None
 
-        @otp.phone_of
-        def phone_of(account: str) -> str | None:
+        @otp.get_phone
+        def get_phone(account: str) -> str | None:
             return self.phones.get(account)
 
-        @otp.find_account
-        def find_account(phone: str) -> str | None:
+        @otp.find_accounts
+        def find_accounts(phone: str) -> str | None:
             return next((who for who, known in self.phones.items() if known == phone), None)
 
         @otp.account_loader

@@ -136,7 +136,7 @@ class StepUpFlask(StepUpSite, FlaskPages):
     def mount(self) -> None:
         otp, app = self.otp, self.app
         otp.account_loader(lambda: session.get("account"))
-        otp.phone_of(lambda account: self.phones.get(account))
+        otp.get_phone(lambda account: self.phones.get(account))
         otp.auth_hash(lambda account: self.passwords[account])
         if self.on_server:
             app.session_interface = ServerSessions()

@@ -193,7 +193,7 @@ class FlaskPages(Site):
         self.app = Flask("site")
         self.app.config.update(SECRET_KEY=SECRET)
         self.otp.init_app(self.app)
-        self.otp.find_account(lambda phone: "7" if phone == KNOWN else None)
+        self.otp.find_accounts(lambda phone: "7" if phone == KNOWN else None)
         self.otp.set_password(lambda _account, _password: None)
         if self.checks_humans:
             self.otp.human_check(lambda: is_human(request.headers))

@@ -126,7 +126,7 @@ class FlaskAccounts(Accounts, FlaskPages):
         otp.authenticate(
             lambda user, password: user if (user, password) == (USER, PASSWORD) else None
         )
-        otp.phone_of(self.phones.get)
+        otp.get_phone(self.phones.get)
         otp.on_login(lambda account: session.update(account=account))
         otp.account_loader(lambda: session.get("account"))
         otp.auth_hash(lambda _: self.password)
@@ -549,7 +549,7 @@ class TestFlaskAlone:
     def test_a_first_phone_before_the_sign_in(
         self, site: FlaskAccounts, outbox: OutboxSender
     ) -> None:
-        site.otp.enrol_at_once(lambda _: True)
+        site.otp.without_phone(lambda _: "enrol")
         del site.phones[USER]
         status, body = site.login()
         assert (status, body["next"]) == (200, site.paths["phone"])
@@ -572,7 +572,7 @@ class TestFlaskAlone:
             CSRFProtect(app)
         otp.init_app(app)
         otp.authenticate(lambda *_: "7")
-        otp.phone_of(lambda _: KNOWN)
+        otp.get_phone(lambda _: KNOWN)
         otp.on_login(lambda _: None)
         app.register_blueprint(otp.blueprint("login"), url_prefix="/account")
         if not early:

@@ -58,7 +58,7 @@ def may_reset(phone: str) -> bool:
 class FlaskRefuses(FlaskPages):
     def mount(self) -> None:
         super().mount()
-        self.otp.find_account(lambda phone: "7" if may_reset(phone) else None)
+        self.otp.find_accounts(lambda phone: "7" if may_reset(phone) else None)
         self.done: list[str] = []
         self.otp.set_password(lambda _account, password: self.done.append(password))
 
@@ -69,7 +69,7 @@ class FlaskJsonRefuses(FlaskJson):
         self.app.register_blueprint(blueprint, url_prefix="/otp")
 
 
-def find_user(phone: str) -> Any:
+def find_users(phone: str) -> Any:
     users: Any = get_user_model().objects
     return users.get(username="ann") if may_reset(phone) else None
 
@@ -79,7 +79,7 @@ class DjangoRefuses(DjangoPages):
         client = super().open(opened)
         options = {key.upper(): value for key, value in self.parts.items()}
         setting = {**BASE, **options, "SENDER": self.sender, "DELIVER_IN_BACKGROUND": False}
-        opened.enter_context(override_settings(OTPVERIFY={**setting, "FIND_USER": find_user}))
+        opened.enter_context(override_settings(OTPVERIFY={**setting, "FIND_USERS": find_users}))
         return client
 
 

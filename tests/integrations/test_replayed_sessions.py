@@ -230,7 +230,7 @@ def test_flask_signs_in_once_with_one_code() -> None:
     outbox, logins = OutboxSender(), []
     otp = OtpVerify(sender=outbox, store=MemoryStore(), hasher=QUICK)
     otp.authenticate(lambda _user, _password: "7")
-    otp.phone_of(lambda _account: KNOWN)
+    otp.get_phone(lambda _account: KNOWN)
 
     @otp.on_login
     def on_login(account: str) -> None:

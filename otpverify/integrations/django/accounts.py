@@ -14,9 +14,9 @@ from django.db import IntegrityError, models, transaction
 from otpverify import ChallengeExpired, InvalidPhoneNumber
 from otpverify.integrations.django import conf
 from otpverify.integrations.django.requests import (
+    get_phone,
     phone_field,
     phone_is_username,
-    phone_of,
     users_with,
 )
 from otpverify.integrations.web.session_stamp import SessionStamp
@@ -40,7 +40,7 @@ def has_stamp(stamp: SessionStamp, user: Any) -> bool:
 
 def facts(user: Any) -> tuple[str | None, ...]:
     """What statements about an account depend on: its session auth hash, and its phone."""
-    return user.get_session_auth_hash(), phone_of(user)
+    return user.get_session_auth_hash(), get_phone(user)
 
 
 def has_other_owner(phone: str, user: Any) -> bool:
@@ -81,7 +81,7 @@ def save_phone(user: Any, phone: str | None, old: str | None) -> None:
     Args:
         user: The account. The object has the new number, too.
         phone: In E.164; `None` removes it.
-        old: What `phone_of` gave.
+        old: What `get_phone` gave.
 
     Raises:
         ChallengeExpired: Another request saved another number in between.

@@ -48,7 +48,7 @@ class FlowView(PageView, FormViewBase):
 
     Attributes:
         purpose: What its codes are for.
-        concealed: The replies must not show whether there is an account. `should_deliver` says
+        concealed: The replies must not show whether there is an account. `get_deliver` says
             whether there is one.
         background: Whether messages are delivered in the background. If left out, those of
             concealed flows are, as the setting `DELIVER_IN_BACKGROUND` says.
@@ -72,8 +72,8 @@ class FlowView(PageView, FormViewBase):
         "get_verifier",
         "get_binding",
         "get_recipient",
-        "phone_of",
-        "should_deliver",
+        "get_phone",
+        "get_deliver",
         "shown",
         "code_valid",
     )
@@ -102,12 +102,12 @@ class FlowView(PageView, FormViewBase):
         """The recipient that the first form names, which is valid; or another reply."""
         raise NotImplementedError
 
-    def phone_of(self, subject: str) -> str | None:
+    def get_phone(self, subject: str) -> str | None:
         """The phone of the recipient that the session names; `None` if there is none any more. The
         phone that was typed."""
         return subject
 
-    def should_deliver(self, recipient: Recipient) -> bool:
+    def get_deliver(self, recipient: Recipient) -> bool:
         """In a concealed flow, whether there is an account for the recipient."""
         raise NotImplementedError
 
@@ -269,7 +269,7 @@ class FlowView(PageView, FormViewBase):
 
     async def exists(self, to: Recipient) -> bool:
         """Whether there is an account, for concealed flows."""
-        return bool(await self.call(self.should_deliver, to))
+        return bool(await self.call(self.get_deliver, to))
 
     async def get_code(self) -> HttpResponseBase:
         """The form for the code."""
@@ -363,7 +363,7 @@ class FlowView(PageView, FormViewBase):
     # Parts of the steps.
 
     async def _find(self, subject: str) -> Recipient | None:
-        phone = await self.call(self.phone_of, subject)
+        phone = await self.call(self.get_phone, subject)
         return Recipient(phone, subject, await self._binding()) if phone else None
 
     async def _binding(self) -> Mapping[str, str] | None:

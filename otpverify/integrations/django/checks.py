@@ -156,7 +156,7 @@ def _phone_field() -> Iterator[CheckMessage]:
         yield Error(
             f"The user model has no field {field!r}.",
             hint='Set OTPVERIFY["PHONE_FIELD"] to the field that holds the phone in E.164, or set '
-            "GET_PHONE and FIND_USER.",
+            "GET_PHONE and FIND_USERS.",
             id="otpverify.E006",
         )
 
@@ -334,10 +334,10 @@ def _synchronous(view: type[Any]) -> type[Any]:
 
 def _shared_numbers(mounted: list[Mounted]) -> Iterator[CheckMessage]:
     """Accounts that are looked up by a phone that several of them may have."""
-    field, own = conf.option("PHONE_FIELD"), conf.option("FIND_USER") is not None
-    if not field:
+    field = conf.option("PHONE_FIELD")
+    if not field or conf.option("FIND_USERS") is not None:
         return
-    pages = [one.address for one in mounted if _looks_up(one.view, own)]
+    pages = [one.address for one in mounted if _looks_up(one.view)]
     try:
         unique = _is_unique(str(field))
     except (AttributeError, FieldDoesNotExist, ImproperlyConfigured):
@@ -364,10 +364,9 @@ def _shared_numbers(mounted: list[Mounted]) -> Iterator[CheckMessage]:
         )
 
 
-def _looks_up(view: type[Any], own: bool) -> bool:
-    """Whether a view looks accounts up by PHONE_FIELD; `own`: FIND_USER is set."""
-    names = ("find_users",) if own else ("find_user", "find_users")
-    return any(hasattr(view, name) and _is_stock(view, name) for name in names)
+def _looks_up(view: type[Any]) -> bool:
+    """Whether a view looks accounts up as the settings say."""
+    return hasattr(view, "find_users") and _is_stock(view, "find_users")
 
 
 def _is_stock(view: type[Any], name: str) -> bool:

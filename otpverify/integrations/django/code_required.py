@@ -316,7 +316,7 @@ def _person(request: HttpRequest) -> Recipient | None:
     list(request.session.keys())  # it is loaded, so later reads do not block
     user = request.user
     return (
-        Recipient(requests.phone_of(user) or "", accounts.key(user))
+        Recipient(requests.get_phone(user) or "", accounts.key(user))
         if user.is_authenticated
         else None
     )

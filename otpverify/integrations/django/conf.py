@@ -32,8 +32,8 @@ TRUSTED_PROXIES: How many of your own proxies are in front, each of which append
 PHONE_FIELD: Where a user's phone is, in E.164: a field of the user model, or a path such as
     `"profile__phone"`.
 GET_PHONE: A function of the user that gives the phone or `None`, instead.
-FIND_USER: A function of a phone in E.164 that gives the user who may reset a password with it,
-    or `None`.
+FIND_USERS: A function of a phone in E.164 that gives the users who have it, instead: a list, one
+    user, or `None`. Those who may not sign in are among them.
 SIGN_UP: Whether `SignInView` gives new numbers an account; `False` if left out.
 HUMAN_CHECK: A function of the request that says whether it brings a human check that was passed,
     such as the answer of a CAPTCHA. It is called when `FRAUD` asks for one; the pages then show
@@ -62,6 +62,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest
 
 from otpverify import AsyncVerifier, ConfigurationError, Verifier
+from otpverify.integrations.web.enrolment import check_without_phone
 from otpverify.integrations.web.verifiers import Derived, Verifiers
 from otpverify.settings import Parts, Settings, Source
 from otpverify.settings_table import SETTINGS, function_of
@@ -71,11 +72,10 @@ FUNCTIONS: Final = (
     "GET_VERIFIER",
     "CLIENT_IP",
     "GET_PHONE",
-    "FIND_USER",
+    "FIND_USERS",
     "HUMAN_CHECK",
     "ON_ACCOUNT_CHANGE",
 )
-WITHOUT_PHONE: Final = ("refuse", "sign_in", "enrol")
 SOURCE: Final = Source(
     written=NAME + '["{}"]',
     short=True,
@@ -152,12 +152,7 @@ def without_phone() -> str:
     Raises:
         ConfigurationError: The setting is not one of the three.
     """
-    found = option("WITHOUT_PHONE") or WITHOUT_PHONE[0]
-    if found not in WITHOUT_PHONE:
-        raise ConfigurationError(
-            f"{SOURCE.spell('WITHOUT_PHONE')} must be {', '.join(WITHOUT_PHONE)}."
-        )
-    return str(found)
+    return check_without_phone(option("WITHOUT_PHONE"), SOURCE.spell("WITHOUT_PHONE"))
 
 
 # The verifiers of this process, made when they are first asked for, and those of a request.

@@ -84,7 +84,7 @@ class AccountFlow(FlowView):
             await self.request.session.akeys()
         self.user = await FlowView.person(self)
         if self.user is not None:
-            await self.call(requests.phone_of, self.user)  # loads what an event loop must not
+            await self.call(requests.get_phone, self.user)  # loads what an event loop must not
 
     async def person(self) -> Any:
         """The user whose account it is about."""
@@ -120,7 +120,7 @@ class AccountFlow(FlowView):
     @property
     def phone(self) -> str | None:
         """The account's phone."""
-        return requests.phone_of(self.user)
+        return requests.get_phone(self.user)
 
     @property
     def proved_again(self) -> SessionStamp:
@@ -201,7 +201,7 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
     def _recipient(self) -> Recipient:
         return Recipient(str(self.phone), accounts.key(self.user))
 
-    def phone_of(self, subject: str) -> str | None:
+    def get_phone(self, subject: str) -> str | None:
         """The account's phone."""
         return self.phone if subject == accounts.key(self.user) else None
 

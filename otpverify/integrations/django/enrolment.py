@@ -173,7 +173,7 @@ class EnrolmentView(AccountFlow):
 
     async def begin(self, form: Any) -> HttpResponseBase:
         """Send a code to the new number."""
-        current = await self.call(requests.phone_of, self.user)
+        current = await self.call(requests.get_phone, self.user)
         if self.guarded and not await self.call(self.has_proved_again):
             return self.prove_first(self.address("first"))
         if current is not None and form.cleaned_data["phone"] == self._normal(current):
@@ -185,7 +185,7 @@ class EnrolmentView(AccountFlow):
         """The number, for this account."""
         return enrolling(accounts.key(self.user), form.cleaned_data["phone"])
 
-    def phone_of(self, subject: str) -> str | None:
+    def get_phone(self, subject: str) -> str | None:
         """The number that was typed, if it was for this account."""
         found = enrolled(accounts.key(self.user), subject)
         return None if found is None else found.phone
@@ -247,7 +247,7 @@ class EnrolmentView(AccountFlow):
 
     async def post_remove(self) -> HttpResponseBase:
         """Remove the number."""
-        current = await self.call(requests.phone_of, self.user)
+        current = await self.call(requests.get_phone, self.user)
         if current is None or not await self.call(self.may_remove):
             return api.problem(INVALID_REQUEST) if self.wants_json else self.go("first")
         if not await self.call(self.has_proved_again):

@@ -27,6 +27,7 @@ from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.web.account_notices import AccountChange
 from otpverify.integrations.web.attempts import is_attempt, is_suspicious
+from otpverify.integrations.web.enrolment import check_without_phone
 from otpverify.integrations.web.other_ways import OtherWay, is_code_refused
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.sentences import NO_PHONE
@@ -41,9 +42,9 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
     the password and with the code, and the login drops all other flows of the session. Limit how
     often a password may be tried, such as with django-axes.
 
-    The setting `WITHOUT_PHONE` says what happens to users without a phone who have no other way,
-    `REMEMBER_DAYS` how long a browser may skip the code. A browser that is remembered signs in
-    without `login_verified`, since no second factor was checked.
+    The setting `WITHOUT_PHONE`, or the hook `without_phone`, says what happens to users without a
+    phone who have no other way, `REMEMBER_DAYS` how long a browser may skip the code. A browser
+    that is remembered signs in without `login_verified`, since no second factor was checked.
     """
 
     flow = "login"
@@ -53,7 +54,12 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
         step: end for step, end in OtherWaysFlow.pages.items() if step != "done"
     }
     titles: ClassVar[dict[str, Any]] = {**OtherWaysFlow.titles, "first": _("Sign in")}
-    hooks: ClassVar[tuple[str, ...]] = (*OtherWaysFlow.hooks, "needs_code", "without_phone")
+    hooks: ClassVar[tuple[str, ...]] = (
+        *OtherWaysFlow.hooks,
+        "needs_code",
+        "without_phone",
+        "phone_missing",
+    )
     code_form_class = remembered.LoginCodeForm
     template_name: str = "otpverify/login.html"
 
@@ -61,9 +67,13 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
         """Whether this user signs in with a code, too. All users do."""
         return True
 
-    def without_phone(self, form: Any) -> HttpResponseBase:
-        """The reply to a user who needs a code, has no phone and no other way, where
-        `WITHOUT_PHONE` is `"refuse"`: the user is not signed in."""
+    def without_phone(self, user: Any) -> str:
+        """What happens to a user who needs a code, and has no phone and no other way: `"refuse"`,
+        `"sign_in"` or `"enrol"`. What the setting `WITHOUT_PHONE` says."""
+        return conf.without_phone()
+
+    def phone_missing(self, form: Any) -> HttpResponseBase:
+        """The reply to a user whom `without_phone` refuses: the user is not signed in."""
         form.add_error(None, requests.say(NO_PHONE))
         return self.form_invalid(form)  # type: ignore[no-any-return]  # a reply
 
@@ -94,7 +104,7 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
             return await self._without_phone(form, user)
         if not isinstance(found, Recipient):
             return found
-        if await self.call(self.phone_of, found.subject) is None:
+        if await self.call(self.get_phone, found.subject) is None:
             self.web_flow.forget()  # it is of another account, or of before a change
         outcome = await self.start(found)
         if outcome.saved:
@@ -123,12 +133,13 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
     async def _without_phone(self, form: Any, user: Any) -> HttpResponseBase:
         if ways := await self.ways_of(user):
             return await self._another_way(user, ways, Outcome(Page.NEXT))
-        choice = conf.without_phone()
+        said = await self.call(self.without_phone, user)
+        choice = check_without_phone(said, f"{type(self).__name__}.without_phone()")
         enrolment = self.beside("my-phone") if choice == "enrol" else ""
         if choice == "sign_in":
             return await self._sign_in(form)
         if not enrolment:
-            return await self.reply(self.without_phone, form)
+            return await self.reply(self.phone_missing, form)
         await self.call(partial(self._hold, user, enrols=True))
         response = HttpResponseRedirect(enrolment)
         return api.signed_in(response) if self.wants_json else response
@@ -152,7 +163,7 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
     def get_recipient(self, form: Any) -> Any:
         """The user whose password was right; `None` without a phone."""
         user = form.get_user()
-        phone = requests.phone_of(user)
+        phone = requests.get_phone(user)
         return Recipient(phone, accounts.key(user)) if phone else None
 
     def account(self) -> Any:
@@ -160,11 +171,11 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
         changed since."""
         return pending_login.pending_user(self.request)
 
-    def phone_of(self, subject: str) -> str | None:
+    def get_phone(self, subject: str) -> str | None:
         """The account's phone."""
         user = self.account()
         same = user is not None and accounts.key(user) == subject
-        return requests.phone_of(user) if same else None
+        return requests.get_phone(user) if same else None
 
     def shown(self, recipient: Recipient) -> str:
         """Not in full: a password alone must not show the number."""
@@ -209,7 +220,7 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
             credentials = {user.USERNAME_FIELD: user.get_username()}
             await self.signal(user_login_failed, sender=__name__, credentials=credentials)
             if await is_suspicious(self.web_flow.verifier, accounts.key(user)):
-                phone = await self.call(requests.phone_of, user)
+                phone = await self.call(requests.get_phone, user)
                 await notify(self, user, AccountChange.SIGN_IN_FAILED, phone)
 
     async def post_cancel(self) -> HttpResponseBase:

@@ -145,7 +145,7 @@ class OtherWaysFlow(FlowView):
             failure = explained(error)
             await self.refused(failure, user)
             return self._not_passed(failure, way)
-        phone = await self.call(requests.phone_of, user)
+        phone = await self.call(requests.get_phone, user)
         response: HttpResponseBase = await self.call(self.way_passed, way.name)
         if way.name == WAY:
             await notify(self, user, AccountChange.BACKUP_CODE_USED, phone)

@@ -128,7 +128,7 @@ def enrolling_user(request: HttpRequest) -> Any:
     """The user whose password was right, who has no phone, and may do nothing but enrol one; `None`
     if there is none, or the account has a phone by now."""
     user = account(request) if _entry(request).get("enrols") else None
-    return None if user is None or requests.phone_of(user) else user
+    return None if user is None or requests.get_phone(user) else user
 
 
 def finish(

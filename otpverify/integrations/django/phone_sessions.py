@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 
-from otpverify.integrations.django.requests import phone_of
+from otpverify.integrations.django.requests import get_phone
 
 _SALT = "otpverify.integrations.django.phone_sessions"
 
@@ -33,7 +33,7 @@ class EndsSessionsWithPhone:
         return map(self._with_phone, earlier)
 
     def _with_phone(self, auth_hash: str) -> str:
-        phone = phone_of(self)
+        phone = get_phone(self)
         if not phone:
             return auth_hash
         # Django's own hash has a key in it, one of SECRET_KEY_FALLBACKS, too. So this needs none.

@@ -65,7 +65,7 @@ def is_remembered(request: HttpRequest, user: Any, verifier: Verifier | AsyncVer
         cookie,
         accounts.key(user),
         auth_hash=[f"{auth_hash}.{value}" for auth_hash in hashes],
-        phone=requests.phone_of(user),
+        phone=requests.get_phone(user),
     )
     return found is not None
 
@@ -84,7 +84,7 @@ def remember(
     value = browsers.remember(
         accounts.key(user),
         auth_hash=f"{user.get_session_auth_hash()}.{_value(user)}",
-        phone=requests.phone_of(user),
+        phone=requests.get_phone(user),
         cookie=request.COOKIES.get(REMEMBERED_COOKIE),
     )
     session.set_cookie(request, response, REMEMBERED_COOKIE, value, browsers.max_age)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -13,11 +13,9 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext as django_gettext, ngettext as django_ngettext
 
 from otpverify.integrations.django import conf
-from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.languages import translated
 from otpverify.integrations.web.requests import client_address
 from otpverify.integrations.web.sentences import Sentence
-from otpverify.integrations.web.sign_in import match_account
 
 
 def client_ip(request: HttpRequest) -> str | None:
@@ -35,7 +33,7 @@ def client_ip(request: HttpRequest) -> str | None:
     return client_address(request.META.get("REMOTE_ADDR"))
 
 
-def phone_of(user: Any) -> str | None:
+def get_phone(user: Any) -> str | None:
     """The user's phone, as `GET_PHONE` or `PHONE_FIELD` say; `None` if there is none.
 
     Raises:
@@ -50,9 +48,9 @@ def phone_of(user: Any) -> str | None:
     return str(found) if found else None
 
 
-def find_user(phone: str) -> Any:
-    """The user who may reset a password with this phone, as `FIND_USER` or `PHONE_FIELD` say: the
-    one active user who has it, and a password. `None` if there is none, or more than one.
+def find_users(phone: str) -> list[Any]:
+    """All users with this phone, as `FIND_USERS` or `PHONE_FIELD` say, those that may not sign in
+    included.
 
     Args:
         phone: In E.164.
@@ -60,14 +58,13 @@ def find_user(phone: str) -> Any:
     Raises:
         ImproperlyConfigured: Neither is set.
     """
-    own = conf.function("FIND_USER")
-    if own is not None:
-        return own(phone)
-    return run_sync(match_account(phone, users_with, _may_reset)).account
-
-
-def _may_reset(user: Any) -> bool:
-    return bool(user.is_active and user.has_usable_password())
+    own = conf.function("FIND_USERS")
+    if own is None:
+        return users_with(phone)
+    found = own(phone)
+    if found is None:
+        return []
+    return list(found) if isinstance(found, Iterable) else [found]
 
 
 def users_with(phone: str) -> list[Any]:
@@ -120,6 +117,6 @@ def phone_field() -> str:
     if not found:
         raise ImproperlyConfigured(
             'Say where a user\'s phone is: OTPVERIFY["PHONE_FIELD"], such as "phone" or '
-            '"profile__phone", or GET_PHONE and FIND_USER.'
+            '"profile__phone", or GET_PHONE and FIND_USERS.'
         )
     return str(found)

@@ -24,6 +24,7 @@ from otpverify.integrations.web.account_notices import AccountChange
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.sentences import CONFIRM_FIRST
 from otpverify.integrations.web.session import Proof, Recipient
+from otpverify.integrations.web.sign_in import Match, match_account
 
 _REPEAT_SECONDS = 60
 
@@ -50,16 +51,27 @@ class PasswordResetView(FlowView):
         "password": _("Choose a new password"),
         "done": _("Password changed"),
     }
-    hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "find_user", "password_valid")
+    hooks: ClassVar[tuple[str, ...]] = (
+        *FlowView.hooks,
+        "find_users",
+        "may_reset",
+        "password_valid",
+    )
     form_class: type[forms.BaseForm] = PhoneForm
     password_form_class = SetPasswordForm
     template_name: str = "otpverify/reset.html"
     password_template_name = "otpverify/password.html"  # noqa: S105 - a template
     done_template_name = "otpverify/reset_done.html"
 
-    def find_user(self, phone: str) -> Any:
-        """The user who may reset a password with this phone, or `None`."""
-        return requests.find_user(phone)
+    def find_users(self, phone: str) -> list[Any]:
+        """All accounts with this phone, in E.164: by `FIND_USERS`, or else by `PHONE_FIELD`. Two
+        that may reset a password with it are never guessed at: neither can."""
+        return requests.find_users(phone)
+
+    def may_reset(self, user: Any) -> bool:
+        """Whether a code to the account's phone allows a new password. Active accounts with a
+        password may. It is called before a code is sent, and before the password is set."""
+        return bool(user.is_active and user.has_usable_password())
 
     def password_valid(self, form: Any, verified: Verified) -> HttpResponseBase:
         """Set the password."""
@@ -73,7 +85,7 @@ class PasswordResetView(FlowView):
 
     async def exists(self, to: Recipient) -> bool:
         """Whether the number has an account."""
-        return await self.call(self.find_user, to.phone) is not None
+        return await self._user(to.phone) is not None
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:
         """Allow one new password."""
@@ -94,7 +106,7 @@ class PasswordResetView(FlowView):
             if await self._was_set():
                 return await self.go_next()
             return self.refuse(ChallengeExpired())
-        user = await self.call(self.find_user, proof.subject)
+        user = await self._user(proof.subject)
         form = self.password_form_class(user or get_user_model()(), self.data)
         if not await self.call(form.is_valid):
             if self.wants_json:
@@ -113,13 +125,22 @@ class PasswordResetView(FlowView):
         self.finish(outcome.verified, response, ended=True)
         return api.succeeded(outcome, response) if self.wants_json else response
 
+    async def _user(self, phone: str) -> Any:
+        """The one user who may reset a password with this phone; `None` without one."""
+        match: Match[Any] = await match_account(
+            phone,
+            lambda number: self.call(self.find_users, number),
+            lambda user: self.call(self.may_reset, user),
+        )
+        return match.account
+
     async def _was_set(self) -> bool:
         """Whether this form was sent a moment ago, and set the password that it has."""
         found = await self.finished() or {}
         phone, at = found.get("phone"), found.get("at")
         if not isinstance(at, float) or time.time() - at > _REPEAT_SECONDS or not phone:
             return False
-        user = await self.call(self.find_user, phone)
+        user = await self._user(phone)
         password = self.data.get("new_password1")
         return user is not None and bool(await self.call(user.check_password, password))
 

@@ -94,11 +94,8 @@ class SignInView(RedirectURLMixin, FlowView):
 
     def find_users(self, phone: str) -> list[Any]:
         """All accounts with this phone, in E.164, those that may not sign in included: by
-        `PHONE_FIELD`, or else by `FIND_USER`."""
-        if conf.option("PHONE_FIELD"):
-            return requests.users_with(phone)
-        found = requests.find_user(phone)
-        return [] if found is None else [found]
+        `FIND_USERS`, or else by `PHONE_FIELD`."""
+        return requests.find_users(phone)
 
     def may_sign_in(self, user: Any) -> bool:
         """Whether an account may sign in with a code alone. Active ones may."""

@@ -57,7 +57,7 @@ class StepUpView(FlowView):
         "continue": _("Confirmed"),
         "done": _("Confirmed"),
     }
-    hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "without_phone")
+    hooks: ClassVar[tuple[str, ...]] = (*FlowView.hooks, "phone_missing")
     to_account = True
     own_kwargs: ClassVar[frozenset[str]] = frozenset({"purpose"})
     form_class: type[forms.BaseForm] = forms.Form
@@ -96,20 +96,20 @@ class StepUpView(FlowView):
 
     def get_recipient(self, form: Any) -> Recipient | HttpResponseBase:
         """The user."""
-        phone = requests.phone_of(self.request.user)
+        phone = requests.get_phone(self.request.user)
         if phone is None:
-            return self.without_phone(form)
+            return self.phone_missing(form)
         return Recipient(phone, accounts.key(self.request.user))
 
-    def without_phone(self, form: Any) -> HttpResponseBase:
+    def phone_missing(self, form: Any) -> HttpResponseBase:
         """The reply to a user who has no phone."""
         form.add_error(None, requests.say(NO_PHONE))
         return cast("HttpResponseBase", self.form_invalid(form))
 
-    def phone_of(self, subject: str) -> str | None:
+    def get_phone(self, subject: str) -> str | None:
         """The user's phone; another user cannot continue the challenge."""
         mine = accounts.key(self.request.user) == subject
-        return requests.phone_of(self.request.user) if mine else None
+        return requests.get_phone(self.request.user) if mine else None
 
     def shown(self, recipient: Recipient) -> str:
         """Not in full: a session that was left open must not show the number."""

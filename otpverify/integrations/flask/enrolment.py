@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from otpverify import IncorrectAnswer, Verified
 from otpverify.integrations.flask import api, pages
 from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
-from otpverify.integrations.flask.login import Login, may_enrol_at_once
+from otpverify.integrations.flask.login import Login, may_enrol
 from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
@@ -161,7 +161,7 @@ class NewPhone(_OfAccount):
         if account is not None:
             return account
         half = self.second.half_signed_in
-        return half if half is not None and may_enrol_at_once(self.site, half) else None
+        return half if half is not None and may_enrol(self.site, half) else None
 
     def allowed(self, account: str) -> bool:
         """Whether the person may set the account's phone now. Between the password and the sign-in,

@@ -46,15 +46,15 @@ class Hooks:
         page says how long to wait."""
         return self._set("authenticate", function)
 
-    def phone_of(self, function: F) -> F:
+    def get_phone(self, function: F) -> F:
         """`(account) -> phone or None`: where an account's codes go."""
-        return self._set("phone_of", function)
+        return self._set("get_phone", function)
 
-    def find_account(self, function: F) -> F:
+    def find_accounts(self, function: F) -> F:
         """`(phone) -> account, list of accounts, or None`: the accounts with this phone, in E.164,
         those that may not sign in included. Two with one phone are never guessed at: neither can
         sign in with it or get a new password."""
-        return self._set("find_account", function)
+        return self._set("find_accounts", function)
 
     def on_login(self, function: F) -> F:
         """`(account) -> response or None`: password and code were right. The session is new and
@@ -140,11 +140,12 @@ class Hooks:
         in by the password alone. All accounts need one without this function."""
         return self._set("needs_code", function)
 
-    def enrol_at_once(self, function: F) -> F:
-        """`(account) -> bool`: whether an account that needs a code and has no phone may add one
-        between the password and the sign-in. Otherwise it is refused, unless it has another way
-        in. Anyone who knows such a password can add a phone of their own."""
-        return self._set("enrol_at_once", function)
+    def without_phone(self, function: F) -> F:
+        """`(account) -> text`: what happens at the login to an account that needs a code, and has
+        no phone and no other way: `"refuse"`, which it is without this function; `"sign_in"`: the
+        password is enough; `"enrol"`: the password is enough to add a phone, and then the account
+        is signed in. Anyone who knows such a password can add a phone of their own."""
+        return self._set("without_phone", function)
 
     def confirm_password(self, function: F) -> F:
         """`(account, password) -> bool`: whether this is the password of the account that is signed

@@ -22,6 +22,7 @@ from otpverify.integrations.web import run_sync, sentences
 from otpverify.integrations.web.account_notices import AccountChange
 from otpverify.integrations.web.attempts import is_attempt, is_suspicious
 from otpverify.integrations.web.backup_codes import WAY as BACKUP_CODE
+from otpverify.integrations.web.enrolment import check_without_phone
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.other_ways import OtherWay, check_answer, is_code_refused
 from otpverify.integrations.web.outcome import Outcome, Page
@@ -60,8 +61,10 @@ class Login(FlowPages):
         if not self.second.needed(account) or self.second.remembered(account) is not None:
             return self.enter(account)
         to, ways = self.site.recipient_of(account), self.second.ways(account)
-        enrols = may_enrol_at_once(self.site, account)
-        if to is None and not ways and not enrols:
+        choice = "" if to is not None or ways else without_phone(self.site, account)
+        if choice == "sign_in":
+            return self.enter(account)
+        if choice == "refuse":
             self.second.first_step.drop()  # that of another account
             raise Refused(NO_PHONE, user)
         self.second.first_step.save(account, *self.site.facts(account))
@@ -201,14 +204,23 @@ class Login(FlowPages):
         return self.data.get("remember") in ("1", True)
 
 
-def may_enrol_at_once(site: Site, account: str) -> bool:
+def without_phone(site: Site, account: str) -> str:
+    """What happens to an account without a phone and another way, by the hook: one of
+    `WITHOUT_PHONE`.
+
+    Raises:
+        ConfigurationError: The hook says something else.
+    """
+    said = site.call("without_phone", account) if "without_phone" in site.hooks else None
+    return check_without_phone(said, "What @otp.without_phone returns")
+
+
+def may_enrol(site: Site, account: str) -> bool:
     """Whether an account without a phone may add one between the password and the sign-in. One that
     has another way in may not: a password alone would replace the second factor that it has."""
-    if "enrol_at_once" not in site.hooks or site.recipient_of(account) is not None:
+    if site.recipient_of(account) is not None or SecondFactor(site).ways(account):
         return False
-    if SecondFactor(site).ways(account):
-        return False
-    return site.call("enrol_at_once", account) is True
+    return without_phone(site, account) == "enrol"
 
 
 def enrolment_address(site: Site) -> str:
@@ -219,5 +231,5 @@ def enrolment_address(site: Site) -> str:
     """
     found = site.state.mounted.get("enrolment")
     if found is None:
-        raise ConfigurationError('@otp.enrol_at_once needs the flow: otp.blueprint("enrolment").')
+        raise ConfigurationError('@otp.without_phone needs the flow: otp.blueprint("enrolment").')
     return url_for(f"{found}.enrolment_phone")

@@ -190,8 +190,8 @@ def require_code(
 
 
 def _account(site: Site) -> str | None:
-    if not {"account_loader", "phone_of"} <= set(site.hooks):
-        raise ConfigurationError("code_required needs @otp.account_loader and @otp.phone_of.")
+    if not {"account_loader", "get_phone"} <= set(site.hooks):
+        raise ConfigurationError("code_required needs @otp.account_loader and @otp.get_phone.")
     return site.account()
 
 

@@ -34,12 +34,12 @@ Binding: TypeAlias = Mapping[str, str] | None
 
 # The functions that each flow of the pages needs.
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
-    "login": ("authenticate", "phone_of", "on_login"),
+    "login": ("authenticate", "get_phone", "on_login"),
     "phone": ("on_confirmed",),
-    "signin": ("find_account", "on_sign_in"),
-    "reset": ("find_account", "set_password"),
-    "proof": ("account_loader", "phone_of"),
-    "enrolment": ("account_loader", "phone_of", "save_phone", "confirm_password"),
+    "signin": ("find_accounts", "on_sign_in"),
+    "reset": ("find_accounts", "set_password"),
+    "proof": ("account_loader", "get_phone"),
+    "enrolment": ("account_loader", "get_phone", "save_phone", "confirm_password"),
     "report": (),
 }
 CONTENT_SECURITY_POLICY: Final = (
@@ -244,8 +244,8 @@ class Site:
             raise SendRefused(_own(text))
 
     def accounts(self, phone: str) -> list[str]:
-        """The accounts with a phone in E.164, by `find_account`."""
-        found = self.call("find_account", phone)
+        """The accounts with a phone in E.164, by `find_accounts`."""
+        found = self.call("find_accounts", phone)
         several = found if isinstance(found, list | tuple) else [found]
         return [str(account) for account in several if account is not None]
 
@@ -268,8 +268,8 @@ class Site:
         return None if found is None else str(found)
 
     def recipient_of(self, account: str | None, binding: Binding = None) -> Recipient | None:
-        """An account as recipient, by `phone_of`; `None` if it has no phone."""
-        phone = None if account is None else self.call("phone_of", account)
+        """An account as recipient, by `get_phone`; `None` if it has no phone."""
+        phone = None if account is None else self.call("get_phone", account)
         return Recipient(str(phone), str(account), binding) if phone else None
 
     def facts(self, account: str) -> tuple[str | None, str | None]:

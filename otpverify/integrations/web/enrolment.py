@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otpverify import OtpVerifyError
+from otpverify import ConfigurationError, OtpVerifyError
 from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Recipient
 
@@ -27,6 +27,27 @@ PROVE_AGAIN: Final = Sentence("First confirm that it is you.")
 PHONE_REMOVED: Final = Sentence("The phone number was removed.")
 BROWSERS_FORGOTTEN: Final = Sentence("No browser is remembered any more.")
 SAME_NUMBER: Final = Sentence("Your account has this number already.")
+
+WITHOUT_PHONE: Final = ("refuse", "sign_in", "enrol")
+"""What can happen at the login to an account that needs a code, and has no phone and no other way:
+it is refused; or the password is enough; or it is enough to add a phone, and then the person is
+signed in. Anyone who knows the password can add a phone of their own."""
+
+
+def check_without_phone(choice: object, name: str) -> str:
+    """One of `WITHOUT_PHONE`; the first for `None` or an empty text.
+
+    Args:
+        choice: What the site says.
+        name: Where it says so, for the error.
+
+    Raises:
+        ConfigurationError: It is not one of them.
+    """
+    found = choice or WITHOUT_PHONE[0]
+    if found not in WITHOUT_PHONE:
+        raise ConfigurationError(f"{name} must be {', '.join(WITHOUT_PHONE)}.")
+    return str(found)
 
 
 class PhoneTaken(OtpVerifyError):

@@ -266,8 +266,8 @@ def test_views_that_stand_in_for_the_stock_view_are_not_found() -> None:
 
 
 class Own(PasswordResetView):
-    def find_user(self, phone: str) -> Any:
-        return None
+    def find_users(self, phone: str) -> Any:
+        return []
 
 
 def test_numbers_that_accounts_may_share_are_found() -> None:
@@ -280,9 +280,9 @@ def test_numbers_that_accounts_may_share_are_found() -> None:
     assert found(path("", include(flow_urls(LoginView, PhoneView)))) == []
     assert found(*Own.urls()) == []
     assert len(found(*SignInView.urls())) == 1
-    with override_settings(OTPVERIFY={**BASE, "FIND_USER": "django_site.options.make_sender"}):
+    with override_settings(OTPVERIFY={**BASE, "FIND_USERS": "django_site.options.make_sender"}):
         assert found(*PasswordResetView.urls()) == []
-        assert len(found(*SignInView.urls())) == 1, "it goes by the field"
+        assert found(*SignInView.urls()) == []
     for field, problems in (("id", 0), ("username", 0), ("no_field", 0), ("groups__name", 1)):
         with override_settings(OTPVERIFY={**BASE, "PHONE_FIELD": field}):
             assert len(found(*PasswordResetView.urls())) == problems

@@ -66,7 +66,7 @@ class Pay(FlowView):
     def get_recipient(self, form: Any) -> Recipient:
         return Recipient(ACCOUNT_PHONE, "7")
 
-    def phone_of(self, subject: str) -> str | None:
+    def get_phone(self, subject: str) -> str | None:
         return ACCOUNT_PHONE if subject == "7" else None
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:
@@ -119,7 +119,7 @@ class BoundPhone(PhoneView):
         return {"plan": "gold"}
 
 
-@pytest.mark.parametrize("hook", ["get_recipient", "should_deliver", "code_valid"])
+@pytest.mark.parametrize("hook", ["get_recipient", "get_deliver", "code_valid"])
 def test_a_flow_of_ones_own_must_have_its_hooks(hook: str) -> None:
     with pytest.raises(NotImplementedError):
         getattr(FlowView(), hook)(None)
@@ -293,7 +293,7 @@ def test_no_account_is_looked_up_before_a_right_code(
         return user
 
     engine = "django.contrib.sessions.backends.signed_cookies"
-    options = {**BASE, "SENDER": outbox, "FIND_USER": find}
+    options = {**BASE, "SENDER": outbox, "FIND_USERS": find}
     with override_settings(SESSION_ENGINE=engine, OTPVERIFY=options):
         person = Person("sync")
         person.send("/reset/", phone=ACCOUNT_PHONE)
@@ -376,8 +376,8 @@ def test_the_settings_verifiers_serve_requests(outbox: OutboxSender) -> None:
 
 HOOKS = {
     PhoneView: PhoneView.hooks,
-    LoginView: ("needs_code", "without_phone"),
-    PasswordResetView: ("find_user", "password_valid"),
+    LoginView: ("needs_code", "without_phone", "phone_missing"),
+    PasswordResetView: ("find_users", "may_reset", "password_valid"),
 }
 
 
@@ -397,7 +397,7 @@ def test_an_asynchronous_hook_of_a_synchronous_view_is_refused(view: Any, name: 
 
 def test_a_hook_that_turns_out_to_be_asynchronous(outbox: OutboxSender) -> None:
     class Later(PhoneView):
-        def phone_of(self, subject: str) -> Any:
+        def get_phone(self, subject: str) -> Any:
             return Awaitable()
 
     class Awaitable:
@@ -415,7 +415,10 @@ class AwaitedLogin(AsyncLoginView):
         await type(user).objects.aget(pk=user.pk)
         return bool(user.username == "ann")
 
-    async def without_phone(self, form: Any) -> HttpResponseBase:  # type: ignore[override]  # it is awaited
+    async def without_phone(self, user: Any) -> str:  # type: ignore[override]  # it is awaited
+        return "refuse" if user.is_active else "sign_in"
+
+    async def phone_missing(self, form: Any) -> HttpResponseBase:  # type: ignore[override]  # it is awaited
         return HttpResponse("no phone")
 
 
@@ -426,8 +429,11 @@ class AwaitedPhone(AsyncPhoneView):
 
 
 class AwaitedReset(AsyncPasswordResetView):
-    async def find_user(self, phone: str) -> Any:
-        return await get_user_model().objects.filter(phone=phone).afirst()
+    async def find_users(self, phone: str) -> Any:  # type: ignore[override]  # it is awaited
+        return [one async for one in get_user_model().objects.filter(phone=phone)]
+
+    async def may_reset(self, user: Any) -> bool:  # type: ignore[override]  # it is awaited
+        return bool(await type(user).objects.filter(pk=user.pk, is_active=True).aexists())
 
     async def password_valid(self, form: Any, verified: Verified) -> HttpResponseBase:  # type: ignore[override]  # it is awaited
         form.user.set_password(form.cleaned_data["new_password1"])

@@ -247,7 +247,7 @@ class Enter(FlowView):
         return Recipient.typed(form.cleaned_data["phone"])
 
     def code_valid(self, verified: Any) -> HttpResponseRedirect:
-        user = PasswordResetView.find_user(self, verified.phone)  # type: ignore[arg-type]  # any view
+        (user,) = PasswordResetView.find_users(self, verified.phone)  # type: ignore[arg-type]  # any view
         sign_in(self.request, user, backend="django.contrib.auth.backends.ModelBackend")
         return HttpResponseRedirect("/home/")
 

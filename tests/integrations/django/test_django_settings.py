@@ -27,7 +27,7 @@ from otpverify import (
     Policy,
 )
 from otpverify.integrations.django import conf, get_async_verifier, get_verifier
-from otpverify.integrations.django.requests import client_ip, find_user, phone_of
+from otpverify.integrations.django.requests import client_ip, find_users, get_phone
 from otpverify.testing import OutboxSender
 from otpverify.testing.outbox import AsyncOutboxSender
 
@@ -110,15 +110,16 @@ def test_limits_per_network_hold(person: Person) -> None:
 
 def test_a_phone_elsewhere(user: Any) -> None:
     with override_settings(OTPVERIFY={"PHONE_FIELD": "profile__phone"}):
-        assert phone_of(user) is None
+        assert get_phone(user) is None
         user.profile = type("Profile", (), {"phone": PHONE})()
-        assert phone_of(user) == PHONE
+        assert get_phone(user) == PHONE
     with override_settings(OTPVERIFY={"GET_PHONE": lambda user: user.phone.replace("1", "1 ")}):
-        assert phone_of(user) == "+1 20255501 23"
-    with override_settings(OTPVERIFY={"FIND_USER": lambda phone: f"user of {phone}"}):
-        assert find_user(PHONE) == f"user of {PHONE}"
+        assert get_phone(user) == "+1 20255501 23"
+    for found, users in ((None, []), (user, [user]), ([user], [user]), ((user, user), [user] * 2)):
+        with override_settings(OTPVERIFY={"FIND_USERS": lambda phone, found=found: found}):
+            assert find_users(PHONE) == users
     with override_settings(OTPVERIFY={}), pytest.raises(ImproperlyConfigured, match="PHONE_FIELD"):
-        phone_of(user)
+        get_phone(user)
 
 
 # Checks.

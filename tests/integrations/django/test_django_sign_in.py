@@ -881,7 +881,7 @@ def test_a_site_that_needs_a_login_everywhere(
 
 def test_accounts_by_a_function(user: Any, outbox: OutboxSender) -> None:
     options = {**BASE, "SENDER": outbox, "PHONE_FIELD": None}
-    own = {"FIND_USER": lambda phone: user if phone == ACCOUNT_PHONE else None}
+    own = {"FIND_USERS": lambda phone: user if phone == ACCOUNT_PHONE else None}
     with override_settings(OTPVERIFY={**options, **own}):
         assert prove(Person("sync"), outbox).html == "Hello ann"
         Person("sync").send("/sign-in/", phone=STRANGER)

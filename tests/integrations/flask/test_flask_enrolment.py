@@ -427,9 +427,9 @@ class TestAttackers:
         assert site.phones["7"] == PHONE
 
 
-class TestEnrolAtOnce:
+class TestWithoutPhone:
     def test_an_account_without_a_phone_adds_one_and_is_signed_in(self, site: Site) -> None:
-        site.otp.enrol_at_once(lambda _: True)
+        site.otp.without_phone(lambda _: "enrol")
         del site.phones["7"]
         person = site.person()
         page = person.begin("login")
@@ -443,7 +443,7 @@ class TestEnrolAtOnce:
         assert site.changes == ["PHONE_ADDED"]
 
     def test_it_leads_to_no_other_page(self, site: Site) -> None:
-        site.otp.enrol_at_once(lambda _: True)
+        site.otp.without_phone(lambda _: "enrol")
         del site.phones["7"]
         person = site.person()
         person.begin("login")
@@ -451,7 +451,7 @@ class TestEnrolAtOnce:
             assert person.open(BASE + path).path == "/account/login"
 
     def test_it_does_not_replace_a_phone(self, site: Site) -> None:
-        site.otp.enrol_at_once(lambda _: True)
+        site.otp.without_phone(lambda _: "enrol")
         del site.phones["7"]
         person = site.person()
         person.begin("login")
@@ -463,7 +463,7 @@ class TestEnrolAtOnce:
 
     def test_an_account_with_another_way_in_passes_that_first(self, site: Site) -> None:
         """A password alone must not replace the second factor that the account has."""
-        site.otp.enrol_at_once(lambda _: True)
+        site.otp.without_phone(lambda _: "enrol")
         del site.phones["7"]
         with site.app.test_request_context():
             run_sync(BackupCodes(site.otp.verifier, site.storage).make("7"))
@@ -473,7 +473,7 @@ class TestEnrolAtOnce:
         assert not site.told
 
     def test_one_that_gets_another_way_meanwhile_does_not_finish(self, site: Site) -> None:
-        site.otp.enrol_at_once(lambda _: True)
+        site.otp.without_phone(lambda _: "enrol")
         del site.phones["7"]
         person = site.person()
         person.begin("login")
@@ -486,7 +486,7 @@ class TestEnrolAtOnce:
 
     def test_a_planted_id_of_a_session_enrols_nobody(self, site: Site) -> None:
         site.app.session_interface = ServerSessions()
-        site.otp.enrol_at_once(lambda _: True)
+        site.otp.without_phone(lambda _: "enrol")
         del site.phones["7"]
         attacker, person = site.person(), site.person()
         attacker.open("/account/login")
@@ -495,7 +495,7 @@ class TestEnrolAtOnce:
         assert attacker.open(f"{BASE}/phone").path == "/account/login"
 
     def test_the_password_of_another_account_ends_it(self, site: Site) -> None:
-        site.otp.enrol_at_once(lambda account: account == "7")
+        site.otp.without_phone(lambda account: "enrol" if account == "7" else "refuse")
         del site.phones["7"]
         person = site.person()
         person.begin("login")
@@ -504,9 +504,23 @@ class TestEnrolAtOnce:
         assert person.begin("login").path == "/account/login/code"
         assert person.open(f"{BASE}/phone").path == "/account/login"
 
-    @pytest.mark.parametrize("answer", [None, False, 1, "yes"])
+    def test_the_password_can_be_enough(self, site: Site) -> None:
+        site.otp.without_phone(lambda account: "sign_in" if account == "7" else "refuse")
+        del site.phones["7"]
+        assert site.person().begin("login").path == "/account/login/done"
+        assert site.told == [("login", "7")]
+
+    @pytest.mark.parametrize("answer", [True, 1, "yes"])
+    def test_an_answer_that_is_none_of_the_three_is_an_error(self, site: Site, answer: Any) -> None:
+        site.otp.without_phone(lambda _: answer)
+        del site.phones["7"]
+        with pytest.raises(ConfigurationError, match=r"without_phone.* must be refuse, sign_in"):
+            site.person().begin("login")
+        assert not site.told
+
+    @pytest.mark.parametrize("answer", [None, False, "", "refuse"])
     def test_otherwise_such_an_account_is_refused(self, site: Site, answer: Any) -> None:
-        site.otp.enrol_at_once(lambda _: answer)
+        site.otp.without_phone(lambda _: answer)
         del site.phones["7"]
         person = site.person()
         page = person.begin("login")
@@ -514,7 +528,7 @@ class TestEnrolAtOnce:
         assert person.open(f"{BASE}/phone").path == "/account/login"
 
     def test_a_wrong_password_enrols_nobody(self, site: Site) -> None:
-        site.otp.enrol_at_once(lambda _: True)
+        site.otp.without_phone(lambda _: "enrol")
         del site.phones["7"]
         person = site.person()
         person.begin("login", password="wrong")

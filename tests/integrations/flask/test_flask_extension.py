@@ -123,7 +123,7 @@ def test_a_verifier_of_one_s_own() -> None:
     outbox, store = OutboxSender(), MemoryStore()
     prompt = Verifier(outbox, store=store, secret=SECRET, hasher=QUICK)
     otp = OtpVerify(verifier=prompt)
-    otp.find_account(lambda phone: "7")
+    otp.find_accounts(lambda phone: "7")
     otp.set_password(lambda account, password: None)
     app = _app()
     otp.init_app(app)
@@ -132,7 +132,7 @@ def test_a_verifier_of_one_s_own() -> None:
     later = BackgroundSender(outbox)
     delayed = Verifier(later, store=store, secret=SECRET, hasher=QUICK)
     otp = OtpVerify(verifier=prompt, reset_verifier=delayed)
-    otp.find_account(lambda phone: "7")
+    otp.find_accounts(lambda phone: "7")
     otp.set_password(lambda account, password: None)
     app = _app()
     otp.init_app(app)
@@ -146,13 +146,13 @@ def test_a_verifier_of_one_s_own() -> None:
     ("flow", "hook"),
     [
         ("login", "authenticate"),
-        ("login", "phone_of"),
+        ("login", "get_phone"),
         ("login", "on_login"),
         ("phone", "on_confirmed"),
-        ("reset", "find_account"),
+        ("reset", "find_accounts"),
         ("reset", "set_password"),
         ("proof", "account_loader"),
-        ("proof", "phone_of"),
+        ("proof", "get_phone"),
     ],
 )
 def test_a_missing_function_is_named(flow: str, hook: str) -> None:

@@ -39,8 +39,8 @@ app.config["SECRET_KEY"] = os.environ["OTPVERIFY_SECRET"]
 otp = OtpVerify(app)
 known = json.loads(os.environ["KNOWN"])
 
-@otp.find_account
-def find_account(phone):
+@otp.find_accounts
+def find_accounts(phone):
     return phone if phone in known else None
 
 @otp.set_password

@@ -535,7 +535,7 @@ def test_many_processes_share_the_attempts() -> None:
             store = stack.enter_context(closing(RedisStore.from_url(server.url)))
             otp = OtpVerify(sender=OutboxSender(), store=store, hasher=QUICK, policy=NO_WAIT)
             otp.authenticate(lambda *_: "7")
-            otp.phone_of(lambda _: PHONE)
+            otp.get_phone(lambda _: PHONE)
             otp.on_login(lambda account: session.update(account=account))
             otp.use_backup_codes(storage)
             app = Flask("shop")

@@ -558,7 +558,7 @@ def test_hooks_may_be_asynchronous(shop: Shop) -> None:
         return hook
 
     shop.otp.authenticate(later("7"))
-    shop.otp.phone_of(later(PHONE))
+    shop.otp.get_phone(later(PHONE))
     person = shop.mount().person()
     person.begin("login")
     assert person.send("/account/login/code", code=shop.code(1)).path == "/account/login/done"

@@ -59,7 +59,7 @@ class Club(Shop):
         self.database.execute(
             f"CREATE TABLE member (id INTEGER PRIMARY KEY, phone TEXT {unique}, name TEXT)"
         )
-        self.otp.find_account(self.find)
+        self.otp.find_accounts(self.find)
         self.otp.may_sign_in(lambda account: account not in self.closed)
 
         @self.otp.on_sign_in
@@ -190,7 +190,7 @@ def test_no_message_goes_to_a_number_that_signs_nobody_in(accounts: list[str]) -
 
 
 def test_a_site_may_choose_among_two_accounts(club: Club) -> None:
-    club.otp.find_account(lambda phone: "9" if phone == PHONE else None)
+    club.otp.find_accounts(lambda phone: "9" if phone == PHONE else None)
     club.mount()
     assert sign_in(club).page.path == DONE
     assert club.told == [("sign-in", "9")]
@@ -246,7 +246,7 @@ def test_a_new_account_may_need_more(club: Club) -> None:
 def test_nothing_shows_who_has_an_account_before_the_code(club: Club) -> None:
     club.lets_new_numbers_in(NameForm).mount()
     asked: list[str] = []
-    club.otp.find_account(lambda phone: asked.append(phone) or club.find(phone))  # type: ignore[func-returns-value]  # append gives None
+    club.otp.find_accounts(lambda phone: asked.append(phone) or club.find(phone))  # type: ignore[func-returns-value]  # append gives None
     seen = [begin(club, phone).page.html for phone in (PHONE, STRANGER)]
     seen = [re.sub(r"\+\d+|value=\"[^\"]*\"", "", html) for html in seen]
     assert seen[0] == seen[1]
@@ -334,7 +334,7 @@ def test_two_sign_ups_with_one_number_make_one_account(form: type[Form] | None) 
             barrier.wait(10)
         return found
 
-    club.otp.find_account(slow)
+    club.otp.find_accounts(slow)
     club.mount(OTPVERIFY_POLICY=Policy(resend_cooldown_seconds=0))
     people = []
     for nth in (1, 2):
@@ -728,7 +728,7 @@ def test_existing_accounts_only_needs_a_background_sender() -> None:
         app = Flask("shop")
         app.secret_key = "a key of the session's cookie"
         otp = OtpVerify(app, verifier=Verifier(outbox, store=MemoryStore(), hasher=QUICK))
-        otp.find_account(lambda phone: None)
+        otp.find_accounts(lambda phone: None)
         otp.on_sign_in(lambda account: None)
         if signs_up:
             otp.create_account(lambda verified: "1")
@@ -796,7 +796,7 @@ def test_a_policy_against_pumping_asks_strangers_whether_they_are_human() -> Non
         policy=Policy(sends_per_ip=()),
         fraud=FraudPolicy(mode="enforce", over="human_check"),
     )
-    club.otp.find_account(club.find)
+    club.otp.find_accounts(club.find)
     club.otp.on_sign_in(lambda account: None)
     club.otp.create_account(lambda verified: club.add(verified.phone))
     club.otp.human_check(lambda: request.form.get("human") == "yes")

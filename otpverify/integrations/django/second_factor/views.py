@@ -49,7 +49,7 @@ class BackupCodesView(AccountFlow):
         self.proved_again.drop()  # a reload makes no other codes
         codes = await backup_codes(self.web_flow.verifier).make(accounts.key(self.user))
         await self.signal(backup_codes_made, user=self.user)
-        phone = await self.call(requests.phone_of, self.user)
+        phone = await self.call(requests.get_phone, self.user)
         await notify(self, self.user, AccountChange.BACKUP_CODES_MADE, phone)
         if self.wants_json:
             return api.done(codes=codes)
@@ -58,7 +58,7 @@ class BackupCodesView(AccountFlow):
     async def post_forget(self) -> HttpResponseBase:
         """End remembered browsers."""
         await self.call(remembered.forget_browsers, self.user)
-        phone = await self.call(requests.phone_of, self.user)
+        phone = await self.call(requests.get_phone, self.user)
         await notify(self, self.user, AccountChange.BROWSERS_FORGOTTEN, phone)
         if self.wants_json:
             return api.done()
