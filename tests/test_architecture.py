@@ -143,6 +143,16 @@ def test_no_module_is_long(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 500
 
 
+def test_no_class_stands_twice_in_a_folder() -> None:
+    """What the sync and async parts of a folder both need is one class, or two names."""
+    homes: dict[tuple[Path, str], list[str]] = {}
+    for path in SOURCES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and path.parent.name != "commands":  # Django's name
+                homes.setdefault((path.parent, node.name), []).append(path.name)
+    assert [home for home, files in homes.items() if len(files) > 1] == []
+
+
 CLIENTS = "requests urllib3 redis httpx2 httpcore2 stamina http.server"
 OWN_PARTS = [
     f"otpverify.{name}"

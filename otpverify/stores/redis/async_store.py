@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -26,44 +25,18 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Inspected, Opening
 from otpverify.core.traffic import Totals
 from otpverify.stores.redis import clients, replies, scripts
-from otpverify.stores.redis.connections import AsyncConnectionPool
+from otpverify.stores.redis.connections import AsyncPooledClient
 from otpverify.stores.redis.health import Health, asking, read_health, store_error, warn_of_eviction
 
 _CLASSES = clients.ClientClasses(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
 
-class PooledClient:
-    """A client, and a faster way to its connections where it has one.
-
-    Args:
-        client: The client.
-        pool: Its connections, without redis-py's pool; `None` if the client needs that one.
-    """
-
-    def __init__(self, client: Any, pool: AsyncConnectionPool | None = None) -> None:
-        self.client = client
-        self.pool = pool
-        self.ports: scripts.Ports = scripts.Ports(self._execute, asyncio.sleep, self._leave)
-
-    async def _execute(self, *command: str | bytes | int) -> object:
-        pool = self.pool
-        target = pool if pool is not None and pool.usable else self.client
-        reply: object = await target.execute_command(*command)
-        return reply
-
-    async def _leave(self) -> None:
-        """Let a Sentinel's client ask for the primary again, which it does as it connects."""
-        with suppress(Exception):
-            await self.client.connection_pool.disconnect(inuse_connections=False)
-
-
-def _pooled_client(make: Callable[[], Any]) -> PooledClient:
+def _pooled_client(make: Callable[[], Any]) -> AsyncPooledClient:
     """A client made from a URL, with the faster way if it talks to one server."""
-    client = make()
-    return PooledClient(client, AsyncConnectionPool(client) if clients.is_single(client) else None)
+    return AsyncPooledClient.from_url(make())
 
 
-async def _close_pooled(pooled: PooledClient) -> None:
+async def _close_pooled(pooled: AsyncPooledClient) -> None:
     await _close(pooled.client)
 
 
@@ -86,7 +59,7 @@ class AsyncRedisStore(AsyncClosing):
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
         clients.check_client(client, asynchronous=True)
-        self._clients: PooledClient | PerLoop[PooledClient] = PooledClient(client)
+        self._clients: AsyncPooledClient | PerLoop[AsyncPooledClient] = AsyncPooledClient(client)
         self._begin(prefix, clients.PATIENCE_SECONDS)
 
     def _begin(self, prefix: str, patience_seconds: float) -> None:
@@ -116,7 +89,7 @@ class AsyncRedisStore(AsyncClosing):
         clients_in_use = self._clients
         where = (
             type(clients_in_use.client).__name__
-            if isinstance(clients_in_use, PooledClient)
+            if isinstance(clients_in_use, AsyncPooledClient)
             else "a URL"
         )
         return f"<AsyncRedisStore on {where}>"
@@ -124,7 +97,7 @@ class AsyncRedisStore(AsyncClosing):
     async def aclose(self) -> None:
         """Close the client's connections; of a store made by `from_url`, those of the event loop
         that runs."""
-        if isinstance(self._clients, PooledClient):
+        if isinstance(self._clients, AsyncPooledClient):
             await _close(self._clients.client)
         else:
             await self._clients.aclose()
@@ -241,15 +214,15 @@ class AsyncRedisStore(AsyncClosing):
             return read_health(info)
         raise failure
 
-    async def _pooled(self) -> PooledClient:
+    async def _pooled(self) -> AsyncPooledClient:
         require_asyncio("AsyncRedisStore")
         return (
             self._clients
-            if isinstance(self._clients, PooledClient)
+            if isinstance(self._clients, AsyncPooledClient)
             else await self._clients.current()
         )
 
-    async def _look(self, pooled: PooledClient) -> None:
+    async def _look(self, pooled: AsyncPooledClient) -> None:
         """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
         that does not let itself be asked is not asked again."""
         self._looked = True

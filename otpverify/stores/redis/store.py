@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, Self
@@ -26,43 +25,10 @@ from otpverify.core.results import DeliveryStatus
 from otpverify.core.state import Inspected, Opening
 from otpverify.core.traffic import Totals
 from otpverify.stores.redis import clients, replies, scripts
-from otpverify.stores.redis.connections import ConnectionPool
+from otpverify.stores.redis.connections import SyncPooledClient
 from otpverify.stores.redis.health import Health, asking, read_health, store_error, warn_of_eviction
 
 _CLASSES = clients.ClientClasses(Redis, RedisCluster, ClusterNode, Sentinel, Retry)
-
-
-class PooledClient:
-    """A client, and a faster way to its connections where it has one.
-
-    Args:
-        client: The client.
-        pool: Its connections, without redis-py's pool; `None` if the client needs that one.
-    """
-
-    def __init__(self, client: Any, pool: ConnectionPool | None = None) -> None:
-        self.client = client
-        self.pool = pool
-        self.ports: scripts.Ports = scripts.Ports(self._execute, self._sleep, self._leave)
-
-    @classmethod
-    def from_url(cls, client: Any) -> Self:
-        """With the faster way, if the client talks to one server."""
-        return cls(client, ConnectionPool(client) if clients.is_single(client) else None)
-
-    async def _execute(self, *command: str | bytes | int) -> object:
-        pool = self.pool
-        target = pool if pool is not None and pool.usable else self.client
-        reply: object = target.execute_command(*command)
-        return reply
-
-    async def _sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: ASYNC251 - a port of the synchronous store
-
-    async def _leave(self) -> None:
-        """Let a Sentinel's client ask for the primary again, which it does as it connects."""
-        with suppress(Exception):
-            self.client.connection_pool.disconnect(inuse_connections=False)
 
 
 class RedisStore(Closing):
@@ -82,11 +48,11 @@ class RedisStore(Closing):
 
     def __init__(self, client: Any, *, prefix: str = "otpverify") -> None:
         clients.check_client(client, asynchronous=False)
-        self._open_clients(lambda: PooledClient(client), type(client).__name__, prefix)
+        self._open_clients(lambda: SyncPooledClient(client), type(client).__name__, prefix)
 
     def _open_clients(
         self,
-        make: Callable[[], PooledClient],
+        make: Callable[[], SyncPooledClient],
         name: str,
         prefix: str,
         patience_seconds: float = clients.PATIENCE_SECONDS,
@@ -124,7 +90,7 @@ class RedisStore(Closing):
         make = clients.maker(_CLASSES, url, connect_timeout_seconds, socket_timeout_seconds)
         bound = clients.patience(connect_timeout_seconds, socket_timeout_seconds)
         store = cls.__new__(cls)
-        store._open_clients(lambda: PooledClient.from_url(make()), "a URL", prefix, bound)
+        store._open_clients(lambda: SyncPooledClient.from_url(make()), "a URL", prefix, bound)
         return store
 
     def __repr__(self) -> str:
@@ -245,7 +211,7 @@ class RedisStore(Closing):
             return read_health(info)
         raise failure
 
-    def _look(self, pooled: PooledClient) -> None:
+    def _look(self, pooled: SyncPooledClient) -> None:
         """Once, when the server first answers: tell of an eviction policy that is unsafe. A server
         that does not let itself be asked is not asked again."""
         self._looked = True

@@ -37,7 +37,7 @@ PER_NETWORK = (Limit(2, 60), Limit(3, 3600))
 MESSAGES, MONEY = Cap(TOTAL, 5, HOUR), Cap(SPEND, millionths(0.5), DAY)
 
 
-class Reference:
+class FraudReference:
     """The pure functions, and a table of what is kept."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class FraudStoreConformance(Base):
     `make_store` in the same way."""
 
     def test_a_random_walk_answers_as_the_rule_does(self, store: Driven) -> None:
-        walk, reference = Walk(20_261_130), Reference()
+        walk, reference = Walk(20_261_130), FraudReference()
         seen = set()
         for _ in range(self.steps):
             if walk.rng.random() < 0.1:
