@@ -23,8 +23,9 @@ def options(description: str, port: int) -> argparse.Namespace:
         port: The usual port of its site.
 
     Returns:
-        `port`, `sandbox_port` (0: any free one) and `script`. The port is one that is free now:
-        the usual one if it is.
+        `listening` (a socket that listens on the port: the usual one if it is free),
+        `sandbox_port` (0: any free one) and `script`. The socket stays open, so that no other
+        program takes the port before the site serves it.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
@@ -33,21 +34,14 @@ def options(description: str, port: int) -> argparse.Namespace:
     parser.add_argument("--sandbox-port", type=int, default=0, help="0 for any free one")
     parser.add_argument("--script", action="store_true", help="walk through the flows and end")
     found = parser.parse_args()
-    if found.script:
-        found.port = 0
-    elif found.port is None:
-        found.port = port if _is_free(port) else 0
-    elif not _is_free(found.port):
-        parser.error(f"port {found.port} cannot be used: choose another, or 0 for a free one")
-    return found
-
-
-def _is_free(port: int) -> bool:
+    wanted = 0 if found.script else port if found.port is None else found.port
     try:
-        with socket.create_server((HOST, port)):
-            return True
+        found.listening = socket.create_server((HOST, wanted))
     except (OSError, OverflowError):
-        return False
+        if found.port is not None:
+            parser.error(f"port {found.port} cannot be used: choose another, or 0 for a free one")
+        found.listening = socket.create_server((HOST, 0))
+    return found
 
 
 class Browser:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 import tempfile
 import threading
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import django
 from django.contrib.auth import get_user_model
@@ -37,6 +38,7 @@ def main() -> int:
     """Serve, or walk through the flows."""
     chosen = options("Sign-in by phone and the three flows in Django, on the sandbox.", port=8000)
     with (
+        chosen.listening,
         tempfile.TemporaryDirectory(prefix="otpverify-django-") as folder,
         Sandbox(port=chosen.sandbox_port) as sandbox,
     ):
@@ -45,7 +47,7 @@ def main() -> int:
         if chosen.script:
             os.environ["EXAMPLE_COOLDOWN_SECONDS"] = "0"
         prepare()
-        server = make_server(HOST, chosen.port, get_wsgi_application(), Server, Handler)
+        server = Server(chosen.listening)
         site = f"http://{HOST}:{server.server_port}"
         with server:
             if chosen.script:
@@ -71,9 +73,17 @@ def prepare() -> None:
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A server on any free port, which `manage.py runserver` does not offer."""
+    """A server on a socket that listens, on any free port: `manage.py runserver` has neither."""
 
     daemon_threads = True
+
+    def __init__(self, listening: socket.socket) -> None:
+        super().__init__(listening.getsockname(), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.server_name, self.server_port = listening.getsockname()
+        self.setup_environ()
+        self.set_app(get_wsgi_application())
 
 
 class Handler(WSGIRequestHandler):

@@ -7,7 +7,6 @@ By itself, without a browser: .venv/bin/python examples/fastapi_app/main.py --sc
 
 from __future__ import annotations
 
-import socket
 import sys
 import threading
 import time
@@ -27,28 +26,27 @@ from examples.runner import HOST, options
 def main() -> int:
     """Serve, or walk through the flows."""
     chosen = options("Flows in FastAPI, on the sandbox.", port=8000)
-    with Sandbox(port=chosen.sandbox_port) as sandbox:
+    with chosen.listening as listening, Sandbox(port=chosen.sandbox_port) as sandbox:
         app = create_app(sandbox.environ, inbox_url=sandbox.inbox_url, policy=Policy())
         # No header is believed, for nothing stands between. Behind a proxy:
         # proxy_headers=True, forwarded_allow_ips="<the proxy's address>".
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", access_log=False, proxy_headers=False)
         )
-        with socket.create_server((HOST, chosen.port)) as listening:
-            url = f"http://{HOST}:{listening.getsockname()[1]}"
-            if not chosen.script:
-                print(f"API:   {url}/docs\nPage:  {url}\nInbox: {sandbox.inbox_url}", flush=True)
-                server.run([listening])
-                return 0
-            thread = threading.Thread(target=server.run, args=([listening],))
-            thread.start()
-            try:
-                while not server.started and thread.is_alive():
-                    time.sleep(0.01)
-                walk(url, sandbox)
-            finally:
-                server.should_exit = True
-                thread.join()
+        url = f"http://{HOST}:{listening.getsockname()[1]}"
+        if not chosen.script:
+            print(f"API:   {url}/docs\nPage:  {url}\nInbox: {sandbox.inbox_url}", flush=True)
+            server.run([listening])
+            return 0
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            while not server.started and thread.is_alive():
+                time.sleep(0.01)
+            walk(url, sandbox)
+        finally:
+            server.should_exit = True
+            thread.join()
     return 0
 
 

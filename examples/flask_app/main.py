@@ -30,11 +30,11 @@ def main() -> int:
     """Serve, or walk through the flows."""
     chosen = options("The flows in Flask, on the sandbox.", port=5000)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each request
-    with Sandbox(port=chosen.sandbox_port) as sandbox:
+    with chosen.listening, Sandbox(port=chosen.sandbox_port) as sandbox:
         config = {"OTPVERIFY_POLICY": Policy(resend_cooldown_seconds=0)} if chosen.script else {}
         app = create_app(sandbox.environ, **config)
-        server = make_server(HOST, chosen.port, app, threaded=True)
-        site = f"http://{HOST}:{server.server_port}"
+        server = make_server(HOST, 0, app, threaded=True, fd=chosen.listening.fileno())
+        site = f"http://{HOST}:{server.port}"
         if chosen.script:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             walk(site, sandbox)

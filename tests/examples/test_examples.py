@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import socket
 import subprocess
@@ -145,6 +146,18 @@ def test_a_site_takes_a_free_port_when_the_usual_one_is_in_use(name: str) -> Non
             assert int(site[2]) != usual
         finally:
             process.kill()
+
+
+def test_two_that_start_at_once_get_two_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither serves anything yet when the other chooses."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    options = importlib.import_module("examples.runner").options
+    monkeypatch.setattr(sys, "argv", ["main.py"])
+    with socket.create_server(("127.0.0.1", 0)) as usual:
+        port = usual.getsockname()[1]
+    with options("", port).listening as one, options("", port).listening as other:
+        assert one.getsockname()[1] == port
+        assert other.getsockname()[1] != port
 
 
 @pytest.mark.parametrize("name", sites("django_project", "fastapi_app", "flask_app"))
