@@ -12,8 +12,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from weakref import ref
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 T = TypeVar("T")
 _forks = 0
@@ -57,6 +60,18 @@ class PerProcess(Generic[T]):
     def drop(self) -> T | None:
         """Forget this process's, and return it. The next use makes another one."""
         return self._made.pop(process(), None)
+
+
+def thread_pool(threads: int) -> PerProcess[Executor]:
+    """A pool of threads for each process, made when it is first used there. Its class is loaded
+    now: at first use no file may be left to open.
+
+    Args:
+        threads: The largest number of threads.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
+
+    return PerProcess(lambda: ThreadPoolExecutor(threads, thread_name_prefix="otpverify"))
 
 
 class Forkable(Protocol):

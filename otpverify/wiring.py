@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from otpverify._per_process import PerProcess
+from otpverify._per_process import PerProcess, thread_pool
 from otpverify._sync import in_thread, inline, run_sync, straight, suspends, to_its_end
 from otpverify.core.keys import Keyring
 from otpverify.core.phone import check_region, load_plans
@@ -91,6 +91,7 @@ def compose(
         if not callable(on_event):
             raise ConfigurationError("on_event must be a function that takes an Event.")
         _require_direct(on_event)
+        from otpverify.sms import gsm7  # noqa: F401 - for the events of the first message
     _require_direct(hasher.digest)
     ports = make_ports(sender, store, hasher, messages, guards)
     policy = Policy() if policy is None else policy
@@ -194,7 +195,7 @@ def in_threads(engine: Engine) -> Engine:
     """The asynchronous counterpart of a synchronous engine: everything that may block runs in
     threads, sends apart from the rest, and everything else is shared."""
     ports = engine.issuer.ports
-    sends, others = (PerProcess(lambda: _threads(_IO_THREADS)) for _ in range(2))
+    sends, others = (thread_pool(_IO_THREADS) for _ in range(2))
     changed: dict[str, Any] = {"to_its_end": to_its_end}
     for name in (field.name for field in fields(ports)):
         port = getattr(ports, name)
@@ -219,14 +220,8 @@ def _lift(example: Callable[..., object], *, brief: bool, threads: int) -> Lift:
         return lambda function: function
     if brief:
         return inline
-    executors = PerProcess(lambda: _threads(threads))
+    executors = thread_pool(threads)
     return lambda function: in_thread(function, executors.get)
-
-
-def _threads(most: int) -> Executor:
-    from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
-
-    return ThreadPoolExecutor(most, thread_name_prefix="otpverify")
 
 
 def _default_store() -> Store:

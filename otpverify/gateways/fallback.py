@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from otpverify._per_process import PerProcess
+from otpverify._per_process import thread_pool
 from otpverify._sync import AsyncClosing, Closing, in_thread, inline, run_sync, suspends
 from otpverify.core.prices import Prices
 from otpverify.core.results import Message, Receipt, ReportFields
@@ -15,9 +15,6 @@ from otpverify.errors import ConfigurationError, DeliveryError, DeliveryRejected
 from otpverify.gateways.delivery_reports import report_reader
 from otpverify.gateways.retry import Observer, check_observer, outcome_unknown, report_attempt
 from otpverify.protocols import AsyncSender, Sender
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 Port: TypeAlias = Callable[[Message], Awaitable[Receipt]]
 
@@ -152,7 +149,7 @@ class AsyncFallbackSender(_SenderList, AsyncClosing):
         on_attempt: Observer | None = None,
     ) -> None:
         senders = _checked(primary, secondary, *others)
-        self._executors = PerProcess(_threads)
+        self._executors = thread_pool(_IO_THREADS)
         ports: list[Port] = [
             sender.send if suspends(sender.send) else self._threaded(sender.send)
             for sender in senders
@@ -178,12 +175,6 @@ class AsyncFallbackSender(_SenderList, AsyncClosing):
     async def send(self, message: Message) -> Receipt:
         """See `FallbackSender.send`."""
         return await self._deliver(message)
-
-
-def _threads() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # costly to import, needed here alone
-
-    return ThreadPoolExecutor(_IO_THREADS, thread_name_prefix="otpverify")
 
 
 def _checked(*senders: Any) -> tuple[Any, ...]:

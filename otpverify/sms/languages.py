@@ -151,11 +151,16 @@ class Language(NamedTuple):
 @cache
 def languages() -> Mapping[str, Language]:
     """Every language, by its tag."""
-    # Imported here, for the first message; importlib.resources would take ten times as long.
+    # Imported here, for the first `Messages`; importlib.resources would take ten times as long.
     from pkgutil import get_data
 
     table = json.loads(get_data("otpverify.sms", "languages.json") or b"")
     return {tag: Language(tag, **wordings) for tag, wordings in table.items()}
+
+
+def load_languages() -> None:
+    """Read the table of languages. Once it is read, no message needs a file."""
+    _by_lower_case()
 
 
 def negotiate(locale: str) -> str:

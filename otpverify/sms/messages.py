@@ -13,7 +13,15 @@ from otpverify.errors import ConfigurationError
 from otpverify.sms import lint_rules
 from otpverify.sms.approval import approval, check_length
 from otpverify.sms.gsm7 import in_gsm7, is_gsm7, segments
-from otpverify.sms.languages import EVERY_PURPOSE, Language, exact, languages, nearest, negotiate
+from otpverify.sms.languages import (
+    EVERY_PURPOSE,
+    Language,
+    exact,
+    languages,
+    load_languages,
+    nearest,
+    negotiate,
+)
 from otpverify.sms.lint_rules import Finding
 
 _log = logging.getLogger("otpverify")
@@ -233,6 +241,7 @@ class Messages:
         if isinstance(brand, str):
             # "Café" may come as a letter and an accent, which GSM-7 lacks.
             brand = unicodedata.normalize("NFC", brand)
+        load_languages()
         self.brand = brand
         self.origin = origin
         self.app_hash = app_hash

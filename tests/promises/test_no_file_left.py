@@ -11,17 +11,20 @@ PROGRAM = """
 import asyncio, os, resource, sys
 
 from otpverify import (
-    AsyncSmspmClient, DeliveryUnavailable, OtpVerifyError, Policy, Retry, SmspmClient,
-    Verifier,
+    AsyncSmspmClient, AsyncVerifier, DeliveryUnavailable, Policy, Retry,
+    SmspmClient, Verifier,
 )
-from otpverify.testing import OutboxSender
+from otpverify.testing import AsyncOutboxSender, OutboxSender
 
 retry = Retry(attempts=2)
 loop = asyncio.new_event_loop()
 async_client = AsyncSmspmClient("hash", "token", url="http://127.0.0.1:9", retry=retry)
 client = SmspmClient("hash", "token", url="http://127.0.0.1:9", retry=retry)
 outbox = OutboxSender()
-verifier = Verifier(outbox, policy=Policy(sends_per_ip=()))
+events = []
+verifier = Verifier(outbox, policy=Policy(sends_per_ip=()), on_event=events.append)
+async_outbox = AsyncOutboxSender()
+async_verifier = AsyncVerifier(async_outbox, policy=Policy(sends_per_ip=()))
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 taken = []
@@ -34,14 +37,27 @@ except OSError:
 PHONES = "+37256789045", "+12025550123", "+447911123456", "+870773111632"
 if sys.argv[1] == "verifier":
     for phone in PHONES:
-        try:
-            verifier.start(phone)
-        except OtpVerifyError:
-            pass
-    list(map(os.close, taken))
-    for phone in PHONES[:3]:
-        code = verifier.start(phone)
+        code = verifier.start(phone, locale="de")
         verifier.check(phone, outbox.code(phone), challenge=code.id)
+    assert [event.outcome for event in events] == ["sent", "verified"] * len(PHONES), events
+    list(map(os.close, taken))
+elif sys.argv[1] == "async verifier":
+    async def prove():
+        for phone in PHONES:
+            code = await async_verifier.start(phone)
+            await async_verifier.check(phone, async_outbox.code(phone), challenge=code.id)
+    loop.run_until_complete(prove())
+    list(map(os.close, taken))
+elif sys.argv[1] == "bulk":
+    result = client.send_bulk(PHONES, "Hello")
+    assert {type(entry.error) for entry in result.entries} == {DeliveryUnavailable}, result
+    list(map(os.close, taken))
+elif sys.argv[1] == "async bulk":
+    async def send():
+        result = await async_client.send_bulk(PHONES, "Hello")
+        assert {type(entry.error) for entry in result.entries} == {DeliveryUnavailable}, result
+        list(map(os.close, taken))
+    loop.run_until_complete(send())
 elif sys.argv[1] == "client":
     try:
         client.balance()
@@ -58,7 +74,9 @@ print("done")
 """
 
 
-@pytest.mark.parametrize("part", ["verifier", "client", "async client"])
+@pytest.mark.parametrize(
+    "part", ["verifier", "async verifier", "client", "async client", "bulk", "async bulk"]
+)
 def test_a_process_without_a_file_left_to_open_gets_typed_errors_and_recovers(part: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, part],

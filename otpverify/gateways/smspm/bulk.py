@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future as ThreadFuture, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from otpverify.errors import (
     ConfigurationError,
@@ -35,6 +34,9 @@ from otpverify.gateways.smspm.bulk_batches import (
     plan,
     read_batch,
 )
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Future(Protocol):
@@ -302,7 +304,9 @@ class Tasks:
 
     def start(self, batch: Batch, fields: Fields) -> None:
         """As `Ports`."""
-        task = asyncio.get_running_loop().create_task(self._fetch(fields))
+        from asyncio import get_running_loop  # the programs that come here have loaded it
+
+        task = get_running_loop().create_task(self._fetch(fields))
         self._flights[task] = Flight(batch, fields, _TaskFuture(task))
 
     async def _fetch(self, fields: Fields) -> _TaskReply:
@@ -310,12 +314,12 @@ class Tasks:
 
     async def landed(self, seconds: float | None) -> Sequence[Flight]:
         """As `Ports`."""
+        from asyncio import sleep, wait as wait_for_tasks
+
         if not self._flights:
-            await asyncio.sleep(seconds or 0)
+            await sleep(seconds or 0)
             return ()
-        done, _ = await asyncio.wait(
-            self._flights, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await wait_for_tasks(self._flights, timeout=seconds, return_when=FIRST_COMPLETED)
         return [self._flights[task] for task in done]
 
     def dismiss(self, flight: Flight) -> None:

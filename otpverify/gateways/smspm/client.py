@@ -113,11 +113,21 @@ class SmspmApi:
         Raises:
             TypeError, ConfigurationError, DeliveryRejected: As `Bulk`.
         """
-        from otpverify.gateways.smspm.bulk import Bulk  # few programs need it
+        from otpverify.gateways.smspm.bulk import Bulk  # loaded as a client is made
 
         if self.method == "GET":
             options = {**options, "batch_size": 1}  # the API has no array in a query string
         return Bulk(self.account, text, options)
+
+
+def _load_bulk() -> None:
+    """Load what `send_bulk` needs, as a client is made. At its first call no file may be left to
+    open, and phonenumbers does not recover from that. Programs that also have a verifier load
+    nearly all of it anyway."""
+    from otpverify.core.phone import load_plans
+    from otpverify.gateways.smspm import bulk  # noqa: F401 - loaded, for the methods below
+
+    load_plans()
 
 
 class SmspmBase(ABC):
@@ -140,6 +150,7 @@ class SmspmBase(ABC):
     ) -> None:
         if not isinstance(allow_insecure, bool):
             raise ConfigurationError("allow_insecure must be True or False.")
+        _load_bulk()
         account = Account(hash, token, sender_id, report_url, allow_insecure)
         self._api = SmspmApi(account, check_gateway_url(url, allow_insecure=allow_insecure), method)
         self._open(
@@ -288,7 +299,7 @@ class SmspmClient(SmspmBase, Closing):
                 the result for everyone. When something else ends the send (Ctrl-C, a cancelled
                 task), `on_progress` gets these results before that exception is raised again.
         """
-        from otpverify.gateways.smspm.bulk import Threads  # few programs need it
+        from otpverify.gateways.smspm.bulk import Threads  # loaded as the client is made
 
         bulk = self._api.bulk(text, options)
         with Threads(self._exchange, bulk.concurrency) as ports:

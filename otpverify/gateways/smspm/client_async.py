@@ -50,7 +50,7 @@ class AsyncSmspmClient(SmspmBase, AsyncClosing):
         cancelled, requests in progress are cancelled too; their outcomes are unknown."""
         import asyncio
 
-        from otpverify.gateways.smspm.bulk import Tasks  # few programs need it
+        from otpverify.gateways.smspm.bulk import Tasks  # loaded as the client is made
 
         bulk = self._api.bulk(text, options)
         # Iterated here: it may be a generator that belongs to this thread.
