@@ -320,80 +320,87 @@ def main(orders: Orders, stop: Any) -> None:
         (name, Numbers(orders.number * len(people) + nth, every, orders.life))
         for nth, name in enumerate(people)
     ]
-    meeting = _Meeting(orders)
-    made = verifiers(orders, ledger)
+    shift = _Shift(orders.tempo, stop, jobs, verifiers(orders, ledger), ledger, _Meeting(orders))
     stop.send("ready")
-    (_run_tasks if orders.asynchronous else _run_threads)(orders, stop, jobs, made, ledger, meeting)
+    (_run_tasks if orders.asynchronous else _run_threads)(shift)
 
 
-def _run_threads(
-    orders: Orders,
-    stop: Any,
-    jobs: list[tuple[str, Numbers]],
-    made: dict[str, Any],
-    ledger: Ledger,
-    meeting: _Meeting,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Shift:
+    """The work of one worker.
+
+    Attributes:
+        tempo: The seconds that a person rests between two ways.
+        stop: A pipe; the work ends when its other end sends something or is closed.
+        jobs: The people, each by the name of their verifier and their numbers.
+        verifiers: The verifiers, by their names.
+        ledger: Where everything is written down.
+        meeting: How another worker makes a call at an agreed time.
+    """
+
+    tempo: float
+    stop: Any
+    jobs: list[tuple[str, Numbers]]
+    verifiers: dict[str, Any]
+    ledger: Ledger
+    meeting: _Meeting
+
+
+def _run_threads(shift: _Shift) -> None:
     stopped = threading.Event()
     with ThreadPoolExecutor(16) as pool:
 
         def desk(name: str) -> _SyncDesk:
-            found = _SyncDesk(made[name], name, ledger, meeting)
+            found = _SyncDesk(shift.verifiers[name], name, shift.ledger, shift.meeting)
             found.pool = pool
             return found
 
         def person(name: str, numbers: Numbers) -> None:
             while not stopped.is_set():
                 run_sync(live(desk(name), numbers, name))
-                time.sleep(orders.tempo)
+                time.sleep(shift.tempo)
 
         def mate() -> None:
             while not stopped.is_set():
-                if found := meeting.hear():
+                if found := shift.meeting.hear():
                     wait, phone, arguments = found
                     time.sleep(max(0.0, wait))
                     run_sync(desk("plain").call("check", phone, **arguments))
 
-        threads = [threading.Thread(target=person, args=job) for job in jobs]
+        threads = [threading.Thread(target=person, args=job) for job in shift.jobs]
         threads += [threading.Thread(target=mate) for _ in range(2)]
         for thread in threads:
             thread.start()
-        stop.poll(None)
+        shift.stop.poll(None)
         stopped.set()
         for thread in threads:
             thread.join()
 
 
-def _run_tasks(
-    orders: Orders,
-    stop: Any,
-    jobs: list[tuple[str, Numbers]],
-    made: dict[str, Any],
-    ledger: Ledger,
-    meeting: _Meeting,
-) -> None:
+def _run_tasks(shift: _Shift) -> None:
     stopped = threading.Event()
 
+    def desk(name: str) -> _AsyncDesk:
+        return _AsyncDesk(shift.verifiers[name], name, shift.ledger, shift.meeting)
+
     async def person(name: str, numbers: Numbers) -> None:
-        desk = _AsyncDesk(made[name], name, ledger, meeting)
         while not stopped.is_set():
-            await live(desk, numbers, name)
-            await asyncio.sleep(orders.tempo)
+            await live(desk(name), numbers, name)
+            await asyncio.sleep(shift.tempo)
 
     async def mate() -> None:
-        desk = _AsyncDesk(made["plain"], "plain", ledger, meeting)
         while not stopped.is_set():
-            if found := await asyncio.to_thread(meeting.hear):
+            if found := await asyncio.to_thread(shift.meeting.hear):
                 wait, phone, arguments = found
                 await asyncio.sleep(max(0.0, wait))
-                await desk.call("check", phone, **arguments)
+                await desk("plain").call("check", phone, **arguments)
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
-            for job in jobs:
+            for job in shift.jobs:
                 group.create_task(person(*job))
             group.create_task(mate())
-            await asyncio.to_thread(stop.poll, None)
+            await asyncio.to_thread(shift.stop.poll, None)
             stopped.set()
 
     asyncio.run(all_of_them())
