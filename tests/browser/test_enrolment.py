@@ -7,21 +7,27 @@ from playwright.sync_api import expect
 from support import long_form
 
 from browser.person import Person
-from browser.sites import Site
+from browser.sites import Flow, Site
 
 pytestmark = long_form
 
 BASE = "/account/enrolment"
 
 
-def test_the_pages_of_enrolment_in_flask(person: Person, site: Site) -> None:
-    if site.name != "flask":
-        pytest.skip("for the pages of Flask")
+def sign_in(person: Person, site: Site) -> Flow:
+    """Sign in with password and code, in a browser to be remembered. Returns the login."""
     login = site.kind.flows["login"]
     person.start(login)
     person.page.get_by_label("Remember this browser for 30 days").check()
     person.look("enrolment-1-remember")
     person.enter(site.codes(1)[0])
+    return login
+
+
+def test_the_pages_of_enrolment_in_flask(person: Person, site: Site) -> None:
+    if site.name != "flask":
+        pytest.skip("for the pages of Flask")
+    login = sign_in(person, site)
     person.finish(login)
     person.open(BASE)
     expect(person.page.get_by_role("button", name="Forget this browser")).to_be_visible()
@@ -50,11 +56,7 @@ def test_the_pages_of_enrolment_in_flask(person: Person, site: Site) -> None:
 def test_the_pages_of_enrolment_in_django(person: Person, site: Site) -> None:
     if site.name != "django":
         pytest.skip("for the pages of Django")
-    login = site.kind.flows["login"]
-    person.start(login)
-    person.page.get_by_label("Remember this browser for 30 days").check()
-    person.look("enrolment-1-remember")
-    person.enter(site.codes(1)[0])
+    login = sign_in(person, site)
     person.open("/account/my-phone/")
     expect(person.page.get_by_text("Codes go to")).to_be_visible()
     person.look("enrolment-2-overview")
