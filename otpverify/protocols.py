@@ -1,6 +1,6 @@
 """The parts that a verifier is composed of, as protocols. You can write your own parts.
 
-Each protocol that does I/O has an awaitable counterpart for `AsyncVerifier`.
+`AsyncSender` and `AsyncStore` are the awaitable counterparts, for `AsyncVerifier`.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ class Store(Protocol):
 
 class FraudStore(Protocol):
     """What a store offers besides, for a `FraudPolicy`. Every operation does what the function of
-    its name in `otpverify.core.fraud_ledger` does, atomically between all that share the store. The
-    stores of this package offer it."""
+    its name in `otpverify.core.fraud_ledger` does, atomically between all that share the store. An
+    `AsyncStore` has the same, awaitable. The stores of this package offer it."""
 
     def charge(
         self, key: FraudKey, request: Request, rules: Rules
@@ -173,19 +173,6 @@ class FraudStore(Protocol):
         """What was counted by country in the last so many hours: from 1 to 336. See
         `otpverify.core.traffic.totals`."""
         ...
-
-
-class AsyncFraudStore(Protocol):
-    """`FraudStore`, awaitable."""
-
-    async def charge(
-        self, key: FraudKey, request: Request, rules: Rules
-    ) -> Charged | Overdrawn | Full | Refused: ...
-    async def credit(self, key: FraudKey, rules: Rules) -> Credited | None: ...
-    async def refund(self, key: FraudKey, charged: Charged, price: float, rules: Rules) -> None: ...
-    async def known(self, number: str) -> KnownNumber | None: ...
-    async def unlock_number(self, number: str) -> None: ...
-    async def traffic(self, hours: int) -> Totals: ...
 
 
 class AsyncStore(Protocol):

@@ -153,6 +153,22 @@ def test_no_class_stands_twice_in_a_folder() -> None:
     assert [home for home, files in homes.items() if len(files) > 1] == []
 
 
+def test_every_protocol_has_a_user() -> None:
+    defined = {
+        node.name
+        for node in ast.parse((PACKAGE / "protocols.py").read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    used = {
+        node.id
+        for path in SOURCES
+        if path.name not in ("protocols.py", "__init__.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name)
+    }
+    assert defined - used == set()
+
+
 CLIENTS = "requests urllib3 redis httpx2 httpcore2 stamina http.server"
 OWN_PARTS = [
     f"otpverify.{name}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 from otpverify.core.traffic import MOST_HOURS, Traffic, check_hours, describe
 from otpverify.errors import ConfigurationError
+from otpverify.protocols import FraudStore
 
 WINDOWS = (1, 24, MOST_HOURS)
 """The hours that are shown if nobody asks for others: an hour, a day and two weeks."""
@@ -67,7 +68,7 @@ class Window(NamedTuple):
         return [*found, f"{one.cost:,.2f}"]
 
 
-def read_windows(store: Any, hours: int | None = None) -> list[Window]:
+def read_windows(store: object, hours: int | None = None) -> list[Window]:
     """What a store has counted.
 
     Args:
@@ -84,7 +85,8 @@ def read_windows(store: Any, hours: int | None = None) -> list[Window]:
         check_hours(one)
     if not callable(getattr(store, "traffic", None)):
         raise ConfigurationError(f"{type(store).__name__} does not count traffic.")
-    return [Window(one, describe(store.traffic(one), one)) for one in wanted]
+    counting = cast(FraudStore, store)  # as far as this needs it
+    return [Window(one, describe(counting.traffic(one), one)) for one in wanted]
 
 
 def traffic_lines(windows: Sequence[Window]) -> Iterator[str]:
