@@ -13,9 +13,9 @@ from typing import Final, NoReturn
 from flask import Blueprint, abort, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from otpverify import IncorrectAnswer, Verified
+from otpverify import IncorrectAnswer, OtpVerifyError, Verified
 from otpverify.integrations.flask import api, pages
-from otpverify.integrations.flask.flows import Begun, FlowPages, Refused
+from otpverify.integrations.flask.flows import Begun, FlowPages, Pages, Refused
 from otpverify.integrations.flask.login import Login, may_enrol
 from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
@@ -35,7 +35,12 @@ from otpverify.integrations.web.enrolment import (
     enrolling,
 )
 from otpverify.integrations.web.notices import Carried, Notice
-from otpverify.integrations.web.problems import INVALID_REQUEST, SIGN_IN_REQUIRED, ProofRequired
+from otpverify.integrations.web.problems import (
+    INVALID_REQUEST,
+    SIGN_IN_REQUIRED,
+    ProofRequired,
+    problem_of,
+)
 from otpverify.integrations.web.sentences import NO_PHONE, Sentence
 from otpverify.integrations.web.session import Recipient
 
@@ -43,7 +48,7 @@ _FORGOTTEN: Final = Sentence("This browser is not remembered any more.")
 _INCORRECT: Final = Sentence("The password is incorrect.")
 
 
-class _OfAccount(FlowPages):
+class _OfAccount(Pages):
     """Pages for the person who is signed in."""
 
     programs = True
@@ -69,11 +74,6 @@ class _OfAccount(FlowPages):
             abort(redirect(url_for(f"{login}.login", next=here), 303))
         return account
 
-    def code(self) -> str | Response:
-        """The form for the code."""
-        self.signed_in()
-        return super().code()
-
     def reproved(self, account: str) -> bool:
         """Whether the person proved again who they are, a moment ago."""
         return self.second.reproved.account(self.site.facts) == account
@@ -93,7 +93,16 @@ class _OfAccount(FlowPages):
         return redirect(url_for(".enrolment"), 303)
 
 
-class ProveAgain(_OfAccount):
+class _FlowOfAccount(_OfAccount, FlowPages):
+    """A flow for the person who is signed in."""
+
+    def code(self) -> str | Response:
+        """The form for the code."""
+        self.signed_in()
+        return super().code()
+
+
+class ProveAgain(_FlowOfAccount):
     """A signed-in person proves who they are, by a code to the account's phone or the password."""
 
     name = "enrolment_prove"
@@ -148,7 +157,7 @@ class ProveAgain(_OfAccount):
         return self.end(challenge, None, self.target() or url_for(".enrolment"))
 
 
-class NewPhone(_OfAccount):
+class NewPhone(_FlowOfAccount):
     """A number is typed, confirmed by a code, and becomes the account's phone."""
 
     name = "enrolment_phone"
@@ -231,7 +240,6 @@ class Enrolment(_OfAccount):
     """All pages of enrolment, and the overview that leads to them."""
 
     name = "enrolment"
-    purpose = "enrolment"
     path = "/enrolment"
 
     def add_to(self, blueprint: Blueprint) -> None:
@@ -247,13 +255,13 @@ class Enrolment(_OfAccount):
         """Refuse what the site does not offer, or not to this account."""
         abort(self.site.problem(INVALID_REQUEST) if self.wants_json else 404)
 
-    def begin(self) -> Begun:
-        """The overview sends nothing."""
-        raise NotImplementedError
+    def refuse(self, error: OtpVerifyError) -> NoReturn:
+        """Refuse with the error's status: there is no form to show the error in."""
+        abort(self.site.problem(error) if self.wants_json else problem_of(error).status)
 
-    def succeed(self, verified: Verified, subject: str) -> Response:
-        """The overview checks nothing."""
-        raise NotImplementedError
+    def shown(self, to: Recipient) -> str:
+        """The account's phone, as the flow shows it that sends a code to it."""
+        return self.site.flow(OLD_PHONE).shown(to.phone)
 
     def first(self) -> str | Response:
         """The overview."""

@@ -28,7 +28,7 @@ from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages, sign_in
 from otpverify.integrations.flask.api import add_report, json_blueprint
 from otpverify.integrations.flask.enrolment import Enrolment
-from otpverify.integrations.flask.flows import FlowPages, PhoneConfirmation
+from otpverify.integrations.flask.flows import FlowPages, Pages, PhoneConfirmation
 from otpverify.integrations.flask.hooks import Hooks
 from otpverify.integrations.flask.login import Login
 from otpverify.integrations.flask.proofs import BoundBy, FreshProof, require_code
@@ -45,7 +45,7 @@ from otpverify.integrations.web.problems import ProofRequired
 from otpverify.integrations.web.session import Pending, Proof, Recipient, forget_all
 from otpverify.integrations.web.sign_in import PURPOSE
 
-FLOWS: Final[dict[str, type[FlowPages]]] = {
+FLOWS: Final[dict[str, type[Pages]]] = {
     flow.name: flow
     for flow in (
         Login,
@@ -62,7 +62,10 @@ _OPTIONAL: Final = {
     "signin": "on_sign_in",
     "enrolment": "save_phone",
 }
-_OURS = frozenset(flow.purpose for name, flow in FLOWS.items() if name != "proof") | {
+_OURS = frozenset(
+    flow.purpose for name, flow in FLOWS.items() if issubclass(flow, FlowPages) and name != "proof"
+) | {
+    Enrolment.name,
     NEW_PHONE,
     OLD_PHONE,
 }

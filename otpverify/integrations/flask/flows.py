@@ -84,8 +84,8 @@ class Begun:
     deliver: bool | None = None
 
 
-class FlowPages(ABC):
-    """The pages of one flow: start, enter the code, resend, cancel, and the end.
+class Pages(ABC):
+    """Pages at one path, which may answer programs, too.
 
     Args:
         site: The application.
@@ -93,19 +93,98 @@ class FlowPages(ABC):
     """
 
     name: ClassVar[str]
-    purpose: str
     path: ClassVar[str] = ""
-    concealed: bool = False
-    signs_in: ClassVar[bool] = False
     programs: ClassVar[bool] = False  # whether its addresses answer JSON, too
     first_field: ClassVar[str] = "phone"  # in the first form
-    remember_days: int = 0  # for which the code's page offers to remember the browser
-    ways: Sequence[OtherWay] = ()  # that the code's page offers
 
     def __init__(self, site: Site, blueprint: str = "") -> None:
         self.site = site
         self.blueprint = blueprint
         self._endpoints: list[Callable[..., Any]] = []
+
+    @abstractmethod
+    def add_to(self, blueprint: Blueprint) -> None:
+        """Add all pages."""
+
+    @abstractmethod
+    def refuse(self, error: OtpVerifyError) -> Response:
+        """Answer a request that a page cannot serve."""
+
+    def add_page(
+        self, blueprint: Blueprint, step: str, view: Callable[[], Any], *methods: str
+    ) -> None:
+        """Add one page."""
+        path = self.path or f"/{self.name}"
+
+        def endpoint(**_: str) -> Any:
+            if self.programs and (problem := api.take_json()) is not None:
+                return self.site.problem(problem)
+            try:
+                response = current_app.make_response(view())
+            except OtpVerifyError as error:  # such as an account with an invalid phone
+                response = current_app.make_response(self.refuse(explained(error, expected=False)))
+            if self.programs:
+                response.vary.add("Accept")
+            return response
+
+        if self.programs and not self._endpoints:  # `check_request` calls Flask-WTF for forms
+            blueprint.record(lambda state: api.exempt(state, *self._endpoints))
+        self._endpoints.append(endpoint)
+        endpoint.__name__ = f"{self.name}_{step}" if step else self.name
+        blueprint.add_url_rule(
+            f"{path}/{step}".rstrip("/"), endpoint.__name__, endpoint, methods=methods
+        )
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether this request is answered with JSON."""
+        return self.programs and api.wants_json()
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The fields of the form that was sent, or the JSON object in its place."""
+        return api.sent()
+
+    def check_request(self) -> None:
+        """Check that another site did not make the browser send this: a form by its token, JSON by
+        its type."""
+        if api.is_sent():
+            return
+        try:
+            pages.check_csrf()
+            if self.programs:
+                pages.check_flask_wtf()
+        except BadRequest:
+            if self.wants_json:
+                abort(self.site.problem(NOT_JSON))
+            raise
+
+    def carry(self, page: str, carried: Carried) -> None:
+        """Let a page show a notice, if the person is led to it."""
+        if not self.wants_json:
+            pages.carry(page, carried)
+
+    def field(self, name: str) -> str:
+        """A field as it was sent; empty if a form lacks it. JSON must have it."""
+        value = self.data.get(name, None if api.is_sent() else "")
+        if not isinstance(value, str):
+            abort(self.site.problem(INVALID_REQUEST))
+        return value
+
+    def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:
+        """A page."""
+        notice = carried.shown(self.site.say, self.first_field if step == "first" else step)
+        return pages.show(self.site, template, notice, flow=self, **more)
+
+
+class FlowPages(Pages):
+    """The pages of one flow: start, enter the code, resend, cancel, and the end."""
+
+    purpose: str
+    concealed: bool = False
+    signs_in: ClassVar[bool] = False
+    remember_days: int = 0  # for which the code's page offers to remember the browser
+    ways: Sequence[OtherWay] = ()  # that the code's page offers
 
     # The parts that differ between flows.
 
@@ -143,31 +222,6 @@ class FlowPages(ABC):
         self.add_page(blueprint, "cancel", self.cancel, "POST")
         self.add_page(blueprint, "status", self.status, "GET")
         self.add_page(blueprint, "done", self.done, "GET")
-
-    def add_page(
-        self, blueprint: Blueprint, step: str, view: Callable[[], Any], *methods: str
-    ) -> None:
-        """Add one page."""
-        path = self.path or f"/{self.name}"
-
-        def endpoint(**_: str) -> Any:
-            if self.programs and (problem := api.take_json()) is not None:
-                return self.site.problem(problem)
-            try:
-                response = current_app.make_response(view())
-            except OtpVerifyError as error:  # such as an account with an invalid phone
-                response = current_app.make_response(self.refuse(explained(error, expected=False)))
-            if self.programs:
-                response.vary.add("Accept")
-            return response
-
-        if self.programs and not self._endpoints:  # `check_request` calls Flask-WTF for forms
-            blueprint.record(lambda state: api.exempt(state, *self._endpoints))
-        self._endpoints.append(endpoint)
-        endpoint.__name__ = f"{self.name}_{step}" if step else self.name
-        blueprint.add_url_rule(
-            f"{path}/{step}".rstrip("/"), endpoint.__name__, endpoint, methods=methods
-        )
 
     def first(self) -> str | Response:
         """The form that the flow begins with; send the first code."""
@@ -218,7 +272,7 @@ class FlowPages(ABC):
             self.refused(outcome.error, subject)
         return self.follow(outcome, self.typed_for(subject))
 
-    def refused(self, error: OtpVerifyError, subject: str) -> None:  # noqa: B027 - few need it
+    def refused(self, error: OtpVerifyError, subject: str) -> None:
         """React to a code that was not accepted."""
 
     def code_page(self) -> str | Response:
@@ -279,49 +333,11 @@ class FlowPages(ABC):
         """The flow in this request's session."""
         return self.site.flow(self.purpose, recipient=self.find, concealed=self.concealed)
 
-    # Programs.
-
-    @property
-    def wants_json(self) -> bool:
-        """Whether this request is answered with JSON."""
-        return self.programs and api.wants_json()
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """The fields of the form that was sent, or the JSON object in its place."""
-        return api.sent()
-
-    def check_request(self) -> None:
-        """Check that another site did not make the browser send this: a form by its token, JSON by
-        its type."""
-        if api.is_sent():
-            return
-        try:
-            pages.check_csrf()
-            if self.programs:
-                pages.check_flask_wtf()
-        except BadRequest:
-            if self.wants_json:
-                abort(self.site.problem(NOT_JSON))
-            raise
-
     def answer(self, outcome: Outcome, response: Response) -> Response:
         """The reply to a request that succeeded: the page's, or JSON in place of its redirect."""
         return api.succeeded(self.site, outcome, response) if self.wants_json else response
 
-    def carry(self, page: str, carried: Carried) -> None:
-        """Let a page show a notice, if the person is led to it."""
-        if not self.wants_json:
-            pages.carry(page, carried)
-
     # Fields and addresses.
-
-    def field(self, name: str) -> str:
-        """A field as it was sent; empty if a form lacks it. JSON must have it."""
-        value = self.data.get(name, None if api.is_sent() else "")
-        if not isinstance(value, str):
-            abort(self.site.problem(INVALID_REQUEST))
-        return value
 
     def typed(self, name: str, longest: int = LONGEST_FIELD) -> str:
         """A field without white space around it. One that is too long stays too long, so that its
@@ -427,11 +443,6 @@ class FlowPages(ABC):
             return None
         put_value(session, "next", None)
         return pages.safe_next(found[-1])
-
-    def show(self, template: str, carried: Carried, step: str, **more: Any) -> str:
-        """A page."""
-        notice = carried.shown(self.site.say, self.first_field if step == "first" else step)
-        return pages.show(self.site, template, notice, flow=self, **more)
 
 
 class PhoneConfirmation(FlowPages):

@@ -104,6 +104,16 @@ def change(site: Site, person: Person, phone: str = NEW) -> None:
     person.send(f"{BASE}/phone/code", code=site.code(1))
 
 
+def test_an_account_with_an_invalid_phone_is_refused_and_not_sent_around(
+    site: Site, person: Person
+) -> None:
+    site.phones["7"] = "not a number"
+    reply = person.client.get(BASE)
+    assert (reply.status_code, reply.headers.get("Location")) == (422, None)
+    reply = person.client.get(BASE, headers={"Accept": "application/json"})
+    assert (reply.status_code, reply.mimetype) == (422, "application/problem+json")
+
+
 class TestChange:
     def test_by_password(self, site: Site, person: Person) -> None:
         page = person.open(BASE)
