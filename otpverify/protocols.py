@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing
+from otpverify.core.answers import Checked, Opened, Opening, Refused, Reported, Reserved, Standing
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.opening import Opening
 from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from otpverify.core.opening import Opening as Opening  # stores take both from here
+from otpverify.core.answers import Opening as Opening  # stores take both from here
 from otpverify.core.results import DeliveryStatus
 
 

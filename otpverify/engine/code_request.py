@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from otpverify.core.answers import Opening
 from otpverify.core.keys import Subject
-from otpverify.core.opening import Opening
 from otpverify.engine.events import UNOBSERVED, Observation
 from otpverify.errors import ConfigurationError, DestinationBlocked
 

@@ -6,10 +6,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from otpverify.core.answers import Checked, Opened, Refused, Reported, Reserved, Standing, is_sound
+from otpverify.core.answers import (
+    Checked,
+    Opened,
+    Opening,
+    Refused,
+    Reported,
+    Reserved,
+    Standing,
+    is_sound,
+)
 from otpverify.core.keys import Key
 from otpverify.core.limits import Limit
-from otpverify.core.opening import Opening
 from otpverify.core.phone import SendRequest
 from otpverify.core.policy import Policy
 from otpverify.core.results import DeliveryStatus, Message, Receipt, ReportFields
