@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import secrets
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,17 +18,20 @@ from types import FrameType
 from typing import Any, Final
 
 from otpverify import ConfigurationError, OtpVerifyError, __version__
-from otpverify.cli import lint, support
+from otpverify.cli import lint
 from otpverify.cli.terminal import (
     OutputLost,
     Parser,
     complain,
     flush,
+    on_terminal,
     printable_logs,
     say,
     say_if_read,
     say_while_read,
+    written_by_others,
 )
+from otpverify.console import commands as shared
 from otpverify.console.commands import DOCTOR, whole_number
 from otpverify.gateways.send_bulk import LARGEST_BATCH, LARGEST_CONCURRENCY, check_options
 from otpverify.sandbox import Sandbox
@@ -37,6 +42,10 @@ _LOCAL = "127.0.0.1"
 _INTERRUPTED = 128 + signal.SIGINT
 _NOT_READ = 128 + 13  # as shells report SIGPIPE, which not every system has
 _PORT = whole_number(0, 65_535)
+_SUPPORT_SETTINGS = (
+    "The store and the secret are those of the environment, as for your application. Figures "
+    "follow the default policy."
+)
 _SEND_BULK_HELP = "send one text to every number in a CSV file, once"
 _SEND_BULK_EPILOG = """\
 No number is sent to twice. Before each request, the results file records which numbers it is for;
@@ -161,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(command=_doctor)
 
-    support.add_commands(commands)
+    _add_support(commands)
     lint.add_command(commands)
     _add_send_bulk(commands)
 
@@ -173,6 +182,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     secret.set_defaults(command=_secret)
     return parser
+
+
+def _add_support(commands: Any) -> None:
+    """`traffic`, `inspect` and `unlock`: for the owner and for support."""
+    traffic = commands.add_parser(
+        "traffic",
+        help="show what was sent and entered, by country",
+        description=f"{shared.TRAFFIC} The store is that of the environment, as for your "
+        "application.",
+    )
+    shared.add_traffic_arguments(traffic)
+    traffic.set_defaults(command=_traffic)
+    inspect = commands.add_parser(
+        "inspect",
+        help="show what limits a phone number",
+        description=f"{shared.INSPECT} {_SUPPORT_SETTINGS}",
+    )
+    shared.add_phone_arguments(inspect)
+    inspect.set_defaults(command=_inspect)
+    unlock = commands.add_parser(
+        "unlock",
+        help="clear what limits a phone number",
+        description=f"{shared.UNLOCK} {_SUPPORT_SETTINGS}",
+    )
+    shared.add_phone_arguments(unlock)
+    unlock.set_defaults(command=_unlock)
 
 
 def _add_send_bulk(commands: Any) -> None:
@@ -297,6 +332,31 @@ def _doctor(_: argparse.Namespace) -> int:
     from otpverify.settings import Settings
 
     return 0 if run(examine(Settings()), say) else 1
+
+
+def _traffic(options: argparse.Namespace) -> int:
+    with written_by_others():
+        shared.traffic(
+            _settings(), say, options.hours, options.json, terminal=on_terminal(sys.stdout)
+        )
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    shared.inspect(_settings(), say, options.phone, options.purpose, options.json)
+    return 0
+
+
+def _unlock(options: argparse.Namespace) -> int:
+    shared.unlock(_settings(), say, options.phone, options.purpose, options.json)
+    return 0
+
+
+def _settings() -> Any:
+    # Imported here: it loads the library.
+    from otpverify.settings import Settings
+
+    return Settings(environ=os.environ)
 
 
 def _send_bulk(options: argparse.Namespace) -> int:
