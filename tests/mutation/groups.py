@@ -189,7 +189,7 @@ GROUPS = {
             ),
             *(
                 f"otpverify/integrations/fastapi/{name}.py"
-                for name in ("dependencies", "router", "responses", "otp_flow", "background")
+                for name in ("dependencies", "router", "responses", "otp_flow")
             ),
         ),
         goal=90,

@@ -16,13 +16,13 @@ It needs the extra `fastapi`.
 from otpverify.errors import needs_extra
 
 with needs_extra("fastapi", "The FastAPI integration"):
-    from otpverify.integrations.fastapi.background import get_background_verifier
     from otpverify.integrations.fastapi.dependencies import (
         FlowTokens,
         Proof,
         TypedPhone,
         cookie_session,
         fresh_proof,
+        get_background_verifier,
         get_client_ip,
         get_locale,
         get_verifier,

@@ -5,18 +5,32 @@ proof that a route needs."""
 
 import hashlib
 import ipaddress
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial, wraps
 from typing import Annotated, Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
-from fastapi import Depends, Header
+from fastapi import BackgroundTasks, Depends, Header
+from fastapi.concurrency import run_in_threadpool
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.middleware.sessions import Session
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from otpverify import AsyncVerifier, ChallengeExpired, ConfigurationError, Verified
+from otpverify import (
+    AsyncSender,
+    AsyncVerifier,
+    ChallengeExpired,
+    ConfigurationError,
+    Message,
+    OtpVerifyError,
+    Prices,
+    Receipt,
+    Sender,
+    Verified,
+)
+from otpverify._sync import suspends
 from otpverify.core.secret_strength import Secrets, read_secrets
 from otpverify.engine.operations import check_words
 from otpverify.integrations.fastapi.models import TOKEN_HEADER, OtpStart
@@ -43,6 +57,7 @@ _KEY: Final = "otpverify_verifier"
 _FINISHERS: Final = "otpverify_finishers"
 _HEADER = Header(description="The last token that a reply of this flow brought.")
 _LONGEST_TOKEN: Final = 4096
+_log = logging.getLogger("otpverify.integrations")
 
 
 def otp_lifespan(
@@ -83,6 +98,48 @@ async def get_verifier(connection: HTTPConnection) -> AsyncVerifier:
             "TestClient(app) in a with block; or give otp_router(verifier=...) a dependency."
         )
     return verifier
+
+
+class _AfterReply:
+    """An `AsyncSender` that leaves messages to FastAPI's background tasks of one request."""
+
+    def __init__(self, sender: Sender | AsyncSender, tasks: BackgroundTasks) -> None:
+        self._sender = sender
+        self._tasks = tasks
+
+    @property
+    def prices(self) -> Prices | None:
+        """The sender's, if it has some."""
+        return getattr(self._sender, "prices", None)
+
+    async def send(self, message: Message) -> Receipt:
+        """Queue the message for later."""
+        self._tasks.add_task(self._deliver, message)
+        return Receipt()
+
+    async def _deliver(self, message: Message) -> None:
+        send: Any = self._sender.send
+        try:
+            await (send(message) if suspends(send) else run_in_threadpool(send, message))
+        except OtpVerifyError as error:
+            _log.warning("A message was not delivered: %s", error)
+        except Exception as error:
+            # Its words may repeat the message.
+            _log.error("The sender failed: %s", type(error).__name__)
+
+
+async def get_background_verifier(
+    verifier: Annotated[AsyncVerifier, Depends(get_verifier)], tasks: BackgroundTasks
+) -> AsyncVerifier:
+    """A dependency: the verifier that `get_verifier` gives, whose messages are sent after the
+    reply. For `OtpFlow(deliver=..., verifier=get_background_verifier)` and the like: otherwise the
+    time of a reply shows who has an account. It takes no delivery reports.
+
+    This is not a queue. Messages are in this process only. If the process ends, messages that wait
+    are lost without a log line: the send stays counted, and the person asks for another code after
+    the cooldown. Only the client retries. If you need more, use `otpverify.integrations.celery`.
+    """
+    return verifier.with_sender(_AfterReply(verifier.sender, tasks))
 
 
 async def get_client_ip(connection: HTTPConnection) -> str | None:
