@@ -31,9 +31,8 @@ with needs_extra("fastapi", "The FastAPI integration"):
     )
     from otpverify.integrations.fastapi.models import FlowState
     from otpverify.integrations.fastapi.openapi import proof_responses
-    from otpverify.integrations.fastapi.otp_flow import OtpFlow
     from otpverify.integrations.fastapi.responses import ProofRequired, add_exception_handlers
-    from otpverify.integrations.fastapi.router import otp_router, report_router
+    from otpverify.integrations.fastapi.router import OtpFlow, otp_router, report_router
     from otpverify.integrations.web.problems import SignInRefused
     from otpverify.integrations.web.session import Recipient, forget_flows
     from otpverify.integrations.web.sign_in import SignedIn
