@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import secrets
 import shlex
 import signal
@@ -15,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from otpverify import ConfigurationError, OtpVerifyError, __version__
 from otpverify.cli import lint
@@ -35,6 +34,9 @@ from otpverify.console import commands as shared
 from otpverify.console.commands import DOCTOR, whole_number
 from otpverify.gateways.send_bulk import LARGEST_BATCH, LARGEST_CONCURRENCY, check_options
 from otpverify.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from otpverify.settings import Settings
 
 SANDBOX_PORT: Final = 8025
 _SECRET_BYTES = 32
@@ -329,9 +331,8 @@ def _demo(options: argparse.Namespace) -> int:
 def _doctor(_: argparse.Namespace) -> int:
     # Imported here: it loads the clients of the gateway and the store.
     from otpverify.console.doctor import examine, run
-    from otpverify.settings import Settings
 
-    return 0 if run(examine(Settings()), say) else 1
+    return 0 if run(examine(_settings()), say) else 1
 
 
 def _traffic(options: argparse.Namespace) -> int:
@@ -352,11 +353,11 @@ def _unlock(options: argparse.Namespace) -> int:
     return 0
 
 
-def _settings() -> Any:
+def _settings() -> Settings:
     # Imported here: it loads the library.
     from otpverify.settings import Settings
 
-    return Settings(environ=os.environ)
+    return Settings()
 
 
 def _send_bulk(options: argparse.Namespace) -> int:
