@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from support import long_form
 
-from mutation.trees import Runs, Verdict
+from mutation import trees
+from mutation.trees import Runs, Trees, Verdict
 
 _PROFILE = """
 from hypothesis import settings
@@ -62,6 +63,19 @@ def test_what_a_run_says(
 def test_a_run_without_end_says_where_it_is() -> None:
     verdict = Verdict("timeout", "test_some.py::test_a PASSED [ 50%]\ntest_some.py::test_b ")
     assert verdict.test() == "test_some.py::test_b"
+
+
+@pytest.mark.parametrize("lacks", ["git", "a clone"])
+def test_without_git_or_a_clone_one_line_says_what_is_needed(
+    lacks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lacks == "git":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+        monkeypatch.setattr(trees, "ROOT", tmp_path)  # as an unpacked sdist
+    with pytest.raises(SystemExit, match=r"^make mutants needs git and a clone[^\n]*$"):
+        Trees(tmp_path, 1)
 
 
 @long_form
