@@ -18,9 +18,19 @@ def test_every_format_character_is_invisible() -> None:
     assert without_invisible(f"1{''.join(formats)}2") == "12"
 
 
-@pytest.mark.parametrize("character", "\u034f\u115f\u3164\ufe0f\uffa0\U000e0100", ids=ascii)
-def test_so_is_what_is_displayed_as_nothing(character: str) -> None:
-    assert is_invisible(character)
+@pytest.mark.parametrize(
+    "ends",
+    [
+        *("\u034f", "\u115f\u1160", "\u17b4\u17b5", "\u180b\u180f", "\u2065", "\u3164"),
+        *("\ufe00\ufe0f", "\uffa0", "\ufff0\ufff8", "\U000e0000\U000e0fff"),
+    ],
+    ids=ascii,
+)
+def test_so_is_what_is_displayed_as_nothing(ends: str) -> None:
+    """The ranges of Unicode's Default_Ignorable_Code_Point, by their first and last characters."""
+    assert all(map(is_invisible, ends))
+    for outside in (chr(ord(ends[0]) - 1), chr(ord(ends[-1]) + 1)):
+        assert is_invisible(outside) == (unicodedata.category(outside) == "Cf")
 
 
 @pytest.mark.parametrize("character", "a1 \t\n\u00a0\u2028\u3000é字٣\u0301", ids=ascii)

@@ -61,6 +61,7 @@ GROUPS = {
         files=("otpverify/core/*.py",),
         goal=95,
         first={
+            "*/answers.py": ("tests/stores/test_foreign_answers.py",),
             "*/challenge.py": (f"{_CONFORMANCE}::TestMemoryStore",),
             "*/codes.py": ("tests/core/test_codes_and_keys.py",),
             "*/caps.py": (f"{_FRAUD}::TestMemoryStore",),

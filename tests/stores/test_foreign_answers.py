@@ -4,6 +4,7 @@ error, and an answer that cannot be true lets nobody in."""
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import sqlite3
@@ -197,33 +198,42 @@ def test_texts_that_a_client_decodes_in_its_own_way(reply: str) -> None:
             read(reply)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Opened(-1, Standing(1, 1, 1, 1)),
-        Opened(2**48, Standing(1, 1, 1, 1)),
-        Opened(1, None),  # type: ignore[arg-type]  # a lie, as are all of these
-        Standing(-1, 1, 1, 1),
-        Standing(1, 10**20, 1, 1),
-        Standing(1, 1, True, 1),
-        Standing(1, 1, 1, -1),
-        Standing(1, 1, 1, 1, decoy=1),  # type: ignore[arg-type]
-        Reserved(1.0),  # type: ignore[arg-type]
-        Refused(Refusal.SENDS, -1),
-        Refused("sends"),  # type: ignore[arg-type]
-        Refused(Refusal.SENDS, 1, (1, 1)),  # type: ignore[arg-type]
-        Checked(Verdict.WRONG, attempts_left=-1),
-        Checked(Verdict.EXHAUSTED, retry_in=10**20),
-        Checked("accepted"),  # type: ignore[arg-type]
-        Checked(Verdict.ACCEPTED, age=-1),
-        Checked(Verdict.ACCEPTED, age=1.5),  # type: ignore[arg-type]
-        Checked(Verdict.ACCEPTED, age=10**20),
-        Reported(1),  # type: ignore[arg-type]
-    ],
-    ids=repr,
+TRUE: tuple[Any, ...] = (
+    Opened(1, Standing(1, 1, 1, 1)),
+    Standing(1, 1, 1, 1),
+    Reserved(1),
+    Refused(Refusal.SENDS, 1, Limit(1, 1)),
+    Checked(Verdict.ACCEPTED, 1, 1, 1),
+    Reported(known=True),
 )
-def test_answers_that_cannot_be_true(answer: object) -> None:
-    assert not is_sound(answer)
+LIES: dict[str, tuple[object, ...]] = {
+    "int": (-1, 10**20, 1.0, True, None, "1"),
+    "int | None": (-1, 10**20, 1.0, True, "1"),
+    "bool": (0, 1, None, "x"),
+    "Standing": (None, Standing(-1, 1, 1, 1)),
+    "Refusal": ("sends", None),
+    "Verdict": ("accepted", None),
+    "Limit | None": ((1, 1), 1),
+}
+BEYOND = (
+    Opened(2**48, Standing(1, 1, 1, 1)),
+    Reserved(2**48),
+    Standing(2 * LARGEST * 1000 + 1, 1, 1, 1),
+    Standing(1, 1, LARGEST + 1, 1),
+    Standing(1, 1, 1, LARGEST + 1),
+)
+
+
+def test_answers_that_cannot_be_true() -> None:
+    """Every field of every answer, with what its type or its bounds exclude."""
+    lies = [
+        dataclasses.replace(answer, **{field.name: lie})
+        for answer in TRUE
+        for field in dataclasses.fields(answer)
+        for lie in LIES[str(field.type)]
+    ]
+    assert len(lies) > 80
+    assert [lie for lie in (*lies, *BEYOND) if is_sound(lie)] == []
 
 
 @pytest.mark.parametrize(
@@ -231,7 +241,10 @@ def test_answers_that_cannot_be_true(answer: object) -> None:
     [
         Opened(2**48 - 1, Standing(0, LARGEST * 1000, LARGEST, None, decoy=True, concealed=True)),
         Refused(Refusal.GONE),
-        Refused(Refusal.SENDS, LARGEST * 1000, Limit(1, LARGEST)),
+        Reserved(2**48 - 1),
+        Standing(2 * LARGEST * 1000, 0, 0, LARGEST),
+        Refused(Refusal.SENDS, 2 * LARGEST * 1000, Limit(1, LARGEST)),
+        *TRUE,
         Checked(Verdict.ACCEPTED),
         Checked(Verdict.ACCEPTED, age=0),
         Reported(known=False),
