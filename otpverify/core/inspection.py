@@ -86,14 +86,14 @@ class PurposeInspection:
     """
 
     purpose: str | None
-    messages: tuple[SentMessage, ...] = ()
-    cooldown_until: datetime | None = None
-    concealed_cooldown_until: datetime | None = None
-    failures: int = 0
-    consecutive_failures: int = 0
-    locked_until: datetime | None = None
-    locked_by: str | None = None
-    challenges: tuple[LiveChallenge, ...] = ()
+    messages: tuple[SentMessage, ...]
+    cooldown_until: datetime | None
+    concealed_cooldown_until: datetime | None
+    failures: int
+    consecutive_failures: int
+    locked_until: datetime | None
+    locked_by: str | None
+    challenges: tuple[LiveChallenge, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -116,9 +116,9 @@ class PhoneInspection:
 
     phone: str
     inspected_at: datetime
-    sends: tuple[LimitUse, ...] = ()
-    concealed_sends: tuple[LimitUse, ...] = ()
-    purposes: tuple[PurposeInspection, ...] = ()
+    sends: tuple[LimitUse, ...]
+    concealed_sends: tuple[LimitUse, ...]
+    purposes: tuple[PurposeInspection, ...]
     known: bool | None = None
     unanswered: int = 0
 

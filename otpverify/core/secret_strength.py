@@ -239,4 +239,4 @@ def _mark_runs(values: bytes, covered: bytearray, first: int, stride: int) -> No
         if at - start >= _SHORTEST_RUN:
             for place in range(start, at):
                 covered[first + place * stride] = 1
-        start = max(at - 1, start + 1)
+        start = at - 1

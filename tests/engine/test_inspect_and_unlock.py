@@ -98,8 +98,11 @@ class TestInspect:
             purpose="login",
             messages=(SentMessage(began, DeliveryStatus.QUEUED, concealed=False),),
             cooldown_until=began + timedelta(seconds=60),
+            concealed_cooldown_until=None,
             failures=2,
             consecutive_failures=2,
+            locked_until=None,
+            locked_by=None,
             challenges=(
                 LiveChallenge(
                     expires_at=began + timedelta(seconds=600),
