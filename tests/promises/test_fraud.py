@@ -12,7 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
@@ -872,6 +872,18 @@ class TestCancelled:
         asyncio.run(self.start(Held(store, "open"), outbox, HmacHasher(), times=1))
         assert not [record for record in caplog.records if record.name == "asyncio"]
         assert len(outbox) == 1
+
+    def test_nor_is_a_send_that_cannot_be_given_back(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Down(MemoryStore):
+            def release(self, *_: object, **__: object) -> NoReturn:
+                raise StoreError("down")
+
+        held = Held(Down(), "open")
+        asyncio.run(self.start(held, OutboxSender(), HmacHasher(), times=1))
+        messages = [(record.name, record.getMessage()) for record in caplog.records]
+        assert messages == [("otpverify", "A send could not be given back: down")]
 
     def test_what_may_have_been_sent_stays_charged(self) -> None:
         sending = asyncio.Event()

@@ -10,7 +10,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
@@ -777,6 +777,20 @@ class TestFaults:
             make(store=store).start(PHONE)
         assert caught.value.provider_code == "unauthorized"
         assert "could not be given back" in caplog.text
+
+    def test_so_does_an_error_of_the_store(
+        self, make: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = self.Broken("place", StoreError("first"))
+        store.armed = True
+
+        def release(*_: object) -> NoReturn:
+            raise StoreError("second")
+
+        store.release = release  # type: ignore[assignment]  # as another fault
+        with pytest.raises(StoreError, match="first"):
+            make(store=store).start(PHONE)
+        assert "could not be given back: second" in caplog.text
 
 
 class TestCapacity:
