@@ -97,7 +97,11 @@ GROUPS = {
     "engine": Group(
         files=("otpverify/engine/*.py",),
         goal=95,
-        first={"*/operations.py": ("tests/engine/test_verifier.py",)},
+        first={
+            "*/operations.py": ("tests/engine/test_verifier.py",),
+            "*/fraud.py": ("tests/promises/test_fraud.py",),
+            "*/code_request.py": ("tests/promises/test_fraud.py",),
+        },
         tests=(
             "tests/engine/test_verifier.py",
             "tests/engine/test_proofs.py",
