@@ -63,11 +63,11 @@ class OperationResult(Generic[T]):
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """A code that is in place, whose message is counted and not sent: what was counted, the
-    reservation, and the digest."""
+    reservation, and the digest, which a message that is withheld does not get."""
 
     counted: Counted
     opened: Opened
-    digest: bytes = field(repr=False)
+    digest: bytes | None = field(repr=False)
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -169,7 +169,7 @@ class Issuer:
 
     async def _open(
         self, request: CodeRequest, code: str, counted: Counted
-    ) -> tuple[Opened, bytes]:
+    ) -> tuple[Opened, bytes | None]:
         """Reserve the send, and put the code in place. What a limit refuses is never hashed at a
         cost: a costly hash follows when the send is reserved. A code that is not sent gets no
         digest, and so takes no other's place."""
@@ -186,7 +186,7 @@ class Issuer:
             await self._uncount(request, counted)
             raise
         if withheld:
-            return answer, b""
+            return answer, None
         if digest is None:
             return await self._place(request, answer.at, code, counted)
         return answer, digest
@@ -213,7 +213,7 @@ class Issuer:
         self,
         request: CodeRequest,
         at: int,
-        digest: bytes,
+        digest: bytes | None,
         counted: Counted,
         failure: DeliveryError,
     ) -> None:
