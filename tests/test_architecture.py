@@ -4,6 +4,7 @@ before it is used."""
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -136,6 +137,19 @@ def test_the_engine_awaits_ports_alone() -> None:
     for path in (PACKAGE / "engine").glob("*.py"):
         used = {module.split(".")[0] for module in imports(path)}
         assert not used & {"asyncio", "concurrent", "threading", "anyio", "stamina"}
+
+
+def test_every_log_record_is_under_the_package_s_logger() -> None:
+    """One setting of `logging` rules all of them."""
+    named = {
+        name
+        for path in SOURCES
+        for name in re.findall(
+            r"^_log = logging\.getLogger\((.*)\)$", path.read_text(), re.MULTILINE
+        )
+    }
+    parts = ("", ".sandbox", ".integrations", ".celery")
+    assert named == {f'"otpverify{part}"' for part in parts}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

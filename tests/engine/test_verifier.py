@@ -34,6 +34,7 @@ from otpverify import (
     ChallengeExpired,
     ConfigurationError,
     CooldownActive,
+    DeliveryStatus,
     Destination,
     DestinationBlocked,
     Event,
@@ -327,6 +328,7 @@ class TestArguments:
         monkeypatch.setattr(phone_rules, "parse", parse)
         with pytest.raises(CooldownActive):
             verifier.resend(PHONE, challenge=challenge.id)
+        assert verifier.status(PHONE, challenge=challenge.id) is DeliveryStatus.QUEUED
         assert verifier.check(PHONE, outbox.code(), challenge=challenge.id)
 
     @pytest.mark.parametrize("typed", ["+4407400123456", "+44 07400 123456", "07400 123456"])

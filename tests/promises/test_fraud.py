@@ -775,7 +775,8 @@ class TestFailures:
         failing.outbox.fail_with = DeliveryRejected("no")
         with caplog.at_level(logging.WARNING, "otpverify"):
             assert isinstance(failing.start(PHONE), DeliveryRejected)
-        assert "could not be given back" in caplog.text
+        logged = "What a message was charged could not be given back: away"
+        assert caplog.record_tuples == [("otpverify", logging.WARNING, logged)]
 
     def test_what_was_charged_comes_back_where_the_send_does_not(
         self, site: Sites, store: Any

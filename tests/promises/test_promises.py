@@ -7,6 +7,7 @@ Races that need hundreds of threads are in `test_races.py`, secrecy on every fai
 from __future__ import annotations
 
 import copy
+import logging
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -767,16 +768,25 @@ class TestFaults:
         assert caught.value.challenge is not None
         assert "123456" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("operation", "what"), [("release", "A send"), ("give_back", "What was counted")]
+    )
     def test_a_delivery_error_survives_a_store_that_fails_at_the_release(
-        self, make: Make, outbox: OutboxSender, caplog: pytest.LogCaptureFixture
+        self,
+        make: Make,
+        outbox: OutboxSender,
+        operation: str,
+        what: str,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
-        store = self.Broken("release", OSError())
+        store = self.Broken(operation, StoreError("down"))
         store.armed = True
         outbox.fail_with = DeliveryRejected(provider_code="unauthorized")
         with pytest.raises(DeliveryRejected) as caught:
-            make(store=store).start(PHONE)
+            make(store=store).start(PHONE, client_ip="192.0.2.1")
         assert caught.value.provider_code == "unauthorized"
-        assert "could not be given back" in caplog.text
+        logged = f"{what} could not be given back: down"
+        assert ("otpverify", logging.WARNING, logged) in caplog.record_tuples
 
     def test_so_does_an_error_of_the_store(
         self, make: Make, caplog: pytest.LogCaptureFixture
