@@ -102,8 +102,9 @@ def walk_second_factor(site: str, sandbox: Sandbox) -> None:
     browser.open("/account/enrolment/phone")
     assert browser.path.startswith("/account/enrolment/prove"), "a session alone is not enough"
     browser.send("/account/enrolment/prove", password=NEW_PASSWORD)
+    browser.send("/account/enrolment/prove/code", code=code_of(sandbox, 7))
     browser.send("/account/enrolment/phone", phone=NEW_PHONE)
-    browser.send("/account/enrolment/phone/code", code=code_of(sandbox, 7))
+    browser.send("/account/enrolment/phone/code", code=code_of(sandbox, 8))
     confirmed = f"{NEW_PHONE} is confirmed."
     assert confirmed in browser.text
     print("change of phone:", confirmed)
@@ -113,6 +114,7 @@ def walk_second_factor(site: str, sandbox: Sandbox) -> None:
 
     browser.open("/account/enrolment/codes")
     browser.send("/account/enrolment/prove", password=NEW_PASSWORD)
+    browser.send("/account/enrolment/prove/code", code=code_of(sandbox, 10))
     browser.send("/account/enrolment/codes")
     codes = re.findall(r"<code>([^<]+)</code>", browser.text)
     browser.send("/sign-out")

@@ -308,10 +308,17 @@ class TestLogin:
         codes = site.make_codes()
         answer = {"way": "backup-code", "code": codes[0]}
         assert of(site.post("other", **answer)) == (410, "challenge-expired"), "no password yet"
+        assert site.json("GET", "other")[1]["ways"] == [], "nor a list"
         site.login()
         assert of(site.post("other", way="carrier-pigeon", code="1")) == (410, "challenge-expired")
         assert of(site.post("other", way="backup-code", code="nonsense"))[0] == 400
         assert of(site.post("other", way="backup-code")) == (422, "invalid-request")
+        status, body = site.json("GET", "other")
+        (way,) = body["ways"]
+        page = site.client.get(way.pop("url"))
+        assert (status, body["state"]) == (200, "pending")
+        assert page.status_code == 200, "the page of the way"
+        assert way == {"name": "backup-code", "label": "Use a backup code", "field": "Backup code"}
         status, body = site.post("other", **answer)
         assert (status, "next" in body) == (200, True)
         assert of(site.post("phone", phone=NEW)) == (403, "proof-required"), "signed in"
@@ -509,9 +516,11 @@ class TestFlaskAlone:
         seen = site.ask("POST", "/account/enrolment/forget", json={"which": "all"})
         assert seen.status == 422, "the site has no such hook"
 
-    def test_a_code_to_the_phone_proves_it_too(self, site: Accounts, outbox: OutboxSender) -> None:
+    def test_password_and_code_prove_it(self, site: Accounts, outbox: OutboxSender) -> None:
         site.sign_in(outbox)
-        assert site.post("prove")[0] == 202
+        assert of(site.post("prove")) == (422, "invalid-request")
+        assert site.post("prove", password=PASSWORD)[0] == 202
+        assert of(site.post("phone", phone=NEW)) == (403, "proof-required"), "the password alone"
         status, body = site.post("prove code", code=outbox.code())
         assert (status, body["next"]) == (200, "/account/enrolment")
         assert site.post("phone", phone=NEW)[0] == 202

@@ -113,10 +113,10 @@ def read(request: HttpRequest) -> QueryDict | dict[str, Any] | Problem:
     return found if plain else INVALID_REQUEST
 
 
-def respond(outcome: Outcome) -> HttpResponseBase:
-    """The reply to an outcome."""
+def respond(outcome: Outcome, **more: Any) -> HttpResponseBase:
+    """The reply to an outcome. `more` are further members."""
     reply = outcome.reply(say)
-    return _json(reply.body, reply.status, reply.headers)
+    return _json({**reply.body, **more}, reply.status, reply.headers)
 
 
 def succeeded(outcome: Outcome, response: HttpResponseBase, **more: str) -> HttpResponseBase:

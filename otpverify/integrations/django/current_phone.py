@@ -18,13 +18,18 @@ from otpverify.integrations.django.base import AsyncFlow, FlowView
 from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_sentence
 from otpverify.integrations.web.attempts import count_password
-from otpverify.integrations.web.enrolment import OLD_PHONE, PROVE_AGAIN
+from otpverify.integrations.web.enrolment import (
+    OLD_PHONE,
+    PROVE_AGAIN,
+    AfterPassword,
+    step_after_password,
+)
 from otpverify.integrations.web.notices import Carried
 from otpverify.integrations.web.other_ways import is_code_refused
 from otpverify.integrations.web.problems import PROOF_REQUIRED, SIGN_IN_REQUIRED, explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD
 from otpverify.integrations.web.session import Recipient, get_value, put_value
-from otpverify.integrations.web.session_stamp import REPROVED, SessionStamp
+from otpverify.integrations.web.session_stamp import REPROVED, SessionStamp, password_right
 
 _WANTED = "wanted after check"
 
@@ -188,12 +193,15 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
         """Send a code to the account's phone. Without one, another way takes its place; if there
         is none, either, the password is all there is."""
         await self.call(accounts.save_stamp, self._password_was_right, self.user)
-        if self.phone is None:
-            ways = await self.ways_of(self.user)
-            go = self.to_way(ways[0]) if ways else await self.reply(self.way_passed, "password")
+        ways = await self.ways_of(self.user)
+        step = step_after_password(has_phone=self.phone is not None, has_other_way=bool(ways))
+        if step is not AfterPassword.CODE:
+            other = step is AfterPassword.OTHER_WAY
+            go = self.to_way(ways[0]) if other else await self.reply(self.way_passed, "password")
             return api.done(next=go.headers["Location"]) if self.wants_json else go
         outcome = await self.start(self._recipient())
-        ways = await self.ways_of(self.user) if is_code_refused(outcome) else []
+        if not is_code_refused(outcome):
+            ways = []
         if ways and not self.wants_json:
             return self.to_way(ways[0], outcome.notice)
         return self.follow(outcome)
@@ -202,8 +210,12 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
         return Recipient(str(self.phone), accounts.key(self.user))
 
     def get_phone(self, subject: str) -> str | None:
-        """The account's phone."""
-        return self.phone if subject == accounts.key(self.user) else None
+        """The account's phone, as long as the password counts as right in this flow."""
+        mine = subject == accounts.key(self.user)
+        return self.phone if mine and self._knows_password() else None
+
+    def _knows_password(self) -> bool:
+        return accounts.has_stamp(self._password_was_right, self.user)
 
     def code_valid(self, verified: Verified) -> HttpResponseBase:
         """Allow what needs the proof."""
@@ -211,8 +223,7 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
 
     async def account_of_way(self) -> Any:
         """The person, whose password was right in this flow."""
-        known = accounts.has_stamp(self._password_was_right, self.user)
-        return self.user if known else None
+        return self.user if self._knows_password() else None
 
     def way_passed(self, way: str) -> HttpResponseBase:
         """Allow what needs the proof."""
@@ -226,7 +237,7 @@ class CurrentPhoneView(OtherWaysFlow, AccountFlow):
 
     @property
     def _password_was_right(self) -> SessionStamp:
-        return SessionStamp(self.web_flow.verifier, self.request.session, "password before check")
+        return password_right(self.web_flow.verifier, self.request.session)
 
     def _back(self) -> HttpResponseBase:
         wanted = get_value(self.request.session, _WANTED)

@@ -3,8 +3,7 @@
 What an attacker with somebody's open session can do decides the steps (OWASP ASVS 5.0, 7.5.1):
 
 - Each change needs the account's password, if it has one, and a code to the number that the account
-  has. The password stops a person at an open browser, also one who holds the unlocked phone. The
-  code stops a person who knows the password. A backup code stands in for a lost phone.
+  has. A backup code stands in for a lost phone. The rule is `otpverify.integrations.web.enrolment`.
 - The new number counts once a code to it was right. Only then is it compared with those of other
   accounts, so the pages show nobody whose numbers are known here.
 - Afterwards remembered browsers end, and so do pending codes to the old number, since a code is
@@ -40,8 +39,10 @@ from otpverify.integrations.web.enrolment import (
     PHONE_REMOVED,
     SAME_NUMBER,
     TAKEN,
+    AfterPassword,
     enrolled,
     enrolling,
+    step_after_password,
 )
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.outcome import Outcome
@@ -136,12 +137,12 @@ class EnrolmentView(AccountFlow):
     async def _has_second_factor(self) -> bool:
         """Whether the account has one, which the person must pass before there is another one: also
         where the person may add the first phone by the password alone, at the login."""
-        if self.phone is not None:
-            return True
         check = self.check_view()
         check.setup(self.request, *self.args, **self.kwargs)
         check.web_flow = self.web_flow
-        return bool(await check.ways_of(self.user))
+        ways = await check.ways_of(self.user)
+        step = step_after_password(has_phone=self.phone is not None, has_other_way=bool(ways))
+        return step is not AfterPassword.NOTHING
 
     def get_form_kwargs(self) -> dict[str, Any]:
         """See `FlowView`. The password is not asked for again right after it was right."""

@@ -14,14 +14,20 @@ from django import forms
 from django.http import HttpResponseBase, HttpResponseRedirect
 
 from otpverify import ChallengeExpired, OtpVerifyError
-from otpverify.integrations.django import accounts, api, backup_codes, requests
+from otpverify.integrations.django import accounts, api, backup_codes, requests, session
 from otpverify.integrations.django.account_notices import notify
 from otpverify.integrations.django.base import FlowView
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.web.account_notices import AccountChange
 from otpverify.integrations.web.backup_codes import WAY
 from otpverify.integrations.web.notices import Carried, Notice
-from otpverify.integrations.web.other_ways import OtherWay, available_ways, check_answer, check_ways
+from otpverify.integrations.web.other_ways import (
+    OtherWay,
+    available_ways,
+    check_answer,
+    check_ways,
+    listed_ways,
+)
 from otpverify.integrations.web.outcome import Outcome, Page
 from otpverify.integrations.web.problems import explained
 from otpverify.integrations.web.sentences import LONGEST_FIELD
@@ -103,6 +109,19 @@ class OtherWaysFlow(FlowView):
             for way in getattr(self, "ways", ())
         ]
         return super().get_context_data(**kwargs, ways=links)
+
+    async def _show(self) -> HttpResponseBase:
+        if self.wants_json and self.step == "other":
+            return await self._list()
+        return await super()._show()
+
+    async def _list(self) -> HttpResponseBase:
+        """The flow's state and the ways, for programs. It sets no session, as `get_status`."""
+        ways = await self.ways_of(await self.account_of_way())
+        listed = listed_ways(ways, requests.say, self.address_of)
+        response = api.respond(await self.web_flow.status(), ways=listed)
+        session.leave_session(self.request, response)
+        return response
 
     async def get_other(self) -> HttpResponseBase:
         """The form for the answer."""

@@ -1,8 +1,8 @@
 """Enrolment: pages on which a signed-in person adds, changes and removes the phone, makes backup
 codes, and ends remembered browsers.
 
-Each change needs the person to prove again who they are, by a code to the account's phone or by the
-password: a session that was left open does not suffice. The rule is
+Each change needs the person to prove again who they are, by the password and a code to the
+account's phone: a session that was left open does not suffice. The rule is
 `otpverify.integrations.web.enrolment`.
 """
 
@@ -17,6 +17,7 @@ from otpverify import IncorrectAnswer, OtpVerifyError, Verified
 from otpverify.integrations.flask import api, pages
 from otpverify.integrations.flask.flows import Begun, FlowPages, Pages, Refused
 from otpverify.integrations.flask.login import Login, may_enrol
+from otpverify.integrations.flask.other_ways import OtherWaysFlow
 from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
@@ -30,9 +31,11 @@ from otpverify.integrations.web.enrolment import (
     PROVE_AGAIN,
     SAME_NUMBER,
     TAKEN,
+    AfterPassword,
     PhoneTaken,
     enrolled,
     enrolling,
+    step_after_password,
 )
 from otpverify.integrations.web.notices import Carried, Notice
 from otpverify.integrations.web.problems import (
@@ -41,7 +44,7 @@ from otpverify.integrations.web.problems import (
     ProofRequired,
     problem_of,
 )
-from otpverify.integrations.web.sentences import NO_PHONE, Sentence
+from otpverify.integrations.web.sentences import Sentence
 from otpverify.integrations.web.session import Recipient
 
 _FORGOTTEN: Final = Sentence("This browser is not remembered any more.")
@@ -102,8 +105,9 @@ class _FlowOfAccount(_OfAccount, FlowPages):
         return super().code()
 
 
-class ProveAgain(_FlowOfAccount):
-    """A signed-in person proves who they are, by a code to the account's phone or the password."""
+class ProveAgain(OtherWaysFlow, _FlowOfAccount):
+    """A signed-in person proves who they are: by the password, and by a code to the account's phone
+    or another way."""
 
     name = "enrolment_prove"
     purpose = OLD_PHONE
@@ -111,36 +115,58 @@ class ProveAgain(_FlowOfAccount):
     first_field = ""  # a password is never filled in again
 
     def first(self) -> str | Response:
-        """The form for the password, and the button for a code."""
+        """The form for the password."""
         self.signed_in()
         return super().first()
 
     def begin(self) -> Begun | Response:
-        """Check the password, if there is one; otherwise a code goes to the account's phone."""
+        """Check the password, if the account has one. Then a code goes to its phone, or another way
+        takes its place; without either, the password is all there is."""
         account = self.signed_in()
-        if "password" in self.data:
-            return self._by_password(account, self.field("password"))
-        to = self.site.recipient_of(account)
-        if to is None:
-            raise Refused(NO_PHONE)
-        return Begun(to)
+        if self.has_password:
+            self._check_password(account, self.field("password"))
+        self.second.password_right.save(account, *self.site.facts(account))
+        to, ways = self.site.recipient_of(account), self.second.ways(account)
+        step = step_after_password(has_phone=to is not None, has_other_way=bool(ways))
+        if step is AfterPassword.CODE and to is not None:
+            return Begun(to)
+        pages.renew_id()
+        if step is AfterPassword.OTHER_WAY:
+            return self.to("other", Carried())
+        return self._proved(account, "")
 
-    def find(self, subject: str) -> Recipient | None:
-        """The account that is signed in; it cannot continue another account's challenge."""
+    def account_of_way(self) -> str | None:
+        """The account that is signed in, if its password was right in this flow."""
         account = self.person()
-        return self.site.recipient_of(account) if account == subject else None
+        right = account is not None and self.second.password_right.account(self.site.facts)
+        return account if right == account else None
+
+    def pass_by_way(self, account: str) -> Response:
+        """Remember the proof. The code that was sent is void."""
+        flow = self.flow()
+        challenge = flow.entry.challenge if flow.entry is not None else ""
+        run_sync(flow.cancel())
+        pages.renew_id()
+        return self._proved(account, challenge)
 
     def succeed(self, verified: Verified, subject: str) -> Response:
         """Remember the proof for some minutes, and go back to what the person wanted."""
         self.flow().forget()
         return self._proved(subject, verified.challenge)
 
+    # For the template.
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the account has a password."""
+        return self.second.has_password(self.signed_in())
+
     @property
     def has_phone(self) -> bool:
-        """Whether a code can be sent. For the template."""
+        """Whether a code is sent."""
         return self.site.recipient_of(self.person()) is not None
 
-    def _by_password(self, account: str, password: str) -> Response:
+    def _check_password(self, account: str, password: str) -> None:
         async def check() -> None:
             if self.site.call("confirm_password", account, password) is not True:
                 raise IncorrectAnswer
@@ -149,12 +175,11 @@ class ProveAgain(_FlowOfAccount):
             run_sync(count_password(self.site.verifier(), check, account))
         except IncorrectAnswer:
             raise Refused(_INCORRECT, field="password") from None
-        pages.renew_id()
-        return self._proved(account, "")
 
     def _proved(self, account: str, challenge: str) -> Response:
+        self.second.password_right.drop()
         self.second.reproved.save(account, *self.site.facts(account))
-        return self.end(challenge, None, self.target() or url_for(".enrolment"))
+        return self.end(challenge, None, self.target() or url_for(f"{self.blueprint}.enrolment"))
 
 
 class NewPhone(_FlowOfAccount):

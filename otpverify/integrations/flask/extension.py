@@ -27,7 +27,7 @@ from otpverify import (
 from otpverify.engine.operations import check_words
 from otpverify.integrations.flask import pages, sign_in
 from otpverify.integrations.flask.api import add_report, json_blueprint
-from otpverify.integrations.flask.enrolment import Enrolment
+from otpverify.integrations.flask.enrolment import Enrolment, ProveAgain
 from otpverify.integrations.flask.flows import FlowPages, Pages, PhoneConfirmation
 from otpverify.integrations.flask.hooks import Hooks
 from otpverify.integrations.flask.login import Login
@@ -415,22 +415,30 @@ class OtpVerify(Hooks):
 
     def pending_account(self) -> str | None:
         """The account whose password was right in this session, up to half an hour ago, and
-        whose second factor is still missing. For the pages of another way in, such as a
-        passkey's."""
-        return SecondFactor(self._site).half_signed_in
+        whose second factor is still missing, at the login or before a change of the phone. For the
+        pages of another way in, such as a passkey's."""
+        half = SecondFactor(self._site).half_signed_in
+        if half is not None or "enrolment" not in self._site.state.mounted:
+            return half
+        return ProveAgain(self._site).account_of_way()
 
     def complete_login(self) -> Response:
-        """Sign in the account that is half signed in. Call it after your page of another way in was
-        passed, and return its response, which the login's pages would give.
+        """Sign in the account that `pending_account` gives, or let the person who is signed in
+        change the phone. Call it after your page of another way in was passed, and return its
+        response, which the pages of the flow would give.
 
         Raises:
-            ProofRequired: No account is half signed in, or not any more.
+            ProofRequired: There is no such account, or not any more.
         """
-        account = self.pending_account()
+        account, mounted = self.pending_account(), self._site.state.mounted
         if account is None:
             raise ProofRequired
-        login = Login(self._site, self._site.state.mounted["login"])
-        return cast("Response", login.enter_by_way(account))
+        flow: Login | ProveAgain
+        if SecondFactor(self._site).half_signed_in is not None:
+            flow = Login(self._site, mounted["login"])
+        else:
+            flow = ProveAgain(self._site, mounted["enrolment"])
+        return cast("Response", flow.pass_by_way(account))
 
     def cancel(self, phone: str, *, purpose: str, binding: Binding = None) -> None:
         """`Verifier.cancel` for the session's challenge, or for its proof.

@@ -23,7 +23,12 @@ from otpverify.integrations.web.remembered import (
     Remembered,
     RememberedBrowsers,
 )
-from otpverify.integrations.web.session_stamp import REPROVED, SessionStamp, half_signed_in
+from otpverify.integrations.web.session_stamp import (
+    REPROVED,
+    SessionStamp,
+    half_signed_in,
+    password_right,
+)
 from otpverify.settings import Settings
 
 
@@ -59,6 +64,16 @@ class SecondFactor:
     def reproved(self) -> SessionStamp:
         """The session's statement that the person who is signed in proved it again."""
         return SessionStamp(self.site.verifier(), session, REPROVED)
+
+    @property
+    def password_right(self) -> SessionStamp:
+        """The session's statement that the person who is signed in typed the password again."""
+        return password_right(self.site.verifier(), session)
+
+    def has_password(self, account: str) -> bool:
+        """Whether the account has a password. All do, but those for which `auth_hash` returns
+        `None`."""
+        return "auth_hash" not in self.site.hooks or self.site.facts(account)[0] is not None
 
     # Remembered browsers.
 

@@ -1,9 +1,11 @@
 """Enrolment: a signed-in person adds, changes and removes the phone of the account.
 
 A person who only finds an open session must not be able to do so. The person first proves again
-who they are: by a code to the phone that the account has, or by the password. `SessionStamp`
-(`REPROVED`) keeps that for some minutes. It covers the account's authentication hash and its phone,
-so one change uses it up, also where another session changes the phone meanwhile.
+who they are (OWASP ASVS 5.0, 7.5.1): by the account's password, if it has one, and by what
+`step_after_password` names. The password stops a person at an open browser, also one who holds the
+unlocked phone; the code stops a person who knows the password. `SessionStamp` (`REPROVED`) keeps
+the proof for some minutes. It covers the account's authentication hash and its phone, so one change
+uses it up, also where another session changes the phone meanwhile.
 
 Then the new number is confirmed by a code. Whether another account has it is looked up only after
 the right code, so that no person can find it out about numbers of other people.
@@ -11,6 +13,7 @@ the right code, so that no person can find it out about numbers of other people.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final
 
 from otpverify import ConfigurationError, OtpVerifyError
@@ -48,6 +51,27 @@ def check_without_phone(choice: object, name: str) -> str:
     if found not in WITHOUT_PHONE:
         raise ConfigurationError(f"{name} must be {', '.join(WITHOUT_PHONE)}.")
     return str(found)
+
+
+class AfterPassword(Enum):
+    """What follows the password where a person proves again who they are."""
+
+    CODE = "code"
+    OTHER_WAY = "other way"
+    NOTHING = "nothing"
+
+
+def step_after_password(*, has_phone: bool, has_other_way: bool) -> AfterPassword:
+    """What a person must prove beside the password, before the phone or another factor of the
+    account changes: each second factor that the account has must be passed once.
+
+    Args:
+        has_phone: The account has a phone: a code goes to it. Another way stands in for it.
+        has_other_way: The account has another way, such as backup codes.
+    """
+    if has_phone:
+        return AfterPassword.CODE
+    return AfterPassword.OTHER_WAY if has_other_way else AfterPassword.NOTHING
 
 
 class PhoneTaken(OtpVerifyError):

@@ -95,6 +95,28 @@ async def available_ways(ways: Iterable[OtherWay], account: str) -> list[OtherWa
     return found
 
 
+def listed_ways(
+    ways: Iterable[OtherWay], say: Callable[[Sentence], str], address: Callable[[OtherWay], str]
+) -> list[dict[str, object]]:
+    """Ways for programs, each with its `name`, its `label`, the `url` of its page, and the label of
+    the `field` that its answer is typed into; `None` for a way with pages of the site's own.
+
+    Args:
+        ways: Those of the account.
+        say: Gives a sentence in the person's language.
+        address: Gives the page of a way.
+    """
+    return [
+        {
+            "name": way.name,
+            "label": say(way.label),
+            "url": address(way),
+            "field": None if way.check is None else say(way.field),
+        }
+        for way in ways
+    ]
+
+
 def is_code_refused(outcome: Outcome) -> bool:
     """Whether no code can be sent now, so that the person is led to another way in. The cooldown
     does not count: a repeated request meets that of the first one.

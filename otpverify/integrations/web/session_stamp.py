@@ -24,6 +24,9 @@ FIRST_STEP_SECONDS: Final = 1800
 """How long the second step may follow. The person may need another code, or enrol a phone."""
 REPROVED: Final = "proved again"
 """The name of the stamp for a person who proved again who they are."""
+PASSWORD_RIGHT: Final = "password before check"  # noqa: S105 - a name
+"""The name of the stamp for a person who is signed in and typed the password again; the code, or
+another way, is missing."""
 STAMP_SECONDS: Final = 600
 """How long any other stamp is valid."""
 
@@ -95,6 +98,18 @@ def half_signed_in(
         verifier, session: As for `SessionStamp`.
     """
     return SessionStamp(verifier, session, FIRST_STEP, seconds=FIRST_STEP_SECONDS)
+
+
+def password_right(
+    verifier: Verifier | AsyncVerifier, session: MutableMapping[str, Any]
+) -> SessionStamp:
+    """The statement that a person who is signed in typed the account's password again, if it has
+    one, and that the rest of the proof is missing.
+
+    Args:
+        verifier, session: As for `SessionStamp`.
+    """
+    return SessionStamp(verifier, session, PASSWORD_RIGHT, seconds=FIRST_STEP_SECONDS)
 
 
 def _texts(facts: tuple[str | None, ...]) -> list[str]:

@@ -15,7 +15,9 @@ from otpverify.integrations.flask import OtpVerify
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.account_notices import AccountNotice
 from otpverify.integrations.web.backup_codes import BackupCodes, MemoryBackupCodes
-from otpverify.integrations.web.enrolment import PhoneTaken
+from otpverify.integrations.web.enrolment import OLD_PHONE, PhoneTaken
+from otpverify.integrations.web.other_ways import OtherWay
+from otpverify.integrations.web.sentences import Sentence
 
 BASE = "/account/enrolment"
 NEW = "+37256789045"
@@ -70,6 +72,16 @@ class Site(Shop):
             session["account"] = account
             return ""
 
+        @self.app.get("/passkey")
+        def passkey() -> Any:
+            asked = otp.pending_account()
+            return otp.complete_login() if asked == "7" else "nobody"
+
+        @self.app.get("/send")
+        def send() -> str:
+            otp.start(PHONE, purpose=OLD_PHONE, subject="7")
+            return ""
+
     @property
     def changes(self) -> list[str]:
         return [notice.change.name for notice in self.notices]
@@ -88,9 +100,13 @@ def person(site: Site) -> Person:
     return person
 
 
-def prove(person: Person, password: str = PASSWORD) -> None:
+def prove(site: Site, person: Person, password: str = PASSWORD) -> None:
+    """By the password and a code to the old number, which is gone from the outbox then."""
     person.open(f"{BASE}/prove")
-    person.send(f"{BASE}/prove", password=password)
+    page = person.send(f"{BASE}/prove", password=password)
+    if page.path == f"{BASE}/prove/code":
+        person.send(f"{BASE}/prove/code", code=site.outbox.code())
+        site.outbox.clear()
 
 
 def enter_number(person: Person, phone: str = NEW) -> None:
@@ -115,7 +131,7 @@ def test_an_account_with_an_invalid_phone_is_refused_and_not_sent_around(
 
 
 class TestChange:
-    def test_by_password(self, site: Site, person: Person) -> None:
+    def test_it_takes_password_and_a_code_to_each_number(self, site: Site, person: Person) -> None:
         page = person.open(BASE)
         assert "••" in page.text
         assert PHONE not in page.html
@@ -123,35 +139,70 @@ class TestChange:
         assert page.path == f"{BASE}/prove"
         assert page.said == "First confirm that it is you."
         page = person.send(f"{BASE}/prove", password=PASSWORD)
+        assert (page.path, site.outbox.messages[-1].to) == (f"{BASE}/prove/code", PHONE)
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove", "the password alone"
+        person.open(f"{BASE}/prove/code")
+        page = person.send(f"{BASE}/prove/code", code=site.code(1))
         assert page.path == f"{BASE}/phone"
         page = person.send(f"{BASE}/phone", phone="+372 5678 9045")
-        page = person.send(f"{BASE}/phone/code", code=site.code(1))
+        assert site.outbox.messages[-1].to == NEW
+        page = person.send(f"{BASE}/phone/code", code=site.code(2))
         assert (page.path, page.said) == (BASE, f"{NEW} is confirmed.")
         assert site.phones["7"] == NEW
 
     def test_the_page_for_the_number_names_the_risk_of_codes_by_sms(
         self, site: Site, person: Person
     ) -> None:
-        prove(person)
+        prove(site, person)
         page = person.open(f"{BASE}/phone")
         assert "A person who takes over your number also receives your codes." in page.text
         assert "An authenticator app or a passkey is safer." in page.text
 
-    def test_by_a_code_to_the_old_number(self, site: Site, person: Person) -> None:
+    def test_an_account_without_a_password_needs_the_code_alone(
+        self, site: Site, person: Person
+    ) -> None:
+        site.otp.auth_hash(lambda _: None)
         person.open(f"{BASE}/phone")
+        assert 'name="password"' not in person.page.html
         page = person.send(f"{BASE}/prove")
-        assert page.path == f"{BASE}/prove/code"
-        assert site.outbox.messages[-1].to == PHONE
+        assert (page.path, site.outbox.messages[-1].to) == (f"{BASE}/prove/code", PHONE)
         page = person.send(f"{BASE}/prove/code", code=site.code(1))
         assert page.path == f"{BASE}/phone"
-        page = person.send(f"{BASE}/phone", phone=NEW)
-        assert site.outbox.messages[-1].to == NEW
-        page = person.send(f"{BASE}/phone/code", code=site.code(2))
-        assert site.phones["7"] == NEW
         assert not site.asked
 
+    def test_a_backup_code_stands_in_for_a_lost_phone(self, site: Site, person: Person) -> None:
+        with site.app.test_request_context():
+            first, second = run_sync(BackupCodes(site.otp.verifier, site.storage).make("7"))[:2]
+        other = f"{BASE}/prove/other"
+        assert person.open(other).path == f"{BASE}/prove", "the password comes first"
+        person.open(f"{BASE}/remove")
+        person.send(f"{BASE}/prove", password=PASSWORD)
+        assert f"{other}?way=backup-code" in person.page.html
+        assert person.open(other).heading == "Use a backup code"
+        wrong = person.send(f"{other}?way=backup-code", code="4x8hq-27mzc")
+        assert wrong.said == "That is incorrect, or it was used before."
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+        person.open(other)
+        assert person.send(f"{other}?way=backup-code", code=first).path == f"{BASE}/phone"
+        assert site.changes == ["BACKUP_CODE_USED"]
+        site.phones.pop("7")  # and for one that is gone
+        person.open(f"{BASE}/prove")
+        page = person.send(f"{BASE}/prove", password=PASSWORD)
+        assert page.path == other, "a password alone adds no phone beside another way"
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+        person.open(other)
+        assert person.send(f"{other}?way=backup-code", code=second).path == f"{BASE}/phone"
+
+    def test_a_way_with_pages_of_the_sites_own(self, site: Site, person: Person) -> None:
+        site.otp.add_way(OtherWay("passkey", Sentence("Use a passkey"), url="/passkey"))
+
+        assert person.client.get("/passkey").text == "nobody"
+        person.open(f"{BASE}/phone")
+        person.send(f"{BASE}/prove", password=PASSWORD)
+        assert person.open(f"{BASE}/prove/other").path == f"{BASE}/phone"
+
     def test_the_old_number_gets_a_notice_without_a_code(self, site: Site, person: Person) -> None:
-        prove(person)
+        prove(site, person)
         change(site, person)
         assert site.changes == ["PHONE_CHANGED"]
         with pytest.raises(LookupError):
@@ -166,7 +217,7 @@ class TestChange:
         site.mount(OTPVERIFY_NOTICES=False)
         person = site.person()
         person.client.get("/as/7")
-        prove(person)
+        prove(site, person)
         change(site, person)
         site.app.extensions["otpverify"].close()
         assert site.changes == ["PHONE_CHANGED"]
@@ -179,7 +230,7 @@ class TestChange:
         def fails(notice: AccountNotice) -> None:
             raise OSError("the mail server is away")
 
-        prove(person)
+        prove(site, person)
         change(site, person)
         assert site.phones["7"] == NEW
         assert "The person was not notified" in caplog.text
@@ -197,7 +248,7 @@ class TestChange:
         assert len(site.outbox) == 1
 
     def test_the_same_number_is_not_a_change(self, site: Site, person: Person) -> None:
-        prove(person)
+        prove(site, person)
         enter_number(person, PHONE)
         assert person.page.said == "Your account has this number already."
         assert len(site.outbox) == 0
@@ -218,7 +269,7 @@ class TestRepeatedRequests:
         return person.open(reply.headers["Location"]).path
 
     def test_the_code_for_the_new_number(self, site: Site, person: Person) -> None:
-        prove(person)
+        prove(site, person)
         enter_number(person)
         assert self.repeat(person, f"{BASE}/phone/code", code=site.code(1)) == BASE
         assert site.phones["7"] == NEW
@@ -226,12 +277,12 @@ class TestRepeatedRequests:
 
     def test_the_code_to_the_old_number(self, site: Site, person: Person) -> None:
         person.open(f"{BASE}/phone")
-        person.send(f"{BASE}/prove")
+        person.send(f"{BASE}/prove", password=PASSWORD)
         where = self.repeat(person, f"{BASE}/prove/code", code=site.code(1))
         assert where == f"{BASE}/phone"
 
     def test_the_removal(self, site: Site, person: Person) -> None:
-        prove(person)
+        prove(site, person)
         person.open(f"{BASE}/remove")
         assert self.repeat(person, f"{BASE}/remove") == BASE
         assert site.changes == ["PHONE_REMOVED"]
@@ -241,8 +292,10 @@ class TestRemoval:
     def test_it_is_removed(self, site: Site, person: Person) -> None:
         page = person.open(f"{BASE}/remove")
         assert page.path == f"{BASE}/prove"
-        page = person.send(f"{BASE}/prove", password=PASSWORD)
+        person.send(f"{BASE}/prove", password=PASSWORD)
+        page = person.send(f"{BASE}/prove/code", code=site.code(1))
         assert page.path == f"{BASE}/remove"
+        site.outbox.clear()
         page = person.send(f"{BASE}/remove")
         assert (page.path, page.said) == (BASE, "The phone number was removed.")
         assert "7" not in site.phones
@@ -253,7 +306,7 @@ class TestRemoval:
 
     def test_without_the_hook_there_is_no_such_page(self, site: Site, person: Person) -> None:
         del site.otp._hooks["remove_phone"]
-        prove(person)
+        prove(site, person)
         assert person.open(f"{BASE}/remove").status == 404
         assert "Remove" not in person.open(BASE).text
 
@@ -261,7 +314,7 @@ class TestRemoval:
     def test_an_account_that_may_not_keeps_its_phone(
         self, site: Site, person: Person, answer: object
     ) -> None:
-        prove(person)
+        prove(site, person)
         token = person.open(f"{BASE}/remove").forms[f"{BASE}/remove"]
         asked: list[str] = []
 
@@ -278,7 +331,7 @@ class TestRemoval:
 
     def test_an_account_that_may_removes_its_phone(self, site: Site, person: Person) -> None:
         site.otp.may_remove(lambda account: account == "7")
-        prove(person)
+        prove(site, person)
         person.open(f"{BASE}/remove")
         person.send(f"{BASE}/remove")
         assert "7" not in site.phones
@@ -292,6 +345,9 @@ class TestAttackers:
             ("phone/code", {"code": "123456"}),
             ("remove", {}),
             ("codes", {}),
+            ("prove", {}),
+            ("prove/code", {"code": "123456"}),
+            ("prove/resend", {}),
         ):
             person.client.post(f"{BASE}/{path}", data={**token, **fields})
         assert site.phones == {"7": PHONE}
@@ -301,17 +357,35 @@ class TestAttackers:
 
     def test_passwords_are_counted(self, site: Site, person: Person) -> None:
         for _ in range(5):
-            prove(person, "wrong")
+            prove(site, person, "wrong")
             assert person.page.said == "The password is incorrect."
-        prove(person)
+        prove(site, person)
         assert person.page.said.startswith("Too many incorrect passwords.")
         assert len(site.asked) == 5
+        assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
+
+    def test_the_password_alone_changes_nothing(self, site: Site, person: Person) -> None:
+        token = person.open(f"{BASE}/prove").forms[f"{BASE}/prove"]
+        person.send(f"{BASE}/prove", password=PASSWORD)
+        assert person.page.path == f"{BASE}/prove/code"
+        fields = {"phone": STRANGER, "code": "123456"}
+        for path in ("phone", "phone/code", "remove", "codes", "prove/code"):
+            person.client.post(f"{BASE}/{path}", data={**token, **fields})
+        assert site.phones == {"7": PHONE}
+        assert [message.to for message in site.outbox.messages] == [PHONE]
+        assert not site.storage.load("7")
+
+    def test_a_code_without_the_password_changes_nothing(self, site: Site, person: Person) -> None:
+        """Also where the site itself sends a code of this purpose."""
+        token = person.open(f"{BASE}/prove").forms[f"{BASE}/prove"]
+        person.client.get("/send")
+        person.client.post(f"{BASE}/prove/code", data={**token, "code": site.code(1)})
         assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
 
     @pytest.mark.parametrize("answer", [None, 1, "yes"])
     def test_only_true_confirms_a_password(self, site: Site, person: Person, answer: Any) -> None:
         site.otp.confirm_password(lambda *_: answer)
-        prove(person)
+        prove(site, person)
         assert person.page.path == f"{BASE}/prove"
 
     def test_a_password_is_in_no_cookie(self, site: Site, person: Person) -> None:
@@ -326,7 +400,7 @@ class TestAttackers:
     def test_the_proof_ends_after_minutes(
         self, clock: FrozenDateTimeFactory, site: Site, person: Person
     ) -> None:
-        prove(person)
+        prove(site, person)
         clock.tick(600)
         assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
         assert site.phones["7"] == PHONE
@@ -334,20 +408,20 @@ class TestAttackers:
     def test_one_proof_serves_one_change_also_in_old_cookies(
         self, site: Site, person: Person
     ) -> None:
-        prove(person)
+        prove(site, person)
         old = person.cookie
         change(site, person)
         person.cookie = old
         assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
 
     def test_the_proof_ends_with_the_password(self, site: Site, person: Person) -> None:
-        prove(person)
+        prove(site, person)
         site.hashes["7"] = "another"
         assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
 
     def test_the_proof_is_for_one_account(self, site: Site, person: Person) -> None:
         site.phones["8"] = STRANGER
-        prove(person)
+        prove(site, person)
         person.client.get("/as/8")
         assert person.open(f"{BASE}/phone").path == f"{BASE}/prove"
 
@@ -355,16 +429,17 @@ class TestAttackers:
         self, site: Site, person: Person
     ) -> None:
         site.phones["8"] = STRANGER
-        prove(person)
+        prove(site, person)
         enter_number(person)
         form = person.page.forms[f"{BASE}/phone/code"]
+        code = site.code(1)
         person.client.get("/as/8")
-        prove(person)
-        person.client.post(f"{BASE}/phone/code", data={**form, "code": site.code(1)})
+        prove(site, person)
+        person.client.post(f"{BASE}/phone/code", data={**form, "code": code})
         assert site.phones == {"7": PHONE, "8": STRANGER}
 
     def test_a_change_elsewhere_meanwhile_ends_it(self, site: Site, person: Person) -> None:
-        prove(person)
+        prove(site, person)
         enter_number(person)
         site.phones["7"] = STRANGER  # in another session
         page = person.send(f"{BASE}/phone/code", code=site.code(1))
@@ -376,7 +451,7 @@ class TestAttackers:
         self, site: Site, person: Person
     ) -> None:
         person.open(f"{BASE}/prove")
-        person.send(f"{BASE}/prove")
+        person.send(f"{BASE}/prove", password=PASSWORD)
         site.phones["7"] = STRANGER
         page = person.send(f"{BASE}/prove/code", code=site.code(1))
         assert page.path == f"{BASE}/prove"
@@ -386,7 +461,7 @@ class TestAttackers:
         self, site: Site, person: Person
     ) -> None:
         site.phones["8"] = NEW
-        prove(person)
+        prove(site, person)
         enter_number(person)
         assert person.page.path == f"{BASE}/phone/code"
         page = person.send(f"{BASE}/phone/code", code=site.code(1))
@@ -399,7 +474,7 @@ class TestAttackers:
         def save_phone(account: str, verified: Verified) -> None:
             raise PhoneTaken
 
-        prove(person)
+        prove(site, person)
         change(site, person)
         assert person.page.said == "This number belongs to another account. Use another number."
         assert not site.notices
@@ -416,7 +491,7 @@ class TestAttackers:
         assert len(site.outbox) == 0
 
     def test_every_form_needs_the_sessions_token(self, site: Site, person: Person) -> None:
-        prove(person)
+        prove(site, person)
         for path in ("phone", "prove", "remove", "codes", "forget", "phone/code", "prove/code"):
             data = {"phone": NEW, "password": PASSWORD, "which": "all", "code": "123456"}
             assert person.client.post(f"{BASE}/{path}", data=data).status_code == 400, path
@@ -428,7 +503,7 @@ class TestAttackers:
         self, site: Site, person: Person
     ) -> None:
         """A code to a new number, which anybody may type, signs nobody in."""
-        prove(person)
+        prove(site, person)
         enter_number(person)
         form = person.page.forms[f"{BASE}/phone/code"]
         for path in ("/account/login/code", "/account/phone/code", f"{BASE}/prove/code"):
@@ -549,7 +624,7 @@ class TestBackupCodesPage:
     def test_they_are_made_and_shown_once(self, site: Site, person: Person) -> None:
         page = person.open(BASE)
         assert "Codes left: 0" in page.text
-        prove(person)
+        prove(site, person)
         person.open(f"{BASE}/codes")
         page = person.send(f"{BASE}/codes")
         assert page.html.count("<code>") == 10
@@ -562,7 +637,7 @@ class TestBackupCodesPage:
             assert line[:11] not in kept
 
     def test_a_reload_of_the_form_makes_no_others(self, site: Site, person: Person) -> None:
-        prove(person)
+        prove(site, person)
         person.open(f"{BASE}/codes")
         form = person.page.forms[f"{BASE}/codes"]
         person.send(f"{BASE}/codes")
@@ -613,9 +688,9 @@ class TestRememberedBrowsersPage:
 
     def test_a_new_phone_ends_them(self, site: Site) -> None:
         person = self.remember(site)
-        prove(person)
+        prove(site, person)
         enter_number(person)
-        person.send(f"{BASE}/phone/code", code=site.code(2))
+        person.send(f"{BASE}/phone/code", code=site.code(1))
         person.client.delete_cookie("session")
         assert person.begin("login").path == "/account/login/code"
 
