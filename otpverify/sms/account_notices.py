@@ -12,12 +12,13 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
+from pkgutil import get_data
 from typing import Literal, TypeAlias
 
 from otpverify.errors import ConfigurationError
 from otpverify.sms import lint_rules
 from otpverify.sms.gsm7 import in_gsm7, is_gsm7
-from otpverify.sms.languages import languages, negotiate
+from otpverify.sms.languages import languages, load_languages, negotiate
 
 NoticeText: TypeAlias = Literal["phone", "factor", "sign_in"]
 
@@ -25,8 +26,6 @@ NoticeText: TypeAlias = Literal["phone", "factor", "sign_in"]
 @cache
 def notice_texts() -> Mapping[str, Mapping[NoticeText, str]]:
     """The texts of every language, by its tag."""
-    from pkgutil import get_data  # here, as for `languages`
-
     found: dict[str, dict[NoticeText, str]] = json.loads(
         get_data("otpverify.sms", "account_notices.json") or b""
     )
@@ -55,3 +54,9 @@ def notice_text(kind: NoticeText, *, locale: str = "en", brand: str | None = Non
     if is_gsm7(text) and not is_gsm7(brand):
         brand = in_gsm7(brand) or brand
     return language.prefix.replace("{brand}", brand) + text
+
+
+# Read now, by a program that sends notices: later, when the change that a notice is about is made
+# already, no file may be left to open.
+load_languages()
+notice_texts()

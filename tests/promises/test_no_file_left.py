@@ -14,6 +14,8 @@ from otpverify import (
     AsyncSmspmClient, AsyncVerifier, DeliveryUnavailable, Policy, Retry,
     SmspmClient, Verifier,
 )
+from otpverify.integrations.web import run_sync
+from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, send_notice
 from otpverify.testing import AsyncOutboxSender, OutboxSender
 
 retry = Retry(attempts=2)
@@ -48,6 +50,11 @@ elif sys.argv[1] == "async verifier":
             await async_verifier.check(phone, async_outbox.code(phone), challenge=code.id)
     loop.run_until_complete(prove())
     list(map(os.close, taken))
+elif sys.argv[1] == "account notice":
+    change = AccountNotice("7", AccountChange.PHONE_CHANGED, PHONES[0], "de")
+    assert run_sync(send_notice(verifier, change, brand="Example"))
+    assert "Example" in outbox.messages[0].text
+    list(map(os.close, taken))
 elif sys.argv[1] == "bulk":
     result = client.send_bulk(PHONES, "Hello")
     assert {type(entry.error) for entry in result.entries} == {DeliveryUnavailable}, result
@@ -75,7 +82,16 @@ print("done")
 
 
 @pytest.mark.parametrize(
-    "part", ["verifier", "async verifier", "client", "async client", "bulk", "async bulk"]
+    "part",
+    [
+        "verifier",
+        "async verifier",
+        "account notice",
+        "client",
+        "async client",
+        "bulk",
+        "async bulk",
+    ],
 )
 def test_a_process_without_a_file_left_to_open_gets_typed_errors_and_recovers(part: str) -> None:
     done = subprocess.run(
