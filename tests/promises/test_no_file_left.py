@@ -6,18 +6,23 @@ import subprocess
 import sys
 
 import pytest
+from servers import Server, binary
 
 PROGRAM = """
 import asyncio, os, resource, sys
 
 from otpverify import (
     AsyncSmspmClient, AsyncVerifier, DeliveryUnavailable, Policy, Retry,
-    SmspmClient, Verifier,
+    RedisStore, SmspmClient, Verifier,
 )
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, send_notice
 from otpverify.testing import AsyncOutboxSender, OutboxSender
 
+if sys.argv[1] == "redis":
+    store = RedisStore.from_url(sys.argv[2])
+    shared = Verifier(OutboxSender(), store=store, secret="IVKyqv658P1UUfs7FIPkHIFCfhGBIzc9LecQbj3")
+    waiting = shared.start("+37256789045")  # it connects
 retry = Retry(attempts=2)
 loop = asyncio.new_event_loop()
 async_client = AsyncSmspmClient("hash", "token", url="http://127.0.0.1:9", retry=retry)
@@ -54,6 +59,10 @@ elif sys.argv[1] == "account notice":
     change = AccountNotice("7", AccountChange.PHONE_CHANGED, PHONES[0], "de")
     assert run_sync(send_notice(verifier, change, brand="Example"))
     assert "Example" in outbox.messages[0].text
+    list(map(os.close, taken))
+elif sys.argv[1] == "redis":
+    shared.unlock(waiting.phone)
+    shared.cancel(waiting.phone, challenge=waiting.id)
     list(map(os.close, taken))
 elif sys.argv[1] == "bulk":
     result = client.send_bulk(PHONES, "Hello")
@@ -94,12 +103,22 @@ print("done")
     ],
 )
 def test_a_process_without_a_file_left_to_open_gets_typed_errors_and_recovers(part: str) -> None:
+    assert run(part) == "done"
+
+
+def test_a_store_in_redis_that_is_connected_needs_no_file() -> None:
+    with Server(binary("valkey9")) as server:
+        assert run("redis", server.url) == "done"
+
+
+def run(*arguments: str) -> str:
+    """The last word of the program."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, part],
+        [sys.executable, "-c", PROGRAM, *arguments],
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == "done"
+    return done.stdout.split()[-1]

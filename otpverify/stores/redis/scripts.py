@@ -14,9 +14,9 @@ import os
 import re
 import struct
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import NamedTuple, TypeAlias
 
@@ -100,8 +100,18 @@ def _read(name: str, clock: str | None) -> str:
     """A file, with the files that it includes in their place."""
     if name == "clock" and clock is not None:
         return clock
-    text = (resources.files("otpverify.stores.redis") / "lua" / f"{name}.lua").read_text("utf-8")
-    return _INCLUDE.sub(lambda found: _read(found[1], clock), text)
+    return _INCLUDE.sub(lambda found: _read(found[1], clock), files()[name])
+
+
+@cache
+def files() -> Mapping[str, str]:
+    """The text of every file of `lua/`, by its name without `.lua`."""
+    folder = resources.files("otpverify.stores.redis") / "lua"
+    return {
+        file.name.removesuffix(".lua"): file.read_text("utf-8")
+        for file in folder.iterdir()
+        if file.name.endswith(".lua")
+    }
 
 
 class Scripts:
@@ -115,6 +125,7 @@ class Scripts:
     def __init__(self, prefix: str, loader: Callable[[str], Script] = load) -> None:
         if not isinstance(prefix, str):
             raise ConfigurationError("prefix must be a str.")
+        files()  # at the first call of an operation no file may be left to open
         self._prefix = prefix
         self._load = loader
         # A policy's hash is of all its fields; most stores see one policy alone.
