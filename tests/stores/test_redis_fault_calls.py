@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pytest
 import test_redis_faults as faults
 from servers import Server, binary, free_port
-from support import OTHER_PHONE, PHONE, SECRET, long_form
+from support import LONG, OTHER_PHONE, PHONE, SECRET, long_form
 from test_redis_faults import (
     BOUND,
     EVERY_KIND,
@@ -172,7 +172,7 @@ class TestLostRepliesOfACluster(faults.TestLostReplies):
     @pytest.fixture
     def visit(self, visit: Visit) -> Visit:
         """It asks for the layout again before it repeats, which takes long on a busy machine."""
-        return partial(visit, timeout=0.8)
+        return partial(visit, timeout=2.0 if LONG else 0.8)
 
     @pytest.fixture
     def wire(self, clusters: Callable[[str], Wire], kind: str) -> Wire:
