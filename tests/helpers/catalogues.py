@@ -13,6 +13,7 @@ import io
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from gettext import c2py  # what gettext reads its rules with
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -134,6 +135,7 @@ class Text(NamedTuple):
     file: str
 
 
+@cache
 def texts() -> list[Text]:
     """Every text of the pages, in a fixed order.
 
@@ -398,7 +400,11 @@ def _relative_time(tag: str, unit: Unit, catalog: Catalog) -> tuple[str, ...]:
 
 def plural_index(expression: str, n: int) -> int:
     """The plural form of a number by a catalogue's rule."""
-    return int(c2py(expression)(n))
+    return int(_rule(expression)(n))
+
+
+# A rule is compiled; it is asked 800 times for each language.
+_rule = cache(c2py)
 
 
 def main(arguments: list[str]) -> int:

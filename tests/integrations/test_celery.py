@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ from celery.exceptions import Reject
 from celery.signals import task_retry, task_revoked
 from faulty_gateways import unused_url
 from freezegun.api import FrozenDateTimeFactory
-from support import OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET, Face, Mode
+from support import LONG, OTHER_PHONE, OTHER_SECRET, PHONE, QUICK, SECRET, Face, Mode
 
 from otpverify import (
     AsyncRedisStore,
@@ -466,16 +466,17 @@ def test_a_text_that_was_altered_on_the_broker_is_not_sent(queue: Queue) -> None
     sealed = message.payload[0][0]
     task = queue.app.tasks[NAME]
 
-    def refuses_all() -> None:
-        for how, alter in ALTERED.items():
-            altered = alter(sealed)
+    def refuses(alterations: Iterable[str]) -> None:
+        for how in alterations:
+            altered = ALTERED[how](sealed)
             assert altered != sealed, how
             assert isinstance(task.apply((altered,)).result, ConfigurationError), how
 
-    refuses_all()
+    refuses(ALTERED)
     assert not queue.outbox.messages
     assert queue.deliver(message).state == "SUCCESS"
-    refuses_all()
+    # The same after it was sent; each of them is tried ten times.
+    refuses(ALTERED if LONG else ["twice", "a bit"])
     assert len(queue.outbox) == 1
 
 
