@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from support import long_form
 
 from otpverify.sandbox import Sandbox
 
@@ -76,7 +77,9 @@ print(json.dumps(found))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-@pytest.mark.parametrize("kind", ["sync", "async", "bulk"])
+@pytest.mark.parametrize(
+    "kind", ["sync", *(pytest.param(kind, marks=long_form) for kind in ("async", "bulk"))]
+)
 def test_each_process_gets_its_own_replies(kind: str) -> None:
     with Sandbox(hash="hash", token="token") as sandbox:
         done = subprocess.run(

@@ -10,6 +10,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from base64 import b64decode
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -18,13 +19,14 @@ from typing import Any, ClassVar, Self
 
 import django_site
 import httpx2
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from flask import Flask, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from support import QUICK, SECRET
+from support import QUICK, SECRET, long_form
 
 from examples.wsgi_app import main as wsgi_example
 from otpverify import AsyncVerifier, MemoryStore, Sender, Verifier
@@ -506,6 +508,12 @@ SLOW = (
 )
 """The asynchronous views of Django take long, and share all code with the synchronous ones: where a
 test sends much, they are left to the long form."""
+
+
+def slow_in_long_form(kinds: Iterable[type[Site]]) -> list[Any]:
+    """Parameters of a test: of the slow kinds, the long form asks."""
+    return [pytest.param(kind, marks=long_form if kind in SLOW else ()) for kind in kinds]
+
 
 _LONG = re.compile(r"[A-Za-z0-9_+/=.:-]{20,}")
 

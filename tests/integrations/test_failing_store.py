@@ -11,6 +11,7 @@ from web_sites import (
     BUILT_IN,
     KNOWN,
     Site,
+    slow_in_long_form,
 )
 
 from otpverify import MemoryStore, StoreError
@@ -35,7 +36,7 @@ class Away(MemoryStore):
         return answer
 
 
-@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", slow_in_long_form(BUILT_IN), ids=lambda kind: kind.name)
 def test_a_store_that_is_away(kind: type[Site], caplog: pytest.LogCaptureFixture) -> None:
     outbox, store = OutboxSender(), Away()
     with kind(outbox, store) as site:

@@ -17,6 +17,7 @@ from web_sites import (
     Seen,
     Site,
     comparable,
+    slow_in_long_form,
     without_tokens,
 )
 
@@ -30,7 +31,7 @@ HEADERS = {
 }
 KINDS: list[type[Site]] = [FlaskPages, FlaskSignInPages, DjangoPages, DjangoAsyncPages]
 KINDS += [DjangoSignInPages, DjangoAsyncSignInPages]
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+every_kind = pytest.mark.parametrize("kind", slow_in_long_form(KINDS), ids=lambda kind: kind.name)
 
 
 def walk(site: Site, outbox: OutboxSender, clock: FrozenDateTimeFactory) -> list[Seen]:

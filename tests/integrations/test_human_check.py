@@ -10,7 +10,16 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 from jinja2 import ChoiceLoader, DictLoader
-from web_sites import BUILT_IN, HUMAN, KNOWN, DjangoPages, FastApiTokens, FlaskPages, Site
+from web_sites import (
+    BUILT_IN,
+    HUMAN,
+    KNOWN,
+    DjangoPages,
+    FastApiTokens,
+    FlaskPages,
+    Site,
+    slow_in_long_form,
+)
 
 from otpverify import FraudPolicy, HumanCheckRequired, Policy, Verifier
 from otpverify.core.fraud import PREFIX_LIMIT
@@ -37,7 +46,7 @@ def site_of(kind: type[Site], outbox: OutboxSender, **options: Any) -> Site:
     return site
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", slow_in_long_form(KINDS), ids=lambda kind: kind.name)
 def test_a_human_check_that_was_passed_sends_the_code(kind: type[Site]) -> None:
     outbox = OutboxSender()
     with site_of(kind, outbox) as site:
@@ -61,7 +70,7 @@ def test_a_human_check_that_was_passed_sends_the_code(kind: type[Site]) -> None:
         assert f'"{site.ends}"' in site.status().body
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", slow_in_long_form(KINDS), ids=lambda kind: kind.name)
 def test_a_site_without_human_checks_does_not_ask_for_one(kind: type[Site]) -> None:
     outbox = OutboxSender()
     with kind(outbox, **POLICY) as site:

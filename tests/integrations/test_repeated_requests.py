@@ -14,6 +14,7 @@ from web_sites import (
     Seen,
     Site,
     fastapi_app,
+    slow_in_long_form,
 )
 
 from otpverify.testing import OutboxSender
@@ -76,7 +77,7 @@ class Twice:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "crossed"])
-@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", slow_in_long_form(BUILT_IN), ids=lambda kind: kind.name)
 def test_twice_is_as_good_as_once(
     kind: type[Site], late: bool, clock: FrozenDateTimeFactory
 ) -> None:

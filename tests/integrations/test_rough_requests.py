@@ -9,19 +9,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from support import LONG, long_form
+from support import LONG
 from web_sites import (
     BUILT_IN,
     KNOWN,
     ODD,
-    SLOW,
     Site,
     WsgiExample,
+    slow_in_long_form,
 )
 
 from otpverify.testing import OutboxSender
 
-KINDS = [*BUILT_IN, WsgiExample]
+KINDS: list[type[Site]] = [*BUILT_IN, WsgiExample]
 FORM = "application/x-www-form-urlencoded"
 METHODS = ("HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "BREW")
 QUERIES = (
@@ -131,11 +131,7 @@ def state(site: Site) -> str:
     return site.status().body
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=long_form if kind in SLOW else ()) for kind in KINDS],
-    ids=lambda kind: kind.name,
-)
+@pytest.mark.parametrize("kind", slow_in_long_form(KINDS), ids=lambda kind: kind.name)
 def test_rough_requests_are_refused_and_lose_nothing(
     kind: type[Site], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -46,7 +46,9 @@ def site(
         yield found
 
 
-@pytest.fixture(params=PROGRAMS, ids=lambda kind: kind.name)
+@pytest.fixture(
+    params=[one for one in PROGRAMS if LONG or one not in SLOW], ids=lambda kind: kind.name
+)
 def api(
     request: pytest.FixtureRequest, outbox: OutboxSender, clock: FrozenDateTimeFactory
 ) -> Iterator[StepUpSite]:

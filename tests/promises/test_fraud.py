@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from redis_support import open_store, stop_servers
-from support import PHONE, QUICK, SECRET, Face, fixture_secret, long_form
+from support import LONG, PHONE, QUICK, SECRET, Face, fixture_secret, long_form
 
 from otpverify import (
     AllowNumbers,
@@ -956,12 +956,12 @@ class TestRaces:
         assert sum(isinstance(answer, Challenge) for answer in answers) == 8
         assert len(crowded.outbox) == 8
 
-    def test_a_code_entered_200_times_at_once_gives_back_once(self, site: Sites, mode: Any) -> None:
+    def test_a_code_entered_often_at_once_gives_back_once(self, site: Sites, mode: Any) -> None:
         crowded = site()
         challenge = crowded.face.start(ONE_PREFIX[0])
         code = crowded.outbox.code()
         crowded.exhaust()
-        calls = [partial(crowded.face.check, ONE_PREFIX[0], code, challenge=challenge.id)] * 200
-        answers = mode.together(calls)
+        check = partial(crowded.face.check, ONE_PREFIX[0], code, challenge=challenge.id)
+        answers = mode.together([check] * (200 if LONG else 50))
         assert sum(isinstance(answer, Verified) for answer in answers) == 1
         assert crowded.sent(ONE_PREFIX[1:30]) == 3

@@ -245,7 +245,11 @@ def in_order(loop: Any, work: Any) -> None:
         runner.run(work)
 
 
-@LOOPS
+@pytest.mark.parametrize(
+    "loop",
+    [asyncio.new_event_loop, pytest.param(uvloop.new_event_loop, marks=long_form)],
+    ids=["asyncio", "uvloop"],
+)
 @pytest.mark.parametrize("end", [in_order, closed_without_order, in_a_thread, cancelled])
 @pytest.mark.parametrize("mode", ["standalone", pytest.param("cluster", marks=long_form)])
 def test_loops_that_end_leave_nothing_and_say_nothing(
@@ -258,7 +262,7 @@ def test_loops_that_end_leave_nothing_and_say_nothing(
     caplog.set_level("INFO", "asyncio")
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for nth in range(10 if LONG else 3):
+        for nth in range(10 if LONG else 2):
             end(loop(), site.start(*PHONES[nth * 4 : nth * 4 + 4]))
             gc.collect()
     until(lambda: site.connections() <= before)
