@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import unittest
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -77,6 +78,24 @@ FAULT_ROWS = re.findall(
 APPLICATIONS = re.findall(r"`make example APP=(\w+)( ARGS=--script)?`", TEXT["examples/README.md"])
 
 
+@pytest.fixture
+def names(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """What a page's code finds and defines. The database of a reader's program lives as long as
+    its process; here it is closed after the test."""
+    found: dict[str, Any] = {
+        "__name__": "a_page",
+        # A reader's own project.
+        "INSTALLED_APPS": [],
+        "MIDDLEWARE": [],
+        "BASE_DIR": tmp_path,
+        "urlpatterns": [],
+    }
+    yield found
+    for one in found.values():
+        if isinstance(one, sqlite3.Connection):
+            one.close()
+
+
 @pytest.mark.parametrize(
     ("page", "block"),
     BLOCKS,
@@ -85,6 +104,7 @@ APPLICATIONS = re.findall(r"`make example APP=(\w+)( ARGS=--script)?`", TEXT["ex
 def test_python_block(
     page: str,
     block: str,
+    names: dict[str, Any],
     tmp_path: Path,
     smspm_sandbox: Sandbox,
     otp_outbox: object,
@@ -108,9 +128,6 @@ def test_python_block(
         django_site.set_up()
     if "Client(" in block or "TestCase" in block:
         django_site.migrate()
-    # A reader's own.
-    project = {"INSTALLED_APPS": [], "MIDDLEWARE": [], "BASE_DIR": tmp_path, "urlpatterns": []}
-    names: dict[str, Any] = {"__name__": "a_page", **project}
     with admin_installed() if "contrib import admin" in block else nullcontext():
         exec(compile(block, page, "exec", dont_inherit=True), names)
     if re.search(r"\bprint\(", block):
