@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+import otpverify
 from mutation import lua_code
 from mutation.groups import GROUPS
 from mutation.mutant import equivalents
 
 ROOT = Path(__file__).parents[2]
+# Where the package is: in an environment of `make versions`, it is installed.
+SOURCES = Path(otpverify.__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,7 @@ def test_every_change_of_lua(line: str, changes: list[str]) -> None:
 def test_every_change_that_nobody_notices_is_still_one() -> None:
     for key, reason in equivalents().items():
         path, *lines = key.splitlines()
-        held = [line.strip() for line in (ROOT / path).read_text("utf-8").splitlines()]
+        held = [line.strip() for line in (SOURCES / path).read_text("utf-8").splitlines()]
         gone = [line[2:] for line in lines if line.startswith("- ")]
         assert all(line in held for line in gone), f"{path} has it no more: {gone}"
         assert reason
@@ -47,7 +50,7 @@ def test_every_change_that_nobody_notices_is_still_one() -> None:
 @pytest.mark.parametrize("name", GROUPS)
 def test_every_group_has_files_and_tests_that_exist(name: str) -> None:
     group = GROUPS[name]
-    files = group.sources(ROOT)
+    files = group.sources(SOURCES)
     assert files
     asked = {test for path in files for test in group.tests_of(path, ROOT)}
     for test in asked:
