@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from flask import Flask, session
 from flask_wtf.csrf import CSRFProtect
+from freezegun.api import FrozenDateTimeFactory
 from support import QUICK, SECRET, long_form, wrong
 from web_sites import (
     KNOWN,
@@ -264,7 +265,11 @@ class TestLogin:
         "given", [("eve", PASSWORD), (USER, "wrong"), ("", ""), ("x" * 999, "")]
     )
     def test_nothing_shows_whose_account_there_is(
-        self, site: Accounts, outbox: OutboxSender, given: tuple[str, str]
+        self,
+        site: Accounts,
+        outbox: OutboxSender,
+        clock: FrozenDateTimeFactory,
+        given: tuple[str, str],
     ) -> None:
         seen = []
         for user, password in ((USER, "also wrong"), given):
