@@ -15,7 +15,7 @@ from otpverify.integrations.web import account_notices as web
 from otpverify.integrations.web.account_notices import AccountChange, AccountNotice
 
 
-async def notify(view: FlowView, user: Any, change: AccountChange, phone: str | None) -> None:
+async def notify(view: FlowView, user: Any, change: AccountChange, phone: str | None) -> bool:
     """Notify the person of a change, by SMS and in the project's way or by e-mail.
 
     Args:
@@ -23,8 +23,11 @@ async def notify(view: FlowView, user: Any, change: AccountChange, phone: str | 
         user: The account.
         change: What changed.
         phone: The number that the account had before.
+
+    Returns:
+        Whether one of the ways took the notice.
     """
-    await web.notify(
+    return await web.notify(
         view.web_flow.verifier,
         AccountNotice(accounts.key(user), change, phone, requests.locale()),
         by_sms=conf.option("NOTICES") is not False,
@@ -33,11 +36,17 @@ async def notify(view: FlowView, user: Any, change: AccountChange, phone: str | 
     )
 
 
-def _send_otherwise(request: HttpRequest, user: Any, notice: AccountNotice) -> None:
-    """Call `ON_ACCOUNT_CHANGE`; without it, send an e-mail to a user who has an address."""
+def _send_otherwise(request: HttpRequest, user: Any, notice: AccountNotice) -> bool:
+    """Call `ON_ACCOUNT_CHANGE`; without it, send an e-mail to a user who has an address.
+
+    Returns:
+        Whether the person has such a way, and it did not return `False`.
+    """
     own = conf.function("ON_ACCOUNT_CHANGE")
     if own is not None:
-        own(request, user, notice)
-    elif address := getattr(user, user.get_email_field_name(), ""):
+        return own(request, user, notice) is not False
+    address = getattr(user, user.get_email_field_name(), "")
+    if address:
         subject, text = map(requests.say, notice.sentences)
         send_mail(subject, f"{subject} {text}", None, [address])
+    return bool(address)

@@ -26,7 +26,7 @@ from otpverify.integrations.django.backends import PhoneAuthenticationForm
 from otpverify.integrations.django.other_ways import OtherWaysFlow
 from otpverify.integrations.django.requests import lazy_text as _
 from otpverify.integrations.web.account_notices import AccountChange
-from otpverify.integrations.web.attempts import is_attempt, is_suspicious
+from otpverify.integrations.web.attempts import count_failed_sign_in, is_attempt
 from otpverify.integrations.web.enrolment import check_without_phone
 from otpverify.integrations.web.other_ways import OtherWay, is_code_refused
 from otpverify.integrations.web.outcome import Outcome, Page
@@ -219,9 +219,12 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
         if user is not None and is_attempt(error):
             credentials = {user.USERNAME_FIELD: user.get_username()}
             await self.signal(user_login_failed, sender=__name__, credentials=credentials)
-            if await is_suspicious(self.web_flow.verifier, accounts.key(user)):
-                phone = await self.call(requests.get_phone, user)
-                await notify(self, user, AccountChange.SIGN_IN_FAILED, phone)
+            report = partial(self._report_failures, user)
+            await count_failed_sign_in(self.web_flow.verifier, error, accounts.key(user), report)
+
+    async def _report_failures(self, user: Any) -> bool:
+        phone = await self.call(requests.get_phone, user)
+        return await notify(self, user, AccountChange.SIGN_IN_FAILED, phone)
 
     async def post_cancel(self) -> HttpResponseBase:
         """Void the challenge, and forget the password."""

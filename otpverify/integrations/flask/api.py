@@ -12,6 +12,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as BaseResponse
 
 from otpverify.integrations.flask.pages import leave_session, renew_id
+from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.outcome import Outcome, Reply, State
@@ -74,6 +75,8 @@ def json_blueprint(
             if outcome.verified is not None and entry is not None:
                 renew_id()
                 site.open_window(outcome.verified, entry.subject, bound=bool(entry.bound))
+            elif outcome.error is not None and to is not None and purpose == "login":
+                SecondFactor(site).count_failure(outcome.error, to.subject, to.phone)
             if proved is not None and outcome.error is None:
                 return proved()
         else:

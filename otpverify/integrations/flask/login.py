@@ -16,8 +16,6 @@ from otpverify.integrations.flask.other_ways import OtherWaysFlow
 from otpverify.integrations.flask.second_factor import SecondFactor
 from otpverify.integrations.flask.site import Site
 from otpverify.integrations.web import run_sync
-from otpverify.integrations.web.account_notices import AccountChange
-from otpverify.integrations.web.attempts import is_attempt, is_suspicious
 from otpverify.integrations.web.enrolment import check_without_phone
 from otpverify.integrations.web.notices import Carried
 from otpverify.integrations.web.sentences import LONGEST_FIELD, NO_PHONE, Sentence
@@ -68,9 +66,7 @@ class Login(OtherWaysFlow):
 
     def refused(self, error: OtpVerifyError, subject: str) -> None:
         """Notify the person of many incorrect codes or answers: somebody has the password."""
-        if is_attempt(error) and run_sync(is_suspicious(self.site.verifier(), subject)):
-            phone = self.site.facts(subject)[1]
-            self.second.notify(subject, AccountChange.SIGN_IN_FAILED, phone)
+        self.second.count_failure(error, subject)
 
     def cancel(self) -> Response:
         """Void the challenge, and forget the password."""

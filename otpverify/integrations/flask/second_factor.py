@@ -11,11 +11,12 @@ from typing import Any
 from flask import current_app, request, session
 from werkzeug.wrappers import Response
 
-from otpverify import ConfigurationError
+from otpverify import ConfigurationError, OtpVerifyError
 from otpverify.integrations.flask import pages
 from otpverify.integrations.flask.site import APP_CONFIG, Site
 from otpverify.integrations.web import run_sync
 from otpverify.integrations.web.account_notices import AccountChange, AccountNotice, notify
+from otpverify.integrations.web.attempts import count_failed_sign_in
 from otpverify.integrations.web.backup_codes import BackupCodes
 from otpverify.integrations.web.other_ways import OtherWay, available_ways
 from otpverify.integrations.web.remembered import (
@@ -118,13 +119,31 @@ class SecondFactor:
 
     # Notices.
 
-    def notify(self, account: str, change: AccountChange, phone: str | None) -> None:
+    def count_failure(self, error: OtpVerifyError, account: str, phone: str | None = None) -> None:
+        """See `count_failed_sign_in`.
+
+        Args:
+            error: The refusal of a code or another answer.
+            account: The account whose password was right.
+            phone: Its phone; what the application's hook says if left out.
+        """
+
+        async def notify() -> bool:
+            to = self.site.facts(account)[1] if phone is None else phone
+            return self.notify(account, AccountChange.SIGN_IN_FAILED, to)
+
+        run_sync(count_failed_sign_in(self.site.verifier(), error, account, notify))
+
+    def notify(self, account: str, change: AccountChange, phone: str | None) -> bool:
         """Send the person a notice by SMS, and give it to the application's hook.
 
         Args:
             account: The account.
             change: What changed.
             phone: The number that the account had before.
+
+        Returns:
+            Whether one of the ways took the notice.
         """
         hooked = "on_account_change" in self.site.hooks
         notified = notify(
@@ -134,7 +153,7 @@ class SecondFactor:
             brand=current_app.config["OTPVERIFY_BRAND"],
             own=partial(self.site.call, "on_account_change") if hooked else None,
         )
-        run_sync(notified)
+        return run_sync(notified)
 
     @property
     def _browsers(self) -> RememberedBrowsers | None:

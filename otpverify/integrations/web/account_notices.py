@@ -118,7 +118,7 @@ async def notify(
     by_sms: bool = True,
     brand: str | None = None,
     own: Callable[[AccountNotice], object] | None = None,
-) -> None:
+) -> bool:
     """Notify the person of a change, by SMS and in the site's own way. The change is made already,
     so that failures are logged, and change nothing.
 
@@ -126,19 +126,22 @@ async def notify(
         verifier, brand: As for `send_notice`.
         notice: The notice.
         by_sms: Whether a message by SMS goes out.
-        own: The site's own way, such as an e-mail.
+        own: The site's own way, such as an e-mail. `False` says that it did not notify the person.
+
+    Returns:
+        Whether one of the two took the notice.
 
     Raises:
         ConfigurationError: As `send_notice`.
     """
-    if by_sms:
-        await send_notice(verifier, notice, brand=brand)
+    sent = by_sms and await send_notice(verifier, notice, brand=brand)
     if own is None:
-        return
+        return sent
     try:
-        await settled(own(notice))
+        return await settled(own(notice)) is not False or sent
     except Exception:  # of the site's function, or of any e-mail backend
         _log.exception("The person was not notified: %s", notice)
+        return sent
 
 
 async def send_notice(

@@ -89,27 +89,46 @@ def is_attempt(error: OtpVerifyError) -> bool:
     return compared or isinstance(error, IncorrectAnswer | AttemptsExhausted)
 
 
-async def is_suspicious(verifier: Verifier | AsyncVerifier, account: str) -> bool:
-    """Count an incorrect code or answer that came after a right password, over all challenges and
-    other ways in, and say whether the person is to be notified of it now (OWASP ASVS 5.0, 6.3.5).
+async def count_failed_sign_in(
+    verifier: Verifier | AsyncVerifier,
+    error: OtpVerifyError,
+    account: str,
+    notify: Callable[[], Awaitable[bool]],
+) -> None:
+    """Count a code or another answer that was refused after a right password, over all challenges
+    and other ways in, and notify the person of too many, once a day (OWASP ASVS 5.0, 6.3.5).
 
     The refusal that the caller answers stays as it is, so that an error of the store is logged.
 
     Args:
         verifier: Its store counts.
+        error: The refusal. One that is not an attempt (`is_attempt`) is not counted.
         account: The account whose password was right.
+        notify: Notifies the person, and says whether that succeeded, such as
+            `account_notices.notify` with `SIGN_IN_FAILED`. If not, the next refusal tries again.
     """
+    if not is_attempt(error):
+        return
     issuer = verifier.engine.issuer
     key = issuer.keyring.signing.tag_key
+    notices = tag(mac(key, "sign-in notices", account))
 
-    async def refused(name: str, limit: Limit) -> bool:
-        reserved = issuer.ports.reserve(tag(mac(key, name, account)), (limit,))
-        return isinstance(await call_port(reserved, Reserved, Refused), Refused)
+    async def reserve(counter: str, limit: Limit) -> Reserved | Refused:
+        return await call_port(issuer.ports.reserve(counter, (limit,)), Reserved, Refused)
 
     try:
-        if not await refused("failed sign-ins", FAILED_SIGN_INS):
-            return False
-        return not await refused("sign-in notices", SIGN_IN_NOTICES)
-    except OtpVerifyError as error:
-        _log.warning("A failed sign-in was not counted: %s", error)
-        return False
+        failures = tag(mac(key, "failed sign-ins", account))
+        if isinstance(await reserve(failures, FAILED_SIGN_INS), Reserved):
+            return
+        reserved = await reserve(notices, SIGN_IN_NOTICES)
+    except OtpVerifyError as failure:
+        _log.warning("A failed sign-in was not counted: %s", failure)
+        return
+    if isinstance(reserved, Refused):
+        return
+    notified = False
+    try:
+        notified = await notify()
+    finally:
+        if not notified:
+            await issuer.give_back(notices, reserved.at)

@@ -32,6 +32,7 @@ from otpverify.integrations.web.backup_codes import BackupCodes, MemoryBackupCod
 from otpverify.integrations.web.notices import NOTICE_COOKIE
 from otpverify.integrations.web.other_ways import OtherWay
 from otpverify.integrations.web.sentences import Sentence
+from otpverify.integrations.web.session import Recipient
 from otpverify.testing import OutboxSender
 
 DAY = 86_400
@@ -480,6 +481,21 @@ class TestFailedSignIns:
         reports = [text for text in texts if text.startswith("Somebody entered your password")]
         assert len(reports) == 1
         assert not re.search(r"\d", reports[0])
+
+    def test_the_json_endpoints_of_a_login_report_them_too(self) -> None:
+        """Those of a site that has a login of its own."""
+        site = Site()
+        blueprint = site.otp.json_blueprint("login", recipient=lambda: Recipient(PHONE, "7"))
+        site.app.register_blueprint(blueprint, url_prefix="/api/login")
+        site.mount(OTPVERIFY_POLICY=NO_WAIT)
+        client = site.app.test_client()
+        for nth in range(6):
+            if not nth % 5:
+                client.post("/api/login/start", json={})
+                code = codes_of(site)[-1]
+            client.post("/api/login/check", json={"code": wrong(code, nth % 5 + 1)})
+        assert self.notified(site) == ["SIGN_IN_FAILED"]
+        assert (site.notices[0].account, site.notices[0].phone) == ("7", PHONE)
 
     def test_codes_and_other_answers_count_together(self, site: Site, person: Person) -> None:
         site.backup()

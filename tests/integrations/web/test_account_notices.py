@@ -14,6 +14,8 @@ from otpverify import (
     ConfigurationError,
     DeliveryRejected,
     DeliveryUnavailable,
+    IncorrectAnswer,
+    InvalidPhoneNumber,
     MemoryStore,
     Message,
     Policy,
@@ -29,7 +31,11 @@ from otpverify.integrations.web.account_notices import (
     notify,
     send_notice,
 )
-from otpverify.integrations.web.attempts import FAILED_SIGN_INS, SIGN_IN_NOTICES, is_suspicious
+from otpverify.integrations.web.attempts import (
+    FAILED_SIGN_INS,
+    SIGN_IN_NOTICES,
+    count_failed_sign_in,
+)
 from otpverify.integrations.web.enrolment import enrolled, enrolling
 from otpverify.testing import OutboxSender
 
@@ -99,13 +105,26 @@ def test_a_store_that_is_away_sends_nothing(caplog: pytest.LogCaptureFixture) ->
 FAILED = AccountNotice("7", AccountChange.SIGN_IN_FAILED, PHONE)
 
 
+async def reported(site: Any, account: str, *, delivered: bool = True) -> bool:
+    """Whether an incorrect answer leads to a notice."""
+    notices = []
+
+    async def notify() -> bool:
+        notices.append(account)
+        return delivered
+
+    await count_failed_sign_in(site, InvalidPhoneNumber("not an attempt"), account, notify)
+    await count_failed_sign_in(site, IncorrectAnswer(), account, notify)
+    return bool(notices)
+
+
 def test_the_fifth_incorrect_answer_in_an_hour_is_suspicious_once_a_day(
     clock: FrozenDateTimeFactory,
 ) -> None:
     site = verifier(OutboxSender())
 
     def fail(times: int, account: str = "7") -> list[bool]:
-        return [run_sync(is_suspicious(site, account)) for _ in range(times)]
+        return [run_sync(reported(site, account)) for _ in range(times)]
 
     usual = FAILED_SIGN_INS.count
     assert fail(usual) == [False] * usual
@@ -119,11 +138,39 @@ def test_the_fifth_incorrect_answer_in_an_hour_is_suspicious_once_a_day(
     assert fail(2) == [True, False]
 
 
+def test_a_notice_of_failed_sign_ins_that_cannot_be_sent_is_tried_again() -> None:
+    outbox = OutboxSender(fail_with=DeliveryRejected("no"))
+    site, answers = verifier(outbox), iter([OSError("the mail server is away"), False, None])
+
+    def own(notice: AccountNotice) -> bool | None:
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    async def fail(**more: Any) -> None:
+        await count_failed_sign_in(
+            site, IncorrectAnswer(), "7", lambda: notify(site, FAILED, **more)
+        )
+
+    for _ in range(FAILED_SIGN_INS.count + 1):
+        run_sync(fail())  # the gateway refuses
+    run_sync(fail(own=own))  # and so does the mail server
+    run_sync(fail(own=own))
+    with pytest.raises(ConfigurationError):
+        run_sync(fail(brand="line\nbreak"))
+    run_sync(fail(own=own))  # a mail went out
+    assert next(answers, "all asked") == "all asked"
+    outbox.fail_with = None
+    run_sync(fail())
+    assert len(outbox) == 0, "one a day"
+
+
 def test_it_is_counted_with_the_async_verifier() -> None:
     site = AsyncVerifier(OutboxSender(), secret=SECRET, hasher=QUICK)
 
     async def fail() -> list[bool]:
-        return [await is_suspicious(site, "7") for _ in range(6)]
+        return [await reported(site, "7") for _ in range(6)]
 
     assert asyncio.run(fail()) == [False] * 4 + [True, False]
 
@@ -145,7 +192,7 @@ def test_a_store_that_is_away_is_logged_and_suspects_nobody(
             raise StoreError("The store is away.")
 
     site = verifier(OutboxSender(), store=Away())
-    assert not any(run_sync(is_suspicious(site, "7")) for _ in range(6))
+    assert not any(run_sync(reported(site, "7")) for _ in range(6))
     assert "The store is away." in caplog.text
 
 
