@@ -404,8 +404,19 @@ def _sign_in(mounted: list[Mounted]) -> Iterator[CheckMessage]:
             '"human_check"}. docs/how-to/human-checks.md says more.',
             id="otpverify.W008",
         )
+    if not _has_second_factor():
+        return
     around = [one for one in pages if one.view.may_sign_in is SignInView.may_sign_in]
-    if around and _has_second_factor():
+    for one in pages:
+        if one not in around:
+            yield Info(
+                f"A code alone signs in at {one.address} whom {one.view.__name__}.may_sign_in "
+                "lets in, while the login asks for a password, too.",
+                hint="Test it with an account that needs both; this check does not call it. Then "
+                "silence this check.",
+                id="otpverify.I002",
+            )
+    if around:
         yield Warning(
             f"A code alone signs in at {around[0].address}, while the login asks every user for a "
             "password, too.",

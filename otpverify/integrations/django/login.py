@@ -90,15 +90,20 @@ class LoginView(OtherWaysFlow, PasswordLoginView):
 
     async def get_first(self) -> HttpResponseBase:
         """The password form."""
-        if self.redirect_authenticated_user and await self.signed_in() is not None:
+        redirects = self.redirect_authenticated_user and not pending_login.asks_again(self.request)
+        if redirects and await self.signed_in() is not None:
             return HttpResponseRedirect(self.get_success_url())
         return await super().get_first()
 
     async def begin(self, form: Any) -> HttpResponseBase:
         """Send a code to the user whose password was right, unless the browser is remembered."""
         user = form.get_user()
-        if not await self.call(self.needs_code, user) or await self.call(self._remembered, user):
+        if not await self.call(self.needs_code, user):
             return await self._sign_in(form)
+        if await self.call(self._remembered, user):
+            response = await self._sign_in(form)
+            await self.call(pending_login.save_second_factor, self.request, user)
+            return response
         found: Recipient | HttpResponseBase | None = await self.call(self.get_recipient, form)
         if found is None:
             return await self._without_phone(form, user)

@@ -33,9 +33,15 @@ from otpverify.integrations.django import accounts, remembered, requests
 from otpverify.integrations.django.conf import averifier_for
 from otpverify.integrations.django.signals import login_verified
 from otpverify.integrations.web.session import get_value, put_value
-from otpverify.integrations.web.session_stamp import SessionStamp, half_signed_in
+from otpverify.integrations.web.session_stamp import (
+    SECOND_FACTOR,
+    STAMP_SECONDS,
+    SessionStamp,
+    half_signed_in,
+)
 
 _ENTRY: Final = "login"
+_AGAIN: Final = "login again"
 
 
 def pending_user(request: HttpRequest) -> Any:
@@ -151,6 +157,7 @@ def finish(
     """
     entry = _entry(request)
     login(request, user, backend=entry.get("backend"))
+    save_second_factor(request, user)
     login_verified.send(sender, request=request, user=user, verified=verified, way=way)
     allowed = {request.get_host()} if hosts is None else set(hosts)
     wanted = str(entry.get("next") or "")
@@ -158,6 +165,36 @@ def finish(
         return HttpResponseRedirect(wanted)
     default = str(entry.get("default") or "") or resolve_url(settings.LOGIN_REDIRECT_URL)
     return HttpResponseRedirect(default)
+
+
+def ask_again(request: HttpRequest) -> None:
+    """Let the login's page ask a person who is signed in, too: a page needs a second factor."""
+    put_value(request.session, _AGAIN, True)
+
+
+def asks_again(request: HttpRequest) -> bool:
+    """Whether the login's page is to ask a person who is signed in."""
+    return get_value(request.session, _AGAIN) is True
+
+
+def save_second_factor(request: HttpRequest, user: Any) -> None:
+    """State that the user who signs in has passed a second factor, beside the password."""
+    accounts.save_stamp(_second_factor(request), user)
+
+
+def has_second_factor(request: HttpRequest, within: int) -> bool:
+    """Whether the user who is signed in passed a second factor in this session.
+
+    Args:
+        request: The request.
+        within: How many seconds ago at most.
+    """
+    return accounts.has_stamp(_second_factor(request, within), request.user)
+
+
+def _second_factor(request: HttpRequest, seconds: int = STAMP_SECONDS) -> SessionStamp:
+    verifier = averifier_for(request)
+    return SessionStamp(verifier, cast("Any", request.session), SECOND_FACTOR, seconds=seconds)
 
 
 def _entry(request: HttpRequest) -> Mapping[str, Any]:

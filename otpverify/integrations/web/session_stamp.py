@@ -24,6 +24,8 @@ FIRST_STEP_SECONDS: Final = 1800
 """How long the second step may follow. The person may need another code, or enrol a phone."""
 REPROVED: Final = "proved again"
 """The name of the stamp for a person who proved again who they are."""
+SECOND_FACTOR: Final = "second factor"
+"""The name of the stamp for a person who signed in with a password and a second factor."""
 PASSWORD_RIGHT: Final = "password before check"  # noqa: S105 - a name
 """The name of the stamp for a person who is signed in and typed the password again; the code, or
 another way, is missing."""

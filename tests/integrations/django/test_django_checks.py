@@ -378,6 +378,10 @@ def test_a_sign_in_without_a_human_check_is_found() -> None:
     (said,) = found(*SignInView.urls(), *LoginView.urls(), about="otpverify.W009")
     assert said.startswith("A code alone signs in at /sign-in/, while the login asks")
     assert found(*Limited.urls(), *LoginView.urls(), about="otpverify.W009") == []
+    (said,) = found(*Limited.urls(), *LoginView.urls(), about="otpverify.I002")
+    assert "Limited.may_sign_in lets in" in said, "the check cannot see whom"
+    assert found(*Limited.urls(), about="otpverify.I002") == []
+    assert found(*SignInView.urls(), *LoginView.urls(), about="otpverify.I002") == []
     assert found(*SignInView.urls(), about="otpverify.W009") == []
     with override_settings(OTPVERIFY=[]):
         assert check_sign_in() == []
