@@ -58,12 +58,12 @@ class Notice:
     @classmethod
     def of(cls, error: OtpVerifyError) -> Self:
         """The notice about an error: its text, its field, and how long it applies."""
-        wait = None
-        if isinstance(error, RateLimited | AttemptsExhausted | DestinationBlocked):
-            wait = error.retry_after
-        if isinstance(error, HumanCheckRequired):  # which nobody needs to wait for
-            wait = None
-        return cls(sentences.explain(error), _field(error), wait=wait or 0)
+        wait = 0
+        if isinstance(
+            error, RateLimited | AttemptsExhausted | DestinationBlocked
+        ) and not isinstance(error, HumanCheckRequired):  # nobody needs to wait for that
+            wait = error.retry_after or 0
+        return cls(sentences.explain(error), _field(error), wait=wait)
 
     @classmethod
     def load(cls, entry: object) -> Self | None:
