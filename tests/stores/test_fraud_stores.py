@@ -28,6 +28,7 @@ from otpverify.core.fraud_ledger import (
     Rules,
 )
 from otpverify.core.limits import Limit
+from otpverify.core.send_limits import SPARE
 from otpverify.protocols import Clock
 from otpverify.stores.redis.replies import charged as read_charged
 from otpverify.stores.redis.scripts import Call, Scripts
@@ -315,4 +316,26 @@ def test_a_call_that_is_repeated_counts_once(place: tuple[str, str]) -> None:
     assert isinstance(store.charge(here, forced, loose), Charged)
     assert isinstance(store.charge(here, forced, loose), Refused)
     assert isinstance(store.charge(here._replace(network=""), forced, loose), Full)
+    there.tidy()
+
+
+@pytest.mark.parametrize("place", PLACES[:1], ids="-".join)
+def test_nothing_is_given_back_to_a_full_log_of_a_network(place: tuple[str, str]) -> None:
+    """It may have dropped an older message, which still counts."""
+    there = Place(*place)
+    store, rules = there.store(Timeline()), RULES._replace(sends_per_ip=(Limit(3, 60),))
+    here = FraudKey("prefix", "EE", "number", "challenge", "network")
+    with there.server.client() as client:
+        for held, left in ((3 + SPARE - 1, 3 + SPARE - 2), (3 + SPARE, 3 + SPARE)):
+            charged = store.charge(here, Request(0.1), rules)
+            assert isinstance(charged, Charged)
+            assert charged.network is not None
+            (log,) = client.keys("*inetwork")
+            events = range(charged.network - held + 1, charged.network + 1)
+            records = b"".join(event.to_bytes(6, "big") for event in events)
+            head = client.getrange(log, 0, -7)
+            client.set(log, head + records, keepttl=True)
+            store.refund(here, charged, 0.1, rules)
+            assert client.strlen(log) == len(head) + 6 * left
+            client.delete(log)
     there.tidy()
