@@ -49,7 +49,15 @@ class Group:
         for pattern, tests in self.first.items():
             if fnmatch(path, pattern):
                 asked += tests
-        return list(dict.fromkeys([*asked, *self.tests]))
+        asked += self.tests
+        return list(dict.fromkeys(file for test in asked for file in _files(test, root)))
+
+
+def _files(test: str, root: Path) -> list[str]:
+    """A folder's files: pytest would run a file that is asked before its folder with the folder."""
+    if not (root / test).is_dir():
+        return [test]
+    return sorted(str(path.relative_to(root)) for path in (root / test).rglob("test_*.py"))
 
 
 _FLASK = "tests/integrations/flask/"
