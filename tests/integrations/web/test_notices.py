@@ -42,6 +42,7 @@ DONE = {"challenge": "a", "session": "s"}
         (held_by(None, "other"), None, DONE, None),
         (held_by(None, "a"), None, DONE, None),
         (held_by(None, "s"), pending("b"), None, Ahead.CODE),
+        (held_by(None, "s"), proof("a"), None, Ahead.PROOF),
         ("nonsense", None, DONE, None),
     ],
 )
