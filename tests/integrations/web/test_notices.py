@@ -7,6 +7,14 @@ from typing import Any
 
 import pytest
 
+from otpverify import (
+    AttemptsExhausted,
+    ChallengeExpired,
+    DestinationBlocked,
+    HumanCheckRequired,
+    IncorrectCode,
+    OtpVerifyError,
+)
 from otpverify.integrations.web.notices import Ahead, Carried, Notice, ahead, held_by
 from otpverify.integrations.web.sentences import Sentence, after
 from otpverify.integrations.web.session import Delivery, Pending, Proof
@@ -48,6 +56,22 @@ DONE = {"challenge": "a", "session": "s"}
 )
 def test_where_a_flow_is_by_now(held: Any, entry: Any, finished: Any, found: Any) -> None:
     assert ahead(held, entry, finished) is found
+
+
+@pytest.mark.parametrize(
+    ("error", "wait"),
+    [
+        (ChallengeExpired(), 0),
+        (IncorrectCode(attempts_left=2), 0),
+        (AttemptsExhausted(retry_after=6), 6),
+        (DestinationBlocked(reason="prefix", retry_after=7), 7),
+        (DestinationBlocked(reason="country"), 0),
+        (HumanCheckRequired(reason="prefix", retry_after=8), 0),
+    ],
+    ids=repr,
+)
+def test_how_long_a_notice_applies(error: OtpVerifyError, wait: int) -> None:
+    assert Notice.of(error).wait == wait
 
 
 def test_what_is_dumped_is_loaded_for_its_page_alone() -> None:
