@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.pumping_traffic import (
     HOUR,
+    RETURN_AFTER,
     Asks,
     Conversion,
     Number,
@@ -43,6 +44,7 @@ class Home:
         a_day: How many of them come.
         conversion: The share of messages whose codes they enter.
         days: How many days were observed; on the last of them the policy was enforced.
+        return_after: Days until people come again who do.
         tourists: Another 50 people a day, from 40 countries.
         neighbours: Another 300 people a day, from AT.
     """
@@ -50,15 +52,17 @@ class Home:
     place: Place = DE
     a_day: float = 1_000
     conversion: float = 0.75
-    days: int = 8
+    days: int = 14
+    return_after: float = RETURN_AFTER
     tourists: bool = False
     neighbours: bool = False
 
     @property
     def name(self) -> tuple[object, ...]:
         """What tells it from others."""
-        parts = (self.place.country, self.place.prefixes, self.a_day, self.conversion)
-        return (*parts, self.days, self.tourists, self.neighbours)
+        place = (self.place.country, self.place.prefixes, self.place.crowd)
+        parts = (*place, self.a_day, self.conversion)
+        return (*parts, self.days, self.return_after, self.tourists, self.neighbours)
 
     def traffic(
         self, rng: random.Random, pool: list[Number], begin: float, days: float
@@ -113,15 +117,16 @@ def pick(country: str, first: int, count: int) -> Picker:
     return lambda rng: (country, first + rng.randrange(count), rng.getrandbits(40))
 
 
-def chosen(country: str, total: int, count: int) -> Picker:
-    """Random numbers of so many of a country's prefixes."""
-    prefixes = random.Random(11).sample(range(total), count)
-    return lambda rng: (country, rng.choice(prefixes), rng.getrandbits(40))
+def spread(country: str, total: int, count: int) -> Picker:
+    """Random numbers of so many of a country's prefixes, busy ones and others: where a part of its
+    people is, as large as the part of the prefixes."""
+    step = total // count
+    return lambda rng: (country, step // 2 + step * rng.randrange(count), rng.getrandbits(40))
 
 
 def sims(country: str, count: int, prefixes: int) -> Picker:
-    """An attacker's own numbers."""
-    own = [(country, number % prefixes, number) for number in range(count)]
+    """An attacker's own numbers, spread over so many prefixes."""
+    own = [(country, number * prefixes // count, number) for number in range(count)]
     return lambda rng: rng.choice(own)
 
 
@@ -218,9 +223,11 @@ def outage_abroad(home: Home, hours: tuple[float, float]) -> Users:
     return users
 
 
-COLD, BIG = Home(days=0), Home(a_day=20_000, days=3)
-SMALL, TOURISTS = Home(a_day=100, days=15), Home(tourists=True)
+COLD, BIG = Home(days=0), Home(a_day=20_000, days=3, return_after=0.5)
+SMALL, TOURISTS = Home(a_day=100), Home(tourists=True)
 NEIGHBOURS = Home(neighbours=True)
+UNEVEN = Home(Place("DE", 1_500, crowd=True), return_after=5)
+"""People crowd in few prefixes, come back seldom, and a tenth of those who do is not known yet."""
 CALM = [
     *(Scenario(f"1,000/day, {c} entered", Home(conversion=c)) for c in (0.9, 0.6, 0.45)),
     *(
@@ -326,12 +333,29 @@ ABROAD = [
 ]
 AT_HOME = [
     Scenario("the day after an attack on all prefixes", yesterday=raid(pick("DE", 0, 1_500))),
-    Scenario("10 prefixes", extra=raid(chosen("DE", 1_500, 10)), ends=20),
-    Scenario("an operator of nobody's", extra=raid(pick("DE", 1_500, 300)), ends=20),
-    Scenario("a fifth of people's prefixes", extra=raid(chosen("DE", 1_500, 300)), ends=20),
-    Scenario("all of people's prefixes", extra=raid(pick("DE", 0, 1_500)), ends=20),
+    Scenario("10 prefixes of nobody's", extra=raid(pick("DE", 1_500, 10)), ends=20, seeds=3),
+    Scenario("10 of people's prefixes", extra=raid(spread("DE", 1_500, 10)), ends=20),
+    Scenario("an operator of nobody's", extra=raid(pick("DE", 1_500, 300)), ends=20, seeds=3),
     Scenario(
-        "the same, attacker passes human checks",
+        "a fifth of people's prefixes", extra=raid(spread("DE", 1_500, 300)), ends=20, seeds=3
+    ),
+    Scenario("all of people's prefixes", extra=raid(pick("DE", 0, 1_500)), ends=20, seeds=3),
+    Scenario(
+        "people crowd: an operator of nobody's",
+        UNEVEN,
+        extra=raid(pick("DE", 1_500, 300)),
+        ends=20,
+        seeds=2,
+    ),
+    Scenario(
+        "people crowd: all of their prefixes",
+        UNEVEN,
+        extra=raid(pick("DE", 0, 1_500)),
+        ends=20,
+        seeds=2,
+    ),
+    Scenario(
+        "all of people's prefixes, attacker passes human checks",
         extra=raid(pick("DE", 0, 1_500), solves=True),
         ends=20,
     ),
@@ -348,9 +372,15 @@ AT_HOME = [
         ends=12,
     ),
     Scenario(
+        "20,000/day, an operator of nobody's",
+        BIG,
+        extra=raid(pick("DE", 1_500, 300)),
+        ends=20,
+    ),
+    Scenario(
         "20,000/day, a fifth of the prefixes",
         BIG,
-        extra=raid(chosen("DE", 1_500, 300)),
+        extra=raid(spread("DE", 1_500, 300)),
         ends=20,
     ),
     Scenario(
@@ -365,11 +395,11 @@ AT_HOME = [
     Scenario(
         "100/day, a fifth of the prefixes",
         SMALL,
-        extra=raid(chosen("DE", 1_500, 300)),
+        extra=raid(spread("DE", 1_500, 300)),
         ends=20,
         seeds=2,
     ),
-    Scenario("MT, half of its 60 prefixes", Home(MT), extra=raid(chosen("MT", 60, 30)), ends=20),
+    Scenario("MT, half of its 60 prefixes", Home(MT), extra=raid(spread("MT", 60, 30)), ends=20),
     Scenario(
         "all prefixes, one in 30 s (denial)",
         extra=raid(pick("DE", 0, 1_500), ((12, 1 / 30),)),
@@ -403,10 +433,10 @@ AT_HOME = [
     ),
     Scenario(
         "two at once: UZ one prefix, home a fifth",
-        extra=raids(raid(pick("UZ", 0, 1)), raid(chosen("DE", 1_500, 300))),
+        extra=raids(raid(pick("UZ", 0, 1)), raid(spread("DE", 1_500, 300))),
         ends=20,
     ),
-    Scenario("one attacked prefix, of 20 people/day", Home(), extra=raid(pick("DE", 3, 1))),
+    Scenario("people's busiest prefix, of 13 a day", extra=raid(pick("DE", 0, 1))),
     Scenario(
         "50 own SIMs, entered once (denial of known)",
         extra=raid(sims("DE", 50, 1_500), ((12, 0.07),), first=50, repeats=True),
