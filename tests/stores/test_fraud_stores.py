@@ -330,7 +330,7 @@ def test_nothing_is_given_back_to_a_full_log_of_a_network(place: tuple[str, str]
             charged = store.charge(here, Request(0.1), rules)
             assert isinstance(charged, Charged)
             assert charged.network is not None
-            (log,) = client.keys("*inetwork")
+            (log,) = client.keys(f"{store.scripts._prefix}:*inetwork")
             events = range(charged.network - held + 1, charged.network + 1)
             records = b"".join(event.to_bytes(6, "big") for event in events)
             head = client.getrange(log, 0, -7)
