@@ -16,11 +16,12 @@ import threading
 import time
 import unittest
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import django_site
 import pytest
@@ -153,9 +154,17 @@ def test_python_block(
             assert result.wasSuccessful(), result.errors + result.failures
 
 
-def admin_installed() -> AbstractContextManager[object]:
+@contextmanager
+def admin_installed() -> Iterator[None]:
+    """Django's admin, with a site of its own: a block may protect it."""
+    from django.contrib import admin
+
     installed = [*settings.INSTALLED_APPS, "django.contrib.admin", "django.contrib.messages"]
-    return override_settings(INSTALLED_APPS=installed)
+    with (
+        override_settings(INSTALLED_APPS=installed),
+        patch.object(admin, "site", admin.AdminSite()),
+    ):
+        yield
 
 
 def test_all_recipes_are_there_and_show_that_they_do_what_they_say() -> None:
