@@ -18,7 +18,8 @@ from browser.person import WIDE, Person
 from browser.sites import FLOWS, KINDS, Flow, Site
 
 _PATIENCE_MS = 60_000  # an upper bound for a machine that is busy; nothing takes so long
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# First the one without a window: each page of the others has one, which takes as long as the page.
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="package")
