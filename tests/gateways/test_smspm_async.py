@@ -135,9 +135,7 @@ def test_cancelled_sends_leave_nothing_in_the_pool(monkeypatch: pytest.MonkeyPat
                     await send
             # On a busy machine the sandbox has read none of them yet.
             send = asyncio.create_task(client.send(stalled))
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while not sandbox.messages:
-                    await asyncio.sleep(0.001)
+            await arrival(sandbox)
             send.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await send
