@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model  # noqa: E402 - the settings come
 from django.http import HttpResponse, HttpResponseBase  # noqa: E402
 
 from otpverify.integrations.django.forms import PhoneForm  # noqa: E402
-from otpverify.integrations.django.requests import find_users  # noqa: E402
+from otpverify.integrations.django.requests import find_users  # noqa: E402 - as above
 from otpverify.integrations.django.views import AsyncFlow, FlowView, Recipient  # noqa: E402
 
 

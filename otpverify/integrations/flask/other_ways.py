@@ -104,7 +104,7 @@ class OtherWaysFlow(FlowPages):
     # For the templates.
 
     @property
-    def ways(self) -> Sequence[OtherWay]:  # type: ignore[override]  # of the account here
+    def ways(self) -> Sequence[OtherWay]:  # type: ignore[override]  # computed here, set elsewhere
         """The other ways of the account whose password was right."""
         account = self.account_of_way()
         return [] if account is None else self.second.ways(account)
